@@ -9,9 +9,10 @@ namespace moesaic {
 /// A document or argument that cannot be used (exit code 2).
 class InputError : public std::runtime_error {
  public:
-  /// `pointer` is a JSON pointer ("/links/nic"), or "" when the whole file is meant. `expected` says what would be right,
-  /// `remedy` what to do about it; either may be empty.
-  InputError(std::string file, std::string pointer, std::string problem, std::string expected = "", std::string remedy = "");
+  /// `pointer` is a JSON pointer ("/links/nic"), or "" when the whole file is meant. `expected` says what would be
+  /// right, `remedy` what to do about it; either may be empty.
+  InputError(std::string file, std::string pointer, std::string problem, std::string expected = "",
+             std::string remedy = "");
 
   const std::string& file() const { return file_; }
   const std::string& pointer() const { return pointer_; }
@@ -33,8 +34,8 @@ class InvariantError : public std::logic_error {
   InvariantError(const char* file, int line, const char* condition, const std::string& message);
 };
 
-#define MOESAIC_CHECK(condition, message) \
-  do {                                    \
+#define MOESAIC_CHECK(condition, message)                                                         \
+  do {                                                                                            \
     if (!(condition)) throw ::moesaic::InvariantError(__FILE__, __LINE__, #condition, (message)); \
   } while (false)
 

@@ -1,0 +1,59 @@
+#pragma once
+// The hardware that a plan is for: nodes, devices, memory tiers and links. It holds no measured kernel times (those are
+// a profile).
+
+#include <cstdint>
+#include <string>
+
+#include "core/schema/units.h"
+
+namespace moesaic {
+
+/// One accelerator, or one CPU core that plays that part.
+struct Device {
+  std::string name;
+  Bytes memory_bytes = 0;
+  BytesPerSecond memory_bandwidth_bytes_per_s = 0;
+  FlopsPerSecond peak_f32_flops_per_s = 0;
+  FlopsPerSecond peak_bf16_flops_per_s = 0;
+  /// True where compute, copies and communication of a rank run on the same core, as they do for CPU ranks.
+  bool lanes_share_core = false;
+  bool operator==(const Device&) const = default;
+};
+
+/// Bandwidth in one direction of one port, and the latency of one message.
+struct Link {
+  BytesPerSecond bandwidth_bytes_per_s = 0;
+  Seconds latency_s = 0;
+  bool present() const { return bandwidth_bytes_per_s > 0; }
+  bool operator==(const Link&) const = default;
+};
+
+/// Nodes of one kind. Ranks are numbered node by node: rank = node * devices_per_node + local rank.
+struct Cluster {
+  std::string name;
+  std::string source;  // datasheet, or the command that measured it
+  int num_nodes = 1;
+  int devices_per_node = 1;
+  Device device;
+  Bytes host_memory_bytes = 0;
+  BytesPerSecond host_memory_bandwidth_bytes_per_s = 0;
+  Bytes storage_bytes = 0;
+  BytesPerSecond storage_read_bytes_per_s = 0;
+  BytesPerSecond storage_write_bytes_per_s = 0;
+
+  Link intra_node;  // NVLink or NVSwitch port of a device, or shared memory between CPU ranks
+  Link pcie;        // host <-> device, one switch
+  int devices_per_pcie_switch = 1;
+  Link nic;  // one network card
+  int nics_per_node = 1;
+  Link spine;                   // uplink of one rail or leaf towards the others; absent: non-blocking
+  bool rail_optimized = false;  // local rank i of every node hangs on rail i; other pairs cross the spine
+
+  int num_devices() const { return num_nodes * devices_per_node; }
+  int node_of(int rank) const { return rank / devices_per_node; }
+  int local_rank(int rank) const { return rank % devices_per_node; }
+  bool operator==(const Cluster&) const = default;
+};
+
+}  // namespace moesaic

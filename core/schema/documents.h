@@ -1,0 +1,52 @@
+#pragma once
+// Reading and writing of every document kind as strict JSON. Files are written whole or not at all.
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "core/schema/plan.h"
+
+namespace moesaic {
+
+using Json = nlohmann::ordered_json;
+
+/// Reads a JSON file. Refuses duplicate keys, depth over 100, NaN and overflowing numbers, truncation: InputError with
+/// file and pointer.
+Json read_json(const std::string& path);
+Json parse_json(const std::string& text, const std::string& file);
+
+/// Writes to `path` by way of a temporary file in the same folder, fsync and rename; on any failure the old file stays.
+/// "-" is standard output.
+void write_file(const std::string& path, const std::string& text);
+
+/// Each reader takes the parsed document, the file name for error messages and the JSON pointer at which the document
+/// starts. Unknown keys, missing keys, wrong types, wrong units and values out of range throw InputError.
+Model read_model(const Json& json, const std::string& file,
+                 const std::string& pointer = "");  // ours or a Hugging Face config.json
+Cluster read_cluster(const Json& json, const std::string& file, const std::string& pointer = "");
+Workload read_workload(const Json& json, const std::string& file, const std::string& pointer = "");
+RoutingDocument read_routing(const Json& json, const std::string& file, const std::string& pointer = "");
+Profile read_profile(const Json& json, const std::string& file, const std::string& pointer = "");
+Plan read_plan(const Json& json, const std::string& file, const std::string& pointer = "");  // ends with check_plan
+
+/// The inverse of each reader: read(write(x)) == x. Models are always written in our own form.
+Json write_model(const Model& model);
+Json write_cluster(const Cluster& cluster);
+Json write_workload(const Workload& workload);
+Json write_routing(const RoutingDocument& routing);
+Json write_profile(const Profile& profile);
+Json write_plan(const Plan& plan);
+
+/// FNV-1a 64 over the canonical dump, as 16 hexadecimal digits: the identity of a document.
+std::string document_hash(const Json& json);
+
+/// "moesaic.plan/1" -> "plan"; a Hugging Face config without "kind" -> "model". InputError otherwise.
+std::string document_kind(const Json& json, const std::string& file);
+
+/// "mixtral-8x7b" -> <profiles>/models/mixtral-8x7b.json; a path to an existing file stays as it is; a wrong name is
+/// refused with the nearest names. `folder` is "models", "clusters", "workloads", "routing" or "devices". `roots` are
+/// searched in order.
+std::string resolve_document(const std::string& name, const std::string& folder, const std::vector<std::string>& roots);
+
+}  // namespace moesaic

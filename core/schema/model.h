@@ -1,0 +1,80 @@
+#pragma once
+// The architecture of a Mixture-of-Experts language model, whoever named its fields. Weights and training state live
+// elsewhere.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/schema/units.h"
+
+namespace moesaic {
+
+enum class Activation { gelu, swiglu };
+enum class Norm { layer_norm, rms_norm };
+
+/// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1).
+struct LatentAttention {
+  int64_t q_lora_rank = 0;  // 0: queries are projected directly
+  int64_t kv_lora_rank = 0;
+  int64_t qk_nope_head_dim = 0;
+  int64_t qk_rope_head_dim = 0;
+  int64_t v_head_dim = 0;
+  bool operator==(const LatentAttention&) const = default;
+};
+
+struct Model {
+  std::string name;
+  std::string family;  // "gpt_moe" (ours) or the Hugging Face model_type
+  std::string source;  // where the values come from
+  int64_t num_layers = 0;
+  int64_t hidden = 0;
+  int64_t num_heads = 0;
+  int64_t num_kv_heads = 0;
+  int64_t head_dim = 0;
+  int64_t vocabulary = 0;
+  std::optional<LatentAttention> latent_attention;
+  bool attention_bias = false;
+  bool attention_sinks = false;  // one learned logit per head (gpt-oss)
+  bool qk_norm = false;
+  bool qk_norm_whole = false;  // the norm spans all heads (OLMoE), not one head (Qwen3)
+  int64_t num_experts = 0;
+  int64_t top_k = 0;
+  int64_t expert_intermediate = 0;
+  int64_t shared_intermediate = 0;  // of all shared experts together; 0: none
+  int64_t dense_intermediate = 0;   // of the layers without experts
+  bool expert_bias = false;
+  bool router_bias = false;
+  bool normalize_top_k = true;
+  std::vector<bool> moe_layers;  // [num_layers]
+  Activation activation = Activation::gelu;
+  Norm norm = Norm::layer_norm;
+  bool tied_embeddings = true;
+  DType weight_dtype = DType::bf16;  // of everything but the experts
+  DType expert_dtype = DType::bf16;
+  double auxiliary_coefficient = 0.01;  // alpha of the load-balancing loss
+
+  int64_t num_moe_layers() const;
+  int64_t attention_width() const { return num_heads * (latent_attention ? latent_attention->v_head_dim : head_dim); }
+  /// Rows of the fused projection [ (num_heads + 2 num_kv_heads) head_dim, hidden ]; without latent attention only.
+  int64_t qkv_width() const { return (num_heads + 2 * num_kv_heads) * head_dim; }
+  /// Weight elements of one expert: 2 H F for GELU (up, down), 3 H F for SwiGLU (gate, up, down).
+  int64_t expert_parameters() const;
+  bool operator==(const Model&) const = default;
+};
+
+/// Parameter counts, dense (always activated) and sparse (expert) apart.
+/// For family gpt_moe, dense and sparse count the matrices of attention, dense FFN, experts and embedding, as SE-MoE's
+/// table does (S = E 8 H^2 per layer, D = 4 H^2 per layer + V H); router, norms and biases stand in `uncounted`. For
+/// every other family dense is all that is not a routed expert and `uncounted` is 0.
+struct ParameterCount {
+  int64_t dense = 0;
+  int64_t sparse = 0;
+  int64_t uncounted = 0;
+  int64_t total() const { return dense + sparse; }
+  bool operator==(const ParameterCount&) const = default;
+};
+ParameterCount count_parameters(const Model& model);
+
+}  // namespace moesaic

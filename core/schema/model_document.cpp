@@ -1,0 +1,214 @@
+// The model document: the short form of GPT-MoE, the complete form of any family, or a Hugging Face config.json.
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/schema/documents.h"
+#include "core/schema/hugging_face.h"
+#include "core/schema/model_limits.h"
+#include "core/schema/object_reader.h"
+
+namespace moesaic {
+namespace {
+
+constexpr const char* kActivations[] = {"gelu", "swiglu"};
+constexpr const char* kNorms[] = {"layer_norm", "rms_norm"};
+constexpr const char* kMoeLayerNames[] = {"all", "every_other"};
+// Bytes of 16-byte training state per parameter, times any small factor, stay within 64 bits.
+constexpr double kMaxParameters = 1e15;
+
+/// "all", "every_other" (layers 1, 3, 5, ...: the second of each pair, as in DeepSpeed-MoE), or a list of layer
+/// indices.
+std::vector<bool> read_moe_layers(const Field& field, int64_t num_layers) {
+  std::vector<bool> layers(static_cast<size_t>(num_layers), true);
+  if (!field.present()) return layers;
+  if (field.json().is_string()) {
+    const bool every_other = field.choice(kMoeLayerNames) == 1;
+    for (size_t layer = 0; every_other && layer < layers.size(); layer += 2) layers[layer] = false;
+    return layers;
+  }
+  layers.assign(layers.size(), false);
+  for (size_t i = 0; i < field.size(); ++i) {
+    const auto layer = static_cast<size_t>(field[i].integer({0, num_layers - 1}));
+    if (layers[layer]) field[i].refuse("layer " + std::to_string(layer) + " is listed twice");
+    layers[layer] = true;
+  }
+  return layers;
+}
+
+/// GPT-MoE as SE-MoE trains it: LayerNorm, GELU, no biases, tied embedding. `intermediate` serves experts and dense
+/// layers alike.
+Model read_short_form(ObjectReader reader) {
+  constexpr const char* kFamilies[] = {"gpt_moe"};
+  Model model;
+  model.name = reader["name"].text("");
+  model.family = kFamilies[reader["family"].choice(kFamilies)];
+  model.source = reader["source"].text("");
+  model.num_layers = reader["layers"].integer(kLayers);
+  model.hidden = reader["hidden"].integer(kHidden);
+  model.num_heads = model.num_kv_heads = reader["heads"].integer(kHeads);
+  if (model.hidden % model.num_heads != 0) {
+    reader["heads"].refuse("is " + std::to_string(model.num_heads),
+                           "a divisor of hidden, " + std::to_string(model.hidden));
+  }
+  model.head_dim = model.hidden / model.num_heads;
+  model.vocabulary = reader["vocabulary"].integer(kVocabulary);
+  model.num_experts = reader["experts"].integer(kExperts);
+  model.top_k = reader["top_k"].integer(kExperts);
+  model.expert_intermediate = model.dense_intermediate =
+      reader["intermediate"].integer(kIntermediate, 4 * model.hidden);
+  model.moe_layers = read_moe_layers(reader["moe_layers"], model.num_layers);
+  model.normalize_top_k = model.top_k > 1;
+  model.weight_dtype = model.expert_dtype = reader["weight_dtype"].choice(dtype_names(), model.weight_dtype);
+  model.auxiliary_coefficient = reader["auxiliary_coefficient"].number(kNotNegative, model.auxiliary_coefficient);
+  reader.finish();
+  check_model(model, reader);
+  return model;
+}
+
+LatentAttention read_latent_attention(ObjectReader reader) {
+  LatentAttention mla;
+  mla.q_lora_rank = reader["q_lora_rank"].integer({0, kHidden.most});
+  mla.kv_lora_rank = reader["kv_lora_rank"].integer(kHidden);
+  mla.qk_nope_head_dim = reader["qk_nope_head_dim"].integer(kHidden);
+  mla.qk_rope_head_dim = reader["qk_rope_head_dim"].integer(kHidden);
+  mla.v_head_dim = reader["v_head_dim"].integer(kHidden);
+  reader.finish();
+  return mla;
+}
+
+void read_attention(ObjectReader& reader, Model& model) {
+  model.num_heads = reader["num_heads"].integer(kHeads);
+  model.num_kv_heads = reader["num_kv_heads"].integer(kHeads);
+  model.head_dim = reader["head_dim"].integer(kHidden);
+  if (const Field mla = reader["latent_attention"]; mla.present())
+    model.latent_attention = read_latent_attention(mla.object());
+  model.attention_bias = reader["attention_bias"].boolean();
+  model.attention_sinks = reader["attention_sinks"].boolean();
+  model.qk_norm = reader["qk_norm"].boolean();
+  model.qk_norm_whole = reader["qk_norm_whole"].boolean();
+}
+
+void read_experts(ObjectReader& reader, Model& model) {
+  model.num_experts = reader["num_experts"].integer(kExperts);
+  model.top_k = reader["top_k"].integer(kExperts);
+  model.expert_intermediate = reader["expert_intermediate"].integer(kIntermediate);
+  model.shared_intermediate = reader["shared_intermediate"].integer({0, int64_t{kExperts.most} * kIntermediate.most});
+  model.dense_intermediate = reader["dense_intermediate"].integer({0, kIntermediate.most});
+  model.expert_bias = reader["expert_bias"].boolean();
+  model.router_bias = reader["router_bias"].boolean();
+  model.normalize_top_k = reader["normalize_top_k"].boolean();
+  model.moe_layers = read_moe_layers(reader["moe_layers"], model.num_layers);
+}
+
+/// Every field of Model by its own name, none optional but latent_attention: what write_model writes.
+Model read_complete_form(ObjectReader reader) {
+  Model model;
+  model.name = reader["name"].text();
+  model.family = reader["family"].text();
+  model.source = reader["source"].text();
+  model.num_layers = reader["num_layers"].integer(kLayers);
+  model.hidden = reader["hidden"].integer(kHidden);
+  model.vocabulary = reader["vocabulary"].integer(kVocabulary);
+  read_attention(reader, model);
+  read_experts(reader, model);
+  model.activation = static_cast<Activation>(reader["activation"].choice(kActivations));
+  model.norm = static_cast<Norm>(reader["norm"].choice(kNorms));
+  model.tied_embeddings = reader["tied_embeddings"].boolean();
+  model.weight_dtype = static_cast<DType>(reader["weight_dtype"].choice(dtype_names()));
+  model.expert_dtype = static_cast<DType>(reader["expert_dtype"].choice(dtype_names()));
+  model.auxiliary_coefficient = reader["auxiliary_coefficient"].number(kNotNegative);
+  reader.finish();
+  check_model(model, reader);
+  return model;
+}
+
+/// An upper bound that cannot overflow, for models whose dimensions are each in range and together absurd.
+double rough_parameters(const Model& model) {
+  const auto hidden = static_cast<double>(model.hidden);
+  const double widest_head = static_cast<double>(model.num_heads) * static_cast<double>(model.head_dim);
+  double attention = 4 * hidden * widest_head;
+  if (const auto& mla = model.latent_attention) {
+    const double ranks = static_cast<double>(mla->q_lora_rank) + static_cast<double>(mla->kv_lora_rank);
+    const double head = static_cast<double>(mla->qk_nope_head_dim + mla->qk_rope_head_dim + mla->v_head_dim);
+    attention = (ranks + hidden) * (hidden + static_cast<double>(model.num_heads) * head);
+  }
+  const double width = static_cast<double>(model.num_experts) * static_cast<double>(model.expert_intermediate) +
+                       static_cast<double>(model.shared_intermediate + model.dense_intermediate);
+  return static_cast<double>(model.num_layers) * (attention + 3 * hidden * width) +
+         2 * hidden * static_cast<double>(model.vocabulary);
+}
+
+}  // namespace
+
+void check_model(const Model& model, const ObjectReader& reader) {
+  if (model.top_k > model.num_experts) {
+    reader.refuse(
+        "chooses top_k " + std::to_string(model.top_k) + " of " + std::to_string(model.num_experts) + " experts",
+        "top_k of at most the number of experts");
+  }
+  if (model.num_heads % model.num_kv_heads != 0) {
+    reader.refuse(
+        std::to_string(model.num_heads) + " heads share " + std::to_string(model.num_kv_heads) + " key-value heads",
+        "a number of key-value heads that divides the heads");
+  }
+  const int64_t moe = model.num_moe_layers();
+  if (moe == 0) reader.refuse("has no MoE layer", "at least one");
+  if (moe < model.num_layers && model.dense_intermediate == 0) {
+    reader.refuse("has layers without experts, whose width is 0", "a width of the dense layers above 0");
+  }
+  if (!(rough_parameters(model) < kMaxParameters)) reader.refuse("has more than 1e15 parameters", "smaller dimensions");
+}
+
+Model read_model(const Json& json, const std::string& file, const std::string& pointer) {
+  if (json.is_object() && !json.contains("kind") && (json.contains("model_type") || json.contains("architectures"))) {
+    return read_hugging_face(json, file, pointer);
+  }
+  ObjectReader reader = open_document(json, file, pointer, "model");
+  return json.contains("num_layers") ? read_complete_form(reader) : read_short_form(reader);
+}
+
+Json write_model(const Model& model) {
+  Json json = {{"kind", "moesaic.model/1"},
+               {"name", model.name},
+               {"family", model.family},
+               {"source", model.source},
+               {"num_layers", model.num_layers},
+               {"hidden", model.hidden},
+               {"vocabulary", model.vocabulary},
+               {"num_heads", model.num_heads},
+               {"num_kv_heads", model.num_kv_heads},
+               {"head_dim", model.head_dim},
+               {"attention_bias", model.attention_bias},
+               {"attention_sinks", model.attention_sinks},
+               {"qk_norm", model.qk_norm},
+               {"qk_norm_whole", model.qk_norm_whole},
+               {"num_experts", model.num_experts},
+               {"top_k", model.top_k},
+               {"expert_intermediate", model.expert_intermediate},
+               {"shared_intermediate", model.shared_intermediate},
+               {"dense_intermediate", model.dense_intermediate},
+               {"expert_bias", model.expert_bias},
+               {"router_bias", model.router_bias},
+               {"normalize_top_k", model.normalize_top_k},
+               {"moe_layers", Json::array()},
+               {"activation", kActivations[static_cast<size_t>(model.activation)]},
+               {"norm", kNorms[static_cast<size_t>(model.norm)]},
+               {"tied_embeddings", model.tied_embeddings},
+               {"weight_dtype", name_of(model.weight_dtype)},
+               {"expert_dtype", name_of(model.expert_dtype)},
+               {"auxiliary_coefficient", model.auxiliary_coefficient}};
+  for (size_t layer = 0; layer < model.moe_layers.size(); ++layer) {
+    if (model.moe_layers[layer]) json["moe_layers"].push_back(layer);
+  }
+  if (const auto& mla = model.latent_attention) {
+    json["latent_attention"] = {{"q_lora_rank", mla->q_lora_rank},
+                                {"kv_lora_rank", mla->kv_lora_rank},
+                                {"qk_nope_head_dim", mla->qk_nope_head_dim},
+                                {"qk_rope_head_dim", mla->qk_rope_head_dim},
+                                {"v_head_dim", mla->v_head_dim}};
+  }
+  return json;
+}
+
+}  // namespace moesaic

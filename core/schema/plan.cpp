@@ -1,0 +1,126 @@
+#include "core/schema/plan.h"
+
+#include <numeric>
+
+#include "core/schema/error.h"
+
+namespace moesaic {
+namespace {
+
+/// Every refusal names where in the plan it stands.
+class Checker {
+ public:
+  explicit Checker(const std::string& file) : file_(file) {}
+  void require(bool condition, const char* pointer, const std::string& problem, const std::string& remedy) const {
+    if (!condition) throw InputError(file_, pointer, problem, "", remedy);
+  }
+  const std::string& file() const { return file_; }
+
+ private:
+  std::string file_;
+};
+
+std::string number(int64_t value) { return std::to_string(value); }
+
+void check_layout(const Plan& plan, const Checker& check) {
+  const Layout& layout = plan.layout;
+  check.require(layout.ranks >= 1 && layout.ep >= 1 && layout.micro_batches >= 1, "/layout", "has a dimension below 1",
+                "give ranks, ep and micro_batches of at least 1");
+  check.require(layout.ranks <= plan.cluster.num_devices(), "/layout/ranks",
+                number(layout.ranks) + " ranks on a cluster of " + number(plan.cluster.num_devices()) + " devices",
+                "plan for at most one rank per device");
+  check.require(layout.ranks % layout.ep == 0, "/layout/ep",
+                "ep " + number(layout.ep) + " does not divide " + number(layout.ranks) + " ranks",
+                "choose an ep that divides the ranks");
+  const int64_t parts = int64_t{layout.ranks} * layout.micro_batches;
+  check.require(plan.workload.global_batch % parts == 0, "/layout",
+                "a global batch of " + number(plan.workload.global_batch) + " does not split over " +
+                    number(layout.ranks) + " ranks and " + number(layout.micro_batches) + " micro-batches",
+                "choose a global_batch that is a multiple of " + number(parts));
+}
+
+void check_dispatch(const Plan& plan, const Checker& check) {
+  const Dispatch& dispatch = plan.dispatch;
+  const bool padded = dispatch.kind == DispatchKind::padded;
+  check.require(!padded || dispatch.capacity_factor > 0, "/dispatch/capacity_factor", "padded dispatch has no capacity",
+                "give a capacity_factor above 0, for example 1.25");
+  check.require(padded || dispatch.capacity_factor == 0, "/dispatch/capacity_factor",
+                "ragged dispatch drops no token, so it has no capacity",
+                "set capacity_factor to 0, or dispatch padded");
+  const int64_t tokens = plan.workload.tokens_per_step() / (int64_t{plan.layout.ranks} * plan.layout.micro_batches);
+  check.require(dispatch.chunks >= 1 && dispatch.chunks <= tokens, "/dispatch/chunks",
+                number(dispatch.chunks) + " chunks of " + number(tokens) + " tokens per rank and micro-batch",
+                "choose 1 to " + number(tokens) + " chunks");
+  const int per_node = plan.cluster.devices_per_node;
+  check.require(
+      dispatch.all_to_all == AllToAllKind::flat || (plan.layout.ep > per_node && plan.layout.ep % per_node == 0),
+      "/dispatch/all_to_all",
+      "hierarchical_2d with ep " + number(plan.layout.ep) + " on nodes of " + number(per_node) + " devices",
+      "choose an ep that is a multiple of the devices per node and spans two nodes or more, or flat");
+}
+
+void check_placement(const Plan& plan, const Checker& check) {
+  const int64_t num_experts = plan.model.num_experts;
+  if (plan.placement.empty()) {
+    check.require(num_experts % plan.layout.ep == 0, "/layout/ep",
+                  number(num_experts) + " experts do not divide evenly over ep " + number(plan.layout.ep),
+                  "choose an ep that divides the experts, or give a placement");
+    return;
+  }
+  check.require(static_cast<int64_t>(plan.placement.size()) == plan.model.num_moe_layers(), "/placement",
+                "has " + number(static_cast<int64_t>(plan.placement.size())) + " entries for " +
+                    number(plan.model.num_moe_layers()) + " MoE layers",
+                "give one placement per MoE layer, or none");
+  for (size_t layer = 0; layer < plan.placement.size(); ++layer) {
+    const ExpertPlacement& placement = plan.placement[layer];
+    const std::string pointer = "/placement/" + std::to_string(layer);
+    const int64_t slots = int64_t{plan.layout.ep} * placement.slots_per_rank;
+    check.require(placement.slots_per_rank >= 1 && static_cast<int64_t>(placement.slot_to_expert.size()) == slots,
+                  pointer.c_str(),
+                  "has " + number(static_cast<int64_t>(placement.slot_to_expert.size())) +
+                      " slots; ep * slots_per_rank is " + number(slots),
+                  "list the expert of every slot of one expert-parallel group");
+    std::vector<bool> present(static_cast<size_t>(num_experts), false);
+    for (const int expert : placement.slot_to_expert) {
+      check.require(expert >= 0 && expert < num_experts, (pointer + "/slot_to_expert").c_str(),
+                    "names expert " + number(expert), "experts are 0 to " + number(num_experts - 1));
+      present[static_cast<size_t>(expert)] = true;
+    }
+    for (size_t expert = 0; expert < present.size(); ++expert) {
+      check.require(present[expert], (pointer + "/slot_to_expert").c_str(),
+                    "holds expert " + std::to_string(expert) + " in no slot", "place every expert at least once");
+    }
+  }
+}
+
+void check_routing(const Plan& plan, const Checker& check) {
+  if (!plan.routing.recorded()) return;
+  check.require(
+      plan.routing.num_moe_layers == plan.model.num_moe_layers() && plan.routing.num_experts == plan.model.num_experts,
+      "/documents/routing/counts",
+      "was recorded with " + number(plan.routing.num_moe_layers) + " MoE layers of " +
+          number(plan.routing.num_experts) + " experts; the model has " + number(plan.model.num_moe_layers()) + " of " +
+          number(plan.model.num_experts),
+      "take a recording of this model, or a generator");
+}
+
+}  // namespace
+
+ExpertPlacement contiguous_placement(int num_experts, int ep) {
+  MOESAIC_CHECK(ep > 0 && num_experts % ep == 0, "contiguous placement needs experts that divide evenly over ep");
+  ExpertPlacement placement;
+  placement.slots_per_rank = num_experts / ep;
+  placement.slot_to_expert.resize(static_cast<size_t>(num_experts));
+  std::iota(placement.slot_to_expert.begin(), placement.slot_to_expert.end(), 0);
+  return placement;
+}
+
+void check_plan(const Plan& plan, const std::string& file) {
+  const Checker check(file);
+  check_layout(plan, check);
+  check_dispatch(plan, check);
+  check_placement(plan, check);
+  check_routing(plan, check);
+}
+
+}  // namespace moesaic

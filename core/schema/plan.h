@@ -1,0 +1,99 @@
+#pragma once
+// The decisions of the planner, together with the documents that they were made for. A plan travels alone: it embeds
+// what it needs.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/schema/cluster.h"
+#include "core/schema/model.h"
+#include "core/schema/profile.h"
+#include "core/schema/routing.h"
+#include "core/schema/workload.h"
+
+namespace moesaic {
+
+/// How ranks share the work. Data parallelism spans all ranks for dense parameters; experts are spread over groups of
+/// `ep` consecutive ranks.
+struct Layout {
+  int ranks = 1;
+  int ep = 1;             // ranks that together hold every expert once; divides ranks
+  int micro_batches = 1;  // per step
+  int expert_dp() const { return ranks / ep; }
+  bool operator==(const Layout&) const = default;
+};
+
+enum class DispatchKind { ragged, padded };
+enum class AllToAllKind { flat, hierarchical_2d };
+
+struct Dispatch {
+  DispatchKind kind = DispatchKind::ragged;
+  double capacity_factor =
+      0;  // 0: dropless. Rows per (source, expert) = ceil(capacity_factor * tokens * top_k / num_experts)
+  AllToAllKind all_to_all = AllToAllKind::flat;
+  int chunks = 1;  // dispatch, experts and combine of a layer are cut into this many pieces of tokens
+  bool operator==(const Dispatch&) const = default;
+};
+
+/// slot_to_expert: [ep * slots_per_rank], the logical expert in each physical slot of one expert-parallel group.
+struct ExpertPlacement {
+  int slots_per_rank = 0;
+  std::vector<int> slot_to_expert;
+  bool operator==(const ExpertPlacement&) const = default;
+};
+
+/// What the planner promises; zero where it has not been evaluated.
+struct Prediction {
+  Seconds step_seconds = 0;
+  double tokens_per_second = 0;
+  Seconds lower_bound_seconds = 0;
+  double gap = 0;  // step_seconds / lower_bound_seconds - 1
+  Seconds exposed_communication_seconds = 0;
+  std::map<std::string, Bytes> peak_bytes;  // by tier: "device", "host", "storage"
+  int64_t tasks = 0;
+  bool operator==(const Prediction&) const = default;
+};
+
+/// One decision and the alternatives that lost, for `moesaic explain`.
+struct Alternative {
+  std::string choice;
+  Seconds step_seconds = 0;
+  std::string reason;  // why infeasible; empty when it was only slower
+  bool operator==(const Alternative&) const = default;
+};
+struct Decision {
+  std::string what;
+  std::string choice;
+  std::vector<Alternative> runners_up;
+  bool operator==(const Decision&) const = default;
+};
+
+struct Plan {
+  std::string name;
+  Layout layout;
+  Dispatch dispatch;
+  Bytes gradient_bucket_bytes = 0;         // 0: one collective per parameter tensor
+  std::vector<ExpertPlacement> placement;  // [num_moe_layers]; empty: contiguous in every layer
+  Model model;
+  Cluster cluster;
+  Workload workload;
+  RoutingDocument routing;
+  Profile profile;
+  Prediction prediction;
+  std::vector<Decision> decisions;
+  uint64_t seed = 0;
+  int64_t evaluations = 0;
+  bool interrupted = false;
+  bool operator==(const Plan&) const = default;
+};
+
+/// Contiguous placement: expert e in slot e. Requires num_experts % ep == 0.
+ExpertPlacement contiguous_placement(int num_experts, int ep);
+
+/// Refuses a plan that cannot be lowered: divisibility of experts, batch and ranks, placements that miss an expert,
+/// unknown combinations. `file` names the document in the error.
+void check_plan(const Plan& plan, const std::string& file);
+
+}  // namespace moesaic

@@ -1,0 +1,201 @@
+// The plan document: the decisions, the documents they were made for, and the hashes of those.
+
+#include <nlohmann/json.hpp>
+
+#include "core/schema/documents.h"
+#include "core/schema/object_reader.h"
+
+namespace moesaic {
+namespace {
+
+constexpr const char* kDispatchKinds[] = {"ragged", "padded"};
+constexpr const char* kAllToAllKinds[] = {"flat", "hierarchical_2d"};
+constexpr IntegerRange kNotNegativeCount{0, std::numeric_limits<int64_t>::max()};
+
+Layout read_layout(ObjectReader reader) {
+  Layout layout;
+  layout.ranks = static_cast<int>(reader["ranks"].integer(kCount));
+  layout.ep = static_cast<int>(reader["ep"].integer(kCount));
+  layout.micro_batches = static_cast<int>(reader["micro_batches"].integer(kCount, layout.micro_batches));
+  reader.finish();
+  return layout;
+}
+
+Dispatch read_dispatch(const Field& field) {
+  Dispatch dispatch;
+  if (!field.present()) return dispatch;
+  ObjectReader reader = field.object();
+  dispatch.kind = reader["kind"].choice(kDispatchKinds, dispatch.kind);
+  dispatch.capacity_factor = reader["capacity_factor"].number({0, 1e6}, dispatch.capacity_factor);
+  dispatch.all_to_all = reader["all_to_all"].choice(kAllToAllKinds, dispatch.all_to_all);
+  dispatch.chunks = static_cast<int>(reader["chunks"].integer(kCount, dispatch.chunks));
+  reader.finish();
+  return dispatch;
+}
+
+ExpertPlacement read_placement(ObjectReader reader) {
+  ExpertPlacement placement;
+  placement.slots_per_rank = static_cast<int>(reader["slots_per_rank"].integer({1, 1 << 16}));
+  const Field slots = reader["slot_to_expert"];
+  placement.slot_to_expert.reserve(slots.size());
+  for (size_t slot = 0; slot < slots.size(); ++slot) {
+    placement.slot_to_expert.push_back(static_cast<int>(slots[slot].integer({0, 1 << 16})));
+  }
+  reader.finish();
+  return placement;
+}
+
+Prediction read_prediction(const Field& field) {
+  Prediction prediction;
+  if (!field.present()) return prediction;
+  ObjectReader reader = field.object();
+  prediction.step_seconds = reader["step_seconds"].quantity("s", kNotNegative, 0);
+  prediction.tokens_per_second = reader["tokens_per_second"].number(kNotNegative, 0);
+  prediction.lower_bound_seconds = reader["lower_bound_seconds"].quantity("s", kNotNegative, 0);
+  prediction.gap = reader["gap"].number({-1, std::numeric_limits<double>::max()}, 0);
+  prediction.exposed_communication_seconds = reader["exposed_communication_seconds"].quantity("s", kNotNegative, 0);
+  if (const Field peaks = reader["peak_bytes"]; peaks.present()) {
+    ObjectReader tiers = peaks.object();
+    for (const char* tier : {"device", "host", "storage"}) {
+      if (tiers[tier].present()) prediction.peak_bytes[tier] = tiers[tier].bytes(kBytesRange);
+    }
+    tiers.finish();
+  }
+  prediction.tasks = reader["tasks"].integer(kNotNegativeCount, 0);
+  reader.finish();
+  return prediction;
+}
+
+Decision read_decision(ObjectReader reader) {
+  Decision decision;
+  decision.what = reader["what"].text();
+  decision.choice = reader["choice"].text();
+  if (const Field losers = reader["runners_up"]; losers.present()) {
+    for (size_t i = 0; i < losers.size(); ++i) {
+      ObjectReader loser = losers[i].object();
+      Alternative alternative;
+      alternative.choice = loser["choice"].text();
+      alternative.step_seconds = loser["step_seconds"].quantity("s", kNotNegative, 0);
+      alternative.reason = loser["reason"].text("");
+      loser.finish();
+      decision.runners_up.push_back(alternative);
+    }
+  }
+  reader.finish();
+  return decision;
+}
+
+/// An embedded document together with its hash, where the plan gives one.
+const Field& checked(const Field& document, const Field& hash) {
+  if (!hash.present()) return document;
+  const std::string found = document_hash(document.json());
+  if (hash.text() != found) {
+    document.refuse("has hash " + found + ", the plan says " + hash.text().substr(0, 80), "",
+                    "the plan was changed after it was made: make it again, or remove " + hash.pointer());
+  }
+  return document;
+}
+
+void read_documents(ObjectReader documents, const Field& hashes_field, Plan& plan) {
+  static const Json kNoHashes = Json::object();
+  ObjectReader hashes(hashes_field.present() ? hashes_field.json() : kNoHashes, documents.file(),
+                      hashes_field.pointer());
+  const auto read = [&](const char* name, auto reader) {
+    const Field field = checked(documents[name], hashes[name]);
+    return reader(field.json(), documents.file(), field.pointer());
+  };
+  plan.model = read("model", read_model);
+  plan.cluster = read("cluster", read_cluster);
+  plan.workload = read("workload", read_workload);
+  plan.routing = read("routing", read_routing);
+  plan.profile = read("profile", read_profile);
+  documents.finish();
+  hashes.finish();
+}
+
+Json write_prediction(const Prediction& prediction) {
+  Json peaks = Json::object();
+  for (const auto& [tier, bytes] : prediction.peak_bytes) peaks[tier] = bytes;
+  return {{"step_seconds", prediction.step_seconds},
+          {"tokens_per_second", prediction.tokens_per_second},
+          {"lower_bound_seconds", prediction.lower_bound_seconds},
+          {"gap", prediction.gap},
+          {"exposed_communication_seconds", prediction.exposed_communication_seconds},
+          {"peak_bytes", peaks},
+          {"tasks", prediction.tasks}};
+}
+
+Json write_decisions(const std::vector<Decision>& decisions) {
+  Json list = Json::array();
+  for (const Decision& decision : decisions) {
+    Json losers = Json::array();
+    for (const Alternative& loser : decision.runners_up) {
+      losers.push_back({{"choice", loser.choice}, {"step_seconds", loser.step_seconds}, {"reason", loser.reason}});
+    }
+    list.push_back({{"what", decision.what}, {"choice", decision.choice}, {"runners_up", losers}});
+  }
+  return list;
+}
+
+Json write_placement(const std::vector<ExpertPlacement>& layers) {
+  Json list = Json::array();
+  for (const ExpertPlacement& layer : layers) {
+    list.push_back({{"slots_per_rank", layer.slots_per_rank}, {"slot_to_expert", layer.slot_to_expert}});
+  }
+  return list;
+}
+
+}  // namespace
+
+Plan read_plan(const Json& json, const std::string& file, const std::string& pointer) {
+  ObjectReader reader = open_document(json, file, pointer, "plan");
+  Plan plan;
+  plan.name = reader["name"].text("");
+  plan.layout = read_layout(reader["layout"].object());
+  plan.dispatch = read_dispatch(reader["dispatch"]);
+  plan.gradient_bucket_bytes = reader["gradient_bucket_bytes"].bytes(kBytesRange, 0);
+  if (const Field layers = reader["placement"]; layers.present()) {
+    for (size_t i = 0; i < layers.size(); ++i) plan.placement.push_back(read_placement(layers[i].object()));
+  }
+  plan.prediction = read_prediction(reader["prediction"]);
+  if (const Field decisions = reader["decisions"]; decisions.present()) {
+    for (size_t i = 0; i < decisions.size(); ++i) plan.decisions.push_back(read_decision(decisions[i].object()));
+  }
+  plan.seed = reader["seed"].seed(0);
+  plan.evaluations = reader["evaluations"].integer(kNotNegativeCount, 0);
+  plan.interrupted = reader["interrupted"].boolean(false);
+  read_documents(reader["documents"].object(), reader["hashes"], plan);
+  reader.finish();
+  check_plan(plan, file);
+  return plan;
+}
+
+Json write_plan(const Plan& plan) {
+  const Json documents = {{"model", write_model(plan.model)},
+                          {"cluster", write_cluster(plan.cluster)},
+                          {"workload", write_workload(plan.workload)},
+                          {"routing", write_routing(plan.routing)},
+                          {"profile", write_profile(plan.profile)}};
+  Json hashes = Json::object();
+  for (const auto& [name, document] : documents.items()) hashes[name] = document_hash(document);
+  return {
+      {"kind", "moesaic.plan/1"},
+      {"name", plan.name},
+      {"layout", {{"ranks", plan.layout.ranks}, {"ep", plan.layout.ep}, {"micro_batches", plan.layout.micro_batches}}},
+      {"dispatch",
+       {{"kind", kDispatchKinds[static_cast<size_t>(plan.dispatch.kind)]},
+        {"capacity_factor", plan.dispatch.capacity_factor},
+        {"all_to_all", kAllToAllKinds[static_cast<size_t>(plan.dispatch.all_to_all)]},
+        {"chunks", plan.dispatch.chunks}}},
+      {"gradient_bucket_bytes", plan.gradient_bucket_bytes},
+      {"placement", write_placement(plan.placement)},
+      {"prediction", write_prediction(plan.prediction)},
+      {"decisions", write_decisions(plan.decisions)},
+      {"seed", plan.seed},
+      {"evaluations", plan.evaluations},
+      {"interrupted", plan.interrupted},
+      {"documents", documents},
+      {"hashes", hashes}};
+}
+
+}  // namespace moesaic

@@ -1,0 +1,53 @@
+#pragma once
+// Measured times of operators, copies and collectives on one kind of device, each with its provenance. Pricing rules
+// live in core/cost.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/schema/units.h"
+
+namespace moesaic {
+
+enum class Provenance { measured, published, assumed };
+
+/// Seconds of one operator against its number of rows, all other dimensions fixed.
+struct OperatorCurve {
+  std::string op;  // name_of(Op)
+  DType dtype = DType::f32;
+  std::map<std::string, int64_t> fixed;  // dimension name -> value, for example {"n": 2048, "k": 512}
+  std::vector<int64_t> rows;             // ascending
+  std::vector<Seconds> seconds;          // [rows.size()], median
+  Provenance provenance = Provenance::measured;
+  bool operator==(const OperatorCurve&) const = default;
+};
+
+/// Seconds of one collective against the bytes that the busiest rank sends.
+struct CollectiveCurve {
+  std::string collective;  // "all_to_all", "all_reduce", "all_gather", "reduce_scatter"
+  int num_ranks = 0;
+  bool crosses_nodes = false;
+  std::vector<Bytes> bytes;      // ascending
+  std::vector<Seconds> seconds;  // the slowest rank, median
+  Provenance provenance = Provenance::measured;
+  bool operator==(const CollectiveCurve&) const = default;
+};
+
+struct Profile {
+  std::string name;
+  std::string device;                          // Device::name
+  std::string machine, command, date, commit;  // where the figures come from
+  std::vector<OperatorCurve> operators;
+  std::vector<CollectiveCurve> collectives;
+  Seconds task_overhead_s = 0;  // scheduler time per task
+  /// Factor on compute time while another rank of the same node computes too; 1 where curves were measured that way.
+  double neighbour_slowdown = 1;
+  /// Share of the device's peak that an operator without a curve is assumed to reach.
+  double assumed_flops_efficiency = 0.5;
+  double assumed_bandwidth_efficiency = 0.7;
+  bool operator==(const Profile&) const = default;
+};
+
+}  // namespace moesaic

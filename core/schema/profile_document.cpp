@@ -1,0 +1,125 @@
+// The profile document: curves of operators and collectives with their provenance.
+
+#include <nlohmann/json.hpp>
+
+#include "core/schema/documents.h"
+#include "core/schema/object_reader.h"
+
+namespace moesaic {
+namespace {
+
+constexpr const char* kProvenances[] = {"measured", "published", "assumed"};
+constexpr const char* kCollectives[] = {"all_to_all", "all_reduce", "all_gather", "reduce_scatter"};
+constexpr NumberRange kEfficiency{0, 1, true};
+
+/// The abscissae of a curve: ascending, at least one.
+std::vector<int64_t> read_ascending(const Field& list, bool bytes) {
+  std::vector<int64_t> values(list.size());
+  if (values.empty()) list.refuse("is an empty list", "at least one point");
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = bytes ? list[i].bytes(kBytesRange) : list[i].integer(kBytesRange);
+    if (i > 0 && values[i] <= values[i - 1]) list[i].refuse("is not above the point before it", "an ascending list");
+  }
+  return values;
+}
+
+std::vector<Seconds> read_seconds(const Field& list, size_t points) {
+  std::vector<Seconds> values(list.size());
+  if (values.size() != points) {
+    list.refuse("has " + std::to_string(values.size()) + " entries", std::to_string(points) + ", one per point");
+  }
+  for (size_t i = 0; i < points; ++i) values[i] = list[i].quantity("s", kNotNegative);
+  return values;
+}
+
+OperatorCurve read_operator(ObjectReader reader) {
+  OperatorCurve curve;
+  curve.op = reader["op"].text();
+  curve.dtype = static_cast<DType>(reader["dtype"].choice(dtype_names()));
+  if (const Field fixed = reader["fixed"]; fixed.present()) {
+    ObjectReader dimensions = fixed.object();
+    for (const auto& [name, value] : fixed.json().items()) curve.fixed[name] = dimensions[name].integer(kBytesRange);
+  }
+  curve.rows = read_ascending(reader["rows"], false);
+  curve.seconds = read_seconds(reader["seconds"], curve.rows.size());
+  curve.provenance = static_cast<Provenance>(reader["provenance"].choice(kProvenances));
+  reader.finish();
+  return curve;
+}
+
+CollectiveCurve read_collective(ObjectReader reader) {
+  CollectiveCurve curve;
+  curve.collective = kCollectives[reader["collective"].choice(kCollectives)];
+  curve.num_ranks = static_cast<int>(reader["num_ranks"].integer(kCount));
+  curve.crosses_nodes = reader["crosses_nodes"].boolean(false);
+  curve.bytes = read_ascending(reader["bytes"], true);
+  curve.seconds = read_seconds(reader["seconds"], curve.bytes.size());
+  curve.provenance = static_cast<Provenance>(reader["provenance"].choice(kProvenances));
+  reader.finish();
+  return curve;
+}
+
+Json write_operator(const OperatorCurve& curve) {
+  Json fixed = Json::object();
+  for (const auto& [name, value] : curve.fixed) fixed[name] = value;
+  return {{"op", curve.op},           {"dtype", name_of(curve.dtype)},
+          {"fixed", fixed},           {"rows", curve.rows},
+          {"seconds", curve.seconds}, {"provenance", kProvenances[static_cast<size_t>(curve.provenance)]}};
+}
+
+Json write_collective(const CollectiveCurve& curve) {
+  return {{"collective", curve.collective},
+          {"num_ranks", curve.num_ranks},
+          {"crosses_nodes", curve.crosses_nodes},
+          {"bytes", curve.bytes},
+          {"seconds", curve.seconds},
+          {"provenance", kProvenances[static_cast<size_t>(curve.provenance)]}};
+}
+
+}  // namespace
+
+Profile read_profile(const Json& json, const std::string& file, const std::string& pointer) {
+  ObjectReader reader = open_document(json, file, pointer, "profile");
+  Profile profile;
+  profile.name = reader["name"].text("");
+  profile.device = reader["device"].text("");
+  profile.machine = reader["machine"].text("");
+  profile.command = reader["command"].text("");
+  profile.date = reader["date"].text("");
+  profile.commit = reader["commit"].text("");
+  if (const Field curves = reader["operators"]; curves.present()) {
+    for (size_t i = 0; i < curves.size(); ++i) profile.operators.push_back(read_operator(curves[i].object()));
+  }
+  if (const Field curves = reader["collectives"]; curves.present()) {
+    for (size_t i = 0; i < curves.size(); ++i) profile.collectives.push_back(read_collective(curves[i].object()));
+  }
+  profile.task_overhead_s = reader["task_overhead_s"].quantity("s", kNotNegative, profile.task_overhead_s);
+  profile.neighbour_slowdown = reader["neighbour_slowdown"].number(kPositive, profile.neighbour_slowdown);
+  profile.assumed_flops_efficiency =
+      reader["assumed_flops_efficiency"].number(kEfficiency, profile.assumed_flops_efficiency);
+  profile.assumed_bandwidth_efficiency =
+      reader["assumed_bandwidth_efficiency"].number(kEfficiency, profile.assumed_bandwidth_efficiency);
+  reader.finish();
+  return profile;
+}
+
+Json write_profile(const Profile& profile) {
+  Json operators = Json::array(), collectives = Json::array();
+  for (const OperatorCurve& curve : profile.operators) operators.push_back(write_operator(curve));
+  for (const CollectiveCurve& curve : profile.collectives) collectives.push_back(write_collective(curve));
+  return {{"kind", "moesaic.profile/1"},
+          {"name", profile.name},
+          {"device", profile.device},
+          {"machine", profile.machine},
+          {"command", profile.command},
+          {"date", profile.date},
+          {"commit", profile.commit},
+          {"operators", operators},
+          {"collectives", collectives},
+          {"task_overhead_s", profile.task_overhead_s},
+          {"neighbour_slowdown", profile.neighbour_slowdown},
+          {"assumed_flops_efficiency", profile.assumed_flops_efficiency},
+          {"assumed_bandwidth_efficiency", profile.assumed_bandwidth_efficiency}};
+}
+
+}  // namespace moesaic

@@ -1,0 +1,33 @@
+#pragma once
+// The units of the suite as types: SI throughout, GB = 1e9 bytes, GiB = 2^30 bytes. Parsing of "900 GB/s" happens at
+// the document border only.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace moesaic {
+
+using Seconds = double;
+using Bytes = int64_t;
+using BytesPerSecond = double;
+using FlopsPerSecond = double;
+
+/// Element types of tensors.
+enum class DType { f32, bf16, f16, fp8, fp4, i32 };
+
+/// Bits of one element, block scales included for fp4 (mxfp4: 4 bits and one 8-bit scale per 32 elements, OCP MX v1.0).
+double bits_per_element(DType dtype);
+Bytes bytes_of(DType dtype, int64_t elements);
+const char* name_of(DType dtype);
+
+/// "80 GB" -> 80e9, "24 GiB" -> 24 * 2^30, "900 GB/s" -> 900e9, "25 Gb/s" -> 3.125e9, "7 us" -> 7e-6, "312 TFLOP/s" ->
+/// 312e12. Throws std::invalid_argument where the text has another unit than `unit` ("B", "B/s", "s", "FLOP/s").
+double parse_quantity(std::string_view text, std::string_view unit);
+
+/// 1234567 -> "1.23 MB"; 0.00123 -> "1.23 ms"; 312e12 -> "312 TFLOP/s".
+std::string format_bytes(double bytes);
+std::string format_seconds(double seconds);
+std::string format_count(double count);
+
+}  // namespace moesaic

@@ -1,0 +1,68 @@
+// The workload document: phase, batch, optimizer.
+
+#include <nlohmann/json.hpp>
+
+#include "core/schema/documents.h"
+#include "core/schema/object_reader.h"
+
+namespace moesaic {
+namespace {
+
+constexpr const char* kPhases[] = {"training", "prefill", "decode"};
+constexpr const char* kComputeTypes[] = {"f32", "bf16"};
+constexpr IntegerRange kBatch{1, 1 << 24};
+// Products of tokens, top_k, hidden and element size stay within 64 bits.
+constexpr int64_t kMaxTokens = int64_t{1} << 36;
+
+Optimizer read_optimizer(const Field& field) {
+  Optimizer optimizer;
+  if (!field.present()) return optimizer;
+  constexpr NumberRange kBeta{0, 0.9999999};
+  ObjectReader reader = field.object();
+  optimizer.learning_rate = reader["learning_rate"].number(kNotNegative, optimizer.learning_rate);
+  optimizer.beta1 = reader["beta1"].number(kBeta, optimizer.beta1);
+  optimizer.beta2 = reader["beta2"].number(kBeta, optimizer.beta2);
+  optimizer.epsilon = reader["epsilon"].number(kPositive, optimizer.epsilon);
+  optimizer.weight_decay = reader["weight_decay"].number(kNotNegative, optimizer.weight_decay);
+  reader.finish();
+  return optimizer;
+}
+
+}  // namespace
+
+Workload read_workload(const Json& json, const std::string& file, const std::string& pointer) {
+  ObjectReader reader = open_document(json, file, pointer, "workload");
+  Workload workload;
+  workload.name = reader["name"].text("");
+  workload.phase = static_cast<WorkloadPhase>(reader["phase"].choice(kPhases));
+  workload.global_batch = reader["global_batch"].integer(kBatch);
+  workload.sequence_length = reader["sequence_length"].integer(kBatch);
+  workload.compute_dtype = reader["compute_dtype"].choice(kComputeTypes, workload.compute_dtype);
+  workload.optimizer = read_optimizer(reader["optimizer"]);
+  workload.seed = reader["seed"].seed(workload.seed);
+  reader.finish();
+  if (workload.global_batch * workload.sequence_length > kMaxTokens) {
+    reader.refuse("has " + std::to_string(workload.global_batch * workload.sequence_length) + " tokens",
+                  "global_batch * sequence_length of at most " + std::to_string(kMaxTokens));
+  }
+  return workload;
+}
+
+Json write_workload(const Workload& workload) {
+  const Optimizer& optimizer = workload.optimizer;
+  return {{"kind", "moesaic.workload/1"},
+          {"name", workload.name},
+          {"phase", kPhases[static_cast<size_t>(workload.phase)]},
+          {"global_batch", workload.global_batch},
+          {"sequence_length", workload.sequence_length},
+          {"compute_dtype", name_of(workload.compute_dtype)},
+          {"optimizer",
+           {{"learning_rate", optimizer.learning_rate},
+            {"beta1", optimizer.beta1},
+            {"beta2", optimizer.beta2},
+            {"epsilon", optimizer.epsilon},
+            {"weight_decay", optimizer.weight_decay}}},
+          {"seed", workload.seed}};
+}
+
+}  // namespace moesaic
