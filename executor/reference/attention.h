@@ -1,0 +1,18 @@
+#pragma once
+// Causal attention with rotary positions in double, token by token; shapes as in executor/cpu/attention.h.
+// It is not fast and not for use outside tests.
+
+#include <cstdint>
+
+namespace moesaic::executor::reference {
+
+struct AttentionShape {
+  std::int64_t batch = 0, seq = 0, heads = 0, kv_heads = 0, head_dim = 0;
+};
+
+void attention_forward(const double* qkv, double* out, const AttentionShape& shape);
+
+// Makes the forward pass again, so nothing is saved; dqkv is overwritten.
+void attention_backward(const double* dout, const double* qkv, double* dqkv, const AttentionShape& shape);
+
+}  // namespace moesaic::executor::reference

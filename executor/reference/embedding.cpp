@@ -1,0 +1,17 @@
+#include "executor/reference/embedding.h"
+
+namespace moesaic::executor::reference {
+
+void embedding_forward(const std::int32_t* tokens, const double* table, double* x, std::int64_t m, std::int64_t h) {
+  for (std::int64_t i = 0; i < m; ++i) {
+    for (std::int64_t j = 0; j < h; ++j) x[i * h + j] = table[tokens[i] * h + j];
+  }
+}
+
+void embedding_backward(const std::int32_t* tokens, const double* dx, double* dtable, std::int64_t m, std::int64_t h) {
+  for (std::int64_t i = 0; i < m; ++i) {
+    for (std::int64_t j = 0; j < h; ++j) dtable[tokens[i] * h + j] += dx[i * h + j];
+  }
+}
+
+}  // namespace moesaic::executor::reference
