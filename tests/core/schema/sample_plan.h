@@ -1,0 +1,66 @@
+#pragma once
+// One small valid plan with no field left at its default, for tests of reading and checking. It is not a good plan.
+
+#include "core/schema/plan.h"
+
+namespace moesaic::testing {
+
+inline Model sample_model() {
+  Model model;
+  model.name = "sample", model.family = "gpt_moe", model.source = "test";
+  model.num_layers = 2, model.hidden = 16, model.num_heads = model.num_kv_heads = 2, model.head_dim = 8;
+  model.vocabulary = 256;
+  model.num_experts = 4, model.top_k = 2, model.expert_intermediate = model.dense_intermediate = 32;
+  model.moe_layers = {false, true};
+  return model;
+}
+
+inline Cluster sample_cluster() {
+  Cluster cluster;
+  cluster.name = "sample", cluster.source = "test";
+  cluster.num_nodes = 2, cluster.devices_per_node = 2;
+  cluster.device = {"device", 1000000000, 1e10, 1e12, 2e12, true};
+  cluster.host_memory_bytes = 2000000000, cluster.host_memory_bandwidth_bytes_per_s = 2e10;
+  cluster.storage_bytes = 3000000000, cluster.storage_read_bytes_per_s = 2e9, cluster.storage_write_bytes_per_s = 1e9;
+  cluster.intra_node = {5e9, 1e-6};
+  cluster.pcie = {3e9, 2e-6};
+  cluster.devices_per_pcie_switch = 2;
+  cluster.nic = {1e9, 3e-6};
+  cluster.nics_per_node = 2;
+  cluster.spine = {4e9, 4e-6};
+  cluster.rail_optimized = true;
+  return cluster;
+}
+
+inline Profile sample_profile() {
+  Profile profile;
+  profile.name = "sample", profile.device = "device";
+  profile.machine = "machine", profile.command = "command", profile.date = "2026-01-01", profile.commit = "0123abc";
+  profile.operators = {{"matmul", DType::bf16, {{"k", 16}, {"n", 32}}, {1, 64}, {1e-6, 2.5e-5}, Provenance::published}};
+  profile.collectives = {{"all_to_all", 4, true, {1024, 65536}, {1e-5, 1e-4}, Provenance::assumed}};
+  profile.task_overhead_s = 2e-6, profile.neighbour_slowdown = 1.25;
+  profile.assumed_flops_efficiency = 0.25, profile.assumed_bandwidth_efficiency = 0.375;
+  return profile;
+}
+
+inline Plan sample_plan() {
+  Plan plan;
+  plan.name = "sample";
+  plan.layout = {4, 4, 2};
+  plan.dispatch = {DispatchKind::padded, 1.25, AllToAllKind::hierarchical_2d, 4};
+  plan.gradient_bucket_bytes = 1 << 20;
+  plan.placement = {{2, {0, 1, 2, 3, 3, 2, 1, 0}}};
+  plan.model = sample_model();
+  plan.cluster = sample_cluster();
+  plan.workload = {
+      "sample", WorkloadPhase::training, 16, 128, DType::bf16, {1e-4, 0.8, 0.9, 1e-7, 0.2}, 18446744073709551615u};
+  plan.routing.name = "sample";
+  plan.routing.generator = {0.8, 7, true};
+  plan.profile = sample_profile();
+  plan.prediction = {0.125, 16384, 0.1, 0.25, 0.01, {{"device", 1000}, {"host", 2000}}, 321};
+  plan.decisions = {{"layout", "ep 4", {{"ep 2", 0.25, ""}, {"ep 1", 0, "device memory"}}}};
+  plan.seed = 9, plan.evaluations = 1000, plan.interrupted = true;
+  return plan;
+}
+
+}  // namespace moesaic::testing
