@@ -1,0 +1,56 @@
+#pragma once
+// What one collective asks of the ports of its members: bytes per direction and link class. It holds no bandwidths and
+// no times; the alpha-beta price and the simulator both start from it.
+
+#include <functional>
+#include <vector>
+
+#include "core/graph/slot_counts.h"
+#include "core/graph/task_graph.h"
+#include "core/schema/cluster.h"
+
+namespace moesaic {
+
+/// Port loads of one member. `spine` is the part of inter-node bytes that leaves the sender's rail. What a member keeps
+/// for itself crosses no port and is counted nowhere.
+struct MemberDemand {
+  int rank = 0;
+  Bytes intra_out = 0, intra_in = 0;
+  Bytes inter_out = 0, inter_in = 0;
+  Bytes spine_out = 0, spine_in = 0;
+  int64_t intra_messages = 0, inter_messages = 0;  // sent, empty ones not counted
+  bool operator==(const MemberDemand&) const = default;
+};
+
+struct CollectiveDemand {
+  std::vector<MemberDemand> members;  // in the order of the group
+  Bytes busiest_bytes = 0;            // the most that one member sends or receives
+  bool crosses_nodes = false;
+  int latency_steps = 0;  // rounds that wait for one another: 1 for all-to-all, 2 (n-1) for a ring all-reduce, (n-1)
+                          // for the other rings; 0 for a group of one
+  bool operator==(const CollectiveDemand&) const = default;
+};
+
+/// Bytes that member i (position in the group) sends to member j.
+using PairBytes = std::function<Bytes(int from, int to)>;
+
+/// all_to_all: the pair matrix as it is. group: [n] ranks.
+CollectiveDemand all_to_all_demand(const std::vector<int>& group, const PairBytes& pair_bytes, const Cluster& cluster);
+
+/// Ring algorithms (nccl-tests PERFORMANCE.md): all_reduce moves 2 S (n-1)/n per member, all_gather and reduce_scatter
+/// S (n-1) with S the contribution (all_gather) or the slice (reduce_scatter) of one member. Each node's share leaves
+/// it once, spread over its members.
+CollectiveDemand ring_demand(Op op, const std::vector<int>& group, Bytes bytes, const Cluster& cluster);
+
+/// The demand of a task of the graph for the group that `rank` belongs to. `counts` is needed for all_to_all only:
+/// those of the expert-parallel group of `rank`.
+CollectiveDemand demand_of(const TaskGraph& graph, const Task& task, int rank, const SlotCounts* counts,
+                           const Cluster& cluster);
+
+/// alpha-beta price without contention from other tasks: latency_steps * alpha + the slowest port's bytes / bandwidth.
+/// Ports are the intra-node port of each member, each network card (which members of a node may share) and each rail's
+/// uplink. alpha is the latency of a card where the group crosses nodes (plus the uplink's where bytes leave their
+/// rail), else that of the intra-node port.
+Seconds alpha_beta_seconds(const CollectiveDemand& demand, const Cluster& cluster);
+
+}  // namespace moesaic

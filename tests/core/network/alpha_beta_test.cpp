@@ -1,0 +1,89 @@
+#include <gtest/gtest.h>
+
+#include "core/network/collective_demand.h"
+#include "core/schema/error.h"
+
+namespace moesaic {
+namespace {
+
+Cluster two_nodes_of_four() {
+  Cluster cluster;
+  cluster.num_nodes = 2;
+  cluster.devices_per_node = 4;
+  cluster.intra_node = {100e9, 1e-6};
+  cluster.nic = {25e9, 5e-6};
+  cluster.nics_per_node = 4;
+  return cluster;
+}
+
+const std::vector<int> kFirstNode = {0, 1, 2, 3};
+const std::vector<int> kBothNodes = {0, 1, 2, 3, 4, 5, 6, 7};
+
+// nccl-tests PERFORMANCE.md: with B = 100e9 B/s, n = 4, without latency, for its "size" of 4e9 bytes:
+// AllReduce t = S/B * 2(n-1)/n = 0.06, AllGather and ReduceScatter t = S/B * (n-1)/n = 0.03, AlltoAll t = S/B * (n-1)/n
+// = 0.03. "size" is the vector (all_reduce), what all contribute together (all_gather), what one member sends in total
+// (all-to-all).
+TEST(AlphaBeta, GivesTheFormulasOfNcclTests) {
+  Cluster cluster = two_nodes_of_four();
+  cluster.intra_node.latency_s = 0;
+  const Bytes size = 4'000'000'000;
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(ring_demand(Op::all_reduce, kFirstNode, size, cluster), cluster), 0.06);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(ring_demand(Op::all_gather, kFirstNode, size / 4, cluster), cluster), 0.03);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(ring_demand(Op::reduce_scatter, kFirstNode, size / 4, cluster), cluster), 0.03);
+  const auto all_to_all = all_to_all_demand(
+      kFirstNode, [&](int, int) { return size / 4; }, cluster);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(all_to_all, cluster), 0.03);
+}
+
+TEST(AlphaBeta, TheSlowestPortDecides) {
+  // All-to-all of 1e6 per pair: 3e6 / 100e9 = 30 us within the node, 4e6 / 25e9 = 160 us over a card; alpha = 5 us,
+  // once.
+  const Cluster cluster = two_nodes_of_four();
+  const auto demand = all_to_all_demand(
+      kBothNodes, [](int, int) { return 1'000'000; }, cluster);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 160e-6);
+}
+
+TEST(AlphaBeta, RingPaysLatencyInEveryRound) {
+  // One node: 6 rounds * 1 us + 150e3 / 100e9 = 6e-6 + 1.5e-6.
+  const Cluster cluster = two_nodes_of_four();
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(ring_demand(Op::all_reduce, kFirstNode, 100'000, cluster), cluster), 7.5e-6);
+}
+
+TEST(AlphaBeta, MembersOfANodeShareItsCards) {
+  Cluster cluster = two_nodes_of_four();
+  const auto demand = all_to_all_demand(
+      kBothNodes, [](int, int) { return 1'000'000; }, cluster);
+  cluster.nics_per_node = 2;  // two members per card: 8e6 / 25e9
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 320e-6);
+  cluster.nics_per_node = 8;  // two cards per member: 4e6 / 50e9
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 80e-6);
+}
+
+TEST(AlphaBeta, UplinksOfRailsAreShared) {
+  Cluster cluster = two_nodes_of_four();
+  cluster.rail_optimized = true;
+  cluster.spine = {10e9, 2e-6};
+  // A rail has one member in each of 2 nodes; each sends 3e6 bytes to other rails: 6e6 / 10e9 = 600 us; alpha = 5 + 2
+  // us.
+  const auto demand = all_to_all_demand(
+      kBothNodes, [](int, int) { return 1'000'000; }, cluster);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 7e-6 + 600e-6);
+  cluster.spine = {};  // non-blocking
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 160e-6);
+}
+
+TEST(AlphaBeta, GroupOfOneCostsNothing) {
+  const Cluster cluster = two_nodes_of_four();
+  EXPECT_EQ(alpha_beta_seconds(ring_demand(Op::all_reduce, {3}, 100'000, cluster), cluster), 0);
+}
+
+TEST(AlphaBeta, RefusesALinkThatTheClusterLacks) {
+  Cluster cluster = two_nodes_of_four();
+  cluster.nic = {};
+  const auto demand = ring_demand(Op::all_reduce, kBothNodes, 100'000, cluster);
+  EXPECT_THROW(alpha_beta_seconds(demand, cluster), InvariantError);
+}
+
+}  // namespace
+}  // namespace moesaic

@@ -1,0 +1,117 @@
+#include "core/network/collective_demand.h"
+
+#include <gtest/gtest.h>
+
+#include "core/schema/error.h"
+
+namespace moesaic {
+namespace {
+
+Cluster cluster_of(int nodes, int devices) {
+  Cluster cluster;
+  cluster.num_nodes = nodes;
+  cluster.devices_per_node = devices;
+  cluster.intra_node = {100e9, 1e-6};
+  cluster.nic = {25e9, 5e-6};
+  cluster.nics_per_node = devices;
+  return cluster;
+}
+
+std::vector<int> ranks_up_to(int n) {
+  std::vector<int> ranks;
+  for (int rank = 0; rank < n; ++rank) ranks.push_back(rank);
+  return ranks;
+}
+
+MemberDemand member(int rank, Bytes intra_out, Bytes intra_in, Bytes inter_out, Bytes inter_in, int64_t intra_messages,
+                    int64_t inter_messages) {
+  return {rank, intra_out, intra_in, inter_out, inter_in, 0, 0, intra_messages, inter_messages};
+}
+
+TEST(AllToAllDemand, BalancedOverTwoNodesOfTwo) {
+  // 10 bytes per pair: each member has one neighbour in its node and two elsewhere; the 10 bytes to itself cross no
+  // port.
+  const auto demand = all_to_all_demand(
+      {0, 1, 2, 3}, [](int, int) { return 10; }, cluster_of(2, 2));
+  EXPECT_EQ(demand, (CollectiveDemand{{member(0, 10, 10, 20, 20, 1, 2), member(1, 10, 10, 20, 20, 1, 2),
+                                       member(2, 10, 10, 20, 20, 1, 2), member(3, 10, 10, 20, 20, 1, 2)},
+                                      30,
+                                      true,
+                                      1}));
+}
+
+TEST(AllToAllDemand, SkewedOverTwoNodesOfTwo) {
+  // Sender by row, receiver by column. Rank 0 receives 1 + 2 + 3 = 6, the most; member 3 sends one message only.
+  const std::vector<std::vector<Bytes>> bytes = {{9, 0, 1, 0}, {1, 9, 0, 2}, {2, 1, 9, 0}, {3, 0, 0, 9}};
+  const auto pair = [&](int from, int to) { return bytes[static_cast<size_t>(from)][static_cast<size_t>(to)]; };
+  const auto demand = all_to_all_demand({0, 1, 2, 3}, pair, cluster_of(2, 2));
+  EXPECT_EQ(demand, (CollectiveDemand{{member(0, 0, 1, 1, 5, 0, 1), member(1, 1, 0, 2, 1, 1, 1),
+                                       member(2, 0, 0, 3, 1, 0, 2), member(3, 0, 0, 3, 2, 0, 1)},
+                                      6,
+                                      true,
+                                      1}));
+}
+
+TEST(AllToAllDemand, OtherLocalRanksCrossTheSpineOfRails) {
+  Cluster cluster = cluster_of(2, 2);
+  cluster.rail_optimized = true;
+  // Of the two members elsewhere one has the same local rank, the other does not: half of 20 bytes leave the rail.
+  for (const MemberDemand& m : all_to_all_demand(
+                                   {0, 1, 2, 3}, [](int, int) { return 10; }, cluster)
+                                   .members)
+    EXPECT_EQ(m, (MemberDemand{m.rank, 10, 10, 20, 20, 10, 10, 1, 2}));
+}
+
+TEST(AllToAllDemand, GroupOfOneMovesNothing) {
+  EXPECT_EQ(all_to_all_demand(
+                {2}, [](int, int) { return 10; }, cluster_of(2, 2)),
+            (CollectiveDemand{{member(2, 0, 0, 0, 0, 0, 0)}, 0, false, 0}));
+}
+
+TEST(RingDemand, OneNodeUsesIntraPortsOnly) {
+  // all_reduce of S = 100 over n = 4: 2 * 100 * 3 / 4 = 150 bytes in 2 * 3 = 6 rounds.
+  const auto demand = ring_demand(Op::all_reduce, {0, 1, 2, 3}, 100, cluster_of(1, 4));
+  EXPECT_EQ(demand.busiest_bytes, 150);
+  EXPECT_EQ(demand.latency_steps, 6);
+  EXPECT_FALSE(demand.crosses_nodes);
+  for (const MemberDemand& m : demand.members) EXPECT_EQ(m, member(m.rank, 150, 150, 0, 0, 6, 0));
+}
+
+TEST(RingDemand, OneMemberPerNodeUsesCardsOnly) {
+  // all_gather of S = 100 over n = 3: 100 * 2 = 200 bytes in 2 rounds.
+  const auto demand = ring_demand(Op::all_gather, {1, 3, 5}, 100, cluster_of(3, 2));
+  EXPECT_EQ(demand, (CollectiveDemand{{member(1, 0, 0, 200, 200, 0, 2), member(3, 0, 0, 200, 200, 0, 2),
+                                       member(5, 0, 0, 200, 200, 0, 2)},
+                                      200,
+                                      true,
+                                      2}));
+}
+
+TEST(RingDemand, NodeTrafficLeavesOnceSpreadOverItsMembers) {
+  // all_reduce of S = 100 over n = 6 in 2 nodes: V = ceil(2 * 100 * 5 / 6) = ceil(166.67) = 167 over each intra-node
+  // port; each node's 167 leave it over 3 cards: 55 + 56 + 56.
+  const auto demand = ring_demand(Op::all_reduce, ranks_up_to(6), 100, cluster_of(2, 3));
+  EXPECT_EQ(demand, (CollectiveDemand{{member(0, 167, 167, 55, 55, 10, 10), member(1, 167, 167, 56, 56, 10, 10),
+                                       member(2, 167, 167, 56, 56, 10, 10), member(3, 167, 167, 55, 55, 10, 10),
+                                       member(4, 167, 167, 56, 56, 10, 10), member(5, 167, 167, 56, 56, 10, 10)},
+                                      167,
+                                      true,
+                                      10}));
+}
+
+TEST(RingDemand, RailsCarryAlignedRingsAndTheSpineTheOthers) {
+  Cluster cluster = cluster_of(2, 2);
+  cluster.rail_optimized = true;
+  for (const MemberDemand& m : ring_demand(Op::reduce_scatter, ranks_up_to(4), 100, cluster).members)
+    EXPECT_EQ(m, member(m.rank, 300, 300, 150, 150, 3, 3));
+  // Local rank 0 of node 0 with local rank 1 of node 1: S (n-1) = 100 bytes, all of them leave the rail.
+  for (const MemberDemand& m : ring_demand(Op::reduce_scatter, {0, 3}, 100, cluster).members)
+    EXPECT_EQ(m, (MemberDemand{m.rank, 0, 0, 100, 100, 100, 100, 0, 1}));
+}
+
+TEST(RingDemand, RefusesAnotherOperator) {
+  EXPECT_THROW(ring_demand(Op::all_to_all, {0, 1}, 100, cluster_of(1, 2)), InvariantError);
+}
+
+}  // namespace
+}  // namespace moesaic
