@@ -1,0 +1,84 @@
+#pragma once
+// Seconds of one task from a profile: a measured curve where there is one, else a roofline, and it says which.
+// Contention is not priced here.
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/cost/roofline.h"
+#include "core/cost/signature.h"
+#include "core/graph/task_graph.h"
+#include "core/schema/cluster.h"
+#include "core/schema/profile.h"
+
+namespace moesaic {
+
+/// What a price stands on, from the strongest to the weakest.
+enum class Basis : uint8_t {
+  measured,      // on a curve, between its points
+  extrapolated,  // on a curve, beyond its points
+  scaled,        // a curve of the same operator with other dimensions, scaled by the roofline
+  roofline,      // peak rates times an assumed efficiency
+};
+const char* name_of(Basis basis);
+
+struct Price {
+  Seconds seconds = 0;
+  Basis basis = Basis::measured;
+  bool operator==(const Price&) const = default;
+};
+
+class CostModel {
+ public:
+  /// Throws InputError for a curve that cannot be read and for rates or efficiencies that are not positive.
+  CostModel(const Profile& profile, const Cluster& cluster);
+
+  /// Finds the curve of every task once. Until the next prepare(), a TaskIndex below means a task of this graph, which
+  /// need not outlive the call.
+  void prepare(const TaskGraph& graph);
+
+  /// An operator on `rows` rows. No rows cost nothing. For experts, pass the rows of each local slot to experts(): the
+  /// price is the sum over slots that have rows, on the weakest of their bases. The forms by TaskIndex are for hot
+  /// loops, the forms by Task search the profile at every call.
+  Price compute(TaskIndex task, int64_t rows) const;
+  Price compute(const Task& task, int64_t rows) const;
+  Price experts(TaskIndex task, std::span<const int64_t> slot_rows) const;
+  Price experts(const Task& task, std::span<const int64_t> slot_rows) const;
+
+  /// A collective from a measured curve: `busiest_bytes` is the most that one member sends or receives. Nothing when no
+  /// curve fits. Between curves of other group sizes nothing is guessed.
+  const CollectiveCurve* collective_curve(Op op, int num_ranks, bool crosses_nodes) const;
+  Price collective(const CollectiveCurve& curve, Bytes busiest_bytes) const;
+
+  Seconds task_overhead() const { return profile_.task_overhead_s; }
+
+ private:
+  /// How an operator is priced.
+  struct Method {
+    Op op = Op::add;
+    DType dtype = DType::f32;
+    OpShape shape;
+    int curve = -1;       // index into profile_.operators; -1: roofline
+    bool scaled = false;  // the curve has `curve_shape`, not `shape`
+    OpShape curve_shape;
+  };
+  void index_operator(size_t curve);
+  Method method_for(const Task& task) const;
+  int nearest_curve(Op op, DType dtype, const OpShape& shape) const;  // -1 when the operator has none
+  Price price(const Method& method, int64_t rows) const;
+  Price price_slots(const Method& method, std::span<const int64_t> slot_rows) const;
+  const Method& prepared(TaskIndex task) const;
+
+  Profile profile_;
+  Roofline roofline_;
+  std::vector<OpShape> shapes_;              // [profile_.operators]
+  std::map<std::string, int> by_signature_;  // the curve with the strongest provenance, the first among equals
+  std::map<Op, std::vector<int>> by_op_;     // all dtypes
+  std::vector<Method> methods_;              // [unique signatures and dtypes of the prepared graph]
+  std::vector<int> method_of_task_;          // [tasks of the prepared graph]; -1: a collective
+};
+
+}  // namespace moesaic

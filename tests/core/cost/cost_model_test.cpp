@@ -1,0 +1,160 @@
+#include "core/cost/cost_model.h"
+
+#include <gtest/gtest.h>
+
+#include "core/schema/error.h"
+
+namespace moesaic {
+namespace {
+
+/// 1 TFLOP/s in f32, 4 in bf16, 100 GB/s.
+Cluster cluster() {
+  Cluster cluster;
+  cluster.name = "test";
+  cluster.device = {"device", 1'000'000'000, 100e9, 1e12, 4e12, false};
+  return cluster;
+}
+
+OperatorCurve curve(const char* op, DType dtype, std::map<std::string, int64_t> fixed,
+                    Provenance provenance = Provenance::measured) {
+  return {op, dtype, std::move(fixed), {10, 20}, {10e-6, 20e-6}, provenance};
+}
+
+Profile profile_with(std::vector<OperatorCurve> operators) {
+  Profile profile;
+  profile.name = "test";
+  profile.operators = std::move(operators);
+  profile.assumed_flops_efficiency = 0.5;
+  profile.assumed_bandwidth_efficiency = 0.5;
+  return profile;
+}
+
+Task task(Op op, DType dtype, OpShape shape) {
+  Task task;
+  task.op = op;
+  task.dtype = dtype;
+  task.shape = shape;
+  return task;
+}
+
+void expect_price(const Price& price, Seconds seconds, Basis basis) {
+  EXPECT_DOUBLE_EQ(price.seconds, seconds);
+  EXPECT_EQ(price.basis, basis) << name_of(price.basis);
+}
+
+const OpShape kShape = {.n = 256, .k = 128};
+
+TEST(CostModel, ReadsTheCurveOfTheSignature) {
+  const CostModel model(profile_with({curve("linear", DType::f32, {{"n", 256}, {"k", 128}})}), cluster());
+  const Task linear = task(Op::linear, DType::f32, kShape);
+  expect_price(model.compute(linear, 15), 15e-6, Basis::measured);
+  expect_price(model.compute(linear, 40), 40e-6, Basis::extrapolated);  // 1 us per row
+  expect_price(model.compute(linear, 2), 5e-6, Basis::extrapolated);    // half of the first point
+  expect_price(model.compute(linear, 0), 0, Basis::measured);
+}
+
+TEST(CostModel, OperatorsThatAreNoMatrixProductsAreFoundAsF32) {
+  const CostModel model(profile_with({curve("norm", DType::f32, {{"k", 128}})}), cluster());
+  expect_price(model.compute(task(Op::norm, DType::bf16, {.k = 128}), 15), 15e-6, Basis::measured);
+}
+
+TEST(CostModel, ScalesTheNearestCurve) {
+  // Wanted n = 512, k = 128. n = 256 is a factor 2 away, n = 64 a factor 8. Rooflines of 20 rows: arithmetic is 2 * 20
+  // * 128 n / 0.5e12: 5.24 us and 2.62 us; traffic is 4 (20 * 128 + 128 n + 20 n) / 50e9: 6.26688 us and 3.23584 us,
+  // the larger.
+  const CostModel model(profile_with({curve("linear", DType::f32, {{"n", 64}, {"k", 128}}),
+                                      curve("linear", DType::f32, {{"n", 256}, {"k", 128}}),
+                                      curve("linear", DType::bf16, {{"n", 512}, {"k", 128}})}),
+                        cluster());
+  expect_price(model.compute(task(Op::linear, DType::f32, {.n = 512, .k = 128}), 20), 20e-6 * 6.26688 / 3.23584,
+               Basis::scaled);
+}
+
+TEST(CostModel, FallsBackToTheRoofline) {
+  const CostModel model(profile_with({curve("linear_dgrad", DType::f32, {{"n", 256}, {"k", 128}})}), cluster());
+  // 1024 rows of n = 256, k = 128: 2 * 1024 * 256 * 128 = 67108864 FLOP. In f32 at 0.5e12: 134.217728 us;
+  // traffic 4 (131072 + 32768 + 262144) = 1703936 bytes at 50e9: 34.07872 us.
+  expect_price(model.compute(task(Op::linear, DType::f32, kShape), 1024), 134.217728e-6, Basis::roofline);
+  // In bf16: 33.554432 us at 2e12, and half the traffic: 17.03936 us.
+  expect_price(model.compute(task(Op::linear, DType::bf16, kShape), 1024), 33.554432e-6, Basis::roofline);
+  // norm: 2 * 4 * 1024 * 128 bytes at 50e9 = 20.97152 us against 8 * 1024 * 128 / 0.5e12 = 2.1 us.
+  expect_price(model.compute(task(Op::norm, DType::f32, {.k = 128}), 1024), 20.97152e-6, Basis::roofline);
+}
+
+TEST(CostModel, ExpertsAreTheSumOverSlotsOnTheWeakestBasis) {
+  const Task experts = task(Op::experts, DType::f32, kShape);
+  const CostModel model(profile_with({curve("experts", DType::f32, {{"n", 256}, {"k", 128}})}), cluster());
+  expect_price(model.experts(experts, std::vector<int64_t>{10, 0, 15}), 25e-6, Basis::measured);
+  expect_price(model.experts(experts, std::vector<int64_t>{10, 0, 40}), 50e-6, Basis::extrapolated);
+  expect_price(model.experts(experts, std::vector<int64_t>{0, 0}), 0, Basis::measured);
+}
+
+TEST(CostModel, NeighboursSlowComputeOnly) {
+  Profile profile = profile_with({curve("linear", DType::f32, {{"n", 256}, {"k", 128}})});
+  profile.neighbour_slowdown = 1.5;
+  profile.collectives = {{"all_reduce", 4, false, {1000, 3000}, {10e-6, 20e-6}, Provenance::measured}};
+  const CostModel model(profile, cluster());
+  expect_price(model.compute(task(Op::linear, DType::f32, kShape), 10), 15e-6, Basis::measured);
+  expect_price(model.compute(task(Op::norm, DType::f32, {.k = 128}), 1024), 1.5 * 20.97152e-6, Basis::roofline);
+  expect_price(model.collective(*model.collective_curve(Op::all_reduce, 4, false), 2000), 15e-6, Basis::measured);
+}
+
+TEST(CostModel, CollectivesMatchOperatorSizeAndReach) {
+  Profile profile = profile_with({});
+  profile.collectives = {{"all_to_all", 4, false, {1000}, {10e-6}, Provenance::measured},
+                         {"all_to_all", 4, true, {1000}, {30e-6}, Provenance::published},
+                         {"all_to_all", 4, true, {1000}, {40e-6}, Provenance::measured}};
+  const CostModel model(profile, cluster());
+  expect_price(model.collective(*model.collective_curve(Op::all_to_all, 4, false), 1000), 10e-6, Basis::measured);
+  // Two curves: the measured one counts. Above its points: 40 ns per byte.
+  expect_price(model.collective(*model.collective_curve(Op::all_to_all, 4, true), 2000), 80e-6, Basis::extrapolated);
+  EXPECT_EQ(model.collective_curve(Op::all_to_all, 8, true), nullptr);
+  EXPECT_EQ(model.collective_curve(Op::all_reduce, 4, true), nullptr);
+}
+
+TEST(CostModel, PreparedPricesAreThoseOfTheTasks) {
+  TaskGraph graph;
+  graph.tasks = {task(Op::linear, DType::f32, kShape),
+                 task(Op::all_reduce, DType::f32, {}),
+                 task(Op::linear, DType::bf16, kShape),
+                 task(Op::experts, DType::f32, kShape),
+                 task(Op::norm, DType::bf16, {.k = 128}),
+                 task(Op::norm, DType::f32, {.k = 128}),
+                 task(Op::linear, DType::f32, {.n = 512, .k = 128})};
+  CostModel prepared(profile_with({curve("linear", DType::f32, {{"n", 256}, {"k", 128}}),
+                                   curve("experts", DType::f32, {{"n", 256}, {"k", 128}})}),
+                     cluster());
+  prepared.prepare(graph);
+  const CostModel model = prepared;  // a copy stands on its own
+  const std::vector<int64_t> slots = {3, 0, 17};
+  for (const TaskIndex i : {0, 2, 4, 5, 6})
+    for (const int64_t rows : {0, 1, 15, 100})
+      EXPECT_EQ(model.compute(i, rows), model.compute(graph.tasks[static_cast<size_t>(i)], rows)) << i << ' ' << rows;
+  EXPECT_EQ(model.experts(3, slots), model.experts(graph.tasks[3], slots));
+  EXPECT_THROW(model.compute(1, 10), InvariantError);  // a collective
+  EXPECT_THROW(model.compute(7, 10), InvariantError);  // not in the graph
+}
+
+TEST(CostModel, OverheadIsThatOfTheProfile) {
+  Profile profile = profile_with({});
+  profile.task_overhead_s = 3e-6;
+  EXPECT_EQ(CostModel(profile, cluster()).task_overhead(), 3e-6);
+}
+
+TEST(CostModel, RefusesWhatCannotBeRead) {
+  const auto refuses = [](const auto& spoil) {
+    Profile profile = profile_with({curve("linear", DType::f32, {{"n", 256}, {"k", 128}})});
+    Cluster machine = cluster();
+    spoil(profile, machine);
+    EXPECT_THROW(CostModel(profile, machine), InputError);
+  };
+  refuses([](Profile& p, Cluster&) { p.operators[0].rows = {20, 10}; });
+  refuses([](Profile& p, Cluster&) { p.operators[0].rows = {10}; });
+  refuses([](Profile& p, Cluster&) { p.operators[0].seconds = {1e-6, -1e-6}; });
+  refuses([](Profile& p, Cluster&) { p.collectives = {{"all_reduce", 4, false, {}, {}, Provenance::measured}}; });
+  refuses([](Profile& p, Cluster&) { p.assumed_flops_efficiency = 0; });
+  refuses([](Profile&, Cluster& c) { c.device.peak_f32_flops_per_s = 0; });
+}
+
+}  // namespace
+}  // namespace moesaic
