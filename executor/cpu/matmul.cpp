@@ -1,0 +1,138 @@
+#include "executor/cpu/matmul.h"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+#include "executor/cpu/primitive_cache.h"
+
+namespace moesaic::executor::cpu {
+namespace {
+
+constexpr std::int64_t kBlockRows = 512;   // plain primitives reach their peak here; larger ones gain nothing
+constexpr std::int64_t kGranularity = 16;  // row counts above this are cut to multiples of it
+constexpr std::int64_t kFilling = 8;  // reductions over more rows than kGranularity are filled up to multiples of this
+
+MatmulShape with_leading_dimensions(MatmulShape shape) {
+  if (shape.lda == 0) shape.lda = shape.transpose_a == Transpose::yes ? shape.m : shape.k;
+  if (shape.ldb == 0) shape.ldb = shape.transpose_b == Transpose::yes ? shape.k : shape.n;
+  if (shape.ldc == 0) shape.ldc = shape.n;
+  return shape;
+}
+
+template <typename Element>
+void run(const Element* a, const Element* b, float* c, const MatmulShape& shape) {
+  const bool ta = shape.transpose_a == Transpose::yes, tb = shape.transpose_b == Transpose::yes;
+  const PrimitiveKey key{shape.m,
+                         shape.n,
+                         shape.k,
+                         ta ? 1 : shape.lda,
+                         ta ? shape.lda : 1,
+                         tb ? 1 : shape.ldb,
+                         tb ? shape.ldb : 1,
+                         shape.ldc,
+                         shape.accumulate,
+                         std::is_same_v<Element, BFloat16>};
+  execute_primitive(key, a, b, c);
+}
+
+void clear(float* c, const MatmulShape& shape) {
+  for (std::int64_t i = 0; i < shape.m; ++i) std::fill_n(c + i * shape.ldc, shape.n, 0.0f);
+}
+
+// Every block computes whole rows over the whole of k in order, so cutting m leaves each row's bits alone.
+template <typename Element>
+void cut_output_rows(const Element* a, const Element* b, float* c, const MatmulShape& shape) {
+  MatmulShape block = shape;
+  for (std::int64_t row = 0; row < shape.m; row += block.m) {
+    const std::int64_t left = shape.m - row;
+    block.m = left >= kBlockRows ? kBlockRows : left > kGranularity ? left / kGranularity * kGranularity : left;
+    run(a + row * shape.lda, b, c + row * shape.ldc, block);
+  }
+}
+
+// The first `rows` of `padded` rows are x, the others zero.
+template <typename Element>
+const Element* padded_rows(const Element* x, std::int64_t rows, std::int64_t padded, std::int64_t columns,
+                           std::int64_t stride, std::vector<Element>& scratch) {
+  scratch.resize(static_cast<std::size_t>(padded * columns));
+  for (std::int64_t i = 0; i < rows; ++i) std::copy_n(x + i * stride, columns, scratch.data() + i * columns);
+  std::fill(scratch.begin() + rows * columns, scratch.end(), Element{0});
+  return scratch.data();
+}
+
+// A is [k, m] as stored: the sum runs over its rows. Zeros in the last block add nothing, so the cuts depend on k
+// alone.
+template <typename Element>
+void cut_reduction_rows(const Element* a, const Element* b, float* c, const MatmulShape& shape) {
+  thread_local std::vector<Element> a_scratch, b_scratch;
+  MatmulShape block = shape;
+  for (std::int64_t row = 0; row < shape.k; row += kBlockRows) {
+    const std::int64_t rows = std::min(kBlockRows, shape.k - row);
+    const Element* a_block = a + row * shape.lda;
+    const Element* b_block = b + row * shape.ldb;
+    block.k = rows <= kGranularity ? rows : (rows + kFilling - 1) / kFilling * kFilling;
+    if (block.k != rows) {
+      a_block = padded_rows(a_block, rows, block.k, shape.m, shape.lda, a_scratch);
+      b_block = padded_rows(b_block, rows, block.k, shape.n, shape.ldb, b_scratch);
+      block.lda = shape.m;
+      block.ldb = shape.n;
+    }
+    run(a_block, b_block, c, block);
+    block.accumulate = true;
+  }
+}
+
+template <typename Element>
+void multiply(const Element* a, const Element* b, float* c, const MatmulShape& given) {
+  const MatmulShape shape = with_leading_dimensions(given);
+  if (shape.m == 0 || shape.n == 0) return;
+  if (shape.k == 0) {
+    if (!shape.accumulate) clear(c, shape);
+  } else if (shape.transpose_a == Transpose::no) {
+    cut_output_rows(a, b, c, shape);
+  } else if (shape.transpose_b == Transpose::no) {
+    cut_reduction_rows(a, b, c, shape);
+  } else {
+    run(a, b, c, shape);  // both transposed: no operator has rows here that routing changes
+  }
+}
+
+// A dense bf16 copy of rows [rows, columns] with the given row stride.
+const BFloat16* rounded_rows(const float* x, std::int64_t rows, std::int64_t columns, std::int64_t stride,
+                             std::vector<BFloat16>& scratch) {
+  scratch.resize(static_cast<std::size_t>(rows * columns));
+  if (stride == columns) {
+    round_to_bf16(x, scratch.data(), rows * columns);
+  } else {
+    for (std::int64_t i = 0; i < rows; ++i) round_to_bf16(x + i * stride, scratch.data() + i * columns, columns);
+  }
+  return scratch.data();
+}
+
+}  // namespace
+
+void matmul(const BFloat16* a, const BFloat16* b, float* c, const MatmulShape& shape) { multiply(a, b, c, shape); }
+
+void matmul(const float* a, const float* b, float* c, const MatmulShape& given, Precision precision) {
+  if (precision == Precision::f32) return multiply(a, b, c, given);
+  thread_local std::vector<BFloat16> a_scratch, b_scratch;
+  MatmulShape shape = with_leading_dimensions(given);
+  const bool ta = shape.transpose_a == Transpose::yes, tb = shape.transpose_b == Transpose::yes;
+  const std::int64_t a_columns = ta ? shape.m : shape.k, b_columns = tb ? shape.k : shape.n;
+  const BFloat16* a16 = rounded_rows(a, ta ? shape.k : shape.m, a_columns, shape.lda, a_scratch);
+  const BFloat16* b16 = rounded_rows(b, tb ? shape.n : shape.k, b_columns, shape.ldb, b_scratch);
+  shape.lda = a_columns;
+  shape.ldb = b_columns;
+  multiply(a16, b16, c, shape);
+}
+
+void matmul(const float* a, const float* b, float* c, std::int64_t m, std::int64_t n, std::int64_t k,
+            Transpose transpose_a, Transpose transpose_b, bool accumulate, Precision precision) {
+  matmul(a, b, c, {m, n, k, transpose_a, transpose_b, accumulate, 0, 0, 0}, precision);
+}
+
+std::int64_t matmul_primitives_created() { return primitives_created(); }
+
+}  // namespace moesaic::executor::cpu

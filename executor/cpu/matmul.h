@@ -1,0 +1,36 @@
+#pragma once
+// C (+)= op(A) op(B) on row-major f32 arrays, one thread, in f32 or with bf16 operands and f32 sums.
+// It is not a wrapper of one library call: it cuts the rows so that no row's bits depend on how many rows come with it.
+
+#include <cstdint>
+
+#include "executor/cpu/bfloat16.h"
+#include "executor/cpu/precision.h"
+
+namespace moesaic::executor::cpu {
+
+enum class Transpose { no, yes };
+
+// op(A) is [m, k], op(B) is [k, n], C is [m, n]. A leading dimension of 0 means dense.
+// The dimension that routing changes from call to call is the row count of A as stored: m, or k when A is transposed.
+// m is cut in blocks of 512, one multiple of 16 and a tail below 16; k in blocks of 512 and a remainder that is filled
+// up with zeros to a multiple of 8. So a shape needs at most 47 (m) or 78 (k) primitives however many row counts occur;
+// creating one costs about 0.2 ms.
+struct MatmulShape {
+  std::int64_t m = 0, n = 0, k = 0;
+  Transpose transpose_a = Transpose::no, transpose_b = Transpose::no;
+  bool accumulate = false;
+  std::int64_t lda = 0, ldb = 0, ldc = 0;
+};
+
+void matmul(const float* a, const float* b, float* c, const MatmulShape& shape, Precision precision);
+void matmul(const float* a, const float* b, float* c, std::int64_t m, std::int64_t n, std::int64_t k,
+            Transpose transpose_a, Transpose transpose_b, bool accumulate, Precision precision);
+
+// Operands rounded beforehand, for a caller that uses one more than once.
+void matmul(const BFloat16* a, const BFloat16* b, float* c, const MatmulShape& shape);
+
+// Number of primitives that this thread has created; constant once every block size has been met.
+std::int64_t matmul_primitives_created();
+
+}  // namespace moesaic::executor::cpu

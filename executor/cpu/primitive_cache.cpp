@@ -1,0 +1,109 @@
+#include "executor/cpu/primitive_cache.h"
+
+#include <dlfcn.h>
+
+#include <dnnl.hpp>
+#include <list>
+#include <unordered_map>
+#include <utility>
+
+namespace moesaic::executor::cpu {
+namespace {
+
+constexpr std::size_t kCapacity = 2048;  // about 50 block sizes of 40 shapes; a primitive is some tens of KB
+
+struct KeyHash {
+  std::size_t operator()(const PrimitiveKey& key) const {
+    std::uint64_t hash = 0xCBF29CE484222325u;
+    for (std::int64_t part : {key.m, key.n, key.k, key.a_row, key.a_column, key.b_row, key.b_column, key.ldc,
+                              std::int64_t{key.accumulate}, std::int64_t{key.bf16}}) {
+      hash = (hash ^ static_cast<std::uint64_t>(part)) * 0x100000001B3u;
+    }
+    return static_cast<std::size_t>(hash ^ (hash >> 29));
+  }
+};
+
+// OpenMP's thread count belongs to the calling thread, so each thread that computes sets its own. The symbol is looked
+// up because a library build without OpenMP has none and then runs on one thread anyway.
+void use_one_thread() {
+  if (void* symbol = dlsym(RTLD_DEFAULT, "omp_set_num_threads")) reinterpret_cast<void (*)(int)>(symbol)(1);
+}
+
+const dnnl::engine& cpu_engine() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+struct Primitive {
+  dnnl::matmul product;
+  dnnl::memory a, b, c;
+};
+
+Primitive make_primitive(const PrimitiveKey& key) {
+  using dnnl::memory;
+  const auto type = key.bf16 ? memory::data_type::bf16 : memory::data_type::f32;
+  const memory::desc a({key.m, key.k}, type, memory::dims{key.a_row, key.a_column});
+  const memory::desc b({key.k, key.n}, type, memory::dims{key.b_row, key.b_column});
+  const memory::desc c({key.m, key.n}, memory::data_type::f32, memory::dims{key.ldc, 1});
+  dnnl::primitive_attr attributes;
+  if (key.accumulate) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0f);
+    attributes.set_post_ops(sum);
+  }
+  const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(a, b, c), attributes, cpu_engine());
+  return {dnnl::matmul(description), memory(a, cpu_engine(), nullptr), memory(b, cpu_engine(), nullptr),
+          memory(c, cpu_engine(), nullptr)};
+}
+
+class PrimitiveCache {
+ public:
+  PrimitiveCache() { use_one_thread(); }
+
+  Primitive& find(const PrimitiveKey& key) {
+    if (const auto found = place_.find(key); found != place_.end()) {
+      recent_.splice(recent_.begin(), recent_, found->second);
+      return found->second->second;
+    }
+    if (recent_.size() == kCapacity) {
+      place_.erase(recent_.back().first);
+      recent_.pop_back();
+    }
+    recent_.emplace_front(key, make_primitive(key));
+    place_.emplace(key, recent_.begin());
+    ++created_;
+    return recent_.front().second;
+  }
+
+  dnnl::stream& stream() { return stream_; }
+  std::int64_t created() const { return created_; }
+
+ private:
+  using Entry = std::pair<PrimitiveKey, Primitive>;
+  dnnl::stream stream_{cpu_engine()};
+  std::list<Entry> recent_;  // most recently used first
+  std::unordered_map<PrimitiveKey, std::list<Entry>::iterator, KeyHash> place_;
+  std::int64_t created_ = 0;
+};
+
+PrimitiveCache& cache() {
+  thread_local PrimitiveCache instance;
+  return instance;
+}
+
+}  // namespace
+
+void execute_primitive(const PrimitiveKey& key, const void* a, const void* b, float* c) {
+  Primitive& primitive = cache().find(key);
+  // The library writes only to its destination; its handles are not const for want of a const variant.
+  primitive.a.set_data_handle(const_cast<void*>(a));
+  primitive.b.set_data_handle(const_cast<void*>(b));
+  primitive.c.set_data_handle(c);
+  primitive.product.execute(
+      cache().stream(), {{DNNL_ARG_SRC, primitive.a}, {DNNL_ARG_WEIGHTS, primitive.b}, {DNNL_ARG_DST, primitive.c}});
+  cache().stream().wait();
+}
+
+std::int64_t primitives_created() { return cache().created(); }
+
+}  // namespace moesaic::executor::cpu
