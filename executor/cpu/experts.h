@@ -1,0 +1,29 @@
+#pragma once
+// The feed-forward networks of one rank's experts over rows that are grouped by expert slot: y = gelu(x up^T) down^T.
+// It does not route or exchange; an empty slot costs nothing and its weights are not read.
+
+#include <cstdint>
+
+#include "executor/cpu/linear.h"
+
+namespace moesaic::executor::cpu {
+
+struct ExpertsShape {
+  std::int64_t slots = 0, h = 0, f = 0;
+};
+
+// x [rows, h] with rows_per_slot [slots] rows of each slot in turn; up [slots] of [f, h]; down [slots] of [h, f].
+// Writes u [rows, f] = x up^T, a [rows, f] = gelu(u) and y [rows, h] = a down^T. Row by row: cutting a slot's rows into
+// several calls gives the same bits.
+void experts_forward(const float* x, const std::int64_t* rows_per_slot, const Weight* up, const Weight* down, float* u,
+                     float* a, float* y, const ExpertsShape& shape, Precision precision);
+
+// du [rows, f] = gelu'(u) (dy down); dx [rows, h] = du up
+void experts_dgrad(const float* dy, const float* u, const std::int64_t* rows_per_slot, const Weight* up,
+                   const Weight* down, float* du, float* dx, const ExpertsShape& shape, Precision precision);
+
+// dup [slots] of [f, h] += du^T x; ddown [slots] of [h, f] += dy^T a; pointers of empty slots are not used
+void experts_wgrad(const float* dy, const float* du, const float* x, const float* a, const std::int64_t* rows_per_slot,
+                   float* const* dup, float* const* ddown, const ExpertsShape& shape, Precision precision);
+
+}  // namespace moesaic::executor::cpu

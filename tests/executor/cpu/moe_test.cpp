@@ -1,0 +1,216 @@
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "executor/cpu/experts.h"
+#include "executor/cpu/permute.h"
+#include "executor/cpu/router.h"
+#include "executor/reference/experts.h"
+#include "executor/reference/permute.h"
+#include "executor/reference/router.h"
+#include "tests/executor/cpu/test_arrays.h"
+
+namespace moesaic::executor::cpu {
+namespace {
+
+using Ints = std::vector<std::int32_t>;
+using Counts = std::vector<std::int64_t>;
+
+void check_router(const RouterShape& s) {
+  SCOPED_TRACE(testing::Message() << s.m << " " << s.num_experts << " " << s.top_k << " " << s.capacity);
+  const Floats z = random_floats(s.m * s.h, 1), w = random_floats(s.num_experts * s.h, 2),
+               dweights = random_floats(s.m * s.top_k, 3), auxiliary = random_floats(s.num_experts, 4);
+  Floats p = poisoned(s.m * s.num_experts), weights = poisoned(s.m * s.top_k), dz = random_floats(s.m * s.h, 5),
+         dw = random_floats(s.num_experts * s.h, 6);
+  Ints chosen(weights.size()), chosen64(weights.size());
+  Counts counts(static_cast<std::size_t>(s.num_experts), -1), counts64 = counts;
+  Doubles p64(p.size()), weights64(weights.size()), dz64 = to_double(dz), dw64 = to_double(dw);
+  const reference::RouterShape r{s.m, s.h, s.num_experts, s.top_k, s.capacity};
+  router_forward(z.data(), w.data(), p.data(), chosen.data(), weights.data(), counts.data(), s);
+  router_backward(dweights.data(), p.data(), chosen.data(), weights.data(), auxiliary.data(), z.data(), w.data(),
+                  dz.data(), dw.data(), s);
+  reference::router_forward(to_double(z).data(), to_double(w).data(), p64.data(), chosen64.data(), weights64.data(),
+                            counts64.data(), r);
+  reference::router_backward(to_double(dweights).data(), p64.data(), chosen64.data(), to_double(auxiliary).data(),
+                             to_double(z).data(), to_double(w).data(), dz64.data(), dw64.data(), r);
+  EXPECT_EQ(chosen, chosen64);
+  EXPECT_EQ(counts, counts64);
+  expect_close(p, p64, 2e-6, "p");
+  expect_close(weights, weights64, 2e-6, "weights");
+  expect_close(dz, dz64, 5e-6, "dz");
+  expect_close(dw, dw64, 5e-6, "dw");
+}
+
+TEST(Router, AgreesWithTheReference) {
+  check_router({1, 3, 1, 1});
+  check_router({40, 17, 5, 1});
+  check_router({40, 17, 5, 5});
+  check_router({130, 33, 64, 2});
+  check_router({61, 20, 37, 8});
+  check_router({40, 17, 5, 2, 6});
+  check_router({40, 17, 5, 1, 0});
+}
+
+TEST(Router, EqualProbabilitiesGoToTheLowerIndex) {
+  const Floats z(3, 1.0f), w(6, 0.5f);  // every logit 0.5
+  Floats p(18), weights(6);
+  Ints chosen(6);
+  Counts counts(6);
+  router_forward(z.data(), w.data(), p.data(), chosen.data(), weights.data(), counts.data(), {3, 1, 6, 2});
+  EXPECT_EQ(chosen, (Ints{0, 1, 0, 1, 0, 1}));
+  EXPECT_EQ(counts, (Counts{3, 3, 0, 0, 0, 0}));
+  EXPECT_EQ(weights, Floats(6, 0.5f));
+}
+
+TEST(Router, NaNGivesValidIndices) {
+  const Floats z(2, std::numeric_limits<float>::quiet_NaN()), w(4, 0.5f);
+  Floats p(8), weights(4);
+  Ints chosen(4, 99);
+  Counts counts(4);
+  router_forward(z.data(), w.data(), p.data(), chosen.data(), weights.data(), counts.data(), {2, 1, 4, 2});
+  EXPECT_EQ(chosen, (Ints{0, 1, 0, 1})) << "a fault must not become a wild row index";
+  EXPECT_TRUE(std::isnan(weights[0]));
+}
+
+// Choices of every kind: m tokens, distinct experts per token, every fifth choice dropped when `drops`.
+Ints choices(std::int64_t m, std::int64_t k, std::int64_t experts, bool drops) {
+  Ints chosen;
+  for (std::int64_t i = 0; i < m * k; ++i) {
+    const bool dropped = drops && i % 5 == 2;
+    chosen.push_back(dropped ? -1 : static_cast<std::int32_t>((i / k * 7 + i % k * 3) % experts));
+  }
+  return chosen;
+}
+
+void check_permute(const PermuteShape& s, const Ints& chosen, const Ints& slot_of_expert) {
+  const auto slots = static_cast<std::int64_t>(slot_of_expert.size());
+  Ints rows_at(chosen.size(), 7), rows_at64(chosen.size(), 7);
+  Counts per_slot(slot_of_expert.size(), -1), per_slot64 = per_slot;
+  const auto rows =
+      build_permutation(chosen.data(), slot_of_expert.data(), rows_at.data(), per_slot.data(), s.m, s.k, slots);
+  const auto rows64 = reference::build_permutation(chosen.data(), slot_of_expert.data(), rows_at64.data(),
+                                                   per_slot64.data(), s.m, s.k, slots);
+  ASSERT_EQ(rows, rows64);
+  ASSERT_EQ(rows_at, rows_at64);
+  ASSERT_EQ(per_slot, per_slot64);
+  const reference::PermuteShape r{s.m, s.k, s.h};
+  const Floats z = random_floats(s.m * s.h, 1), returned = random_floats(rows * s.h, 2),
+               weights = random_floats(s.m * s.k, 3), dout = random_floats(s.m * s.h, 4);
+  Floats send = poisoned(rows * s.h), dz = z, out = poisoned(s.m * s.h), bare = out, dreturned = poisoned(rows * s.h),
+         dweights = poisoned(s.m * s.k);
+  Doubles send64(send.size()), dz64 = to_double(z), out64(out.size()), bare64(out.size()), dreturned64(send.size()),
+                               dweights64(weights.size());
+  permute_forward(z.data(), rows_at.data(), send.data(), s);
+  permute_backward(returned.data(), rows_at.data(), dz.data(), s);
+  unpermute_forward(returned.data(), rows_at.data(), weights.data(), z.data(), out.data(), s);
+  unpermute_forward(returned.data(), rows_at.data(), weights.data(), nullptr, bare.data(), s);
+  unpermute_backward(dout.data(), returned.data(), rows_at.data(), weights.data(), dreturned.data(), dweights.data(),
+                     s);
+  const Doubles z64 = to_double(z), returned64 = to_double(returned), weights64 = to_double(weights);
+  reference::permute_forward(z64.data(), rows_at.data(), send64.data(), r);
+  reference::permute_backward(returned64.data(), rows_at.data(), dz64.data(), r);
+  reference::unpermute_forward(returned64.data(), rows_at.data(), weights64.data(), z64.data(), out64.data(), r);
+  reference::unpermute_forward(returned64.data(), rows_at.data(), weights64.data(), nullptr, bare64.data(), r);
+  reference::unpermute_backward(to_double(dout).data(), returned64.data(), rows_at.data(), weights64.data(),
+                                dreturned64.data(), dweights64.data(), r);
+  expect_close(send, send64, 0.0, "send");
+  expect_close(dz, dz64, 1e-6, "dz");
+  expect_close(out, out64, 1e-6, "out");
+  expect_close(bare, bare64, 1e-6, "bare");
+  expect_close(dreturned, dreturned64, 1e-6, "dreturned");
+  expect_close(dweights, dweights64, 1e-6, "dweights");
+}
+
+TEST(Permute, AgreesWithTheReference) {
+  check_permute({20, 2, 19}, choices(20, 2, 8, false), {3, 1, 0, 7, 6, 2, 5, 4});
+  check_permute({20, 2, 19}, choices(20, 2, 8, true), {3, 1, 0, 7, 6, 2, 5, 4});
+  check_permute({33, 1, 64}, Ints(33, 2), {1, 0, 2});      // every row to one expert
+  check_permute({4, 1, 5}, Ints(4, -1), {0, 1});           // every row dropped
+  check_permute({9, 3, 8}, choices(9, 3, 20, false), [] {  // slots beyond the rows stay empty
+    Ints order(20);
+    std::iota(order.rbegin(), order.rend(), 0);
+    return order;
+  }());
+}
+
+struct ExpertsCase {
+  ExpertsShape s;
+  Counts rows_per_slot;
+  std::int64_t rows = std::accumulate(rows_per_slot.begin(), rows_per_slot.end(), std::int64_t{0});
+  Floats x = random_floats(rows * s.h, 1), dy = random_floats(rows * s.h, 2),
+         up = random_floats(s.slots * s.f * s.h, 3), down = random_floats(s.slots * s.h * s.f, 4);
+  Floats u = poisoned(rows * s.f), a = u, du = u, y = poisoned(rows * s.h), dx = y, dup = up, ddown = down;
+
+  template <typename T, typename Array>
+  std::vector<T> matrices(Array& all) const {
+    std::vector<T> pointers;
+    for (std::int64_t slot = 0; slot < s.slots; ++slot) pointers.emplace_back(all.data() + slot * s.h * s.f);
+    return pointers;
+  }
+  void run(Precision precision) {
+    const auto ups = matrices<Weight>(up), downs = matrices<Weight>(down);
+    experts_forward(x.data(), rows_per_slot.data(), ups.data(), downs.data(), u.data(), a.data(), y.data(), s,
+                    precision);
+    experts_dgrad(dy.data(), u.data(), rows_per_slot.data(), ups.data(), downs.data(), du.data(), dx.data(), s,
+                  precision);
+    experts_wgrad(dy.data(), du.data(), x.data(), a.data(), rows_per_slot.data(), matrices<float*>(dup).data(),
+                  matrices<float*>(ddown).data(), s, precision);
+  }
+};
+
+void check_experts(const ExpertsShape& s, const Counts& rows_per_slot, Precision precision, double tolerance) {
+  ExpertsCase c{s, rows_per_slot};
+  c.run(precision);
+  const reference::ExpertsShape r{s.slots, s.h, s.f};
+  Doubles up = to_double(c.up), down = to_double(c.down), dup = up, ddown = down;
+  const Doubles x = to_double(c.x), dy = to_double(c.dy);
+  Doubles u(c.u.size()), a = u, du = u, y(c.y.size()), dx = y;
+  const auto ups = c.matrices<const double*>(up), downs = c.matrices<const double*>(down);
+  reference::experts_forward(x.data(), rows_per_slot.data(), ups.data(), downs.data(), u.data(), a.data(), y.data(), r);
+  reference::experts_dgrad(dy.data(), u.data(), rows_per_slot.data(), ups.data(), downs.data(), du.data(), dx.data(),
+                           r);
+  reference::experts_wgrad(dy.data(), du.data(), x.data(), a.data(), rows_per_slot.data(),
+                           c.matrices<double*>(dup).data(), c.matrices<double*>(ddown).data(), r);
+  expect_close(c.u, u, tolerance, "u");
+  expect_close(c.a, a, tolerance, "a");
+  expect_close(c.y, y, tolerance, "y");
+  expect_close(c.du, du, tolerance, "du");
+  expect_close(c.dx, dx, tolerance, "dx");
+  expect_close(c.dup, dup, tolerance, "dup");
+  expect_close(c.ddown, ddown, tolerance, "ddown");
+}
+
+TEST(Experts, AgreeWithTheReference) {
+  for (const auto& [precision, tolerance] : {std::pair{Precision::f32, 5e-6}, std::pair{Precision::bf16, 2e-2}}) {
+    check_experts({3, 32, 64}, {16, 16, 16}, precision, tolerance);
+    check_experts({4, 19, 45}, {0, 37, 0, 5}, precision, tolerance);  // empty experts
+    check_experts({3, 24, 40}, {0, 600, 0}, precision, tolerance);    // all rows to one
+    check_experts({2, 8, 8}, {0, 0}, precision, tolerance);           // nothing arrived
+    check_experts({5, 7, 3}, {1, 2, 3, 0, 1}, precision, tolerance);
+  }
+}
+
+// Rows of both slots cut into two chunks: every row must come out with the bits of the whole call.
+TEST(Experts, ChunkedForwardAndDgradHaveTheSameBits) {
+  for (const auto precision : {Precision::f32, Precision::bf16}) {
+    ExpertsCase whole{{1, 48, 96}, {70}};
+    whole.run(precision);
+    for (std::int64_t cut = 1; cut < 70; ++cut) {
+      ExpertsCase chunked{{1, 48, 96}, {70}};
+      const auto ups = chunked.matrices<Weight>(chunked.up), downs = chunked.matrices<Weight>(chunked.down);
+      for (const auto& [first, rows] : {std::pair{std::int64_t{0}, cut}, std::pair{cut, 70 - cut}}) {
+        experts_forward(chunked.x.data() + first * 48, &rows, ups.data(), downs.data(), chunked.u.data() + first * 96,
+                        chunked.a.data() + first * 96, chunked.y.data() + first * 48, chunked.s, precision);
+        experts_dgrad(chunked.dy.data() + first * 48, chunked.u.data() + first * 96, &rows, ups.data(), downs.data(),
+                      chunked.du.data() + first * 96, chunked.dx.data() + first * 48, chunked.s, precision);
+      }
+      ASSERT_EQ(chunked.y, whole.y) << cut;
+      ASSERT_EQ(chunked.u, whole.u) << cut;
+      ASSERT_EQ(chunked.dx, whole.dx) << cut;
+      ASSERT_EQ(chunked.du, whole.du) << cut;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace moesaic::executor::cpu
