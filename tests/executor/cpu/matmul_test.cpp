@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "executor/cpu/linear.h"
 #include "executor/reference/linear.h"
 #include "executor/reference/matmul.h"
@@ -154,6 +156,23 @@ TEST(Linear, WgradAgreesWithTheReferenceAndRepeatsItsBits) {
       EXPECT_EQ(dw, again);
     }
   }
+}
+
+TEST(Matmul, ThreadsComputeSideBySideWithTheSameBits) {
+  const std::int64_t m = 100, n = 72, k = 88;
+  const Floats x = random_floats(m * k, 1), w = random_floats(n * k, 2);
+  std::vector<Floats> y(4, poisoned(m * n));
+  std::vector<std::thread> ranks;
+  for (Floats& result : y) {
+    ranks.emplace_back([&] {
+      for (std::int64_t rows = 1; rows <= m; ++rows) {
+        linear_forward(x.data(), w.data(), result.data(), rows, n, k, Precision::bf16);
+      }
+    });
+  }
+  for (std::thread& rank : ranks) rank.join();
+  for (const Floats& result : y) EXPECT_EQ(result, y[0]);
+  EXPECT_FALSE(std::isnan(y[0].back()));
 }
 
 TEST(Matmul, PrimitivesStopBeingCreatedHoweverRowCountsVary) {
