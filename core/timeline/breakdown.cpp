@@ -1,0 +1,106 @@
+#include "core/timeline/breakdown.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+namespace moesaic {
+namespace {
+
+enum Class { kCompute, kNetwork, kTransfer, kNumClasses };
+
+Class class_of(Lane lane) {
+  if (lane == Lane::compute) return kCompute;
+  return lane == Lane::network ? kNetwork : kTransfer;
+}
+
+struct Edge {
+  int rank;
+  Seconds time;
+  bool opens;  // at equal times tasks close before others open
+  TaskIndex task;
+  bool operator<(const Edge& other) const {
+    return std::tie(rank, time, opens, task) < std::tie(other.rank, other.time, other.opens, other.task);
+  }
+};
+
+/// Sweeps the edges of one rank and adds up.
+class Sweep {
+ public:
+  Sweep(const std::vector<TaskRow>& rows, std::array<PhaseTime, kNumPhases>& total) : rows_(rows), total_(total) {}
+
+  void cross(const Edge& edge) {
+    add(edge.time - now_);
+    now_ = edge.time;
+    const TaskRow& row = rows_[edge.task];
+    std::set<TaskIndex>& open = open_[class_of(row.lane)];
+    if (edge.opens) {
+      total_[static_cast<int>(row.phase)].idle += idle_;
+      idle_ = 0;
+      open.insert(edge.task);
+    } else {
+      open.erase(edge.task);
+    }
+  }
+
+  void finish(Seconds span) { total_[static_cast<int>(Phase::update)].idle += idle_ + (span - now_); }
+
+ private:
+  void add(Seconds duration) {
+    static constexpr Seconds PhaseTime::*kField[kNumClasses] = {&PhaseTime::compute, &PhaseTime::exposed_communication,
+                                                                &PhaseTime::exposed_transfer};
+    for (int c = 0; c < kNumClasses; ++c) {
+      if (open_[c].empty()) continue;
+      total_[static_cast<int>(rows_[*open_[c].begin()].phase)].*kField[c] += duration;
+      return;
+    }
+    idle_ += duration;
+  }
+
+  const std::vector<TaskRow>& rows_;
+  std::array<PhaseTime, kNumPhases>& total_;
+  std::array<std::set<TaskIndex>, kNumClasses> open_;
+  Seconds now_ = 0;
+  Seconds idle_ = 0;  // since the last task closed, not yet given to a phase
+};
+
+std::vector<Edge> sorted_edges(const Timeline& timeline) {
+  std::vector<Edge> edges;
+  edges.reserve(2 * timeline.times.size());
+  for (const TaskTime& time : timeline.times) {
+    if (time.end <= time.start) continue;  // takes no time, so it is never open
+    edges.push_back({time.rank, std::max(time.start, 0.0), true, time.task});
+    edges.push_back({time.rank, std::max(time.end, 0.0), false, time.task});
+  }
+  std::sort(edges.begin(), edges.end());
+  return edges;
+}
+
+}  // namespace
+
+Seconds span_of(const Timeline& timeline) {
+  Seconds span = 0;
+  for (const TaskTime& time : timeline.times) span = std::max(span, time.end);
+  return span;
+}
+
+std::array<PhaseTime, kNumPhases> step_breakdown(const Timeline& timeline) {
+  std::array<PhaseTime, kNumPhases> total{};
+  const std::vector<Edge> edges = sorted_edges(timeline);
+  const Seconds span = span_of(timeline);
+  size_t at = 0;
+  for (int rank = 0; rank < timeline.num_ranks; ++rank) {
+    Sweep sweep(timeline.rows, total);
+    for (; at < edges.size() && edges[at].rank == rank; ++at) sweep.cross(edges[at]);
+    sweep.finish(span);
+  }
+  for (PhaseTime& phase : total) {
+    for (Seconds PhaseTime::*field :
+         {&PhaseTime::compute, &PhaseTime::exposed_communication, &PhaseTime::exposed_transfer, &PhaseTime::idle}) {
+      phase.*field /= timeline.num_ranks;
+    }
+  }
+  return total;
+}
+
+}  // namespace moesaic

@@ -1,0 +1,29 @@
+#pragma once
+// Where the time of a step goes: every instant of every rank is compute, exposed communication, exposed transfer or
+// idle, by phase. It only classifies; it does not say why a rank waits.
+
+#include <array>
+
+#include "core/timeline/timeline.h"
+
+namespace moesaic {
+
+inline constexpr int kNumPhases = 3;  // forward, backward, update
+
+struct PhaseTime {
+  Seconds compute = 0;                // a task of the compute lane runs
+  Seconds exposed_communication = 0;  // else a task of the network lane is open
+  Seconds exposed_transfer = 0;       // else a copy or storage task is open
+  Seconds idle = 0;                   // else
+  bool operator==(const PhaseTime&) const = default;
+};
+
+/// Mean over ranks, [phase]. An instant belongs to the phase of the first open task of its class in program order; idle
+/// time belongs to the phase of the task that ends it, and after a rank's last task to update. The sum over everything
+/// is the span of the timeline.
+std::array<PhaseTime, kNumPhases> step_breakdown(const Timeline& timeline);
+
+/// When the last task of any rank ends.
+Seconds span_of(const Timeline& timeline);
+
+}  // namespace moesaic

@@ -1,0 +1,61 @@
+#pragma once
+// When each task of a step ran, predicted or measured, with the same task ids on both sides. It knows nothing of how
+// the times came about.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/graph/task_graph.h"
+#include "core/schema/documents.h"
+
+namespace moesaic {
+
+/// The row of a task table: what a picture or a comparison needs to know of a task without the graph.
+struct TaskRow {
+  std::string label;
+  Op op = Op::add;
+  Lane lane = Lane::compute;
+  Phase phase = Phase::forward;
+  int layer = -1;
+};
+
+struct TaskTime {
+  int rank = 0;
+  TaskIndex task = 0;
+  Seconds start = 0;  // since the start of the step
+  Seconds end = 0;
+};
+
+struct MemorySample {
+  int rank = 0;
+  Seconds time = 0;
+  Bytes bytes = 0;  // live on the device
+};
+
+struct Timeline {
+  bool measured = false;
+  std::string plan_hash;
+  int num_ranks = 1;
+  int num_steps = 1;            // how many steps stand behind it
+  Seconds step_seconds = 0;     // median over steps
+  std::vector<TaskRow> rows;    // [tasks]
+  std::vector<TaskTime> times;  // one per (rank, task); of the step with the median duration
+  std::vector<MemorySample> memory;
+};
+
+/// The task table of a graph.
+std::vector<TaskRow> task_rows(const TaskGraph& graph);
+
+/// Mean over ranks of the time in which a network task of the rank is open and none of its compute tasks runs.
+Seconds exposed_communication(const Timeline& timeline);
+/// Mean over ranks of the time in which the compute lane runs.
+Seconds compute_busy(const Timeline& timeline);
+/// The highest sample of any rank.
+Bytes peak_memory(const Timeline& timeline);
+
+Json write_timeline(const Timeline& timeline);  // kind moesaic.timeline/1
+Timeline read_timeline(const Json& json, const std::string& file);
+
+}  // namespace moesaic
