@@ -1,0 +1,62 @@
+#pragma once
+// A predicted timeline against a measured one, task by task: every error belongs to a task. It judges nothing and
+// changes neither.
+
+#include <string>
+#include <vector>
+
+#include "core/timeline/timeline.h"
+
+namespace moesaic {
+
+/// Seconds are means over the ranks that ran the task.
+struct TaskComparison {
+  std::string label;
+  Op op = Op::add;
+  Lane lane = Lane::compute;
+  Seconds predicted = 0;
+  Seconds measured = 0;
+  double relative_error = 0;  // (predicted - measured) / measured
+  double contribution =
+      0;  // (predicted - measured) / measured step; tasks overlap, so these need not add up to the step error
+  bool counted = false;  // long enough for the median and the 95th percentile
+};
+
+/// Sums over all tasks of one operator or lane, those that only one side has included.
+struct GroupComparison {
+  std::string name;
+  int predicted_tasks = 0;
+  int measured_tasks = 0;
+  Seconds predicted = 0;
+  Seconds measured = 0;
+  double relative_error = 0;
+};
+
+struct Comparison {
+  bool same_plan = true;  // false: the plan hashes differ, and figures compare two plans
+  Seconds predicted_step = 0;
+  Seconds measured_step = 0;
+  double step_error = 0;         // (predicted - measured) / measured
+  double median_task_error = 0;  // of |relative_error| over the counted tasks
+  double p95_task_error = 0;     // nearest rank
+  int counted_tasks = 0;
+  std::vector<TaskComparison> tasks;        // on both sides, in the order of the measured task table
+  std::vector<GroupComparison> operators;   // in the order of Op
+  std::vector<GroupComparison> lanes;       // in the order of Lane
+  std::vector<std::string> only_predicted;  // labels
+  std::vector<std::string> only_measured;
+};
+
+/// A task is counted when its longer side is longer than 20 us or than 0.1 % of the measured step, whichever is less.
+/// Measured times below 1 ns (the unit of the clock) count as 1 ns in a denominator.
+Comparison compare(const Timeline& predicted, const Timeline& measured);
+
+/// The tasks with the largest |predicted - measured|, worst first; ties by label.
+std::vector<TaskComparison> worst_tasks(const Comparison& comparison, size_t count);
+
+Json write_comparison(const Comparison& comparison);
+
+/// For people: headline, the 10 worst tasks, operators, lanes.
+std::string comparison_table(const Comparison& comparison);
+
+}  // namespace moesaic

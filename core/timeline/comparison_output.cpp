@@ -1,0 +1,126 @@
+// A comparison as JSON for programs and as tables for people.
+#include <algorithm>
+#include <cmath>
+#include <cstdarg>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "core/timeline/comparison.h"
+
+namespace moesaic {
+namespace {
+
+constexpr size_t kWorstTasks = 10;
+
+Json write_groups(const std::vector<GroupComparison>& groups) {
+  Json list = Json::array();
+  for (const GroupComparison& group : groups) {
+    list.push_back({{"name", group.name},
+                    {"predicted_tasks", group.predicted_tasks},
+                    {"measured_tasks", group.measured_tasks},
+                    {"predicted_seconds", group.predicted},
+                    {"measured_seconds", group.measured},
+                    {"relative_error", group.relative_error}});
+  }
+  return list;
+}
+
+Json write_tasks(const std::vector<TaskComparison>& tasks) {
+  Json list = Json::array();
+  for (const TaskComparison& task : tasks) {
+    list.push_back({{"label", task.label},
+                    {"operator", name_of(task.op)},
+                    {"lane", name_of(task.lane)},
+                    {"predicted_seconds", task.predicted},
+                    {"measured_seconds", task.measured},
+                    {"relative_error", task.relative_error},
+                    {"contribution", task.contribution},
+                    {"counted", task.counted}});
+  }
+  return list;
+}
+
+__attribute__((format(printf, 1, 2))) std::string formatted(const char* format, ...) {
+  va_list arguments, again;
+  va_start(arguments, format);
+  va_copy(again, arguments);
+  std::string text(static_cast<size_t>(std::vsnprintf(nullptr, 0, format, arguments)), '\0');
+  std::vsnprintf(text.data(), text.size() + 1, format, again);
+  va_end(arguments);
+  va_end(again);
+  return text;
+}
+
+/// Signed, with a unit; what rounds to nothing is "+0.0 %" whatever its sign.
+std::string percent(double share, int decimals) {
+  const double scale = std::pow(10, decimals);
+  const double rounded = std::round(100 * share * scale) / scale;
+  return formatted(" %+9.*f %%", decimals, rounded == 0 ? 0.0 : rounded);
+}
+
+std::string table_row(const std::string& name, int width, Seconds predicted, Seconds measured, double error) {
+  return formatted("  %-*s %12.3f %12.3f", width, name.c_str(), 1e3 * predicted, 1e3 * measured) + percent(error, 1);
+}
+
+std::string group_table(const std::string& title, const std::vector<GroupComparison>& groups) {
+  std::string text = formatted("\n  %-20s %12s %12s %11s\n", title.c_str(), "predicted ms", "measured ms", "error");
+  for (const GroupComparison& group : groups) {
+    text += table_row(group.name, 20, group.predicted, group.measured, group.relative_error) + "\n";
+  }
+  return text;
+}
+
+std::string worst_table(const std::vector<TaskComparison>& tasks) {
+  int width = 20;
+  for (const TaskComparison& task : tasks) width = std::max(width, static_cast<int>(task.label.size()));
+  std::string text = formatted("\n  %-*s %12s %12s %11s %11s\n", width, "worst tasks", "predicted ms", "measured ms",
+                               "error", "of the step");
+  for (const TaskComparison& task : tasks) {
+    text += table_row(task.label, width, task.predicted, task.measured, task.relative_error);
+    text += percent(task.contribution, 2) + "\n";
+  }
+  return text;
+}
+
+std::string one_sided(const char* side, const std::vector<std::string>& labels) {
+  if (labels.empty()) return "";
+  return formatted("%zu tasks are only in the %s timeline, the first is \"%s\"\n", labels.size(), side,
+                   labels.front().c_str());
+}
+
+}  // namespace
+
+Json write_comparison(const Comparison& comparison) {
+  return {{"kind", "moesaic.comparison/1"},
+          {"same_plan", comparison.same_plan},
+          {"predicted_step_seconds", comparison.predicted_step},
+          {"measured_step_seconds", comparison.measured_step},
+          {"step_error", comparison.step_error},
+          {"median_task_error", comparison.median_task_error},
+          {"p95_task_error", comparison.p95_task_error},
+          {"counted_tasks", comparison.counted_tasks},
+          {"tasks", write_tasks(comparison.tasks)},
+          {"operators", write_groups(comparison.operators)},
+          {"lanes", write_groups(comparison.lanes)},
+          {"only_predicted", comparison.only_predicted},
+          {"only_measured", comparison.only_measured}};
+}
+
+std::string comparison_table(const Comparison& comparison) {
+  std::string text;
+  if (!comparison.same_plan) text += "The two timelines come from different plans.\n";
+  text += formatted("step: predicted %.3f ms, measured %.3f ms, error %+.1f %%\n", 1e3 * comparison.predicted_step,
+                    1e3 * comparison.measured_step, 100 * comparison.step_error);
+  text += formatted(
+      "tasks: median error %.1f %%, 95th percentile %.1f %% (%d of %zu tasks: those longer than 20 us or 0.1 %% of the "
+      "step)\n",
+      100 * comparison.median_task_error, 100 * comparison.p95_task_error, comparison.counted_tasks,
+      comparison.tasks.size());
+  text += one_sided("predicted", comparison.only_predicted) + one_sided("measured", comparison.only_measured);
+  text += worst_table(worst_tasks(comparison, kWorstTasks));
+  text += group_table("operators", comparison.operators);
+  text += group_table("lanes", comparison.lanes);
+  return text;
+}
+
+}  // namespace moesaic
