@@ -95,7 +95,9 @@ class Builder : public Json::json_sax_t {
     std::string text;
     for (const Level& level : stack_) {
       if (level.value->is_object() && level.key.empty() && level.keys.empty()) break;
-      text += "/" + (level.value->is_object() ? escaped_key(level.key) : std::to_string(level.value->size()));
+      // The innermost list waits for its next element, an outer one has already taken the container that is open.
+      const size_t taken = &level == &stack_.back() ? 0 : 1;
+      text += "/" + (level.value->is_object() ? escaped_key(level.key) : std::to_string(level.value->size() - taken));
     }
     return text;
   }
@@ -145,6 +147,10 @@ void refuse_byte_order_mark(const std::string& text, const std::string& file) {
 Json parse_json(const std::string& text, const std::string& file) {
   refuse_byte_order_mark(text, file);
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) throw InputError(file, "", "is empty", "a JSON document");
+  // The parser takes a zero byte for the end and would not look at what follows.
+  if (const size_t zero = text.find('\0'); zero != std::string::npos) {
+    throw InputError(file, "", "not valid JSON at byte " + std::to_string(zero + 1) + ": zero byte");
+  }
   Json root;
   Builder builder(root, file);
   Json::sax_parse(text, &builder);

@@ -98,7 +98,9 @@ void read_experts(ObjectReader& reader, Model& model) {
   model.expert_bias = reader["expert_bias"].boolean();
   model.router_bias = reader["router_bias"].boolean();
   model.normalize_top_k = reader["normalize_top_k"].boolean();
-  model.moe_layers = read_moe_layers(reader["moe_layers"], model.num_layers);
+  const Field layers = reader["moe_layers"];
+  layers.size();  // refuses absence and the names of the short form
+  model.moe_layers = read_moe_layers(layers, model.num_layers);
 }
 
 /// Every field of Model by its own name, none optional but latent_attention: what write_model writes.

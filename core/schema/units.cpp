@@ -73,7 +73,8 @@ std::string with_prefix(double value, std::span<const Scale> prefixes, const cha
   for (const Scale& candidate : prefixes) {
     if (candidate.text == "K") continue;
     // 999.5 would be printed as "1e+03" with three digits, so the next prefix starts there.
-    if (!candidate.text.empty() && std::abs(value) * candidate.denominator < 0.9995 * candidate.numerator) continue;
+    if (&candidate != prefixes.data() && std::abs(value) * candidate.denominator < 0.9995 * candidate.numerator)
+      continue;
     prefix = candidate.text;
     scaled = value * candidate.denominator / candidate.numerator;
   }
@@ -136,11 +137,10 @@ std::string format_bytes(double bytes) { return with_prefix(bytes, kDecimalPrefi
 std::string format_count(double count) { return with_prefix(count, kDecimalPrefixes, ""); }
 
 std::string format_seconds(double seconds) {
-  constexpr Scale kPrefixes[] = {{"n", 1, 1e9}, {"u", 1, 1e6}, {"m", 1, 1e3}, {"", 1}};
+  constexpr Scale kPrefixes[] = {{"n", 1, 1e9}, {"u", 1, 1e6}, {"m", 1, 1e3}};
   if (seconds == 0) return "0 s";
-  if (std::abs(seconds) < 1e-9) return with_prefix(seconds, std::span(kPrefixes, 1), "s");
   if (std::abs(seconds) >= 0.9995) return with_prefix(seconds, std::span(kDecimalPrefixes, 1), "s");
-  return with_prefix(seconds, std::span(kPrefixes, 3), "s");
+  return with_prefix(seconds, kPrefixes, "s");
 }
 
 }  // namespace moesaic
