@@ -1,0 +1,114 @@
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "core/schema/documents.h"
+#include "core/schema/error.h"
+#include "tests/core/schema/shipped_documents.h"
+
+namespace moesaic {
+namespace {
+
+Json config(const std::string& name) { return read_json(testing::profiles("models/" + name + ".json")); }
+
+Model changed(const std::string& name, const std::function<void(Json&)>& change) {
+  Json json = config(name);
+  change(json);
+  return read_model(json, "dir/config.json");
+}
+
+std::string refused_at(const std::string& name, const std::function<void(Json&)>& change) {
+  try {
+    changed(name, change);
+  } catch (const InputError& error) {
+    return error.pointer().empty() ? "whole" : error.pointer();
+  }
+  return "accepted";
+}
+
+// The same key means another thing in another family: mixtral's intermediate_size is the width of an expert,
+// qwen3_moe's of a dense layer.
+TEST(HuggingFace, takes_the_expert_width_from_the_right_key) {
+  EXPECT_EQ(changed("mixtral-8x7b", [](Json&) {}).expert_intermediate, 14336);
+  EXPECT_EQ(changed("olmoe-1b-7b", [](Json&) {}).expert_intermediate, 1024);
+  EXPECT_EQ(changed("gpt-oss-120b", [](Json&) {}).expert_intermediate, 2880);
+  EXPECT_EQ(changed("qwen3-30b-a3b", [](Json&) {}).expert_intermediate, 768);
+  EXPECT_EQ(changed("qwen3-30b-a3b", [](Json&) {}).dense_intermediate, 6144);
+  EXPECT_EQ(changed("deepseek-v3", [](Json&) {}).expert_intermediate, 2048);
+  EXPECT_EQ(changed("deepseek-v3", [](Json&) {}).shared_intermediate, 2048);
+}
+
+TEST(HuggingFace, finds_the_layers_with_experts) {
+  const Model deepseek = changed("deepseek-v3", [](Json&) {});
+  EXPECT_EQ(deepseek.num_moe_layers(), 58);
+  EXPECT_FALSE(deepseek.moe_layers[2]);
+  EXPECT_TRUE(deepseek.moe_layers[3]);
+  const Model qwen = changed("qwen3-30b-a3b", [](Json& json) {
+    json["num_hidden_layers"] = 6;
+    json["decoder_sparse_step"] = 2;
+    json["mlp_only_layers"] = {3};
+  });
+  EXPECT_EQ(qwen.moe_layers, (std::vector<bool>{false, true, false, false, false, true}));
+}
+
+TEST(HuggingFace, reads_element_types_from_quantization) {
+  const auto types = [](const char* name) {
+    const Model model = changed(name, [](Json&) {});
+    return std::string(name_of(model.weight_dtype)) + " " + name_of(model.expert_dtype);
+  };
+  EXPECT_EQ(types("mixtral-8x7b"), "bf16 bf16");
+  EXPECT_EQ(types("deepseek-v3"), "fp8 fp8");
+  EXPECT_EQ(types("gpt-oss-120b"), "bf16 fp4");
+}
+
+TEST(HuggingFace, ignores_what_it_does_not_need) {
+  const Model plain = changed("mixtral-8x7b", [](Json&) {});
+  EXPECT_EQ(changed("mixtral-8x7b", [](Json& json) { json["new_key_of_next_year"] = {1, 2}; }), plain);
+  EXPECT_EQ(changed("mixtral-8x7b", [](Json& json) { json["head_dim"] = nullptr; }), plain);
+  EXPECT_EQ(changed("gpt-oss-120b", [](Json& json) { json.erase("num_experts_per_tok"); }).top_k, 4);
+  EXPECT_EQ(plain.name, "dir");  // the folder of a config.json is named after the model
+}
+
+TEST(HuggingFace, refuses_what_it_needs_and_cannot_use) {
+  EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json.erase("num_local_experts"); }), "/num_local_experts");
+  EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json["intermediate_size"] = "14336"; }), "/intermediate_size");
+  EXPECT_EQ(refused_at("qwen3-30b-a3b", [](Json& json) { json.erase("moe_intermediate_size"); }),
+            "/moe_intermediate_size");
+  EXPECT_EQ(refused_at("deepseek-v3", [](Json& json) { json.erase("kv_lora_rank"); }), "/kv_lora_rank");
+  EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json["model_type"] = "llama"; }), "/model_type");
+  EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json["hidden_act"] = "relu"; }), "/hidden_act");
+  EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json["torch_dtype"] = "int8"; }), "/torch_dtype");
+  EXPECT_EQ(refused_at("deepseek-v3", [](Json& json) { json["quantization_config"]["quant_method"] = "awq"; }),
+            "/quantization_config/quant_method");
+  EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json["num_attention_heads"] = 33; }), "whole");
+  EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json["num_experts_per_tok"] = 9; }), "whole");
+  EXPECT_EQ(refused_at("qwen3-30b-a3b", [](Json& json) { json["mlp_only_layers"] = {48}; }), "/mlp_only_layers/0");
+}
+
+TEST(GptMoe, short_form_has_stated_defaults) {
+  const Model model =
+      read_model(parse_json(R"({"kind": "moesaic.model/1", "family": "gpt_moe", "layers": 4, "hidden": 64, "heads": 4,
+      "vocabulary": 256, "experts": 8, "top_k": 1, "moe_layers": "every_other"})",
+                            "m.json"),
+                 "m.json");
+  EXPECT_EQ(model.expert_intermediate, 256);
+  EXPECT_EQ(model.dense_intermediate, 256);
+  EXPECT_EQ(model.head_dim, 16);
+  EXPECT_EQ(model.moe_layers, (std::vector<bool>{false, true, false, true}));
+  EXPECT_FALSE(model.normalize_top_k);
+  EXPECT_EQ(model.auxiliary_coefficient, 0.01);
+}
+
+TEST(GptMoe, refuses_absurd_sizes_without_overflow) {
+  Json json =
+      parse_json(R"({"kind": "moesaic.model/1", "family": "gpt_moe", "layers": 10000, "hidden": 1048576, "heads": 1,
+      "vocabulary": 67108864, "experts": 65536, "top_k": 65536, "intermediate": 4194304})",
+                 "m.json");
+  EXPECT_THROW(read_model(json, "m.json"), InputError);
+  json["layers"] = 1, json["experts"] = json["top_k"] = 1;
+  EXPECT_GT(count_parameters(read_model(json, "m.json")).total(), 0);
+}
+
+}  // namespace
+}  // namespace moesaic

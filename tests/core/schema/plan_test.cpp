@@ -1,0 +1,67 @@
+#include "core/schema/plan.h"
+
+#include <gtest/gtest.h>
+
+#include "core/schema/error.h"
+#include "tests/core/schema/sample_plan.h"
+
+namespace moesaic {
+namespace {
+
+template <typename Change>
+std::string refused_at(Change change) {
+  Plan plan = testing::sample_plan();
+  change(plan);
+  try {
+    check_plan(plan, "plan.json");
+  } catch (const InputError& error) {
+    return error.pointer();
+  }
+  return "accepted";
+}
+
+TEST(Plan, contiguous_placement_numbers_the_slots) {
+  EXPECT_EQ(contiguous_placement(8, 4), (ExpertPlacement{2, {0, 1, 2, 3, 4, 5, 6, 7}}));
+  EXPECT_THROW(contiguous_placement(8, 3), InvariantError);
+}
+
+TEST(Plan, legal_plans_pass) {
+  EXPECT_EQ(refused_at([](Plan&) {}), "accepted");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.placement.clear(); }), "accepted");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.placement = {contiguous_placement(4, 4)}; }), "accepted");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.dispatch = {}; }), "accepted");
+}
+
+// The sample: 4 devices on 2 nodes, 4 ranks, ep 4, 2 micro-batches, batch 16 of 128 tokens, 4 experts in 8 slots of 1
+// MoE layer.
+TEST(Plan, illegal_plans_are_refused_where_they_are_wrong) {
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ranks = 8; }), "/layout/ranks");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ranks = 0; }), "/layout");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ep = 3; }), "/layout/ep");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.micro_batches = 3; }), "/layout");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.workload.global_batch = 12; }), "/layout");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.dispatch.capacity_factor = 0; }), "/dispatch/capacity_factor");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.dispatch.kind = DispatchKind::ragged; }), "/dispatch/capacity_factor");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.dispatch.chunks = 257; }), "/dispatch/chunks");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.dispatch.chunks = 0; }), "/dispatch/chunks");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ep = 2; }), "/dispatch/all_to_all");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.placement.push_back(plan.placement[0]); }), "/placement");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.placement[0].slots_per_rank = 1; }), "/placement/0");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.placement[0].slot_to_expert[5] = 4; }), "/placement/0/slot_to_expert");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.placement[0].slot_to_expert = {0, 1, 2, 2, 2, 2, 1, 0}; }),
+            "/placement/0/slot_to_expert");
+  EXPECT_EQ(refused_at([](Plan& plan) {
+              plan.placement.clear();
+              plan.model.num_experts = 6;
+            }),
+            "/layout/ep");
+  EXPECT_EQ(refused_at([](Plan& plan) {
+              plan.routing.counts = {1, 1};
+              plan.routing.num_iterations = plan.routing.num_moe_layers = plan.routing.num_sources = 1;
+              plan.routing.num_experts = 2;
+            }),
+            "/documents/routing/counts");
+}
+
+}  // namespace
+}  // namespace moesaic
