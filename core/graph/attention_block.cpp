@@ -1,0 +1,110 @@
+// Attention: x + out(attention(qkv(norm1(x)))). Rotary positions are part of the attention operator.
+#include "core/graph/blocks.h"
+
+namespace moesaic {
+namespace {
+
+OpShape attention_shape(const StepBuilder& b) {
+  const Model& m = b.model();
+  OpShape shape;
+  shape.sequence = b.plan().workload.sequence_length;
+  shape.heads = m.num_heads;
+  shape.kv_heads = m.latent_attention ? m.num_heads : m.num_kv_heads;
+  shape.head_dim =
+      m.latent_attention ? m.latent_attention->qk_nope_head_dim + m.latent_attention->qk_rope_head_dim : m.head_dim;
+  shape.causal_square = b.plan().workload.phase != WorkloadPhase::decode;
+  return shape;
+}
+
+/// Elements of queries, keys and values of one token, as attention reads them.
+int64_t qkv_row(const StepBuilder& b) {
+  const OpShape s = attention_shape(b);
+  return (s.heads + s.kv_heads) * s.head_dim +
+         s.kv_heads * (b.model().latent_attention ? b.model().latent_attention->v_head_dim : s.head_dim);
+}
+
+/// One projection of a chain: reads `x` [tokens, in], writes a new tensor [tokens, out].
+TensorId project(StepBuilder& b, const std::string& name, TensorId x, int64_t out, int64_t in) {
+  const TensorId y = b.activation(in_layer(b, name) + ".out", b.tokens(), out);
+  b.task(Op::linear, name, linear_shape(out, in), b.tokens(), {x, b.weight(in_layer(b, name))}, {y});
+  return y;
+}
+
+/// DeepSeek's latent attention in inference: low-rank projections to queries, keys and values.
+TensorId latent_projections(StepBuilder& b, TensorId x) {
+  const Model& m = b.model();
+  const LatentAttention& l = *m.latent_attention;
+  const int64_t q_width = m.num_heads * (l.qk_nope_head_dim + l.qk_rope_head_dim);
+  const TensorId q = l.q_lora_rank > 0
+                         ? project(b, "q_b", project(b, "q_a", x, l.q_lora_rank, m.hidden), q_width, l.q_lora_rank)
+                         : project(b, "q_b", x, q_width, m.hidden);
+  const TensorId latent = project(b, "kv_a", x, l.kv_lora_rank + l.qk_rope_head_dim, m.hidden);
+  const TensorId kv = b.activation(in_layer(b, "kv_b.out"), b.tokens(), qkv_row(b));
+  const int64_t kv_width = m.num_heads * (l.qk_nope_head_dim + l.v_head_dim);
+  b.task(Op::linear, "kv_b", linear_shape(kv_width, l.kv_lora_rank), b.tokens(),
+         {latent, q, b.weight(in_layer(b, "kv_b"))}, {kv});
+  return kv;
+}
+
+}  // namespace
+
+void declare_attention(StepBuilder& b, int layer) {
+  const Model& m = b.model();
+  const std::string prefix = "layers." + std::to_string(layer) + ".";
+  const int64_t norm_rows = m.norm == Norm::layer_norm ? 2 : 1;
+  b.parameter(prefix + "norm1", norm_rows * m.hidden, false);
+  if (m.latent_attention) {
+    const LatentAttention& l = *m.latent_attention;
+    const int64_t q_width = m.num_heads * (l.qk_nope_head_dim + l.qk_rope_head_dim);
+    if (l.q_lora_rank > 0) b.parameter(prefix + "q_a", l.q_lora_rank * m.hidden, true);
+    b.parameter(prefix + "q_b", q_width * (l.q_lora_rank > 0 ? l.q_lora_rank : m.hidden), true);
+    b.parameter(prefix + "kv_a", (l.kv_lora_rank + l.qk_rope_head_dim) * m.hidden, true);
+    b.parameter(prefix + "kv_b", m.num_heads * (l.qk_nope_head_dim + l.v_head_dim) * l.kv_lora_rank, true);
+  } else {
+    b.parameter(prefix + "qkv", m.qkv_width() * m.hidden, true);
+  }
+  b.parameter(prefix + "out", m.hidden * m.attention_width(), true);
+  if (!b.training()) {  // key-value cache: latent vectors where attention is latent
+    const int64_t per_token = m.latent_attention
+                                  ? m.latent_attention->kv_lora_rank + m.latent_attention->qk_rope_head_dim
+                                  : 2 * m.num_kv_heads * m.head_dim;
+    b.resident(prefix + "kv_cache", TensorKind::input, per_token * b.plan().workload.sequence_length * b.sequences(),
+               b.activation_dtype());
+  }
+}
+
+TensorId attention_forward(StepBuilder& b, TensorId x, Saved& saved) {
+  const Model& m = b.model();
+  norm_forward(b, in_layer(b, "norm1"), x, b.tokens(), saved);
+  saved.qkv = m.latent_attention ? latent_projections(b, saved.normed)
+                                 : project(b, "qkv", saved.normed, m.qkv_width(), m.hidden);
+  saved.attended = b.activation(in_layer(b, "attended"), b.tokens(), m.attention_width());
+  saved.attention_saved = b.activation(in_layer(b, "attention_saved"), b.tokens(), m.num_heads, DType::f32);
+  b.task(Op::attention, "attention", attention_shape(b), b.tokens(), {saved.qkv},
+         {saved.attended, saved.attention_saved});
+  const TensorId projected = project(b, "out", saved.attended, m.hidden, m.attention_width());
+  const TensorId sum = b.activation(in_layer(b, "attention_sum"), b.tokens(), m.hidden);
+  b.task(Op::add, "attention residual", width_shape(m.hidden), b.tokens(), {x, projected}, {sum});
+  return sum;
+}
+
+TensorId attention_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
+  const Model& m = b.model();
+  const int64_t t = b.tokens();
+  const TensorId d_attended = b.activation(in_layer(b, "d_attended"), t, m.attention_width());
+  b.task(Op::linear_dgrad, "out dgrad", linear_shape(m.hidden, m.attention_width()), t,
+         {dy, b.weight(in_layer(b, "out"))}, {d_attended});
+  b.task(Op::linear_wgrad, "out wgrad", linear_shape(m.hidden, m.attention_width()), t, {dy, saved.attended},
+         {b.gradient(in_layer(b, "out"))});
+  const TensorId d_qkv = b.activation(in_layer(b, "d_qkv"), t, m.qkv_width());
+  b.task(Op::attention_backward, "attention", attention_shape(b), t,
+         {d_attended, saved.qkv, saved.attended, saved.attention_saved}, {d_qkv});
+  const TensorId d_normed = b.activation(in_layer(b, "d_norm1"), t, m.hidden);
+  b.task(Op::linear_dgrad, "qkv dgrad", linear_shape(m.qkv_width(), m.hidden), t, {d_qkv, b.weight(in_layer(b, "qkv"))},
+         {d_normed});
+  b.task(Op::linear_wgrad, "qkv wgrad", linear_shape(m.qkv_width(), m.hidden), t, {d_qkv, saved.normed},
+         {b.gradient(in_layer(b, "qkv"))});
+  return norm_backward_and_add(b, in_layer(b, "norm1"), d_normed, dy, t, saved);
+}
+
+}  // namespace moesaic

@@ -1,0 +1,58 @@
+#include "core/graph/memory.h"
+
+namespace moesaic {
+
+Liveness liveness_of(const TaskGraph& graph) {
+  Liveness liveness{std::vector<std::vector<TensorId>>(graph.tasks.size()),
+                    std::vector<std::vector<TensorId>>(graph.tasks.size())};
+  std::vector<TaskIndex> first(graph.tensors.size(), -1), last(graph.tensors.size(), -1);
+  for (size_t index = 0; index < graph.tasks.size(); ++index) {
+    const auto touch = [&](TensorId tensor) {
+      if (first[static_cast<size_t>(tensor)] < 0) first[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(index);
+      last[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(index);
+    };
+    for (TensorId tensor : graph.tasks[index].reads) touch(tensor);
+    for (TensorId tensor : graph.tasks[index].writes) touch(tensor);
+  }
+  for (size_t tensor = 0; tensor < graph.tensors.size(); ++tensor) {
+    if (graph.tensors[tensor].kind != TensorKind::activation || first[tensor] < 0) continue;
+    liveness.created[static_cast<size_t>(first[tensor])].push_back(static_cast<TensorId>(tensor));
+    liveness.released[static_cast<size_t>(last[tensor])].push_back(static_cast<TensorId>(tensor));
+  }
+  return liveness;
+}
+
+Bytes resident_bytes(const TaskGraph& graph) {
+  Bytes bytes = 0;
+  for (const Tensor& tensor : graph.tensors)
+    if (tensor.kind != TensorKind::activation) bytes += bytes_of(tensor.dtype, tensor.fixed_rows * tensor.row_elements);
+  return bytes;
+}
+
+MemoryPeak memory_peak(const TaskGraph& graph, const RoutingBinding& binding, int rank, int64_t iteration) {
+  const Liveness liveness = liveness_of(graph);
+  std::vector<Bytes> size(graph.tensors.size(), 0);
+  std::vector<bool> alive(graph.tensors.size(), false);
+  Bytes bytes = resident_bytes(graph);
+  MemoryPeak peak;
+  for (size_t index = 0; index < graph.tasks.size(); ++index) {
+    for (TensorId tensor : liveness.created[index]) {
+      bytes += size[static_cast<size_t>(tensor)] =
+          binding.bytes(graph.tensors[static_cast<size_t>(tensor)], rank, iteration);
+      alive[static_cast<size_t>(tensor)] = true;
+    }
+    if (bytes > peak.bytes) {
+      peak = {bytes, static_cast<TaskIndex>(index), -1, 0};
+      for (size_t tensor = 0; tensor < size.size(); ++tensor)
+        if (alive[tensor] && size[tensor] > peak.largest_bytes)
+          peak.largest = static_cast<TensorId>(tensor), peak.largest_bytes = size[tensor];
+    }
+    for (TensorId tensor : liveness.released[index]) {
+      bytes -= size[static_cast<size_t>(tensor)];
+      alive[static_cast<size_t>(tensor)] = false;
+    }
+  }
+  return peak;
+}
+
+}  // namespace moesaic

@@ -1,0 +1,159 @@
+// The MoE layer: x + unpermute(combine(experts(dispatch(permute(norm2(x)))))). Where one rank holds all experts,
+// nothing is sent.
+#include "core/graph/blocks.h"
+
+namespace moesaic {
+namespace {
+
+OpShape router_shape(const StepBuilder& b) {
+  OpShape shape = linear_shape(b.model().num_experts, b.model().hidden);
+  shape.top_k = b.model().top_k;
+  return shape;
+}
+
+OpShape expert_shape(const StepBuilder& b) {
+  OpShape shape = linear_shape(b.model().expert_intermediate, b.model().hidden);
+  shape.gated = b.model().activation == Activation::swiglu;
+  return shape;
+}
+
+OpShape choice_shape(const StepBuilder& b) {
+  OpShape shape = width_shape(b.model().hidden);
+  shape.top_k = b.model().top_k;
+  return shape;
+}
+
+bool sends(const StepBuilder& b) { return b.plan().layout.ep > 1; }
+
+/// Rows in send order on their source -> rows in slot order on the experts' ranks. `what` names the data: "dispatch" or
+/// "combine gradient".
+TensorId to_experts(StepBuilder& b, const std::string& what, TensorId send, TensorId counts) {
+  if (!sends(b)) return send;
+  const TensorId arrived = b.routed(in_layer(b, what + ".arrived"), Rows::received, b.model().hidden);
+  b.all_to_all(what, Leg::dispatch, send, counts, arrived);
+  const TensorId grouped = b.routed(in_layer(b, what + ".grouped"), Rows::received, b.model().hidden);
+  b.regroup(what + " regroup", Regroup::to_slots, arrived, counts, grouped);
+  return grouped;
+}
+
+/// The way back.
+TensorId from_experts(StepBuilder& b, const std::string& what, TensorId grouped, TensorId counts) {
+  if (!sends(b)) return grouped;
+  const TensorId leaving = b.routed(in_layer(b, what + ".leaving"), Rows::received, b.model().hidden);
+  b.regroup(what + " regroup", Regroup::from_slots, grouped, counts, leaving);
+  const TensorId returned = b.routed(in_layer(b, what + ".returned"), Rows::sent, b.model().hidden);
+  b.all_to_all(what, Leg::combine, leaving, counts, returned);
+  return returned;
+}
+
+/// router -> {probabilities, route, counts of all ranks}.
+void route(StepBuilder& b, Saved& saved) {
+  const Model& m = b.model();
+  const int64_t count_elements = m.num_experts * b.plan().dispatch.chunks;
+  saved.probabilities = b.activation(in_layer(b, "probabilities"), b.tokens(), m.num_experts, DType::f32);
+  // Per choice: expert (i32), weight (f32), row in the send buffer (i32).
+  saved.route = b.activation(in_layer(b, "route"), b.tokens(), 3 * m.top_k, DType::i32);
+  const TensorId local = b.activation(in_layer(b, "local_counts"), 1, count_elements, DType::i32);
+  b.task(Op::router, "router", router_shape(b), b.tokens(), {saved.normed, b.weight(in_layer(b, "router"))},
+         {saved.probabilities, saved.route, local});
+  saved.counts = local;
+  if (b.plan().layout.ranks == 1) return;
+  saved.counts = b.activation(in_layer(b, "counts"), b.plan().layout.ranks, count_elements, DType::i32);
+  Task& exchange = b.task(Op::all_gather, "exchange counts", {}, 0, {local}, {saved.counts});
+  exchange.lane = Lane::network;
+  exchange.communicator = b.communicator("world");
+  exchange.bytes = bytes_of(DType::i32, count_elements);
+}
+
+/// Experts that every token passes through (DeepSeek): a dense FFN beside the routed ones, added to the residual.
+/// Inference only.
+TensorId shared_experts(StepBuilder& b, TensorId x, TensorId normed) {
+  const Model& m = b.model();
+  if (m.shared_intermediate == 0) return x;
+  const int64_t t = b.tokens(), f = m.shared_intermediate;
+  const TensorId hidden = b.activation(in_layer(b, "shared_hidden"), t, 2 * f);
+  b.task(Op::linear, "shared up", linear_shape(2 * f, m.hidden), t, {normed, b.weight(in_layer(b, "shared_up"))},
+         {hidden});
+  OpShape gate;
+  gate.n = f;
+  gate.gated = true;
+  const TensorId activated = b.activation(in_layer(b, "shared_activated"), t, f);
+  b.task(Op::activation, "shared activation", gate, t, {hidden}, {activated});
+  const TensorId projected = b.activation(in_layer(b, "shared_out"), t, m.hidden);
+  b.task(Op::linear, "shared down", linear_shape(m.hidden, f), t, {activated, b.weight(in_layer(b, "shared_down"))},
+         {projected});
+  const TensorId sum = b.activation(in_layer(b, "shared_sum"), t, m.hidden);
+  b.task(Op::add, "shared residual", width_shape(m.hidden), t, {x, projected}, {sum});
+  return sum;
+}
+
+}  // namespace
+
+void declare_moe(StepBuilder& b, int layer, int moe_layer) {
+  const Model& m = b.model();
+  const std::string prefix = "layers." + std::to_string(layer) + ".";
+  const int64_t up_matrices = m.activation == Activation::swiglu ? 2 : 1;
+  b.parameter(prefix + "norm2", (m.norm == Norm::layer_norm ? 2 : 1) * m.hidden, false);
+  b.parameter(prefix + "router", m.num_experts * m.hidden, true);
+  b.expert_parameter(prefix + "experts.up", moe_layer, up_matrices * m.expert_intermediate * m.hidden);
+  b.expert_parameter(prefix + "experts.down", moe_layer, m.hidden * m.expert_intermediate);
+  if (m.shared_intermediate > 0) {
+    b.parameter(prefix + "shared_up", 2 * m.shared_intermediate * m.hidden, true);
+    b.parameter(prefix + "shared_down", m.hidden * m.shared_intermediate, true);
+  }
+}
+
+TensorId moe_forward(StepBuilder& b, TensorId x, Saved& saved) {
+  const Model& m = b.model();
+  const int64_t t = b.tokens();
+  norm_forward(b, in_layer(b, "norm2"), x, t, saved);
+  route(b, saved);
+  const TensorId residual = shared_experts(b, x, saved.normed);
+  const TensorId send = b.routed(in_layer(b, "send"), Rows::sent, m.hidden);
+  b.routed_task(Op::permute, "permute", choice_shape(b), Rows::sent, {saved.normed, saved.route, saved.counts}, {send});
+  saved.received = to_experts(b, "dispatch", send, saved.counts);
+  const int64_t up_width = m.expert_intermediate * (m.activation == Activation::swiglu ? 2 : 1);
+  saved.expert_hidden = b.routed(in_layer(b, "expert_hidden"), Rows::received, up_width);
+  saved.expert_activated = b.routed(in_layer(b, "expert_activated"), Rows::received, m.expert_intermediate);
+  const TensorId out = b.routed(in_layer(b, "expert_out"), Rows::received, m.hidden);
+  b.routed_task(
+      Op::experts, "experts", expert_shape(b), Rows::received,
+      {saved.received, saved.counts, b.weight(in_layer(b, "experts.up")), b.weight(in_layer(b, "experts.down"))},
+      {saved.expert_hidden, saved.expert_activated, out});
+  saved.returned = from_experts(b, "combine", out, saved.counts);
+  const TensorId sum = b.activation(in_layer(b, "moe_sum"), t, m.hidden);
+  b.routed_task(Op::unpermute, "unpermute", choice_shape(b), Rows::sent, {saved.returned, saved.route, residual},
+                {sum});
+  return sum;
+}
+
+TensorId moe_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
+  const Model& m = b.model();
+  const int64_t t = b.tokens();
+  const TensorId d_returned = b.routed(in_layer(b, "d_returned"), Rows::sent, m.hidden);
+  const TensorId d_weights = b.activation(in_layer(b, "d_weights"), t, m.top_k, DType::f32);
+  b.routed_task(Op::unpermute_backward, "unpermute", choice_shape(b), Rows::sent, {dy, saved.returned, saved.route},
+                {d_returned, d_weights});
+  const TensorId d_out = to_experts(b, "combine gradient", d_returned, saved.counts);
+  const int64_t up_width = m.expert_intermediate * (m.activation == Activation::swiglu ? 2 : 1);
+  const TensorId d_hidden = b.routed(in_layer(b, "d_expert_hidden"), Rows::received, up_width);
+  const TensorId d_received = b.routed(in_layer(b, "d_received"), Rows::received, m.hidden);
+  b.routed_task(Op::experts_dgrad, "experts dgrad", expert_shape(b), Rows::received,
+                {d_out, saved.counts, saved.expert_hidden, b.weight(in_layer(b, "experts.up")),
+                 b.weight(in_layer(b, "experts.down"))},
+                {d_hidden, d_received});
+  const TensorId d_send = from_experts(b, "dispatch gradient", d_received, saved.counts);
+  // After the send has been issued, so that it hides behind the weight gradients.
+  b.routed_task(Op::experts_wgrad, "experts wgrad", expert_shape(b), Rows::received,
+                {saved.counts, saved.received, saved.expert_activated, d_out, d_hidden},
+                {b.gradient(in_layer(b, "experts.up")), b.gradient(in_layer(b, "experts.down"))});
+  const TensorId d_normed = b.activation(in_layer(b, "d_norm2"), t, m.hidden);
+  b.task(Op::router_backward, "router", router_shape(b), t,
+         {d_weights, saved.probabilities, saved.route, saved.counts, saved.normed, b.weight(in_layer(b, "router"))},
+         {d_normed, b.gradient(in_layer(b, "router")), b.loss()});
+  b.routed_task(Op::permute_backward, "permute", choice_shape(b), Rows::sent, {d_send, saved.route, d_normed},
+                {d_normed});
+  return norm_backward_and_add(b, in_layer(b, "norm2"), d_normed, dy, t, saved);
+}
+
+}  // namespace moesaic

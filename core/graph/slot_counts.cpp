@@ -1,0 +1,153 @@
+#include "core/graph/slot_counts.h"
+
+#include <cmath>
+
+#include "core/schema/error.h"
+
+namespace moesaic {
+
+int64_t SlotCounts::between(int source, int rank) const {
+  int64_t rows = 0;
+  for (int slot = rank * slots_per_rank_; slot < (rank + 1) * slots_per_rank_; ++slot) rows += at(source, slot);
+  return rows;
+}
+
+int64_t SlotCounts::sent(int source) const {
+  int64_t rows = 0;
+  for (int slot = 0; slot < num_ranks_ * slots_per_rank_; ++slot) rows += at(source, slot);
+  return rows;
+}
+
+int64_t SlotCounts::received(int rank) const {
+  int64_t rows = 0;
+  for (int source = 0; source < num_ranks_; ++source) rows += between(source, rank);
+  return rows;
+}
+
+int64_t SlotCounts::relayed(int rank, int ranks_per_node) const {
+  const int node = rank / ranks_per_node, local = rank % ranks_per_node;
+  int64_t rows = 0;
+  for (int source = node * ranks_per_node; source < (node + 1) * ranks_per_node; ++source)
+    for (int destination = local; destination < num_ranks_; destination += ranks_per_node)
+      rows += between(source, destination);
+  return rows;
+}
+
+std::vector<int64_t> SlotCounts::slot_rows(int rank) const {
+  std::vector<int64_t> rows(static_cast<size_t>(slots_per_rank_), 0);
+  for (int source = 0; source < num_ranks_; ++source)
+    for (int i = 0; i < slots_per_rank_; ++i) rows[static_cast<size_t>(i)] += at(source, rank * slots_per_rank_ + i);
+  return rows;
+}
+
+int64_t SlotCounts::leg_rows(Leg leg, int from, int to, int ranks_per_node) const {
+  const auto over_nodes = [&](int source, int local) {  // all rows of source for this local rank of any node
+    int64_t rows = 0;
+    for (int destination = local; destination < num_ranks_; destination += ranks_per_node)
+      rows += between(source, destination);
+    return rows;
+  };
+  const auto over_locals = [&](int node, int destination) {  // all rows of this node's ranks for destination
+    int64_t rows = 0;
+    for (int source = node * ranks_per_node; source < (node + 1) * ranks_per_node; ++source)
+      rows += between(source, destination);
+    return rows;
+  };
+  switch (leg) {
+    case Leg::dispatch:
+      return between(from, to);
+    case Leg::combine:
+      return between(to, from);
+    case Leg::intra_out:
+      return over_nodes(from, to % ranks_per_node);
+    case Leg::intra_back:
+      return over_nodes(to, from % ranks_per_node);
+    case Leg::inter_out:
+      return over_locals(from / ranks_per_node, to);
+    case Leg::inter_back:
+      return over_locals(to / ranks_per_node, from);
+    case Leg::none:
+      break;
+  }
+  throw InvariantError(__FILE__, __LINE__, "leg", "a task without a leg moves no rows between ranks");
+}
+
+int64_t chunk_share(int64_t n, int chunk, int num_chunks) {
+  return (chunk + 1) * n / num_chunks - chunk * n / num_chunks;
+}
+
+int64_t capacity_rows(double capacity_factor, int64_t tokens, int64_t top_k, int64_t num_experts) {
+  const double mean = static_cast<double>(tokens * top_k) / static_cast<double>(num_experts);
+  return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(capacity_factor * mean)));
+}
+
+SlotCounts split_over_slots(const std::vector<int64_t>& expert_rows, int num_ranks, int num_experts,
+                            const ExpertPlacement& placement) {
+  SlotCounts counts(num_ranks, placement.slots_per_rank);
+  std::vector<std::vector<int>> slots_of(static_cast<size_t>(num_experts));
+  for (size_t slot = 0; slot < placement.slot_to_expert.size(); ++slot)
+    slots_of[static_cast<size_t>(placement.slot_to_expert[slot])].push_back(static_cast<int>(slot));
+  for (int source = 0; source < num_ranks; ++source)
+    for (int expert = 0; expert < num_experts; ++expert) {
+      const auto& slots = slots_of[static_cast<size_t>(expert)];
+      const int64_t rows = expert_rows[static_cast<size_t>(source) * num_experts + expert];
+      for (size_t j = 0; j < slots.size(); ++j)
+        counts.at(source, slots[j]) = chunk_share(rows, static_cast<int>(j), static_cast<int>(slots.size()));
+    }
+  return counts;
+}
+
+RoutingBinding::RoutingBinding(const TaskGraph& graph, const Plan& plan)
+    : graph_(graph),
+      dispatch_(plan.dispatch),
+      ranks_per_node_(std::min(plan.cluster.devices_per_node, plan.layout.ep)),
+      capacity_(dispatch_.capacity_factor > 0 ? capacity_rows(dispatch_.capacity_factor, graph.tokens_per_rank,
+                                                              plan.model.top_k, plan.model.num_experts)
+                                              : 0),
+      ep_(plan.layout.ep),
+      routing_(plan.routing, plan.model.num_moe_layers(), plan.layout.ranks, plan.model.num_experts,
+               graph.tokens_per_rank * plan.model.top_k) {}
+
+const SlotCounts& RoutingBinding::counts(int64_t iteration, int moe_layer, int rank, int chunk, int num_chunks) const {
+  const int group = rank / ep_;
+  const uint64_t key =
+      ((static_cast<uint64_t>(iteration) * graph_.placement.size() + moe_layer) * graph_.num_ranks + group) * 4096 +
+      static_cast<uint64_t>(chunk) * 64 + num_chunks;
+  if (const auto known = memo_.find(key); known != memo_.end()) return known->second;
+  const int experts = static_cast<int>(routing_.num_experts());
+  std::vector<int64_t> rows(static_cast<size_t>(ep_) * experts);
+  for (int source = 0; source < ep_; ++source) {
+    const std::vector<int64_t>& routed = routing_.counts(iteration, moe_layer, group * ep_ + source);
+    for (int expert = 0; expert < experts; ++expert) {
+      int64_t n = routed[static_cast<size_t>(expert)];
+      if (capacity_ > 0) n = dispatch_.kind == DispatchKind::padded ? capacity_ : std::min(n, capacity_);
+      rows[static_cast<size_t>(source) * experts + expert] = chunk_share(n, chunk, num_chunks);
+    }
+  }
+  return memo_.emplace(key, split_over_slots(rows, ep_, experts, graph_.placement[static_cast<size_t>(moe_layer)]))
+      .first->second;
+}
+
+int64_t RoutingBinding::rows(const Task& task, int rank, int64_t iteration) const {
+  if (task.rows == Rows::fixed) return task.fixed_rows;
+  const SlotCounts& bound = counts(iteration + task.microbatch, task.moe_layer, rank, task.chunk, task.num_chunks);
+  const int position = rank % ep_;
+  if (task.rows == Rows::sent) return bound.sent(position);
+  if (task.rows == Rows::relayed) return bound.relayed(position, ranks_per_node_);
+  return bound.received(position);
+}
+
+Bytes RoutingBinding::bytes(const Tensor& tensor, int rank, int64_t iteration) const {
+  int64_t rows = tensor.fixed_rows;
+  if (tensor.rows != Rows::fixed) {
+    const SlotCounts& bound =
+        counts(iteration + tensor.microbatch, tensor.moe_layer, rank, tensor.chunk, tensor.num_chunks);
+    const int position = rank % ep_;
+    rows = tensor.rows == Rows::sent      ? bound.sent(position)
+           : tensor.rows == Rows::relayed ? bound.relayed(position, ranks_per_node_)
+                                          : bound.received(position);
+  }
+  return bytes_of(tensor.dtype, rows * tensor.row_elements);
+}
+
+}  // namespace moesaic

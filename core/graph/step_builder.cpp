@@ -1,0 +1,154 @@
+#include "core/graph/step_builder.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/schema/error.h"
+
+namespace moesaic {
+namespace {
+
+CommunicatorFamily family(const std::string& name, int ranks, const auto& group_key) {
+  CommunicatorFamily result{name, {}, std::vector<int>(static_cast<size_t>(ranks))};
+  std::map<int, int> index_of;
+  for (int rank = 0; rank < ranks; ++rank) {
+    const auto [entry, fresh] = index_of.try_emplace(group_key(rank), static_cast<int>(result.groups.size()));
+    if (fresh) result.groups.emplace_back();
+    result.groups[static_cast<size_t>(entry->second)].push_back(rank);
+    result.group_of_rank[static_cast<size_t>(rank)] = entry->second;
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster) {
+  const int ranks = layout.ranks, ep = layout.ep, local = std::min(cluster.devices_per_node, ep);
+  return {family("world", ranks, [](int) { return 0; }), family("ep", ranks, [=](int r) { return r / ep; }),
+          family("expert_dp", ranks, [=](int r) { return r % ep; }),
+          family("node", ranks, [=](int r) { return r / local; }),
+          family("rail", ranks, [=](int r) { return r / ep * local + r % local; })};
+}
+
+StepBuilder::StepBuilder(const Plan& plan)
+    : plan_(plan), activation_dtype_(plan.cluster.device.lanes_share_core ? DType::f32 : plan.workload.compute_dtype) {
+  const Layout& layout = plan.layout;
+  sequences_ = plan.workload.global_batch / (static_cast<int64_t>(layout.micro_batches) * layout.ranks);
+  graph_.num_ranks = layout.ranks;
+  graph_.tokens_per_rank =
+      sequences_ * (plan.workload.phase == WorkloadPhase::decode ? 1 : plan.workload.sequence_length);
+  graph_.communicators = communicators_of(layout, plan.cluster);
+  graph_.placement = plan.placement;
+  if (graph_.placement.empty())
+    graph_.placement.assign(static_cast<size_t>(plan.model.num_moe_layers()),
+                            contiguous_placement(static_cast<int>(plan.model.num_experts), layout.ep));
+  if (training()) loss_ = resident("loss", TensorKind::input, 4, DType::f32);
+}
+
+TensorId StepBuilder::activation(const std::string& name, int64_t rows, int64_t row_elements) {
+  return activation(name, rows, row_elements, activation_dtype_);
+}
+
+TensorId StepBuilder::activation(const std::string& name, int64_t rows, int64_t row_elements, DType dtype) {
+  Tensor tensor{
+      name, TensorKind::activation, dtype, Rows::fixed, rows, row_elements, scope_.moe_layer, scope_.microbatch, 0, 1};
+  graph_.tensors.push_back(std::move(tensor));
+  return static_cast<TensorId>(graph_.tensors.size()) - 1;
+}
+
+TensorId StepBuilder::routed(const std::string& name, Rows rows, int64_t row_elements) {
+  const TensorId id = activation(name, 0, row_elements);
+  graph_.tensors.back().rows = rows;
+  return id;
+}
+
+TensorId StepBuilder::resident(const std::string& name, TensorKind kind, int64_t elements, DType dtype) {
+  graph_.tensors.push_back({name, kind, dtype, Rows::fixed, 1, elements, -1, -1, 0, 1});
+  return static_cast<TensorId>(graph_.tensors.size()) - 1;
+}
+
+void StepBuilder::parameter(const std::string& name, int64_t elements, bool decay) {
+  Parameter parameter;
+  parameter.name = name;
+  parameter.elements = elements;
+  parameter.decay = decay;
+  parameter.weight =
+      resident(name, TensorKind::parameter, elements, training() ? activation_dtype_ : model().weight_dtype);
+  if (training()) {
+    parameter.gradient = resident(name + ".gradient", TensorKind::gradient, elements, activation_dtype_);
+    // Both moments, and a master copy of weights that are not f32 themselves: 16 bytes per parameter in all (SE-MoE
+    // section 3.2.1).
+    parameter.moments = resident(name + ".moments", TensorKind::optimizer,
+                                 elements * (activation_dtype_ == DType::f32 ? 2 : 3), DType::f32);
+  }
+  graph_.parameters.push_back(std::move(parameter));
+}
+
+void StepBuilder::expert_parameter(const std::string& name, int moe_layer, int64_t slot_elements) {
+  const DType dense_dtype = model().weight_dtype;
+  parameter(name, slot_elements * graph_.placement[static_cast<size_t>(moe_layer)].slots_per_rank, true);
+  graph_.parameters.back().moe_layer = moe_layer;
+  graph_.parameters.back().slot_elements = slot_elements;
+  if (!training() && model().expert_dtype != dense_dtype) graph_.tensors.back().dtype = model().expert_dtype;
+}
+
+TensorId StepBuilder::weight(const std::string& name) const {
+  for (const Parameter& parameter : graph_.parameters)
+    if (parameter.name == name) return parameter.weight;
+  throw InvariantError(__FILE__, __LINE__, "weight", "no parameter named " + name);
+}
+
+TensorId StepBuilder::gradient(const std::string& name) const {
+  for (const Parameter& parameter : graph_.parameters)
+    if (parameter.name == name) return parameter.gradient;
+  throw InvariantError(__FILE__, __LINE__, "gradient", "no parameter named " + name);
+}
+
+Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, int64_t rows, std::vector<TensorId> reads,
+                        std::vector<TensorId> writes) {
+  Task task;
+  if (plan_.layout.micro_batches > 1) task.label = "microbatch " + std::to_string(scope_.microbatch) + " / ";
+  if (scope_.layer >= 0) task.label += "layer " + std::to_string(scope_.layer) + " / ";
+  task.label += std::string(name_of(scope_.phase)) + " / " + what;
+  task.op = op;
+  task.phase = scope_.phase;
+  task.layer = scope_.layer;
+  task.moe_layer = scope_.moe_layer;
+  task.microbatch = scope_.microbatch;
+  task.fixed_rows = rows;
+  task.shape = shape;
+  task.dtype = is_matrix_product(op) ? plan_.workload.compute_dtype : DType::f32;
+  task.reads = std::move(reads);
+  task.writes = std::move(writes);
+  graph_.tasks.push_back(std::move(task));
+  return graph_.tasks.back();
+}
+
+Task& StepBuilder::routed_task(Op op, const std::string& what, const OpShape& shape, Rows rows,
+                               std::vector<TensorId> reads, std::vector<TensorId> writes) {
+  Task& added = task(op, what, shape, 0, std::move(reads), std::move(writes));
+  added.rows = rows;
+  return added;
+}
+
+Task& StepBuilder::all_to_all(const std::string& what, Leg leg, TensorId from, TensorId counts, TensorId to) {
+  OpShape shape;
+  shape.k = model().hidden;
+  Task& added = routed_task(Op::all_to_all, what, shape, Rows::sent, {from, counts}, {to});
+  added.lane = Lane::network;
+  added.leg = leg;
+  added.communicator = communicator("ep");
+  added.bytes_per_row = row_bytes();
+  added.rows = leg == Leg::dispatch ? Rows::sent : Rows::received;
+  return added;
+}
+
+Task& StepBuilder::regroup(const std::string& what, Regroup order, TensorId from, TensorId counts, TensorId to) {
+  OpShape shape;
+  shape.k = model().hidden;
+  Task& added = routed_task(Op::regroup, what, shape, Rows::received, {from, counts}, {to});
+  added.regroup = order;
+  return added;
+}
+
+}  // namespace moesaic

@@ -1,0 +1,79 @@
+#pragma once
+// Appends tensors, parameters and tasks of one step to a task graph. It knows shapes and names, not the order of a
+// transformer.
+
+#include <string>
+#include <vector>
+
+#include "core/graph/task_graph.h"
+
+namespace moesaic {
+
+/// Where the tasks that follow belong to.
+struct Scope {
+  Phase phase = Phase::forward;
+  int layer = -1;      // -1: outside the layers
+  int moe_layer = -1;  // -1: not a MoE layer
+  int microbatch = 0;
+};
+
+class StepBuilder {
+ public:
+  explicit StepBuilder(const Plan& plan);
+
+  const Plan& plan() const { return plan_; }
+  const Model& model() const { return plan_.model; }
+  bool training() const { return plan_.workload.phase == WorkloadPhase::training; }
+  int64_t tokens() const { return graph_.tokens_per_rank; }  // of one microbatch on one rank
+  int64_t sequences() const { return sequences_; }           // of one microbatch on one rank
+  DType activation_dtype() const { return activation_dtype_; }
+  Bytes row_bytes() const { return bytes_of(activation_dtype_, plan_.model.hidden); }
+
+  void enter(const Scope& scope) { scope_ = scope; }
+  const Scope& scope() const { return scope_; }
+
+  /// An activation of the current microbatch with a fixed number of rows.
+  TensorId activation(const std::string& name, int64_t rows, int64_t row_elements);
+  TensorId activation(const std::string& name, int64_t rows, int64_t row_elements, DType dtype);
+  /// An activation whose rows routing decides.
+  TensorId routed(const std::string& name, Rows rows, int64_t row_elements);
+  /// A tensor that lives through the step.
+  TensorId resident(const std::string& name, TensorKind kind, int64_t elements, DType dtype);
+
+  /// Declares a trainable tensor of `elements` per rank; experts give the elements of one slot, one per slot of that
+  /// layer.
+  void parameter(const std::string& name, int64_t elements, bool decay);
+  void expert_parameter(const std::string& name, int moe_layer, int64_t slot_elements);
+  TensorId weight(const std::string& name) const;
+  TensorId gradient(const std::string& name) const;
+
+  /// Appends a task; the label is "layer 3 / forward / <what>", preceded by the microbatch where there are several. The
+  /// reference is valid until the next call.
+  Task& task(Op op, const std::string& what, const OpShape& shape, int64_t rows, std::vector<TensorId> reads,
+             std::vector<TensorId> writes);
+  /// The same for a task whose rows routing decides.
+  Task& routed_task(Op op, const std::string& what, const OpShape& shape, Rows rows, std::vector<TensorId> reads,
+                    std::vector<TensorId> writes);
+  Task& all_to_all(const std::string& what, Leg leg, TensorId from, TensorId counts, TensorId to);
+  Task& regroup(const std::string& what, Regroup order, TensorId from, TensorId counts, TensorId to);
+
+  /// [cross-entropy, auxiliary] of the step as two doubles in four f32 words; training only.
+  TensorId loss() const { return loss_; }
+
+  int communicator(const std::string& name) const { return graph_.find_communicator(name); }
+  TaskGraph& graph() { return graph_; }
+
+ private:
+  const Plan& plan_;
+  TaskGraph graph_;
+  Scope scope_;
+  int64_t sequences_ = 0;
+  TensorId loss_ = -1;
+  DType activation_dtype_;
+};
+
+/// The families of a layout: "world", "ep", "expert_dp" (ranks that hold the same slots), "node" and "rail" (the two
+/// phases of a hierarchical all-to-all inside one expert-parallel group).
+std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster);
+
+}  // namespace moesaic

@@ -1,0 +1,91 @@
+#include "core/graph/task_graph.h"
+
+#include <map>
+#include <unordered_set>
+
+#include "core/schema/error.h"
+
+namespace moesaic {
+
+const char* name_of(Lane lane) {
+  constexpr const char* kNames[kNumLanes] = {"compute", "copy_in", "copy_out", "network", "storage"};
+  return kNames[static_cast<size_t>(lane)];
+}
+
+const char* name_of(Phase phase) {
+  constexpr const char* kNames[] = {"forward", "backward", "update"};
+  return kNames[static_cast<size_t>(phase)];
+}
+
+const std::vector<int>& TaskGraph::group(int communicator, int rank) const {
+  const CommunicatorFamily& family = communicators[static_cast<size_t>(communicator)];
+  return family.groups[static_cast<size_t>(family.group_of_rank[static_cast<size_t>(rank)])];
+}
+
+int TaskGraph::find_communicator(const std::string& name) const {
+  for (size_t i = 0; i < communicators.size(); ++i)
+    if (communicators[i].name == name) return static_cast<int>(i);
+  return -1;
+}
+
+namespace {
+
+/// Who touched a tensor last, in program order.
+struct Access {
+  TaskIndex writer = -1;
+  std::vector<TaskIndex> readers;  // since the last write
+};
+
+void depend(std::vector<TaskIndex>& dependencies, TaskIndex on, TaskIndex self) {
+  if (on < 0 || on == self) return;
+  for (TaskIndex known : dependencies)
+    if (known == on) return;
+  dependencies.push_back(on);
+}
+
+}  // namespace
+
+void link_dependencies(TaskGraph& graph) {
+  std::vector<Access> accesses(graph.tensors.size());
+  std::vector<int> next_sequence(graph.communicators.size(), 0);
+  for (TaskIndex index = 0; index < static_cast<TaskIndex>(graph.tasks.size()); ++index) {
+    Task& task = graph.tasks[static_cast<size_t>(index)];
+    task.dependencies.clear();
+    for (TensorId tensor : task.reads) depend(task.dependencies, accesses[static_cast<size_t>(tensor)].writer, index);
+    for (TensorId tensor : task.writes) {
+      const Access& access = accesses[static_cast<size_t>(tensor)];
+      depend(task.dependencies, access.writer, index);
+      for (TaskIndex reader : access.readers) depend(task.dependencies, reader, index);
+    }
+    for (TensorId tensor : task.reads) accesses[static_cast<size_t>(tensor)].readers.push_back(index);
+    for (TensorId tensor : task.writes) accesses[static_cast<size_t>(tensor)] = {index, {}};
+    if (task.communicator >= 0) task.sequence = next_sequence[static_cast<size_t>(task.communicator)]++;
+  }
+}
+
+void verify(const TaskGraph& graph, const std::string& after) {
+  std::vector<bool> defined(graph.tensors.size());
+  for (size_t i = 0; i < graph.tensors.size(); ++i) defined[i] = graph.tensors[i].kind != TensorKind::activation;
+  std::unordered_set<std::string> labels;
+  for (size_t index = 0; index < graph.tasks.size(); ++index) {
+    const Task& task = graph.tasks[index];
+    const std::string where = "after " + after + ", task '" + task.label + "': ";
+    MOESAIC_CHECK(labels.insert(task.label).second, where + "its label is not unique");
+    for (TensorId tensor : task.reads)
+      MOESAIC_CHECK(defined[static_cast<size_t>(tensor)],
+                    where + "reads '" + graph.tensors[static_cast<size_t>(tensor)].name + "' before it is written");
+    for (TensorId tensor : task.writes) defined[static_cast<size_t>(tensor)] = true;
+    MOESAIC_CHECK(is_collective(task.op) == (task.communicator >= 0),
+                  where + "collectives and only they have a communicator");
+    MOESAIC_CHECK((task.op == Op::all_to_all) == (task.bytes_per_row > 0 && task.leg != Leg::none),
+                  where + "all-to-alls and only they have a leg and bytes per row");
+    MOESAIC_CHECK((task.op == Op::regroup) == (task.regroup != Regroup::none),
+                  where + "regroupings and only they have an order");
+    MOESAIC_CHECK(is_collective(task.op) == (task.lane == Lane::network),
+                  where + "collectives and only they run on the network lane");
+    for (TaskIndex dependency : task.dependencies)
+      MOESAIC_CHECK(dependency >= 0 && dependency < static_cast<TaskIndex>(index), where + "depends on a later task");
+  }
+}
+
+}  // namespace moesaic

@@ -1,0 +1,129 @@
+#pragma once
+// The step of one plan as tasks on tensors: every rank runs the same program, with sizes that routing decides later.
+// It holds no times and no data; the simulator and the executor interpret it.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/graph/operator.h"
+#include "core/schema/plan.h"
+
+namespace moesaic {
+
+enum class Lane : uint8_t { compute, copy_in, copy_out, network, storage };
+inline constexpr int kNumLanes = 5;
+const char* name_of(Lane lane);
+
+enum class Phase : uint8_t { forward, backward, update };
+const char* name_of(Phase phase);
+
+/// How many rows a task or tensor has. Everything but `fixed` is bound by routing.
+enum class Rows : uint8_t {
+  fixed,
+  sent,      // rows that this rank sends into the MoE layer: (token, choice) pairs of the chunk
+  relayed,   // rows that pass through this rank between the two phases of a hierarchical all-to-all
+  received,  // rows that arrive at this rank's expert slots
+};
+
+/// The legs of an all-to-all or regrouping; `between(s, d)` below is the number of rows that source s sends to experts
+/// of rank d.
+enum class Leg : uint8_t {
+  none,
+  dispatch,    // s -> d
+  combine,     // d -> s
+  intra_out,   // (a, r) -> (a, r'): all rows of (a, r) for local rank r' of any node
+  inter_out,   // (a, r') -> (b, r'): rows of all local ranks of node a for (b, r')
+  inter_back,  // the way back of inter_out
+  intra_back,  // the way back of intra_out
+};
+
+/// How a regrouping reorders rows; brackets give the order of segments, outermost first.
+enum class Regroup : uint8_t {
+  none,
+  to_slots,          // received rows: [source][slot] -> [slot][source], what experts read
+  from_slots,        // its inverse
+  to_local_major,    // sent rows: [node][local rank] -> [local rank][node] of the destination
+  from_local_major,  // its inverse
+  relay_out,         // relayed rows: [local source][node] -> [node][local source]
+  relay_back,        // its inverse
+};
+
+enum class TensorKind : uint8_t { parameter, gradient, optimizer, activation, input };
+
+using TensorId = int32_t;
+using TaskIndex = int32_t;
+
+struct Tensor {
+  std::string name;
+  TensorKind kind = TensorKind::activation;
+  DType dtype = DType::f32;
+  Rows rows = Rows::fixed;
+  int64_t fixed_rows = 0;
+  int64_t row_elements = 0;
+  int moe_layer = -1, microbatch = -1;  // which routing binds the rows
+  int chunk = 0, num_chunks = 1;
+};
+
+struct Task {
+  std::string label;  // "layer 3 / forward / dispatch / chunk 1"
+  Op op = Op::add;
+  Lane lane = Lane::compute;
+  Phase phase = Phase::forward;
+  int layer = -1, moe_layer = -1, microbatch = 0;
+  int chunk = 0, num_chunks = 1;
+  Rows rows = Rows::fixed;
+  int64_t fixed_rows = 0;
+  OpShape shape;
+  DType dtype = DType::f32;
+  Leg leg = Leg::none;
+  Regroup regroup = Regroup::none;
+  int communicator = -1;    // index into TaskGraph::communicators; -1: no communication
+  int sequence = -1;        // order among the tasks of that communicator, from 0
+  Bytes bytes = 0;          // fixed-size collectives: contribution of one rank
+  Bytes bytes_per_row = 0;  // all-to-all
+  std::vector<TensorId> reads, writes;
+  std::vector<TaskIndex> dependencies;  // earlier tasks of the same rank; filled by link_dependencies()
+};
+
+/// A family of disjoint groups; a rank belongs to exactly one of them.
+struct CommunicatorFamily {
+  std::string name;                      // "world", "ep", "expert_dp", "node", "rail"
+  std::vector<std::vector<int>> groups;  // members in rank order
+  std::vector<int> group_of_rank;        // [ranks]
+};
+
+/// A trainable tensor: its weights, gradient and optimizer state.
+struct Parameter {
+  std::string name;  // "layers.3.qkv", "layers.3.experts.up"
+  TensorId weight = -1, gradient = -1, moments = -1;
+  int64_t elements = 0;       // per rank
+  int moe_layer = -1;         // experts: which placement says what the slots hold
+  int64_t slot_elements = 0;  // experts: elements of one slot
+  bool decay = true;
+};
+
+struct TaskGraph {
+  int num_ranks = 1;
+  int64_t tokens_per_rank = 0;  // of one microbatch
+  int num_chunks = 1;           // of every MoE layer
+  std::vector<Task> tasks;      // program order: the order in which each lane runs them
+  std::vector<Tensor> tensors;
+  std::vector<CommunicatorFamily> communicators;
+  std::vector<Parameter> parameters;
+  std::vector<ExpertPlacement> placement;  // [num_moe_layers]
+
+  const std::vector<int>& group(int communicator, int rank) const;
+  int find_communicator(const std::string& name) const;  // -1 when absent
+};
+
+/// Derives every task's dependencies from reads and writes (read after write, write after read, write after write) in
+/// program order, and numbers the collectives of each communicator. Call after the last rewrite.
+void link_dependencies(TaskGraph& graph);
+
+/// Throws InvariantError unless: every tensor is written before it is read (parameters, gradients, optimizer state and
+/// inputs exist from the start), labels are unique, each collective has a communicator, regroupings and all-to-alls
+/// have a leg, dependencies point backwards. `after` names the pass that has just run.
+void verify(const TaskGraph& graph, const std::string& after);
+
+}  // namespace moesaic

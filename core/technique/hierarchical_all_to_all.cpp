@@ -1,0 +1,94 @@
+#include "core/technique/technique.h"
+
+namespace moesaic {
+namespace {
+
+class TwoPhases {
+ public:
+  TwoPhases(TaskGraph& graph, const Task& flat, std::vector<Task>& out) : graph_(graph), flat_(flat), out_(out) {}
+
+  /// (a, r) -> (a, r') inside the node, then (a, r') -> (b, r') along the rail; the result stands in the order of
+  /// source ranks, as a flat exchange leaves it.
+  void dispatch() {
+    const TensorId by_local = regroup("order by local rank", Regroup::to_local_major, Rows::sent, flat_.reads[0]);
+    const TensorId relayed =
+        exchange("inside the node", "node", Leg::intra_out, Rows::sent, by_local, fresh("relayed", Rows::relayed));
+    const TensorId by_node = regroup("order by node", Regroup::relay_out, Rows::relayed, relayed);
+    exchange("between nodes", "rail", Leg::inter_out, Rows::relayed, by_node, flat_.writes[0]);
+  }
+
+  void combine() {
+    const TensorId relayed = exchange("between nodes", "rail", Leg::inter_back, Rows::received, flat_.reads[0],
+                                      fresh("relayed", Rows::relayed));
+    const TensorId by_local = regroup("order by local rank", Regroup::relay_back, Rows::relayed, relayed);
+    const TensorId home =
+        exchange("inside the node", "node", Leg::intra_back, Rows::relayed, by_local, fresh("home", Rows::sent));
+    regroup("order by destination", Regroup::from_local_major, Rows::sent, home, flat_.writes[0]);
+  }
+
+ private:
+  TensorId fresh(const std::string& what, Rows rows) {
+    Tensor tensor = graph_.tensors[static_cast<size_t>(flat_.writes[0])];
+    tensor.name += "." + what;
+    tensor.rows = rows;
+    graph_.tensors.push_back(tensor);
+    return static_cast<TensorId>(graph_.tensors.size()) - 1;
+  }
+
+  TensorId exchange(const std::string& what, const std::string& communicator, Leg leg, Rows rows, TensorId from,
+                    TensorId to) {
+    Task task = flat_;
+    task.label += " / " + what;
+    task.communicator = graph_.find_communicator(communicator);
+    task.leg = leg;
+    task.rows = rows;
+    task.reads[0] = from;
+    task.writes[0] = to;
+    out_.push_back(task);
+    return to;
+  }
+
+  TensorId regroup(const std::string& what, Regroup order, Rows rows, TensorId from) {
+    return regroup(what, order, rows, from, fresh(what, rows));
+  }
+
+  TensorId regroup(const std::string& what, Regroup order, Rows rows, TensorId from, TensorId to) {
+    Task task = flat_;
+    task.label += " / " + what;
+    task.op = Op::regroup;
+    task.lane = Lane::compute;
+    task.communicator = -1;
+    task.leg = Leg::none;
+    task.bytes_per_row = 0;
+    task.regroup = order;
+    task.rows = rows;
+    task.reads[0] = from;
+    task.writes[0] = to;
+    out_.push_back(task);
+    return to;
+  }
+
+  TaskGraph& graph_;
+  const Task& flat_;
+  std::vector<Task>& out_;
+};
+
+}  // namespace
+
+void hierarchical_all_to_all(TaskGraph& graph, const Plan& plan) {
+  const int local = plan.cluster.devices_per_node;
+  if (plan.dispatch.all_to_all != AllToAllKind::hierarchical_2d || plan.layout.ep <= local) return;
+  std::vector<Task> tasks;
+  for (const Task& task : graph.tasks) {
+    if (task.op != Op::all_to_all) {
+      tasks.push_back(task);
+    } else if (TwoPhases phases(graph, task, tasks); task.leg == Leg::dispatch) {
+      phases.dispatch();
+    } else {
+      phases.combine();
+    }
+  }
+  graph.tasks = std::move(tasks);
+}
+
+}  // namespace moesaic

@@ -1,0 +1,35 @@
+#include "core/technique/lower.h"
+
+#include "core/graph/baseline.h"
+#include "core/technique/technique.h"
+
+namespace moesaic {
+namespace {
+
+struct Pass {
+  const char* name;
+  void (*rewrite)(TaskGraph&, const Plan&);
+};
+
+// Order matters: chunks multiply the all-to-alls that the hierarchy then rewrites.
+constexpr Pass kPasses[] = {
+    {"chunk_moe_layers", chunk_moe_layers},
+    {"hierarchical_all_to_all", hierarchical_all_to_all},
+    {"gradient_buckets", gradient_buckets},
+};
+
+}  // namespace
+
+TaskGraph lower(const Plan& plan) {
+  TaskGraph graph = baseline_step(plan);
+  verify(graph, "baseline");
+  for (const Pass& pass : kPasses) {
+    pass.rewrite(graph, plan);
+    verify(graph, pass.name);
+  }
+  link_dependencies(graph);
+  verify(graph, "link_dependencies");
+  return graph;
+}
+
+}  // namespace moesaic

@@ -1,0 +1,12 @@
+#pragma once
+// Plan -> task graph: the baseline step, then every technique that the plan asks for, in a fixed order, each followed
+// by the verifier.
+
+#include "core/graph/task_graph.h"
+
+namespace moesaic {
+
+/// Lowers one step. The plan must have passed check_plan().
+TaskGraph lower(const Plan& plan);
+
+}  // namespace moesaic

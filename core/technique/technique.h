@@ -1,0 +1,24 @@
+#pragma once
+// What every technique is: a rewrite of the task graph that a field of the plan switches on. One file each; lower.cpp
+// lists them in order.
+
+#include "core/graph/task_graph.h"
+
+namespace moesaic {
+
+/// Cuts permute, dispatch, experts, combine and unpermute of each MoE layer into plan.dispatch.chunks pieces of tokens,
+/// forward and backward, so that the all-to-all of one piece overlaps the experts of another (PipeMoE; order of
+/// ScheMoE's theorem 1 without codec). Weight gradients stay whole: they sum rows in the same order whatever the number
+/// of chunks.
+void chunk_moe_layers(TaskGraph& graph, const Plan& plan);
+
+/// Replaces each all-to-all of an expert-parallel group that spans several nodes by two phases: inside the node to the
+/// destination's local rank, then between nodes among equal local ranks (SE-MoE section 4.2). Inter-node messages fall
+/// by the ranks per node.
+void hierarchical_all_to_all(TaskGraph& graph, const Plan& plan);
+
+/// Fuses gradient all-reduces of one communicator, in the order in which backward completes them, into buckets of at
+/// most plan.gradient_bucket_bytes (a larger gradient has its own), and AdamW tasks into one per bucket.
+void gradient_buckets(TaskGraph& graph, const Plan& plan);
+
+}  // namespace moesaic
