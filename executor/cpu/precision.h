@@ -1,5 +1,6 @@
 #pragma once
-// The number format in which matrix products run. It is not the storage format: activations, master weights and sums stay f32.
+// The number format in which matrix products run. It is not the storage format: activations, master weights and sums
+// stay f32.
 
 namespace moesaic::executor {
 

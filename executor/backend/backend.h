@@ -1,0 +1,79 @@
+#pragma once
+// The seam between the runtime and a kind of device: memory, launches, copies and events on lanes. Asynchronous by
+// contract: launch() and copy() may return before the work is done. It knows nothing of ranks' messages (Communicator)
+// or of task order (runtime).
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/graph/slot_counts.h"
+#include "core/graph/task_graph.h"
+
+namespace moesaic::executor {
+
+/// What every launch of one rank's step shares.
+struct StepContext {
+  const TaskGraph* graph = nullptr;
+  const Plan* plan = nullptr;
+  int rank = 0;
+  int64_t step = 0;                      // from 0
+  std::vector<int> parameter_of_tensor;  // [tensors]: index into graph->parameters of a weight, else -1
+
+  int position() const { return rank % plan->layout.ep; }  // in the expert-parallel group
+  int group_first_rank() const { return rank - position(); }
+  int ranks_per_node() const { return std::min(plan->cluster.devices_per_node, plan->layout.ep); }  // inside that group
+  int64_t step_tokens() const {
+    return graph->tokens_per_rank * plan->layout.ranks;
+  }  // of one microbatch over all ranks
+};
+StepContext make_step_context(const TaskGraph& graph, const Plan& plan, int rank);
+
+/// A tensor's memory on the device.
+struct Operand {
+  TensorId tensor = -1;
+  void* data = nullptr;
+  int64_t rows = 0;
+  int64_t row_elements = 0;
+
+  float* f32() const { return static_cast<float*>(data); }
+  int32_t* i32() const { return static_cast<int32_t*>(data); }
+  int64_t elements() const { return rows * row_elements; }
+};
+
+struct Launch {
+  const Task& task;
+  std::span<const Operand> reads, writes;  // in the order of the task (core/graph/README.md)
+  std::span<const SlotCounts>
+      counts;  // [num_chunks] of the task's microbatch and MoE layer; empty before they are known
+  const StepContext& context;
+
+  const SlotCounts& chunk_counts() const { return counts[static_cast<size_t>(task.chunk)]; }
+};
+
+/// A point on a lane. Events of one backend are numbered upwards.
+using Event = int64_t;
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string name() const = 0;
+  /// Device memory; throws DeviceError naming the bytes when there is none left. Contents are undefined.
+  virtual void* allocate(Bytes bytes) = 0;
+  virtual void release(void* data) = 0;
+
+  /// Appends an operator to the task's lane.
+  virtual void launch(const Launch& launch) = 0;
+  /// Appends a copy to a lane. Host memory and device memory may each be source or destination.
+  virtual void copy(Lane lane, void* to, const void* from, Bytes bytes) = 0;
+
+  /// An event behind everything on the lane so far; done() never blocks; wait_for() makes a lane wait for an event of
+  /// another one.
+  virtual Event record(Lane lane) = 0;
+  virtual bool done(Event event) = 0;
+  virtual void wait_for(Lane lane, Event event) = 0;
+};
+
+}  // namespace moesaic::executor

@@ -1,0 +1,70 @@
+#include "executor/backend/row_order.h"
+
+#include "core/schema/error.h"
+
+namespace moesaic::executor {
+namespace {
+
+/// [outer][inner] -> [inner][outer] with rows(outer, inner) rows each.
+template <typename RowsOf>
+std::vector<RowSegment> transposed(int outer, int inner, const RowsOf& rows) {
+  std::vector<int64_t> from(static_cast<size_t>(outer) * inner);
+  int64_t next = 0;
+  for (int i = 0; i < outer; ++i)
+    for (int j = 0; j < inner; ++j) {
+      from[static_cast<size_t>(i) * inner + j] = next;
+      next += rows(i, j);
+    }
+  std::vector<RowSegment> segments;
+  segments.reserve(from.size());
+  for (int j = 0; j < inner; ++j)
+    for (int i = 0; i < outer; ++i) segments.push_back({from[static_cast<size_t>(i) * inner + j], rows(i, j)});
+  return segments;
+}
+
+}  // namespace
+
+std::vector<RowSegment> regroup_segments(Regroup order, const SlotCounts& counts, int position, int ranks_per_node) {
+  const int ranks = counts.num_ranks(), slots = counts.slots_per_rank(), nodes = ranks / ranks_per_node;
+  const int node = position / ranks_per_node, local = position % ranks_per_node;
+  const auto arrived = [&](int source, int slot) { return counts.at(source, position * slots + slot); };
+  const auto sent = [&](int to_node, int to_local) {
+    return counts.between(position, to_node * ranks_per_node + to_local);
+  };
+  const auto relayed = [&](int from_local, int to_node) {
+    return counts.between(node * ranks_per_node + from_local, to_node * ranks_per_node + local);
+  };
+  switch (order) {
+    case Regroup::to_slots:
+      return transposed(ranks, slots, arrived);
+    case Regroup::from_slots:
+      return transposed(slots, ranks, [&](int slot, int source) { return arrived(source, slot); });
+    case Regroup::to_local_major:
+      return transposed(nodes, ranks_per_node, sent);
+    case Regroup::from_local_major:
+      return transposed(ranks_per_node, nodes, [&](int l, int n) { return sent(n, l); });
+    case Regroup::relay_out:
+      return transposed(ranks_per_node, nodes, relayed);
+    case Regroup::relay_back:
+      return transposed(nodes, ranks_per_node, [&](int n, int l) { return relayed(l, n); });
+    case Regroup::none:
+      break;
+  }
+  throw InvariantError(__FILE__, __LINE__, "order", "a regrouping needs an order");
+}
+
+std::vector<ChunkSegment> whole_order(std::span<const SlotCounts> chunks, int position) {
+  std::vector<ChunkSegment> segments;
+  std::vector<int64_t> next(chunks.size(), 0);
+  const int slots = chunks[0].slots_per_rank();
+  for (int slot = 0; slot < slots; ++slot)
+    for (int source = 0; source < chunks[0].num_ranks(); ++source)
+      for (size_t chunk = 0; chunk < chunks.size(); ++chunk) {
+        const int64_t rows = chunks[chunk].at(source, position * slots + slot);
+        segments.push_back({static_cast<int>(chunk), next[chunk], rows});
+        next[chunk] += rows;
+      }
+  return segments;
+}
+
+}  // namespace moesaic::executor

@@ -1,0 +1,27 @@
+#pragma once
+// The CPU as a device: every launch runs inline on the calling thread, so an event is done as soon as it is recorded.
+// One per rank.
+
+#include "executor/backend/backend.h"
+
+namespace moesaic::executor::cpu {
+
+class CpuBackend final : public Backend {
+ public:
+  std::string name() const override { return "cpu"; }
+  void* allocate(Bytes bytes) override;
+  void release(void* data) override;
+  void launch(const Launch& launch) override;
+  void copy(Lane lane, void* to, const void* from, Bytes bytes) override;
+  Event record(Lane) override { return 0; }
+  bool done(Event) override { return true; }
+  void wait_for(Lane, Event) override {}
+};
+
+/// The operators by kind; each reads its operands in the order of core/graph/README.md.
+void launch_dense(
+    const Launch& launch);  // embed, norm, linear, attention, activation, add, cross_entropy and their gradients
+void launch_moe(const Launch& launch);     // router, permute, regroup, experts, unpermute and their gradients
+void launch_update(const Launch& launch);  // adamw
+
+}  // namespace moesaic::executor::cpu

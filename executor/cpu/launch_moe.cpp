@@ -1,0 +1,282 @@
+// Tasks of the MoE layer -> operator calls. The route tensor holds [3][tokens * top_k]: expert, weight (f32), row in
+// its chunk's send buffer.
+#include <cstring>
+#include <numeric>
+
+#include "core/schema/error.h"
+#include "executor/backend/row_order.h"
+#include "executor/cpu/cpu_backend.h"
+#include "executor/cpu/experts.h"
+#include "executor/cpu/permute.h"
+#include "executor/cpu/router.h"
+
+namespace moesaic::executor::cpu {
+namespace {
+
+Precision precision_of(const Task& task) { return task.dtype == DType::bf16 ? Precision::bf16 : Precision::f32; }
+
+/// The route tensor by role, from the first token of a chunk on.
+struct Route {
+  int32_t* chosen;
+  float* weights;
+  int32_t* rows;
+};
+
+struct TokenRange {
+  int64_t first, count;
+};
+
+TokenRange chunk_tokens(const Launch& l, int chunk, int num_chunks) {
+  const int64_t tokens = l.context.graph->tokens_per_rank, first = chunk * tokens / num_chunks;
+  return {first, (chunk + 1) * tokens / num_chunks - first};
+}
+
+Route route_at(const Launch& l, const Operand& route, int64_t first_token) {
+  const int64_t k = l.context.plan->model.top_k, choices = l.context.graph->tokens_per_rank * k;
+  int32_t* data = route.i32();
+  return {data + first_token * k, reinterpret_cast<float*>(data + choices) + first_token * k,
+          data + 2 * choices + first_token * k};
+}
+
+PermuteShape permute_shape(const Launch& l) {
+  return {chunk_tokens(l, l.task.chunk, l.task.num_chunks).count, l.context.plan->model.top_k,
+          l.context.plan->model.hidden};
+}
+
+Route chunk_route(const Launch& l, const Operand& route) {
+  return route_at(l, route, chunk_tokens(l, l.task.chunk, l.task.num_chunks).first);
+}
+
+int64_t chunk_capacity(const Launch& l, int chunk, int num_chunks) {
+  const Plan& plan = *l.context.plan;
+  if (plan.dispatch.capacity_factor <= 0) return kNoCapacity;
+  return chunk_share(capacity_rows(plan.dispatch.capacity_factor, l.context.graph->tokens_per_rank, plan.model.top_k,
+                                   plan.model.num_experts),
+                     chunk, num_chunks);
+}
+
+/// The physical slot of every choice: replica j of R takes the rows of an expert from floor(j n / R) on
+/// (split_over_slots).
+std::vector<int32_t> slots_of_choices(const Launch& l, const int32_t* chosen, const std::vector<int64_t>& counts,
+                                      int64_t choices) {
+  const ExpertPlacement& placement = l.context.graph->placement[static_cast<size_t>(l.task.moe_layer)];
+  std::vector<std::vector<int32_t>> slots_of(counts.size());
+  for (size_t slot = 0; slot < placement.slot_to_expert.size(); ++slot)
+    slots_of[static_cast<size_t>(placement.slot_to_expert[slot])].push_back(static_cast<int32_t>(slot));
+  std::vector<int64_t> seen(counts.size(), 0);
+  std::vector<int32_t> slots(static_cast<size_t>(choices), -1);
+  for (int64_t i = 0; i < choices; ++i) {
+    if (chosen[i] < 0) continue;
+    const auto expert = static_cast<size_t>(chosen[i]);
+    const auto replicas = static_cast<int64_t>(slots_of[expert].size());
+    const int64_t row = seen[expert]++;
+    int64_t replica = 0;
+    while ((replica + 1) * counts[expert] / replicas <= row) ++replica;
+    slots[static_cast<size_t>(i)] = slots_of[expert][static_cast<size_t>(replica)];
+  }
+  return slots;
+}
+
+/// Rows of the send buffer: in slot order, or in padded slots of `capacity` rows each.
+void place_rows(const Launch& l, const Route& route, const std::vector<int64_t>& counts, int64_t tokens,
+                int64_t capacity) {
+  const ExpertPlacement& placement = l.context.graph->placement[static_cast<size_t>(l.task.moe_layer)];
+  const auto num_slots = static_cast<int64_t>(placement.slot_to_expert.size());
+  const int64_t k = l.task.shape.top_k;
+  const std::vector<int32_t> slots = slots_of_choices(l, route.chosen, counts, tokens * k);
+  std::vector<int32_t> identity(static_cast<size_t>(num_slots));
+  std::iota(identity.begin(), identity.end(), 0);
+  std::vector<int64_t> rows_per_slot(static_cast<size_t>(num_slots));
+  build_permutation(slots.data(), identity.data(), route.rows, rows_per_slot.data(), tokens, k, num_slots);
+  if (l.context.plan->dispatch.kind != DispatchKind::padded) return;
+  std::vector<int64_t> shift(rows_per_slot.size());  // padding before each slot
+  for (size_t slot = 1; slot < shift.size(); ++slot) shift[slot] = shift[slot - 1] + capacity - rows_per_slot[slot - 1];
+  for (int64_t i = 0; i < tokens * k; ++i)
+    if (slots[static_cast<size_t>(i)] >= 0)
+      route.rows[i] += static_cast<int32_t>(shift[static_cast<size_t>(slots[static_cast<size_t>(i)])]);
+}
+
+/// Chunk by chunk, because capacity and send buffers are the chunk's. local_counts: [chunks, num_experts].
+void router(const Launch& l) {
+  const int64_t h = l.task.shape.k, experts = l.task.shape.n;
+  const int chunks = l.context.graph->num_chunks;
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    const TokenRange tokens = chunk_tokens(l, chunk, chunks);
+    const int64_t capacity = chunk_capacity(l, chunk, chunks);
+    const Route route = route_at(l, l.writes[1], tokens.first);
+    std::vector<int64_t> counts(static_cast<size_t>(experts));
+    router_forward(l.reads[0].f32() + tokens.first * h, l.reads[1].f32(), l.writes[0].f32() + tokens.first * experts,
+                   route.chosen, route.weights, counts.data(),
+                   {tokens.count, h, experts, l.task.shape.top_k, capacity});
+    place_rows(l, route, counts, tokens.count, capacity);
+    for (int64_t e = 0; e < experts; ++e)
+      l.writes[2].i32()[chunk * experts + e] = static_cast<int32_t>(counts[static_cast<size_t>(e)]);
+  }
+}
+
+/// d(loss)/d(p_te) = alpha E f_e / (T M), the same for every token; adds this rank's part of alpha E sum_e f_e P_e to
+/// loss[1].
+std::vector<float> auxiliary_gradient(const Launch& l) {
+  const Plan& plan = *l.context.plan;
+  const auto experts = static_cast<size_t>(l.task.shape.n);
+  const Operand& counts = l.reads[3];  // [ranks, chunks * experts]
+  std::vector<double> chosen(experts, 0);
+  for (int64_t i = 0; i < counts.elements(); ++i) chosen[static_cast<size_t>(i) % experts] += counts.i32()[i];
+  const auto tokens = static_cast<double>(l.context.step_tokens());
+  const double scale = plan.model.auxiliary_coefficient * static_cast<double>(experts) /
+                       (tokens * static_cast<double>(plan.model.top_k)) / (tokens * plan.layout.micro_batches);
+  std::vector<double> mass(experts, 0);
+  const float* p = l.reads[1].f32();
+  for (int64_t t = 0; t < l.task.fixed_rows; ++t)
+    for (size_t e = 0; e < experts; ++e) mass[e] += p[static_cast<size_t>(t) * experts + e];
+  std::vector<float> gradient(experts);
+  double auxiliary = 0;
+  for (size_t e = 0; e < experts; ++e) {
+    gradient[e] = static_cast<float>(scale * chosen[e]);
+    auxiliary += scale * chosen[e] * mass[e];
+  }
+  static_cast<double*>(l.writes[2].data)[1] += auxiliary;
+  return gradient;
+}
+
+void router_gradient(const Launch& l) {
+  const std::vector<float> auxiliary = auxiliary_gradient(l);
+  const Route route = route_at(l, l.reads[2], 0);
+  std::memset(l.writes[0].data, 0, static_cast<size_t>(l.writes[0].elements()) * sizeof(float));
+  router_backward(l.reads[0].f32(), l.reads[1].f32(), route.chosen, route.weights, auxiliary.data(), l.reads[4].f32(),
+                  l.reads[5].f32(), l.writes[0].f32(), l.writes[1].f32(),
+                  {l.task.fixed_rows, l.task.shape.k, l.task.shape.n, l.task.shape.top_k});
+}
+
+void regroup(const Launch& l) {
+  const int64_t h = l.task.shape.k;
+  float* to = l.writes[0].f32();
+  for (const RowSegment& segment :
+       regroup_segments(l.task.regroup, l.chunk_counts(), l.context.position(), l.context.ranks_per_node())) {
+    std::memcpy(to, l.reads[0].f32() + segment.from * h, static_cast<size_t>(segment.rows * h) * sizeof(float));
+    to += segment.rows * h;
+  }
+}
+
+std::vector<Weight> slot_weights(const Operand& weight, int64_t slots) {
+  std::vector<Weight> weights;
+  for (int64_t slot = 0; slot < slots; ++slot) weights.emplace_back(weight.f32() + slot * (weight.elements() / slots));
+  return weights;
+}
+
+ExpertsShape experts_shape(const Launch& l) { return {l.counts[0].slots_per_rank(), l.task.shape.k, l.task.shape.n}; }
+
+void experts(const Launch& l) {
+  const ExpertsShape shape = experts_shape(l);
+  const std::vector<int64_t> rows = l.chunk_counts().slot_rows(l.context.position());
+  experts_forward(l.reads[0].f32(), rows.data(), slot_weights(l.reads[2], shape.slots).data(),
+                  slot_weights(l.reads[3], shape.slots).data(), l.writes[0].f32(), l.writes[1].f32(), l.writes[2].f32(),
+                  shape, precision_of(l.task));
+}
+
+void experts_data_gradient(const Launch& l) {
+  const ExpertsShape shape = experts_shape(l);
+  const std::vector<int64_t> rows = l.chunk_counts().slot_rows(l.context.position());
+  experts_dgrad(l.reads[0].f32(), l.reads[2].f32(), rows.data(), slot_weights(l.reads[3], shape.slots).data(),
+                slot_weights(l.reads[4], shape.slots).data(), l.writes[0].f32(), l.writes[1].f32(), shape,
+                precision_of(l.task));
+}
+
+/// One operand of all chunks in the order of a whole exchange, so that weight gradients sum in the same order whatever
+/// the chunks.
+std::vector<float> gathered(const Launch& l, const std::vector<ChunkSegment>& order, size_t operand, int64_t width) {
+  std::vector<float> whole;
+  for (const ChunkSegment& segment : order) {
+    const float* from = l.reads[1 + 4 * static_cast<size_t>(segment.chunk) + operand].f32() + segment.from * width;
+    whole.insert(whole.end(), from, from + segment.rows * width);
+  }
+  return whole;
+}
+
+/// reads: counts, then per chunk {received, activated, d_out, d_hidden}.
+void experts_weight_gradient(const Launch& l) {
+  const ExpertsShape shape = experts_shape(l);
+  std::vector<int64_t> rows(static_cast<size_t>(shape.slots), 0);
+  for (const SlotCounts& chunk : l.counts) {
+    const std::vector<int64_t> of_chunk = chunk.slot_rows(l.context.position());
+    for (size_t slot = 0; slot < rows.size(); ++slot) rows[slot] += of_chunk[slot];
+  }
+  std::vector<float*> d_up, d_down;
+  for (int64_t slot = 0; slot < shape.slots; ++slot) {
+    d_up.push_back(l.writes[0].f32() + slot * shape.h * shape.f);
+    d_down.push_back(l.writes[1].f32() + slot * shape.h * shape.f);
+  }
+  const float *received = l.reads[1].f32(), *activated = l.reads[2].f32(), *d_out = l.reads[3].f32(),
+              *d_hidden = l.reads[4].f32();
+  std::vector<float> whole[4];
+  if (l.counts.size() > 1) {
+    const std::vector<ChunkSegment> order = whole_order(l.counts, l.context.position());
+    const int64_t widths[4] = {shape.h, shape.f, shape.h, shape.f};
+    for (size_t i = 0; i < 4; ++i) whole[i] = gathered(l, order, i, widths[i]);
+    received = whole[0].data(), activated = whole[1].data(), d_out = whole[2].data(), d_hidden = whole[3].data();
+  }
+  experts_wgrad(d_out, d_hidden, received, activated, rows.data(), d_up.data(), d_down.data(), shape,
+                precision_of(l.task));
+}
+
+void permute(const Launch& l) {
+  const TokenRange tokens = chunk_tokens(l, l.task.chunk, l.task.num_chunks);
+  if (l.context.plan->dispatch.kind == DispatchKind::padded)
+    std::memset(l.writes[0].data, 0, static_cast<size_t>(l.writes[0].elements()) * sizeof(float));
+  permute_forward(l.reads[0].f32() + tokens.first * l.task.shape.k, chunk_route(l, l.reads[1]).rows, l.writes[0].f32(),
+                  permute_shape(l));
+}
+
+void permute_gradient(const Launch& l) {
+  const TokenRange tokens = chunk_tokens(l, l.task.chunk, l.task.num_chunks);
+  permute_backward(l.reads[0].f32(), chunk_route(l, l.reads[1]).rows, l.writes[0].f32() + tokens.first * l.task.shape.k,
+                   permute_shape(l));
+}
+
+void unpermute(const Launch& l) {
+  const int64_t offset = chunk_tokens(l, l.task.chunk, l.task.num_chunks).first * l.task.shape.k;
+  const Route route = chunk_route(l, l.reads[1]);
+  unpermute_forward(l.reads[0].f32(), route.rows, route.weights, l.reads[2].f32() + offset, l.writes[0].f32() + offset,
+                    permute_shape(l));
+}
+
+void unpermute_gradient(const Launch& l) {
+  const TokenRange tokens = chunk_tokens(l, l.task.chunk, l.task.num_chunks);
+  const Route route = chunk_route(l, l.reads[2]);
+  if (l.context.plan->dispatch.kind == DispatchKind::padded)
+    std::memset(l.writes[0].data, 0, static_cast<size_t>(l.writes[0].elements()) * sizeof(float));
+  unpermute_backward(l.reads[0].f32() + tokens.first * l.task.shape.k, l.reads[1].f32(), route.rows, route.weights,
+                     l.writes[0].f32(), l.writes[1].f32() + tokens.first * l.task.shape.top_k, permute_shape(l));
+}
+
+}  // namespace
+
+void launch_moe(const Launch& l) {
+  switch (l.task.op) {
+    case Op::router:
+      return router(l);
+    case Op::router_backward:
+      return router_gradient(l);
+    case Op::permute:
+      return permute(l);
+    case Op::permute_backward:
+      return permute_gradient(l);
+    case Op::unpermute:
+      return unpermute(l);
+    case Op::unpermute_backward:
+      return unpermute_gradient(l);
+    case Op::regroup:
+      return regroup(l);
+    case Op::experts:
+      return experts(l);
+    case Op::experts_dgrad:
+      return experts_data_gradient(l);
+    case Op::experts_wgrad:
+      return experts_weight_gradient(l);
+    default:
+      break;
+  }
+  throw InvariantError(__FILE__, __LINE__, "op", std::string("no CPU operator for ") + name_of(l.task.op));
+}
+
+}  // namespace moesaic::executor::cpu

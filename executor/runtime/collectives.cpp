@@ -1,0 +1,62 @@
+#include "executor/runtime/collectives.h"
+
+#include "core/schema/error.h"
+
+namespace moesaic::executor {
+
+Collectives::Collectives(const TaskGraph& graph, Transport& transport, int rank)
+    : graph_(graph), per_step_(graph.communicators.size(), 0) {
+  for (size_t i = 0; i < graph.communicators.size(); ++i)
+    communicators_.push_back(
+        std::make_unique<Communicator>(transport, graph.group(static_cast<int>(i), rank), static_cast<int>(i)));
+  std::vector<int> all;
+  for (int r = 0; r < graph.num_ranks; ++r) all.push_back(r);
+  control_ = std::make_unique<Communicator>(transport, all, static_cast<int>(graph.communicators.size()));
+  for (const Task& task : graph.tasks)
+    if (task.communicator >= 0) ++per_step_[static_cast<size_t>(task.communicator)];
+}
+
+std::unique_ptr<Operation> Collectives::start(const Launch& launch) {
+  const auto family = static_cast<size_t>(launch.task.communicator);
+  Communicator& communicator = *communicators_[family];
+  const int64_t sequence = launch.context.step * per_step_[family] + launch.task.sequence;
+  switch (launch.task.op) {
+    case Op::all_to_all:
+      return all_to_all(launch, communicator, sequence);
+    case Op::all_reduce:
+      return all_reduce(launch, communicator, sequence);
+    case Op::all_gather:
+      return communicator.all_gather(sequence, launch.reads[0].data, launch.task.bytes, launch.writes[0].data);
+    default:
+      break;
+  }
+  throw InvariantError(__FILE__, __LINE__, "op", std::string("no communicator call for ") + name_of(launch.task.op));
+}
+
+std::unique_ptr<Operation> Collectives::all_to_all(const Launch& launch, Communicator& communicator, int64_t sequence) {
+  const SlotCounts& counts = launch.chunk_counts();
+  const auto members = static_cast<size_t>(communicator.size());
+  const int me = launch.context.position(), first = launch.context.group_first_rank(),
+            local = launch.context.ranks_per_node();
+  std::vector<int64_t> send(members), send_at(members), receive(members), receive_at(members);
+  int64_t sent = 0, received = 0;
+  for (size_t member = 0; member < members; ++member) {
+    const int peer = communicator.transport_rank(static_cast<int>(member)) - first;
+    send_at[member] = sent;
+    receive_at[member] = received;
+    sent += send[member] = counts.leg_rows(launch.task.leg, me, peer, local) * launch.task.bytes_per_row;
+    received += receive[member] = counts.leg_rows(launch.task.leg, peer, me, local) * launch.task.bytes_per_row;
+  }
+  return communicator.all_to_all_v(sequence, launch.reads[0].data, send, send_at, launch.writes[0].data, receive,
+                                   receive_at);
+}
+
+/// Gradients of a bucket are one stretch of memory (TensorStore), gaps of the alignment included; losses are doubles.
+std::unique_ptr<Operation> Collectives::all_reduce(const Launch& launch, Communicator& communicator, int64_t sequence) {
+  const Operand &first = launch.reads.front(), &last = launch.reads.back();
+  if (graph_.tensors[static_cast<size_t>(first.tensor)].kind != TensorKind::gradient)
+    return communicator.all_reduce(sequence, static_cast<double*>(first.data), first.elements() / 2);
+  return communicator.all_reduce(sequence, first.f32(), last.f32() + last.elements() - first.f32());
+}
+
+}  // namespace moesaic::executor

@@ -1,0 +1,45 @@
+#pragma once
+// Initial weights and training data, both pure functions of a seed (docs/training_model.md): the same whatever the
+// number of ranks.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/graph/task_graph.h"
+
+namespace moesaic::executor {
+
+uint64_t splitmix64(uint64_t x);
+uint64_t fnv1a64(const std::string& text);
+
+/// Element i of the matrix called `name`: uniform with mean 0 and standard deviation 0.02.
+void fill_uniform(const std::string& name, uint64_t seed, float* out, int64_t count);
+
+/// Writes a parameter of this rank: matrices uniform, norm gains 1 and biases 0; expert tensors slot by slot under
+/// their logical experts' names. `position`: of the rank in its expert-parallel group.
+void initialise(const TaskGraph& graph, const Parameter& parameter, int position, uint64_t seed, int64_t hidden,
+                float* out);
+
+/// A byte stream from which training sequences are cut.
+class Corpus {
+ public:
+  explicit Corpus(std::vector<uint8_t> bytes) : bytes_(std::move(bytes)) {}
+
+  /// Reads a file, or the licence texts of a Debian system when `path` is empty. InputError for a directory, an empty
+  /// or an unreadable file.
+  static Corpus load(const std::string& path, int64_t sequence_length);
+
+  /// Inputs and targets of sequence `index` of step `step`: [sequence_length] each.
+  void sequence(uint64_t seed, int64_t step, int64_t index, int64_t sequence_length, int32_t* inputs,
+                int32_t* targets) const;
+
+  const std::vector<uint8_t>& bytes() const { return bytes_; }
+  /// Entropy of a byte given the one before it, in nats: what a bigram model reaches on the corpus itself.
+  double bigram_entropy() const;
+
+ private:
+  std::vector<uint8_t> bytes_;
+};
+
+}  // namespace moesaic::executor

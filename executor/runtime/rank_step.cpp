@@ -1,0 +1,142 @@
+#include "executor/runtime/rank_step.h"
+
+#include <sched.h>
+
+#include <chrono>
+
+namespace moesaic::executor {
+namespace {
+
+Seconds now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+/// The task after which every rank knows the rows per expert of its microbatch and layer.
+bool announces_counts(const Task& task, int num_ranks) {
+  return task.moe_layer >= 0 && task.op == (num_ranks == 1 ? Op::router : Op::all_gather);
+}
+
+}  // namespace
+
+RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport)
+    : graph_(graph),
+      plan_(plan),
+      backend_(backend),
+      context_(make_step_context(graph, plan, rank)),
+      tensors_(graph, backend),
+      collectives_(graph, transport, rank),
+      lanes_(kNumLanes),
+      successors_(graph.tasks.size()),
+      counts_(static_cast<size_t>(plan.layout.micro_batches) * graph.placement.size()) {
+  for (TaskIndex index = 0; index < static_cast<TaskIndex>(graph.tasks.size()); ++index) {
+    const Task& task = graph.tasks[static_cast<size_t>(index)];
+    lanes_[static_cast<size_t>(task.lane)].push_back(index);
+    initial_blockers_.push_back(static_cast<int>(task.dependencies.size()));
+    for (TaskIndex dependency : task.dependencies) successors_[static_cast<size_t>(dependency)].push_back(index);
+  }
+}
+
+StepRecord RankStep::run(int64_t step, const std::function<void()>& check) {
+  context_.step = step;
+  blockers_ = initial_blockers_;
+  next_.assign(kNumLanes, 0);
+  remaining_ = graph_.tasks.size();
+  record_ = {};
+  record_.times.resize(graph_.tasks.size());
+  record_.expert_rows.resize(counts_.size() * static_cast<size_t>(plan_.model.num_experts));
+  for (auto& counts : counts_) counts.clear();
+  tensors_.start_step();
+  control().barrier(2 * step)->wait();
+  const Seconds start = now();
+  while (remaining_ > 0) {
+    // The network first: what it sends overlaps the operator that runs next.
+    bool progress = finish_network();
+    progress |= start_network();
+    progress |= run_compute();
+    if (progress) continue;
+    check();
+    sched_yield();
+  }
+  record_.seconds = now() - start;
+  for (TaskTime& time : record_.times) time.start -= start, time.end -= start;
+  for (MemorySample& sample : record_.memory) sample.time -= start;
+  control().barrier(2 * step + 1)->wait();
+  return std::move(record_);
+}
+
+TaskIndex RankStep::head(Lane lane) const {
+  const auto& tasks = lanes_[static_cast<size_t>(lane)];
+  const size_t next = next_[static_cast<size_t>(lane)];
+  return next < tasks.size() ? tasks[next] : -1;
+}
+
+bool RankStep::start_network() {
+  const TaskIndex index = head(Lane::network);
+  if (network_.operation || index < 0 || !ready(index)) return false;
+  const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  network_reads_ = tensors_.operands(task.reads, counts_of(task), context_);
+  network_writes_ = tensors_.operands(task.writes, counts_of(task), context_);
+  network_.task = index;
+  network_.start = now();
+  network_.operation = collectives_.start({task, network_reads_, network_writes_, counts_of(task), context_});
+  return true;
+}
+
+bool RankStep::finish_network() {
+  if (!network_.operation || !network_.operation->poll()) return false;
+  network_.operation.reset();
+  complete(network_.task, network_.start);
+  return true;
+}
+
+bool RankStep::run_compute() {
+  const TaskIndex index = head(Lane::compute);
+  if (index < 0 || !ready(index)) return false;
+  const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  reads_ = tensors_.operands(task.reads, counts_of(task), context_);
+  writes_ = tensors_.operands(task.writes, counts_of(task), context_);
+  const Seconds start = now();
+  backend_.launch({task, reads_, writes_, counts_of(task), context_});
+  complete(index, start);
+  return true;
+}
+
+void RankStep::complete(TaskIndex index, Seconds start) {
+  const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  const Seconds end = now();
+  record_.times[static_cast<size_t>(index)] = {context_.rank, index, start, end};
+  if (announces_counts(task, plan_.layout.ranks)) bind_counts(task);
+  record_.memory.push_back({context_.rank, end, tensors_.live_bytes()});
+  tensors_.finish(task);
+  ++next_[static_cast<size_t>(task.lane)];
+  --remaining_;
+  for (TaskIndex successor : successors_[static_cast<size_t>(index)]) --blockers_[static_cast<size_t>(successor)];
+}
+
+std::span<const SlotCounts> RankStep::counts_of(const Task& task) const {
+  if (task.moe_layer < 0) return {};
+  return counts_[static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer)];
+}
+
+/// counts tensor: [ranks, chunks, num_experts] rows per source, chunk and expert -> rows per physical slot.
+void RankStep::bind_counts(const Task& task) {
+  const int experts = static_cast<int>(plan_.model.num_experts), chunks = graph_.num_chunks, ep = plan_.layout.ep;
+  const TensorId tensor = plan_.layout.ranks == 1 ? task.writes[2] : task.writes[0];
+  const int32_t* counts = tensors_.operands({&tensor, 1}, {}, context_)[0].i32();
+  const bool padded = plan_.dispatch.kind == DispatchKind::padded;
+  const int64_t capacity =
+      padded ? capacity_rows(plan_.dispatch.capacity_factor, graph_.tokens_per_rank, plan_.model.top_k, experts) : 0;
+  const size_t key =
+      static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer);
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    std::vector<int64_t> rows;
+    for (int source = context_.group_first_rank(); source < context_.group_first_rank() + ep; ++source)
+      for (int expert = 0; expert < experts; ++expert)
+        rows.push_back(padded ? chunk_share(capacity, chunk, chunks)
+                              : counts[(source * chunks + chunk) * experts + expert]);
+    counts_[key].push_back(split_over_slots(rows, ep, experts, graph_.placement[static_cast<size_t>(task.moe_layer)]));
+    for (int expert = 0; expert < experts; ++expert)
+      record_.expert_rows[key * static_cast<size_t>(experts) + static_cast<size_t>(expert)] +=
+          counts[(context_.rank * chunks + chunk) * experts + expert];
+  }
+}
+
+}  // namespace moesaic::executor

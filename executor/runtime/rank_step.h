@@ -1,0 +1,68 @@
+#pragma once
+// Runs the task graph of one rank, step by step: each lane takes its tasks in program order, collectives progress
+// between operators. It does not know what the tensors mean; data and results are the trainer's.
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/timeline/timeline.h"
+#include "executor/backend/backend.h"
+#include "executor/runtime/collectives.h"
+#include "executor/runtime/tensor_store.h"
+
+namespace moesaic::executor {
+
+struct StepRecord {
+  Seconds seconds = 0;          // of this rank
+  std::vector<TaskTime> times;  // [tasks]
+  std::vector<MemorySample> memory;
+  std::vector<int64_t>
+      expert_rows;  // [micro_batches, num_moe_layers, num_experts]: rows that this rank's tokens sent, after dropping
+};
+
+class RankStep {
+ public:
+  RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport);
+
+  TensorStore& tensors() { return tensors_; }
+  Communicator& control() { return collectives_.control(); }
+
+  /// Runs step number `step` (from 0) between two barriers. `check` is called between tasks while waiting and may throw
+  /// to end the run.
+  StepRecord run(int64_t step, const std::function<void()>& check);
+
+ private:
+  struct Network {  // the collective in flight
+    TaskIndex task = -1;
+    std::unique_ptr<Operation> operation;
+    Seconds start = 0;
+  };
+
+  bool start_network();
+  bool finish_network();
+  bool run_compute();
+  bool ready(TaskIndex task) const { return blockers_[static_cast<size_t>(task)] == 0; }
+  TaskIndex head(Lane lane) const;
+  void complete(TaskIndex task, Seconds start);
+  void bind_counts(const Task& task);
+  std::span<const SlotCounts> counts_of(const Task& task) const;
+
+  const TaskGraph& graph_;
+  const Plan& plan_;
+  Backend& backend_;
+  StepContext context_;
+  TensorStore tensors_;
+  Collectives collectives_;
+  std::vector<std::vector<TaskIndex>> lanes_;       // [lanes]: program order
+  std::vector<std::vector<TaskIndex>> successors_;  // [tasks]
+  std::vector<int> initial_blockers_, blockers_;    // [tasks]: dependencies not yet complete
+  std::vector<size_t> next_;                        // [lanes]
+  std::vector<std::vector<SlotCounts>> counts_;     // [micro_batches * num_moe_layers][chunks]
+  std::vector<Operand> reads_, writes_, network_reads_, network_writes_;
+  Network network_;
+  StepRecord record_;
+  size_t remaining_ = 0;
+};
+
+}  // namespace moesaic::executor

@@ -1,0 +1,163 @@
+#include "executor/runtime/trainer.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/schema/documents.h"
+#include "core/schema/error.h"
+#include "core/technique/lower.h"
+#include "executor/runtime/rank_step.h"
+
+namespace moesaic::executor {
+namespace {
+
+void initialise_weights(const TaskGraph& graph, const Plan& plan, int rank, TensorStore& tensors) {
+  for (const Parameter& parameter : graph.parameters)
+    initialise(graph, parameter, rank % plan.layout.ep, plan.workload.seed, plan.model.hidden,
+               tensors.resident(parameter.weight).f32());
+}
+
+TensorId tensor_named(const TaskGraph& graph, const std::string& name) {
+  for (size_t i = 0; i < graph.tensors.size(); ++i)
+    if (graph.tensors[i].name == name) return static_cast<TensorId>(i);
+  throw InvariantError(__FILE__, __LINE__, "tensor", "no tensor named " + name);
+}
+
+/// This rank's sequences of every microbatch; see docs/training_model.md for who gets which.
+void load_batch(const TaskGraph& graph, const Plan& plan, int rank, int64_t step, const Corpus& corpus,
+                TensorStore& tensors) {
+  const int64_t length = plan.workload.sequence_length,
+                per_microbatch = plan.workload.global_batch / plan.layout.micro_batches;
+  const int64_t per_rank = per_microbatch / plan.layout.ranks;
+  for (int microbatch = 0; microbatch < plan.layout.micro_batches; ++microbatch) {
+    int32_t* inputs = tensors.resident(tensor_named(graph, "tokens." + std::to_string(microbatch))).i32();
+    int32_t* targets = tensors.resident(tensor_named(graph, "targets." + std::to_string(microbatch))).i32();
+    for (int64_t i = 0; i < per_rank; ++i)
+      corpus.sequence(plan.workload.seed, step, microbatch * per_microbatch + rank * per_rank + i, length,
+                      inputs + i * length, targets + i * length);
+  }
+}
+
+/// All ranks' copies of a vector of equal length, [ranks * values.size()].
+template <typename T>
+std::vector<T> gather(Communicator& control, int64_t sequence, const std::vector<T>& values) {
+  std::vector<T> all(values.size() * static_cast<size_t>(control.size()));
+  control.all_gather(sequence, values.data(), static_cast<int64_t>(values.size() * sizeof(T)), all.data())->wait();
+  return all;
+}
+
+size_t median_step(const std::vector<Seconds>& seconds) {
+  const size_t first = seconds.size() > 1 ? 1 : 0;  // the first step creates the kernels
+  std::vector<size_t> order(seconds.size() - first);
+  std::iota(order.begin(), order.end(), first);
+  std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(order.size() / 2), order.end(),
+                   [&](size_t a, size_t b) { return seconds[a] < seconds[b]; });
+  return order[order.size() / 2];
+}
+
+class Job {
+ public:
+  Job(const Plan& plan, int rank, Backend& backend, Transport& transport)
+      : plan_(plan), rank_(rank), graph_(lower(plan)), step_(graph_, plan, rank, backend, transport) {
+    initialise_weights(graph_, plan, rank, step_.tensors());
+  }
+
+  TrainResult run(const Corpus& corpus, const TrainOptions& options) {
+    for (int64_t step = 0; step < options.steps; ++step) {
+      options.check();
+      load_batch(graph_, plan_, rank_, step, corpus, step_.tensors());
+      double* loss = static_cast<double*>(step_.tensors().resident(tensor_named(graph_, "loss")).data);
+      loss[0] = loss[1] = 0;
+      records_.push_back(step_.run(step, options.check));
+      result_.cross_entropy.push_back(loss[0]);
+      result_.loss.push_back(loss[0] + loss[1]);
+      if (rank_ == 0) options.on_step(step, result_.loss.back());
+    }
+    collect(2 * options.steps);
+    return std::move(result_);
+  }
+
+ private:
+  /// `sequence`: the first number that step barriers have not used.
+  void collect(int64_t sequence) {
+    Communicator& control = step_.control();
+    const size_t steps = records_.size(), ranks = static_cast<size_t>(plan_.layout.ranks);
+    std::vector<Seconds> own;
+    for (const StepRecord& record : records_) own.push_back(record.seconds);
+    const std::vector<Seconds> seconds = gather(control, sequence++, own);
+    for (size_t step = 0; step < steps; ++step) {
+      Seconds slowest = 0;
+      for (size_t rank = 0; rank < ranks; ++rank) slowest = std::max(slowest, seconds[rank * steps + step]);
+      result_.step_seconds.push_back(slowest);
+    }
+    for (Bytes bytes : gather(control, sequence++, std::vector<Bytes>{step_.tensors().peak_bytes()}))
+      result_.peak_bytes = std::max(result_.peak_bytes, bytes);
+    collect_timeline(control, sequence);
+    collect_routing(control, sequence + 2);
+  }
+
+  void collect_timeline(Communicator& control, int64_t sequence) {
+    const StepRecord& median = records_[median_step(result_.step_seconds)];
+    Timeline& timeline = result_.timeline;
+    timeline.measured = true;
+    timeline.num_ranks = plan_.layout.ranks;
+    timeline.num_steps = static_cast<int>(records_.size());
+    timeline.step_seconds = result_.step_seconds[median_step(result_.step_seconds)];
+    timeline.rows = task_rows(graph_);
+    timeline.times = gather(control, sequence, median.times);
+    timeline.memory = gather(control, sequence + 1, median.memory);
+  }
+
+  void collect_routing(Communicator& control, int64_t sequence) {
+    const auto experts = static_cast<size_t>(plan_.model.num_experts), layers = graph_.placement.size();
+    std::vector<int64_t> own;
+    for (const StepRecord& record : records_)
+      own.insert(own.end(), record.expert_rows.begin(), record.expert_rows.end());
+    const std::vector<int64_t> all = gather(control, sequence, own);
+    RoutingDocument& routing = result_.routing;
+    routing.name = "recorded";
+    routing.num_iterations = static_cast<int64_t>(records_.size()) * plan_.layout.micro_batches;
+    routing.num_moe_layers = static_cast<int64_t>(layers);
+    routing.num_sources = plan_.layout.ranks;
+    routing.num_experts = plan_.model.num_experts;
+    for (size_t row = 0; row < own.size() / std::max<size_t>(experts, 1); ++row)  // (iteration, layer)
+      for (size_t rank = 0; rank < static_cast<size_t>(plan_.layout.ranks); ++rank)
+        for (size_t expert = 0; expert < experts; ++expert)
+          routing.counts.push_back(all[rank * own.size() + row * experts + expert]);
+  }
+
+  const Plan& plan_;
+  const int rank_;
+  const TaskGraph graph_;
+  RankStep step_;
+  std::vector<StepRecord> records_;
+  TrainResult result_;
+};
+
+}  // namespace
+
+void check_trainable(const Plan& plan, const std::string& file) {
+  if (plan.workload.phase != WorkloadPhase::training)
+    throw InputError(file, "/documents/workload/phase", "this executor trains; the plan is for inference",
+                     "\"training\"", "simulate the plan instead");
+  if (plan.model.activation != Activation::gelu || plan.model.norm != Norm::layer_norm || plan.model.latent_attention ||
+      plan.model.shared_intermediate > 0 || !plan.model.tied_embeddings)
+    throw InputError(file, "/documents/model",
+                     "this executor trains GPT-MoE blocks (layer norm, GELU, tied embeddings) only", "family gpt_moe",
+                     "simulate the plan instead");
+  if (!plan.cluster.device.lanes_share_core)
+    throw InputError(file, "/documents/cluster/device",
+                     "the plan is for '" + plan.cluster.device.name + "'; this executor runs on CPU ranks",
+                     "a cluster of CPU ranks (lanes_share_core)",
+                     "make the plan for a CPU cluster, for example --cluster cpu-2core");
+  if (plan.model.vocabulary < 256)
+    throw InputError(file, "/documents/model/vocabulary", "is " + std::to_string(plan.model.vocabulary),
+                     "at least 256: the tokens are bytes", "");
+}
+
+TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,
+                  const TrainOptions& options) {
+  return Job(plan, rank, backend, transport).run(corpus, options);
+}
+
+}  // namespace moesaic::executor

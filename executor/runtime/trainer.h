@@ -1,0 +1,44 @@
+#pragma once
+// Trains a plan's model on one rank of a job, and gathers what all ranks saw. It starts no processes or threads.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/schema/plan.h"
+#include "core/timeline/timeline.h"
+#include "executor/backend/backend.h"
+#include "executor/comm/transport.h"
+#include "executor/runtime/initial_values.h"
+
+namespace moesaic::executor {
+
+struct TrainOptions {
+  int64_t steps = 10;
+  std::function<void()> check = [] {};  // called between tasks while waiting; throws to end the run
+  std::function<void(int64_t step, double loss)> on_step = [](int64_t, double) {};  // on rank 0
+};
+
+/// What a job did; complete on rank 0, own values elsewhere.
+struct TrainResult {
+  std::vector<double> loss;           // [steps]: cross-entropy + auxiliary, before the step's update
+  std::vector<double> cross_entropy;  // [steps]
+  std::vector<Seconds> step_seconds;  // [steps]: of the slowest rank
+  Bytes peak_bytes = 0;               // of the largest rank
+  Timeline timeline;        // of the step with the median duration, the first step left out where there are more
+  RoutingDocument routing;  // recorded: [steps * micro_batches, num_moe_layers, ranks, num_experts]
+};
+
+/// Runs `options.steps` steps. Refuses (InputError) what this executor does not train: other phases than training,
+/// other blocks than GPT-MoE's.
+TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,
+                  const TrainOptions& options);
+
+/// The same on `plan.layout.ranks` threads of this process, with a CPU backend each. A rank that throws ends all; its
+/// error is rethrown.
+TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options);
+
+/// Throws InputError unless the executor can train this plan on CPUs. `file` names the plan in the message.
+void check_trainable(const Plan& plan, const std::string& file);
+
+}  // namespace moesaic::executor
