@@ -24,17 +24,22 @@ if(TARGET DNNL::dnnl)
   set(MOESAIC_HAVE_DNNL ON)
 endif()
 
-set(MPI_CXX_SKIP_MPICXX ON)
 find_package(MPI COMPONENTS C QUIET)
 if(MPI_C_FOUND)
   set(MOESAIC_HAVE_MPI ON)
   set(MOESAIC_MPI MPI::MPI_C)
+  add_compile_definitions(OMPI_SKIP_MPICXX=1)  # mpi.h would pull in the C++ bindings, which are not linked
 endif()
 
 find_package(benchmark QUIET)
 
 if(MOESAIC_CUDA)
   enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc 12 and newer speak C++20
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+  endif()
+  set(CMAKE_CUDA_STANDARD 20)
   find_package(CUDAToolkit REQUIRED)
 endif()
 
