@@ -206,23 +206,34 @@ inline std::string check_ring(Communicator& group, int64_t sequence) {
   return "";
 }
 
-/// Rank 0 starts the barrier only after the last member, which started first, has told it to: so until then the last
-/// member's barrier may not complete.
+/// Member 0 starts the barrier only after the observer has told it to, which waits until all others have started: until
+/// then the observer's barrier may not complete. The observer is far from member 0, and its own first message goes
+/// elsewhere.
 inline std::string check_barrier(Communicator& group, int64_t sequence) {
-  const int last = group.size() - 1;
+  const int observer = group.size() / 2;
   char go = 0;
-  if (group.rank() == 0 && last > 0) group.receive(sequence + 1, last, &go, 1)->wait();
+  std::string error;
+  if (group.rank() == 0 && observer > 0) group.receive(sequence + 1, observer, &go, 1)->wait();
   auto barrier = group.barrier(sequence);
-  if (group.rank() == last && last > 0) {
-    for (int attempt = 0; attempt < 200; ++attempt) {
-      if (barrier->poll()) return "complete before member 0 started it";
+  const auto complete = [&](std::unique_ptr<Operation> message) {
+    while (!message->poll()) {
+      barrier->poll();
       std::this_thread::yield();
     }
-    auto sent = group.send(sequence + 1, 0, &go, 1);
-    while (!sent->poll()) barrier->poll();
+  };
+  if (group.rank() != 0 && group.rank() != observer) complete(group.send(sequence + 1, observer, &go, 1));
+  if (group.rank() == observer && observer > 0) {
+    for (int member = 1; member < group.size(); ++member) {
+      if (member != observer) complete(group.receive(sequence + 1, member, &go, 1));
+    }
+    for (int attempt = 0; attempt < 200; ++attempt) {
+      if (barrier->poll()) error = "complete before member 0 started it";
+      std::this_thread::yield();
+    }
+    complete(group.send(sequence + 1, 0, &go, 1));
   }
   barrier->wait();
-  return "";
+  return error;
 }
 
 /// All are in flight before the first is polled, and they are polled in the reverse order on odd members.
