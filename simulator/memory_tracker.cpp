@@ -1,0 +1,53 @@
+#include "simulator/memory_tracker.h"
+
+namespace moesaic::simulator {
+
+MemoryTracker::MemoryTracker(const TaskGraph& graph, RowTable& rows, bool keep_samples)
+    : graph_(graph),
+      rows_(rows),
+      liveness_(liveness_of(graph)),
+      live_(static_cast<size_t>(graph.num_ranks), resident_bytes(graph)),
+      keep_samples_(keep_samples) {
+  peak_.bytes = live_.empty() ? 0 : live_.front();
+  if (!keep_samples_) return;
+  for (int rank = 0; rank < graph.num_ranks; ++rank) samples_.push_back({rank, 0, live_[static_cast<size_t>(rank)]});
+}
+
+void MemoryTracker::change(Bytes delta, int rank, Seconds now) {
+  if (delta == 0) return;
+  Bytes& live = live_[static_cast<size_t>(rank)];
+  live += delta;
+  if (live > peak_.bytes) peak_ = {live, rank, now};
+  if (keep_samples_) samples_.push_back({rank, now, live});
+}
+
+void MemoryTracker::task_starts(TaskIndex task, int rank, Seconds now) {
+  Bytes bytes = 0;
+  for (TensorId tensor : liveness_.created[static_cast<size_t>(task)]) bytes += rows_.bytes(tensor, rank);
+  change(bytes, rank, now);
+}
+
+void MemoryTracker::task_ends(TaskIndex task, int rank, Seconds now) {
+  Bytes bytes = 0;
+  for (TensorId tensor : liveness_.released[static_cast<size_t>(task)]) bytes += rows_.bytes(tensor, rank);
+  change(-bytes, rank, now);
+}
+
+TensorId MemoryTracker::largest_at_peak(const std::vector<Seconds>& starts, const std::vector<Seconds>& ends) {
+  std::vector<bool> lives(graph_.tensors.size());
+  for (size_t i = 0; i < lives.size(); ++i) lives[i] = graph_.tensors[i].kind != TensorKind::activation;
+  for (size_t task = 0; task < starts.size(); ++task)
+    for (TensorId tensor : liveness_.created[task]) lives[static_cast<size_t>(tensor)] = starts[task] <= peak_.time;
+  for (size_t task = 0; task < ends.size(); ++task)
+    for (TensorId tensor : liveness_.released[task])
+      if (ends[task] < peak_.time) lives[static_cast<size_t>(tensor)] = false;
+  TensorId largest = -1;
+  Bytes largest_bytes = 0;
+  for (size_t i = 0; i < lives.size(); ++i) {
+    const Bytes bytes = lives[i] ? rows_.bytes(static_cast<TensorId>(i), peak_.rank) : 0;
+    if (bytes > largest_bytes) largest = static_cast<TensorId>(i), largest_bytes = bytes;
+  }
+  return largest;
+}
+
+}  // namespace moesaic::simulator

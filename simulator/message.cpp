@@ -1,0 +1,91 @@
+#include "simulator/message.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/schema/documents.h"
+#include "core/schema/error.h"
+
+namespace moesaic::simulator {
+namespace {
+
+Json write_evaluation(const Evaluation& evaluation) {
+  const Prediction& prediction = evaluation.prediction;
+  return Json{{"feasible", evaluation.feasible},
+              {"reason", evaluation.reason},
+              {"step_seconds", prediction.step_seconds},
+              {"tokens_per_second", prediction.tokens_per_second},
+              {"exposed_communication_seconds", prediction.exposed_communication_seconds},
+              {"peak_bytes", prediction.peak_bytes},
+              {"tasks", prediction.tasks},
+              {"activities", evaluation.activities},
+              {"wall_seconds", evaluation.wall_seconds},
+              {"price_basis", evaluation.price_basis}};
+}
+
+Evaluation read_evaluation(const Json& json) {
+  Evaluation evaluation;
+  Prediction& prediction = evaluation.prediction;
+  json.at("feasible").get_to(evaluation.feasible);
+  json.at("reason").get_to(evaluation.reason);
+  json.at("step_seconds").get_to(prediction.step_seconds);
+  json.at("tokens_per_second").get_to(prediction.tokens_per_second);
+  json.at("exposed_communication_seconds").get_to(prediction.exposed_communication_seconds);
+  json.at("peak_bytes").get_to(prediction.peak_bytes);
+  json.at("tasks").get_to(prediction.tasks);
+  json.at("activities").get_to(evaluation.activities);
+  json.at("wall_seconds").get_to(evaluation.wall_seconds);
+  json.at("price_basis").get_to(evaluation.price_basis);
+  return evaluation;
+}
+
+std::exception_ptr read_error(const Json& error) {
+  const std::string kind = error.at("kind").get<std::string>(), message = error.at("message").get<std::string>();
+  if (kind == "input") return std::make_exception_ptr(InputError("", "", message));
+  if (kind == "device") return std::make_exception_ptr(DeviceError(message));
+  return std::make_exception_ptr(InvariantError("simulator", 0, "simulation", message));
+}
+
+}  // namespace
+
+std::string write_request(const Plan& plan, const SimulationOptions& options) {
+  return Json{{"plan", write_plan(plan)}, {"timeline", options.timeline}, {"step", options.step}}.dump();
+}
+
+std::string answer_request(const std::string& request) {
+  try {
+    const Json json = parse_json(request, "request");
+    const SimulationOptions options{json.at("timeline").get<bool>(), json.at("step").get<int64_t>()};
+    return write_answer(simulate_in_this_process(read_plan(json.at("plan"), "plan"), options));
+  } catch (const InputError& error) {
+    return write_error("input", error.what());
+  } catch (const DeviceError& error) {
+    return write_error("device", error.what());
+  } catch (const std::exception& error) {
+    return write_error("internal", error.what());
+  }
+}
+
+std::string write_answer(const SimulationResult& result) {
+  Json answer{{"evaluation", write_evaluation(result.evaluation)}};
+  if (!result.timeline.rows.empty()) answer["timeline"] = write_timeline(result.timeline);
+  return answer.dump();
+}
+
+std::string write_error(const std::string& kind, const std::string& message) {
+  // Last words of a dying process may be any bytes.
+  return Json{{"error", {{"kind", kind}, {"message", message}}}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+SimulationOutcome read_answer(const std::string& answer) {
+  const Json json = parse_json(answer, "answer");
+  SimulationOutcome outcome;
+  if (json.contains("error")) {
+    outcome.error = read_error(json.at("error"));
+    return outcome;
+  }
+  outcome.result.evaluation = read_evaluation(json.at("evaluation"));
+  if (json.contains("timeline")) outcome.result.timeline = read_timeline(json.at("timeline"), "answer");
+  return outcome;
+}
+
+}  // namespace moesaic::simulator

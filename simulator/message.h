@@ -1,0 +1,26 @@
+#pragma once
+// What goes to a worker and what comes back, as JSON text. Doubles keep their bits on the way.
+
+#include <exception>
+#include <string>
+
+#include "simulator/simulation.h"
+
+namespace moesaic::simulator {
+
+/// Either a result or the error of one plan.
+struct SimulationOutcome {
+  SimulationResult result;
+  std::exception_ptr error;
+};
+
+std::string write_request(const Plan& plan, const SimulationOptions& options);
+/// Reads a request, simulates it here and writes the answer, whatever is thrown on the way.
+std::string answer_request(const std::string& request);
+
+std::string write_answer(const SimulationResult& result);
+/// `kind` is "input", "device" or "internal".
+std::string write_error(const std::string& kind, const std::string& message);
+SimulationOutcome read_answer(const std::string& answer);
+
+}  // namespace moesaic::simulator

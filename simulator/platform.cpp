@@ -1,0 +1,95 @@
+#include "simulator/platform.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/schema/error.h"
+
+namespace moesaic::simulator {
+
+const char* name_of(PortKind kind) {
+  constexpr const char* kNames[kNumPortKinds] = {"intra_node", "nic", "spine"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+Platform::Platform(const Cluster& cluster, int num_ranks)
+    : cluster_(cluster), num_ranks_(num_ranks), port_of_(static_cast<size_t>(kNumPortKinds) * num_ranks, -1) {
+  const int devices = cluster.devices_per_node, cards = cluster.nics_per_node;
+  const bool own_cards = cards >= devices;
+  std::map<std::pair<int, int>, int> card_port;  // (node, card) -> port
+  std::map<int, int> rail_port;
+  const auto once = [](auto& known, const auto& key, const auto& make) {
+    const auto [entry, is_new] = known.try_emplace(key, -1);
+    if (is_new) entry->second = make();
+    return entry->second;
+  };
+  for (int rank = 0; rank < num_ranks; ++rank) {
+    const int node = cluster.node_of(rank), local = cluster.local_rank(rank),
+              card = own_cards ? local : local * cards / devices;
+    const auto set = [&](PortKind kind, int port) { port_of_[static_cast<size_t>(kind) * num_ranks + rank] = port; };
+    const std::string device_name = "device " + std::to_string(rank);
+    set(PortKind::intra_node, add_port(PortKind::intra_node, device_name, cluster.intra_node.bandwidth_bytes_per_s));
+    set(PortKind::nic, once(card_port, std::pair(node, card), [&] {
+          const std::string owner = "node " + std::to_string(node) + " card " + std::to_string(card);
+          return add_port(PortKind::nic, owner, cluster.nic.bandwidth_bytes_per_s * (own_cards ? cards / devices : 1));
+        }));
+    set(PortKind::spine, once(rail_port, local, [&] {
+          return add_port(PortKind::spine, "rail " + std::to_string(local), cluster.spine.bandwidth_bytes_per_s);
+        }));
+  }
+}
+
+int Platform::add_port(PortKind kind, const std::string& owner, BytesPerSecond bandwidth) {
+  if (!(bandwidth > 0)) return -1;
+  links_.push_back({owner + " " + name_of(kind), bandwidth});
+  return static_cast<int>(links_.size()) - 1;
+}
+
+void Platform::build(ActivityEngine& engine) const {
+  for (int rank = 0; rank < num_ranks_; ++rank) engine.add_core("rank " + std::to_string(rank));
+  for (const PortLink& link : links_) engine.add_port(link.name, link.bandwidth_bytes_per_s);
+  engine.seal();
+}
+
+void Platform::append(PortKind kind, int rank, Bytes out, Bytes in, std::vector<Flow>& flows) const {
+  if (out == 0 && in == 0) return;
+  const int port = port_of_[static_cast<size_t>(kind) * num_ranks_ + rank];
+  if (port < 0 && kind == PortKind::spine) return;
+  if (port < 0)
+    throw InputError("cluster '" + cluster_.name + "'", std::string("/links/") + name_of(kind),
+                     "ranks must exchange bytes over a link that the cluster does not have", "a bandwidth above 0",
+                     "give the link a bandwidth, or a layout that does not need it");
+  if (out > 0) flows.push_back({port, ActivityEngine::Direction::out, out});
+  if (in > 0) flows.push_back({port, ActivityEngine::Direction::in, in});
+}
+
+void Platform::append_flows(const MemberDemand& member, std::vector<Flow>& flows) const {
+  append(PortKind::intra_node, member.rank, member.intra_out, member.intra_in, flows);
+  append(PortKind::nic, member.rank, member.inter_out, member.inter_in, flows);
+  append(PortKind::spine, member.rank, member.spine_out, member.spine_in, flows);
+}
+
+Seconds Platform::port_seconds(const CollectiveDemand& demand) const {
+  std::vector<Flow> flows;
+  for (const MemberDemand& member : demand.members) append_flows(member, flows);
+  const auto key = [](const Flow& flow) { return std::pair(flow.port, flow.direction); };
+  std::sort(flows.begin(), flows.end(), [&](const Flow& a, const Flow& b) { return key(a) < key(b); });
+  Seconds slowest = 0;
+  for (size_t first = 0, last = 0; first < flows.size(); first = last) {
+    Bytes bytes = 0;
+    for (last = first; last < flows.size() && key(flows[last]) == key(flows[first]); ++last) bytes += flows[last].bytes;
+    slowest = std::max(
+        slowest, static_cast<double>(bytes) / links_[static_cast<size_t>(flows[first].port)].bandwidth_bytes_per_s);
+  }
+  return slowest;
+}
+
+Seconds Platform::latency_seconds(const CollectiveDemand& demand) const {
+  const auto leaves_rail = [](const MemberDemand& member) { return member.spine_out > 0 || member.spine_in > 0; };
+  Seconds alpha = demand.crosses_nodes ? cluster_.nic.latency_s : cluster_.intra_node.latency_s;
+  if (cluster_.spine.present() && std::any_of(demand.members.begin(), demand.members.end(), leaves_rail))
+    alpha += cluster_.spine.latency_s;
+  return demand.latency_steps * alpha;
+}
+
+}  // namespace moesaic::simulator

@@ -1,0 +1,61 @@
+#pragma once
+// The cores and ports of a cluster, and which of them each rank uses. Collectives see a port as a whole: a member's
+// traffic through it is one flow between the port and the fabric behind it, and the fabric itself is non-blocking.
+
+#include <string>
+#include <vector>
+
+#include "core/network/collective_demand.h"
+#include "core/schema/cluster.h"
+#include "simulator/activity_engine.h"
+
+namespace moesaic::simulator {
+
+/// The kinds of port that a byte can pass. Flows of one member through several of them run side by side.
+enum class PortKind : uint8_t {
+  intra_node,  // one per device
+  nic,         // one per network card; where a node has more cards than devices, one per device with its share of them
+  spine,       // one uplink per rail, shared by all nodes; none where the spine does not block
+};
+inline constexpr int kNumPortKinds = 3;
+const char* name_of(PortKind kind);
+
+/// What one member of a collective asks of one direction of one port.
+struct Flow {
+  int port = 0;
+  ActivityEngine::Direction direction = ActivityEngine::Direction::out;
+  Bytes bytes = 0;
+};
+
+class Platform {
+ public:
+  Platform(const Cluster& cluster, int num_ranks);
+
+  /// Creates the cores and ports: core r is rank r's, port numbers are those of flows.
+  void build(ActivityEngine& engine) const;
+
+  /// The flows of a member, at most two per port kind. InputError where bytes must pass a link that the cluster lacks.
+  void append_flows(const MemberDemand& member, std::vector<Flow>& flows) const;
+
+  /// Seconds that the ports need when nobody else uses them: max over directions of ports of bytes / bandwidth.
+  Seconds port_seconds(const CollectiveDemand& demand) const;
+  /// latency_steps * alpha, the part of the price that no port takes part in.
+  Seconds latency_seconds(const CollectiveDemand& demand) const;
+
+  const Cluster& cluster() const { return cluster_; }
+
+ private:
+  struct PortLink {
+    std::string name;
+    BytesPerSecond bandwidth_bytes_per_s = 0;
+  };
+  int add_port(PortKind kind, const std::string& owner, BytesPerSecond bandwidth);
+  void append(PortKind kind, int rank, Bytes out, Bytes in, std::vector<Flow>& flows) const;
+
+  Cluster cluster_;
+  int num_ranks_;
+  std::vector<PortLink> links_;
+  std::vector<int> port_of_;  // [kNumPortKinds, num_ranks], -1: absent
+};
+
+}  // namespace moesaic::simulator

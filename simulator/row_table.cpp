@@ -1,0 +1,69 @@
+#include "simulator/row_table.h"
+
+#include <algorithm>
+
+#include "core/schema/error.h"
+
+namespace moesaic::simulator {
+namespace {
+
+bool binds_alike(const Task& a, const Task& b) {
+  return a.rows == b.rows && a.moe_layer == b.moe_layer && a.microbatch == b.microbatch && a.chunk == b.chunk &&
+         a.num_chunks == b.num_chunks;
+}
+
+Task stand_in(const Tensor& tensor) {
+  Task task;
+  task.rows = tensor.rows;
+  task.moe_layer = tensor.moe_layer;
+  task.microbatch = tensor.microbatch;
+  task.chunk = tensor.chunk;
+  task.num_chunks = tensor.num_chunks;
+  return task;
+}
+
+}  // namespace
+
+RowTable::RowTable(const TaskGraph& graph, const Plan& plan, int64_t step)
+    : graph_(graph), iteration_(step * plan.layout.micro_batches) {
+  const auto routed = [](const auto& item) { return item.rows != Rows::fixed; };
+  const auto needs_counts = [&](const Task& task) { return routed(task) || task.leg != Leg::none; };
+  if (std::any_of(graph.tasks.begin(), graph.tasks.end(), needs_counts) ||
+      std::any_of(graph.tensors.begin(), graph.tensors.end(), routed))
+    binding_.emplace(graph, plan);
+  for (const Task& task : graph.tasks) task_spec_.push_back(routed(task) ? spec_of(task) : -1);
+  for (const Tensor& tensor : graph.tensors) tensor_spec_.push_back(routed(tensor) ? spec_of(stand_in(tensor)) : -1);
+  known_rows_.assign(specs_.size() * static_cast<size_t>(graph.num_ranks), -1);
+}
+
+int32_t RowTable::spec_of(const Task& task) {
+  // Neighbouring tasks bind alike, so the search from the back is short.
+  for (size_t i = specs_.size(); i-- > 0;)
+    if (binds_alike(specs_[i], task)) return static_cast<int32_t>(i);
+  specs_.push_back(task);
+  return static_cast<int32_t>(specs_.size()) - 1;
+}
+
+int64_t RowTable::rows_of_spec(int32_t spec, int rank) {
+  int64_t& rows = known_rows_[static_cast<size_t>(spec) * graph_.num_ranks + rank];
+  if (rows < 0) rows = binding_->rows(specs_[static_cast<size_t>(spec)], rank, iteration_);
+  return rows;
+}
+
+int64_t RowTable::rows(TaskIndex task, int rank) {
+  const int32_t spec = task_spec_[static_cast<size_t>(task)];
+  return spec < 0 ? graph_.tasks[static_cast<size_t>(task)].fixed_rows : rows_of_spec(spec, rank);
+}
+
+Bytes RowTable::bytes(TensorId tensor, int rank) {
+  const Tensor& shape = graph_.tensors[static_cast<size_t>(tensor)];
+  const int32_t spec = tensor_spec_[static_cast<size_t>(tensor)];
+  return bytes_of(shape.dtype, (spec < 0 ? shape.fixed_rows : rows_of_spec(spec, rank)) * shape.row_elements);
+}
+
+const SlotCounts& RowTable::counts(const Task& task, int rank) const {
+  MOESAIC_CHECK(binding_.has_value(), "task '" + task.label + "' asks for routing in a graph without any");
+  return binding_->counts(iteration_ + task.microbatch, task.moe_layer, rank, task.chunk, task.num_chunks);
+}
+
+}  // namespace moesaic::simulator

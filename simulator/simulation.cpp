@@ -1,0 +1,97 @@
+#include "simulator/simulation.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "core/schema/documents.h"
+#include "core/schema/error.h"
+#include "core/technique/lower.h"
+#include "simulator/step_simulation.h"
+#include "simulator/worker_pool.h"
+
+namespace moesaic::simulator {
+namespace {
+
+Timeline timeline_of(const TaskGraph& graph, const StepSimulation& simulation) {
+  Timeline timeline;
+  timeline.num_ranks = graph.num_ranks;
+  timeline.rows = task_rows(graph);
+  timeline.times.reserve(simulation.starts().size());
+  for (size_t i = 0; i < simulation.starts().size(); ++i) {
+    const auto rank = static_cast<int>(i / graph.tasks.size());
+    timeline.times.push_back(
+        {rank, static_cast<TaskIndex>(i % graph.tasks.size()), simulation.starts()[i], simulation.ends()[i]});
+    timeline.step_seconds = std::max(timeline.step_seconds, simulation.ends()[i]);
+  }
+  return timeline;
+}
+
+std::vector<Seconds> of_rank(const std::vector<Seconds>& all, int rank, size_t num_tasks) {
+  const auto first = all.begin() + static_cast<ptrdiff_t>(static_cast<size_t>(rank) * num_tasks);
+  return {first, first + static_cast<ptrdiff_t>(num_tasks)};
+}
+
+/// Out of memory is a result: who needs how much when, the culprit, and what would lift it.
+void judge_memory(const TaskGraph& graph, const Cluster& cluster, const StepSimulation& simulation, RowTable& rows,
+                  MemoryTracker& memory, Evaluation& evaluation) {
+  const DevicePeak& peak = memory.peak();
+  evaluation.prediction.peak_bytes["device"] = peak.bytes;
+  if (peak.bytes <= cluster.device.memory_bytes) return;
+  const size_t tasks = graph.tasks.size();
+  const TensorId largest = memory.largest_at_peak(of_rank(simulation.starts(), peak.rank, tasks),
+                                                  of_rank(simulation.ends(), peak.rank, tasks));
+  evaluation.feasible = false;
+  evaluation.reason = "out of device memory: rank " + std::to_string(peak.rank) + " needs " +
+                      format_bytes(static_cast<double>(peak.bytes)) + " at " + format_seconds(peak.time) +
+                      ", its device has " + format_bytes(static_cast<double>(cluster.device.memory_bytes));
+  if (largest >= 0)
+    evaluation.reason += "; the largest tensor then is '" + graph.tensors[static_cast<size_t>(largest)].name +
+                         "' with " + format_bytes(static_cast<double>(rows.bytes(largest, peak.rank)));
+  evaluation.reason += "; more ranks per expert group, more micro-batches or more memory would lift it";
+}
+
+}  // namespace
+
+SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& plan, const SimulationOptions& options) {
+  const auto begin = std::chrono::steady_clock::now();
+  const Platform platform(plan.cluster, graph.num_ranks);
+  RowTable rows(graph, plan, options.step);
+  TaskPrices prices(graph, plan, platform, rows);
+  MemoryTracker memory(graph, rows, options.timeline);
+  StepSimulation simulation(graph, platform, prices, rows, memory);
+  simulation.run();
+
+  SimulationResult result;
+  Timeline timeline = timeline_of(graph, simulation);
+  Evaluation& evaluation = result.evaluation;
+  Prediction& prediction = evaluation.prediction;
+  prediction.step_seconds = timeline.step_seconds;
+  const auto tokens = static_cast<double>(plan.workload.tokens_per_step());
+  prediction.tokens_per_second = timeline.step_seconds > 0 ? tokens / timeline.step_seconds : 0;
+  prediction.exposed_communication_seconds = exposed_communication(timeline);
+  prediction.tasks = static_cast<int64_t>(timeline.times.size());
+  evaluation.activities = simulation.activities();
+  evaluation.price_basis = prices.basis();
+  judge_memory(graph, plan.cluster, simulation, rows, memory, evaluation);
+  if (options.timeline) {
+    timeline.memory = memory.samples();
+    timeline.plan_hash = document_hash(write_plan(plan));
+    result.timeline = std::move(timeline);
+  }
+  evaluation.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return result;
+}
+
+SimulationResult simulate_in_this_process(const Plan& plan, const SimulationOptions& options) {
+  return simulate_in_this_process(lower(plan), plan, options);
+}
+
+SimulationResult simulate(const Plan& plan, const SimulationOptions& options) {
+  WorkerPool pool(1);
+  SimulationOutcome outcome = std::move(pool.run({&plan, 1}, options).front());
+  if (outcome.error) std::rethrow_exception(outcome.error);
+  return std::move(outcome.result);
+}
+
+}  // namespace moesaic::simulator

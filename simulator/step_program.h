@@ -1,0 +1,36 @@
+#pragma once
+// The order in which the tasks of a rank may start: dependencies plus the lane order, as counters and flat successor
+// lists. It is the same for every rank and holds no times.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/graph/task_graph.h"
+
+namespace moesaic::simulator {
+
+/// A lane runs its tasks one at a time in program order, which is one more dependency: on the lane's previous task.
+class StepProgram {
+ public:
+  explicit StepProgram(const TaskGraph& graph);
+
+  int num_tasks() const { return static_cast<int>(num_predecessors_.size()); }
+  const std::vector<int32_t>& num_predecessors() const { return num_predecessors_; }  // [tasks]
+  std::span<const TaskIndex> successors(TaskIndex task) const {
+    return {successors_.data() + first_successor_[static_cast<size_t>(task)],
+            successors_.data() + first_successor_[static_cast<size_t>(task) + 1]};
+  }
+  /// Number of the first meeting point of a collective's groups; the meeting points of group g have that number plus g.
+  int32_t first_meeting(TaskIndex task) const { return first_meeting_[static_cast<size_t>(task)]; }
+  int32_t num_meetings() const { return num_meetings_; }
+
+ private:
+  std::vector<int32_t> num_predecessors_;  // [tasks]
+  std::vector<int32_t> first_successor_;   // [tasks + 1]
+  std::vector<TaskIndex> successors_;
+  std::vector<int32_t> first_meeting_;  // [tasks], -1: no collective
+  int32_t num_meetings_ = 0;
+};
+
+}  // namespace moesaic::simulator

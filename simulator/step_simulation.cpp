@@ -1,0 +1,153 @@
+#include "simulator/step_simulation.h"
+
+#include "core/schema/error.h"
+
+namespace moesaic::simulator {
+namespace {
+
+/// Tags below are instances of tasks; with this bit they are numbers of collectives whose delay has passed.
+constexpr ActivityEngine::Tag kDelayTag = ActivityEngine::Tag{1} << 63;
+
+}  // namespace
+
+StepSimulation::StepSimulation(const TaskGraph& graph, const Platform& platform, TaskPrices& prices, RowTable& rows,
+                               MemoryTracker& memory)
+    : graph_(graph),
+      platform_(platform),
+      prices_(prices),
+      rows_(rows),
+      memory_(memory),
+      program_(graph),
+      num_tasks_(graph.tasks.size()) {
+  const size_t instances = static_cast<size_t>(graph.num_ranks) * graph.tasks.size();
+  waiting_.reserve(instances);
+  for (int rank = 0; rank < graph.num_ranks; ++rank)
+    waiting_.insert(waiting_.end(), program_.num_predecessors().begin(), program_.num_predecessors().end());
+  arrived_.assign(static_cast<size_t>(program_.num_meetings()), 0);
+  starts_.assign(instances, -1);
+  ends_.assign(instances, -1);
+  platform.build(engine_);
+}
+
+void StepSimulation::run() {
+  for (Instance task = waiting_.size(); task-- > 0;)
+    if (waiting_[task] == 0) ready_.push_back(task);
+  start_ready();
+  engine_.run([this](ActivityEngine::Tag tag) { completed(tag); });
+  check_all_finished();
+}
+
+void StepSimulation::start_ready() {
+  while (!ready_.empty()) {
+    const Instance task = ready_.back();
+    ready_.pop_back();
+    start(task);
+  }
+}
+
+void StepSimulation::start(Instance instance) {
+  const int rank = static_cast<int>(instance / num_tasks_);
+  const auto index = static_cast<TaskIndex>(instance % num_tasks_);
+  starts_[instance] = engine_.now();
+  memory_.task_starts(index, rank, starts_[instance]);
+  if (graph_.tasks[static_cast<size_t>(index)].communicator >= 0) return arrive(instance, rank);
+  const Seconds seconds = prices_.compute(index, rank);
+  if (seconds <= 0) return finish(instance);
+  waiting_[instance] = 1;
+  engine_.compute(rank, seconds, instance);
+}
+
+void StepSimulation::finish(Instance instance) {
+  const int rank = static_cast<int>(instance / num_tasks_);
+  const auto index = static_cast<TaskIndex>(instance % num_tasks_);
+  ends_[instance] = engine_.now();
+  ++finished_;
+  memory_.task_ends(index, rank, ends_[instance]);
+  const Instance first = instance - static_cast<Instance>(index);
+  for (TaskIndex successor : program_.successors(index))
+    if (--waiting_[first + static_cast<Instance>(successor)] == 0)
+      ready_.push_back(first + static_cast<Instance>(successor));
+}
+
+void StepSimulation::completed(ActivityEngine::Tag tag) {
+  if ((tag & kDelayTag) != 0)
+    open_flows(tag & ~kDelayTag);
+  else if (--waiting_[tag] == 0)
+    finish(tag);
+  start_ready();
+}
+
+void StepSimulation::arrive(Instance instance, int rank) {
+  const auto index = static_cast<TaskIndex>(instance % num_tasks_);
+  const CommunicatorFamily& family =
+      graph_.communicators[static_cast<size_t>(graph_.tasks[static_cast<size_t>(index)].communicator)];
+  const int group = family.group_of_rank[static_cast<size_t>(rank)];
+  const int32_t present = ++arrived_[static_cast<size_t>(program_.first_meeting(index) + group)];
+  if (present == static_cast<int32_t>(family.groups[static_cast<size_t>(group)].size())) launch(index, rank);
+}
+
+void StepSimulation::launch(TaskIndex index, int rank) {
+  const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  const CollectiveDemand demand = demand_of(
+      graph_, task, rank, task.op == Op::all_to_all ? &rows_.counts(task, rank) : nullptr, platform_.cluster());
+  const CollectivePrice price = prices_.collective(task.op, demand);
+  if (price.core_seconds > 0) {
+    for (const MemberDemand& member : demand.members) {
+      waiting_[instance(member.rank, index)] = 1;
+      engine_.compute(member.rank, price.core_seconds, instance(member.rank, index));
+    }
+    return;
+  }
+  const size_t collective = open_collective(index, demand, price.scale);
+  if (price.delay > 0)
+    engine_.delay(price.delay, kDelayTag | collective);
+  else
+    open_flows(collective);
+}
+
+size_t StepSimulation::open_collective(TaskIndex task, const CollectiveDemand& demand, double scale) {
+  if (free_collectives_.empty()) {
+    free_collectives_.push_back(collectives_.size());
+    collectives_.emplace_back();
+  }
+  const size_t number = free_collectives_.back();
+  free_collectives_.pop_back();
+  OpenCollective& open = collectives_[number];
+  open.task = task;
+  open.scale = scale;
+  open.members.clear();
+  open.flows.clear();
+  open.end_of_flows.clear();
+  for (const MemberDemand& member : demand.members) {
+    open.members.push_back(member.rank);
+    if (scale > 0) platform_.append_flows(member, open.flows);
+    open.end_of_flows.push_back(open.flows.size());
+  }
+  return number;
+}
+
+void StepSimulation::open_flows(size_t number) {
+  const OpenCollective& open = collectives_[number];
+  size_t flow = 0;
+  for (size_t i = 0; i < open.members.size(); ++i) {
+    const Instance task = instance(open.members[i], open.task);
+    waiting_[task] = static_cast<int32_t>(open.end_of_flows[i] - flow);
+    if (waiting_[task] == 0) finish(task);
+    for (; flow < open.end_of_flows[i]; ++flow)
+      engine_.transfer(open.flows[flow].port, open.flows[flow].direction,
+                       static_cast<double>(open.flows[flow].bytes) * open.scale, task);
+  }
+  free_collectives_.push_back(number);
+}
+
+void StepSimulation::check_all_finished() const {
+  if (finished_ == waiting_.size()) return;
+  Instance stuck = 0;
+  while (ends_[stuck] >= 0) ++stuck;
+  throw InvariantError(
+      __FILE__, __LINE__, "finished_ == waiting_.size()",
+      "task '" + graph_.tasks[stuck % num_tasks_].label + "' of rank " + std::to_string(stuck / num_tasks_) +
+          (starts_[stuck] >= 0 ? " waits for the other members of its group" : " waits for tasks that never end"));
+}
+
+}  // namespace moesaic::simulator

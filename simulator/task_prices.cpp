@@ -1,0 +1,56 @@
+#include "simulator/task_prices.h"
+
+namespace moesaic::simulator {
+namespace {
+
+bool prices_experts(Op op) { return op == Op::experts || op == Op::experts_dgrad || op == Op::experts_wgrad; }
+
+}  // namespace
+
+TaskPrices::TaskPrices(const TaskGraph& graph, const Plan& plan, const Platform& platform, RowTable& rows)
+    : graph_(graph), platform_(platform), rows_(rows), cost_(plan.profile, plan.cluster) {
+  cost_.prepare(graph);
+}
+
+Price TaskPrices::price_of(TaskIndex index, int64_t rows, int rank) const {
+  const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  if (!prices_experts(task.op)) return cost_.compute(index, rows);
+  const SlotCounts& counts = rows_.counts(task, rank);
+  return cost_.experts(index, counts.slot_rows(rank % counts.num_ranks()));
+}
+
+Seconds TaskPrices::compute(TaskIndex task, int rank) {
+  const int64_t rows = rows_.rows(task, rank);
+  if (rows <= 0) return 0;
+  const Price price = price_of(task, rows, rank);
+  ++basis_[static_cast<size_t>(price.basis)];
+  return price.seconds + cost_.task_overhead();
+}
+
+CollectivePrice TaskPrices::collective(Op op, const CollectiveDemand& demand) {
+  if (demand.members.size() < 2) return {};
+  const bool on_cores = platform_.cluster().device.lanes_share_core && !demand.crosses_nodes;
+  const CollectiveCurve* curve =
+      cost_.collective_curve(op, static_cast<int>(demand.members.size()), demand.crosses_nodes);
+  if (curve == nullptr) {
+    ++alpha_beta_;
+    const Seconds latency = platform_.latency_seconds(demand);
+    return on_cores ? CollectivePrice{0, latency + platform_.port_seconds(demand), 0} : CollectivePrice{latency, 0, 1};
+  }
+  const Price price = cost_.collective(*curve, demand.busiest_bytes);
+  ++basis_[static_cast<size_t>(price.basis)];
+  if (on_cores) return {0, price.seconds, 0};
+  const Seconds port_seconds = platform_.port_seconds(demand);
+  // The curve holds latency too, so the whole of its time is spread over the bytes; without bytes it is a delay.
+  return port_seconds > 0 ? CollectivePrice{0, 0, price.seconds / port_seconds} : CollectivePrice{price.seconds, 0, 0};
+}
+
+std::map<std::string, int64_t> TaskPrices::basis() const {
+  std::map<std::string, int64_t> counts;
+  for (size_t i = 0; i < basis_.size(); ++i)
+    if (basis_[i] > 0) counts[name_of(static_cast<Basis>(i))] = basis_[i];
+  if (alpha_beta_ > 0) counts["alpha_beta"] = alpha_beta_;
+  return counts;
+}
+
+}  // namespace moesaic::simulator
