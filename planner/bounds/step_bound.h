@@ -1,0 +1,23 @@
+#pragma once
+// A step time that no plan of a problem can beat under the profile's prices: the yardstick of a plan's gap.
+
+#include <string>
+
+#include "core/schema/plan.h"
+
+namespace moesaic::planner {
+
+struct StepBound {
+  Seconds compute = 0;  // of the busiest rank at best: everything but experts, and experts at the best placement
+  Seconds network =
+      0;  // bytes that the busiest port carries at best; 0 where lanes share the core (then it is in no bound)
+  Seconds seconds() const { return compute > network ? compute : network; }
+  std::string binding() const { return compute > network ? "compute" : "network"; }
+};
+
+/// Bound over all placements, chunks, buckets and all-to-all algorithms of this plan's layout: compute = sum of the
+/// prices of the rank's non-expert operators + sum over layers of the placement bound's compute part; network =
+/// gradient bytes and rows that must leave their rank, over the bandwidth of one port.
+StepBound step_bound(const Plan& plan);
+
+}  // namespace moesaic::planner

@@ -1,0 +1,65 @@
+#include "planner/layout/enumerate.h"
+
+#include "core/graph/memory.h"
+#include "core/schema/error.h"
+#include "core/technique/lower.h"
+
+namespace moesaic::planner {
+namespace {
+
+/// Largest expert-parallel group that holds whole experts, for the remedy of a problem that no layout divides.
+std::string undivided(const Problem& problem, int ranks) {
+  return std::to_string(problem.model.num_experts) + " experts and a global batch of " +
+         std::to_string(problem.workload.global_batch) + " sequences over " + std::to_string(ranks) + " ranks";
+}
+
+std::string memory_refusal(const Problem& problem, const Layout& layout) {
+  const Plan plan = baseline_plan(problem, layout);
+  const Bytes resident = resident_bytes(lower(plan)), capacity = problem.cluster.device.memory_bytes;
+  if (resident <= capacity) return "";
+  return "parameters, gradients and optimizer state of one rank take " + format_bytes(static_cast<double>(resident)) +
+         "; the device has " + format_bytes(static_cast<double>(capacity)) +
+         (layout.ep < layout.ranks ? "; a larger ep would lift it" : "; more devices or a smaller model would lift it");
+}
+
+}  // namespace
+
+Plan baseline_plan(const Problem& problem, const Layout& layout) {
+  Plan plan;
+  plan.name = problem.model.name + " on " + problem.cluster.name;
+  plan.layout = layout;
+  plan.model = problem.model;
+  plan.cluster = problem.cluster;
+  plan.workload = problem.workload;
+  plan.routing = problem.routing;
+  plan.profile = problem.profile;
+  plan.seed = problem.seed;
+  plan.dispatch.kind = problem.fixed.dispatch.value_or(DispatchKind::ragged);
+  plan.dispatch.capacity_factor = problem.fixed.capacity_factor.value_or(0);
+  return plan;
+}
+
+std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
+  const int ranks = problem.ranks > 0 ? problem.ranks : problem.cluster.num_devices();
+  const bool training = problem.workload.phase == WorkloadPhase::training;
+  std::vector<LayoutCandidate> candidates;
+  for (int ep = ranks; ep >= 1; --ep) {
+    if (ranks % ep != 0 || problem.model.num_experts % ep != 0) continue;
+    if (problem.fixed.ep && *problem.fixed.ep != ep) continue;
+    for (int micro_batches = 1; micro_batches <= 64; micro_batches *= 2) {
+      if (problem.fixed.micro_batches && *problem.fixed.micro_batches != micro_batches) continue;
+      if (!training && micro_batches > 1) break;
+      if (problem.workload.global_batch % (static_cast<int64_t>(ranks) * micro_batches) != 0) continue;
+      candidates.push_back({{ranks, ep, micro_batches}, ""});
+    }
+  }
+  if (candidates.empty())
+    throw InputError(
+        "", "", undivided(problem, ranks) + " divide over no layout" + (problem.fixed.ep ? " with the fixed ep" : ""),
+        "an expert count that shares a divisor with the ranks, and a global batch that is a multiple of the ranks",
+        "change global_batch in the workload, or --ranks");
+  for (LayoutCandidate& candidate : candidates) candidate.refusal = memory_refusal(problem, candidate.layout);
+  return candidates;
+}
+
+}  // namespace moesaic::planner

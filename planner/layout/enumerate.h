@@ -1,0 +1,26 @@
+#pragma once
+// Every layout of the plan space that splits the batch and the experts evenly, with a reason for each one that does not
+// fit in memory.
+
+#include <string>
+#include <vector>
+
+#include "planner/problem.h"
+
+namespace moesaic::planner {
+
+struct LayoutCandidate {
+  Layout layout;
+  std::string refusal;  // "" when it may be tried
+};
+
+/// ep over the divisors of the ranks, microbatches over powers of two. Memory: parameters, gradients and optimizer
+/// state of one rank must fit the device; activations are the evaluator's business. Throws InputError when the batch or
+/// the experts divide over no layout.
+std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem);
+
+/// The plan of a problem with a layout and every other decision at its baseline: contiguous, flat, one chunk, one
+/// bucket.
+Plan baseline_plan(const Problem& problem, const Layout& layout);
+
+}  // namespace moesaic::planner

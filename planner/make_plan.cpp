@@ -1,0 +1,187 @@
+#include "planner/make_plan.h"
+
+#include <algorithm>
+
+#include "planner/bounds/step_bound.h"
+#include "planner/layout/enumerate.h"
+#include "planner/search/candidates.h"
+
+namespace moesaic::planner {
+namespace {
+
+struct Evaluated {
+  Plan plan;
+  Evaluation evaluation;
+  std::string choice;
+};
+
+/// Ties go to the earlier candidate, so that a baseline stands until something is really faster.
+bool better(const Evaluated& a, const Evaluated& b) {
+  return a.evaluation.feasible &&
+         (!b.evaluation.feasible || a.evaluation.prediction.step_seconds < b.evaluation.prediction.step_seconds);
+}
+
+class Search {
+ public:
+  Search(const Problem& problem, Evaluator& evaluator) : problem_(problem), evaluator_(evaluator) {}
+
+  PlanResult run() {
+    std::vector<Evaluated> starts = layouts();
+    if (starts.empty()) return {false, {}, {}, reasons_};
+    // Each layout is improved on its own, the most promising first, while effort is left: the best baseline need not be
+    // the best plan.
+    std::stable_sort(starts.begin(), starts.end(), better);
+    constexpr size_t kImprovedLayouts = 2;
+    Evaluated best = starts.front();
+    for (size_t i = 0; i < std::min(kImprovedLayouts, starts.size()) && !finished(); ++i)
+      if (Evaluated improved = improve(starts[i]); better(improved, best)) best = std::move(improved);
+    return finish(std::move(best));
+  }
+
+ private:
+  bool finished() {
+    if (problem_.stop()) interrupted_ = true;
+    return interrupted_ || evaluations_ >= problem_.effort;
+  }
+
+  /// Asks the evaluator for as many plans as effort allows; the others are dropped.
+  std::vector<Evaluated> evaluate(std::vector<Evaluated> candidates) {
+    const auto allowed = static_cast<size_t>(std::max<int64_t>(0, problem_.effort - evaluations_));
+    if (candidates.size() > allowed) candidates.resize(allowed);
+    std::vector<Plan> plans;
+    for (const Evaluated& candidate : candidates) plans.push_back(candidate.plan);
+    const std::vector<Evaluation> evaluations = evaluator_.evaluate(plans);
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      candidates[i].evaluation = evaluations[i];
+      if (evaluations[i].feasible && (best_seconds_ == 0 || evaluations[i].prediction.step_seconds < best_seconds_))
+        best_seconds_ = evaluations[i].prediction.step_seconds;
+    }
+    evaluations_ += static_cast<int64_t>(candidates.size());
+    problem_.progress(evaluations_, problem_.effort, best_seconds_);
+    return candidates;
+  }
+
+  std::vector<Evaluated> layouts() {
+    std::vector<Evaluated> candidates;
+    layout_decision_ = {"layout", "", {}};
+    for (const LayoutCandidate& candidate : enumerate_layouts(problem_)) {
+      if (candidate.refusal.empty())
+        candidates.push_back(
+            {with_fixed(baseline_plan(problem_, candidate.layout)), {}, describe_layout(candidate.layout)});
+      else
+        refuse(describe_layout(candidate.layout), candidate.refusal);
+    }
+    std::vector<Evaluated> feasible;
+    for (Evaluated& evaluated : evaluate(std::move(candidates))) {
+      if (evaluated.evaluation.feasible)
+        feasible.push_back(std::move(evaluated));
+      else
+        refuse(evaluated.choice, evaluated.evaluation.reason);
+    }
+    for (const Evaluated& e : feasible)
+      layout_decision_.runners_up.push_back({e.choice, e.evaluation.prediction.step_seconds, ""});
+    return feasible;
+  }
+
+  void refuse(const std::string& layout, const std::string& reason) {
+    reasons_.push_back(layout + ": " + reason);
+    layout_decision_.runners_up.push_back({layout, 0, reason});
+  }
+
+  /// The baseline of a layout: the first choice that can be tried of every decision.
+  Plan with_fixed(Plan plan) const {
+    for (const DecisionSpace& space : decision_spaces(problem_, plan))
+      for (const Choice& choice : space.choices)
+        if (choice.refusal.empty()) {
+          choice.apply(plan);
+          break;
+        }
+    return plan;
+  }
+
+  /// Coordinate descent: decision after decision takes its best choice, until a round changes nothing.
+  Evaluated improve(Evaluated current) {
+    std::vector<Decision> decisions;
+    for (bool changed = true; changed && !finished();) {
+      changed = false;
+      std::vector<Decision> round;
+      for (const DecisionSpace& space : decision_spaces(problem_, current.plan))
+        round.push_back(decide(space, current, changed));
+      if (decisions.empty() || changed) decisions = std::move(round);
+    }
+    current.plan.decisions = std::move(decisions);
+    return current;
+  }
+
+  Decision decide(const DecisionSpace& space, Evaluated& current, bool& changed) {
+    std::vector<Evaluated> candidates;
+    Decision decision{space.what, "", {}};
+    for (const Choice& choice : space.choices) {
+      if (!choice.refusal.empty()) {
+        decision.runners_up.push_back({choice.name, 0, choice.refusal});
+        continue;
+      }
+      candidates.push_back({current.plan, {}, choice.name});
+      choice.apply(candidates.back().plan);
+    }
+    if (candidates.size() == 1) {
+      decision.choice = candidates[0].choice;
+      return decision;
+    }
+    const std::vector<Evaluated> evaluated = finished() ? std::vector<Evaluated>{} : evaluate(std::move(candidates));
+    const Evaluated* best = nullptr;
+    for (const Evaluated& e : evaluated)
+      if (best == nullptr || better(e, *best)) best = &e;
+    for (const Evaluated& e : evaluated)
+      if (&e != best)
+        decision.runners_up.push_back({e.choice, e.evaluation.prediction.step_seconds, e.evaluation.reason});
+    decision.choice = best == nullptr ? "not searched: the effort was spent" : best->choice;
+    if (best != nullptr && better(*best, current)) {
+      current.plan = best->plan;
+      current.evaluation = best->evaluation;
+      changed = true;
+    }
+    return decision;
+  }
+
+  PlanResult finish(Evaluated best) {
+    PlanResult result{true, std::move(best.plan), std::move(best.evaluation), reasons_};
+    Plan& plan = result.plan;
+    layout_decision_.choice = describe_layout(plan.layout);
+    std::erase_if(layout_decision_.runners_up,
+                  [&](const Alternative& a) { return a.choice == layout_decision_.choice; });
+    plan.decisions.insert(plan.decisions.begin(), layout_decision_);
+    plan.prediction = result.evaluation.prediction;
+    plan.prediction.lower_bound_seconds = bound_over_layouts();
+    plan.prediction.gap = plan.prediction.step_seconds / plan.prediction.lower_bound_seconds - 1;
+    result.evaluation.prediction = plan.prediction;
+    plan.evaluations = evaluations_;
+    plan.interrupted = interrupted_;
+    return result;
+  }
+
+  /// The least bound of any layout that fits: no plan of the problem is faster.
+  Seconds bound_over_layouts() const {
+    Seconds least = 0;
+    for (const LayoutCandidate& candidate : enumerate_layouts(problem_)) {
+      if (!candidate.refusal.empty()) continue;
+      const Seconds bound = step_bound(baseline_plan(problem_, candidate.layout)).seconds();
+      if (least == 0 || bound < least) least = bound;
+    }
+    return least;
+  }
+
+  const Problem& problem_;
+  Evaluator& evaluator_;
+  Decision layout_decision_;
+  std::vector<std::string> reasons_;
+  int64_t evaluations_ = 0;
+  Seconds best_seconds_ = 0;
+  bool interrupted_ = false;
+};
+
+}  // namespace
+
+PlanResult make_plan(const Problem& problem, Evaluator& evaluator) { return Search(problem, evaluator).run(); }
+
+}  // namespace moesaic::planner

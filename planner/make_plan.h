@@ -1,0 +1,25 @@
+#pragma once
+// Documents -> plan: enumerates layouts, then improves one decision at a time, asking an Evaluator what each candidate
+// costs.
+
+#include <string>
+#include <vector>
+
+#include "core/evaluate/evaluator.h"
+#include "planner/problem.h"
+
+namespace moesaic::planner {
+
+struct PlanResult {
+  bool feasible = false;
+  Plan plan;                         // complete with prediction, bound, gap and decisions when feasible
+  Evaluation evaluation;             // of the plan
+  std::vector<std::string> reasons;  // infeasible: each layout and what kept it out
+};
+
+/// Deterministic: the same problem gives the same plan, unless `stop` ends the search early (plan.interrupted). Never
+/// slower than the baselines (contiguous placement, flat all-to-all, DeepSpeed's and Megatron's buckets), which are
+/// always evaluated.
+PlanResult make_plan(const Problem& problem, Evaluator& evaluator);
+
+}  // namespace moesaic::planner

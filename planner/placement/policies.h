@@ -1,0 +1,35 @@
+#pragma once
+// The placement policies by name, applied to every MoE layer of a plan. Replicas are for inference: the training step
+// has no gradient reduction between replicas inside one expert-parallel group.
+
+#include <string>
+#include <vector>
+
+#include "core/schema/plan.h"
+#include "planner/placement/layer_cost.h"
+
+namespace moesaic::planner {
+
+/// "contiguous", "lpt", "eplb", "local_search": the order in which they are tried, baselines first.
+const std::vector<std::string>& placement_policies();
+
+/// The placements of all MoE layers of `plan` (its layout, cluster, routing and profile say the load), or why there is
+/// none.
+struct PlacedLayers {
+  std::vector<ExpertPlacement> layers;  // [num_moe_layers]
+  std::string refusal;
+};
+PlacedLayers place_layers(const Plan& plan, const std::string& policy, uint64_t seed);
+
+/// Seconds per row, per active expert and per remote row of one MoE layer, forward and backward together, from the
+/// plan's profile.
+LayerCostModel layer_cost_model(const Plan& plan);
+
+/// Mean rows per expert of one layer over one expert-parallel group and microbatch, and which rank of the group sends
+/// them.
+LayerLoad layer_load(const Plan& plan, int moe_layer);
+
+/// Sum over MoE layers of lower_bound(): no placement of these slots is faster under the layer cost model.
+Seconds placement_bound(const Plan& plan);
+
+}  // namespace moesaic::planner

@@ -1,0 +1,57 @@
+#include "planner/preset.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "core/schema/object_reader.h"
+#include "planner/placement/policies.h"
+
+namespace moesaic::planner {
+namespace {
+
+constexpr std::array<const char*, 2> kDispatchNames = {"ragged", "padded"};
+constexpr std::array<const char*, 2> kAllToAllNames = {"flat", "hierarchical_2d"};
+
+void read_layout(const Field& field, Fixed& fixed) {
+  if (!field.present()) return;
+  ObjectReader layout = field.object();
+  if (const Field ep = layout["ep"]; ep.present()) fixed.ep = static_cast<int>(ep.integer(kCount));
+  if (const Field n = layout["micro_batches"]; n.present()) fixed.micro_batches = static_cast<int>(n.integer(kCount));
+  layout.finish();
+}
+
+void read_dispatch(const Field& field, Fixed& fixed) {
+  if (!field.present()) return;
+  ObjectReader dispatch = field.object();
+  if (const Field kind = dispatch["kind"]; kind.present())
+    fixed.dispatch = static_cast<DispatchKind>(kind.choice(kDispatchNames));
+  if (const Field factor = dispatch["capacity_factor"]; factor.present())
+    fixed.capacity_factor = factor.number(kNotNegative);
+  if (const Field algorithm = dispatch["all_to_all"]; algorithm.present())
+    fixed.all_to_all = static_cast<AllToAllKind>(algorithm.choice(kAllToAllNames));
+  if (const Field chunks = dispatch["chunks"]; chunks.present())
+    fixed.chunks = static_cast<int>(chunks.integer({1, 64}));
+  dispatch.finish();
+}
+
+}  // namespace
+
+Fixed read_preset(const Json& json, const std::string& file) {
+  ObjectReader preset = open_document(json, file, "", "preset");
+  Fixed fixed;
+  fixed.preset = preset["name"].text();
+  preset["note"].text("");
+  read_layout(preset["layout"], fixed);
+  read_dispatch(preset["dispatch"], fixed);
+  if (const Field bucket = preset["gradient_bucket_bytes"]; bucket.present())
+    fixed.gradient_bucket_bytes = bucket.bytes(kBytesRange);
+  if (const Field policy = preset["placement"]; policy.present()) {
+    std::vector<const char*> names;
+    for (const std::string& name : placement_policies()) names.push_back(name.c_str());
+    fixed.placement = placement_policies()[policy.choice(names)];
+  }
+  preset.finish();
+  return fixed;
+}
+
+}  // namespace moesaic::planner

@@ -1,0 +1,16 @@
+#pragma once
+// A preset is a partial plan in JSON: the decisions of one published system. Reading is as strict as for documents.
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "core/schema/documents.h"
+#include "planner/problem.h"
+
+namespace moesaic::planner {
+
+/// Keys, all but `kind` and `name` optional: layout.{ep, micro_batches}, dispatch.{kind, capacity_factor, all_to_all,
+/// chunks}, gradient_bucket_bytes, placement (a policy of placement/policies.h), note. Throws InputError.
+Fixed read_preset(const Json& json, const std::string& file);
+
+}  // namespace moesaic::planner

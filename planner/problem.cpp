@@ -1,0 +1,14 @@
+#include "planner/problem.h"
+
+namespace moesaic::planner {
+
+std::string describe_layout(const Layout& layout) {
+  return std::to_string(layout.ranks) + " ranks, ep " + std::to_string(layout.ep) + ", " +
+         std::to_string(layout.micro_batches) + (layout.micro_batches == 1 ? " microbatch" : " microbatches");
+}
+
+std::string describe_bucket(Bytes bytes) {
+  return bytes == 0 ? "one collective per gradient" : "buckets of " + format_bytes(static_cast<double>(bytes));
+}
+
+}  // namespace moesaic::planner

@@ -1,0 +1,74 @@
+#include "planner/search/candidates.h"
+
+#include "planner/placement/policies.h"
+
+namespace moesaic::planner {
+namespace {
+
+constexpr Bytes kMb = 1'000'000;
+
+DecisionSpace placements(const Problem& problem, const Plan& plan) {
+  DecisionSpace space{"expert placement", {}};
+  for (const std::string& policy : placement_policies()) {
+    if (problem.fixed.placement && *problem.fixed.placement != policy) continue;
+    if (plan.layout.ep == 1 && policy != "contiguous" && !problem.fixed.placement)
+      continue;  // one rank holds all experts
+    const PlacedLayers placed = place_layers(plan, policy, problem.seed);
+    space.choices.push_back({policy, [layers = placed.layers](Plan& p) { p.placement = layers; }, placed.refusal});
+  }
+  return space;
+}
+
+DecisionSpace buckets(const Problem& problem, const Plan& plan) {
+  DecisionSpace space{"gradient buckets", {}};
+  const auto add = [&](Bytes bytes, const std::string& origin) {
+    space.choices.push_back(
+        {describe_bucket(bytes) + origin, [bytes](Plan& p) { p.gradient_bucket_bytes = bytes; }, ""});
+  };
+  if (problem.fixed.gradient_bucket_bytes) {
+    add(*problem.fixed.gradient_bucket_bytes, "");
+    return space;
+  }
+  add(0, "");
+  if (plan.layout.ranks == 1 || plan.workload.phase != WorkloadPhase::training) return space;
+  const Bytes element = bytes_of(plan.workload.compute_dtype, 1);
+  add(500'000'000 * element, " (DeepSpeed's default)");  // reduce_bucket_size 5e8 elements
+  add(std::max<Bytes>(40'000'000, 1'000'000 * plan.layout.ranks) * element,
+      " (Megatron's default)");  // max(40e6, 1e6 dp) elements
+  for (const Bytes mb : {1, 4, 16, 64}) add(mb * kMb, "");
+  return space;
+}
+
+DecisionSpace chunk_counts(const Problem& problem, const Plan& plan) {
+  DecisionSpace space{"chunks", {}};
+  for (const int chunks : {1, 2, 4, 8}) {
+    if (problem.fixed.chunks && *problem.fixed.chunks != chunks) continue;
+    if (chunks > 1 && plan.layout.ep == 1) continue;  // nothing travels
+    space.choices.push_back({std::to_string(chunks) + (chunks == 1 ? " chunk" : " chunks"),
+                             [chunks](Plan& p) { p.dispatch.chunks = chunks; }, ""});
+  }
+  if (space.choices.empty() && problem.fixed.chunks)
+    space.choices.push_back({std::to_string(*problem.fixed.chunks) + " chunks",
+                             [chunks = *problem.fixed.chunks](Plan& p) { p.dispatch.chunks = chunks; }, ""});
+  return space;
+}
+
+DecisionSpace all_to_alls(const Problem& problem, const Plan& plan) {
+  DecisionSpace space{"all-to-all", {}};
+  const int local = plan.cluster.devices_per_node;
+  const bool spans_nodes = plan.layout.ep > local && plan.layout.ep % local == 0;
+  if (!problem.fixed.all_to_all || *problem.fixed.all_to_all == AllToAllKind::flat || !spans_nodes)
+    space.choices.push_back({"flat", [](Plan& p) { p.dispatch.all_to_all = AllToAllKind::flat; }, ""});
+  if (spans_nodes && problem.fixed.all_to_all.value_or(AllToAllKind::hierarchical_2d) == AllToAllKind::hierarchical_2d)
+    space.choices.push_back(
+        {"hierarchical_2d", [](Plan& p) { p.dispatch.all_to_all = AllToAllKind::hierarchical_2d; }, ""});
+  return space;
+}
+
+}  // namespace
+
+std::vector<DecisionSpace> decision_spaces(const Problem& problem, const Plan& plan) {
+  return {all_to_alls(problem, plan), buckets(problem, plan), placements(problem, plan), chunk_counts(problem, plan)};
+}
+
+}  // namespace moesaic::planner
