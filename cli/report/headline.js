@@ -1,0 +1,47 @@
+function card(name, [value, unit], note, className) {
+  const figure = element("div", "value " + (className || ""), value, " ", element("small", "", unit));
+  return element("div", "card", element("div", "name", name), figure, element("div", "note", note));
+}
+
+function drawHeadline() {
+  const comparison = report.comparison;
+  const cards = [];
+  for (const side of sides) {
+    const timeline = report[side];
+    const note = side === "measured" ? `median of ${timeline.num_steps} step${timeline.num_steps === 1 ? "" : "s"}` : "simulated";
+    cards.push(card(`Step, ${side}`, secondsParts(timeline.step_seconds), note));
+  }
+  if (comparison) {
+    const good = Math.abs(comparison.step_error) <= 0.1;
+    cards.push(card("Step error", formatPercent(comparison.step_error).split(" "), "of the measured step", good ? "good" : "bad"));
+    const p95 = (100 * comparison.p95_task_error).toFixed(1);
+    cards.push(card("Median task error", [(100 * comparison.median_task_error).toFixed(1), "%"], `95th percentile: ${p95}\u00a0%`));
+  }
+  const side = sides[sides.length - 1];
+  if (side) {
+    const timeline = report[side];
+    const share = (seconds) => (timeline.span_seconds > 0 ? (100 * seconds / timeline.span_seconds).toFixed(0) : "0") + " % of " + side + " step";
+    cards.push(card("Compute", secondsParts(timeline.compute_seconds), share(timeline.compute_seconds)));
+    cards.push(card("Exposed communication", secondsParts(timeline.exposed_communication_seconds), share(timeline.exposed_communication_seconds)));
+    if (timeline.peak_bytes > 0) {
+      const limit = report.memory_limit_bytes;
+      const note = limit > 0 ? `${(100 * timeline.peak_bytes / limit).toFixed(1)} % of ${formatBytes(limit)}, ${side}` : side;
+      cards.push(card("Peak memory", bytesParts(timeline.peak_bytes), note, limit > 0 && timeline.peak_bytes > limit ? "bad" : ""));
+    }
+  }
+  byId("headline").append(...cards);
+}
+
+function drawSummary() {
+  const ranks = sides.length ? report[sides[0]].num_ranks : 0;
+  const what = sides.length === 2 ? "One step, predicted and measured" : sides.length ? `One step, ${sides[0]}` : "Plan without a timeline";
+  byId("subtitle").textContent = what + (ranks ? ` on ${ranks} rank${ranks === 1 ? "" : "s"}` : "");
+  if (report.comparison && !report.comparison.same_plan) {
+    document.querySelector("header").append(element("p", "warning", "The two timelines come from different plans: their differences are not errors of prediction alone."));
+  }
+  byId("summary-section").hidden = report.summary.length === 0;
+  for (const [name, value] of report.summary) byId("summary").append(element("div", "", element("dt", "", name), element("dd", "", value)));
+}
+
+drawSummary();
+drawHeadline();

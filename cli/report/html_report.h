@@ -1,0 +1,29 @@
+#pragma once
+// One HTML file that shows a step, predicted and measured, to a person. It opens without a network and computes no
+// figure of its own that the comparison or the metrics already hold.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/timeline/comparison.h"
+#include "core/timeline/timeline.h"
+
+namespace moesaic {
+
+/// Pointers may be null; a section without data is left out.
+struct ReportInput {
+  std::string title;
+  std::vector<std::pair<std::string, std::string>>
+      summary;  // (name, value) rows about the plan, as a person reads them
+  const Timeline* predicted = nullptr;
+  const Timeline* measured = nullptr;
+  const Comparison* comparison = nullptr;
+  std::vector<ExpertPlacement> placement;         // [num_moe_layers]
+  std::vector<std::vector<double>> expert_loads;  // [num_moe_layers, num_experts], rows per microbatch; empty: unknown
+  Bytes memory_limit_bytes = 0;                   // of one device; 0: unknown
+};
+
+std::string html_report(const ReportInput& input);
+
+}  // namespace moesaic

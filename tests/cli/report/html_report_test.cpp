@@ -1,0 +1,92 @@
+#include "cli/report/html_report.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "cli/report/assets.h"
+#include "cli/report/report_data.h"
+#include "core/schema/documents.h"
+#include "tests/cli/report/synthetic_step.h"
+
+namespace moesaic {
+namespace {
+
+/// The embedded document, found as a browser finds it: up to the first "</script".
+Json embedded_data(const std::string& html) {
+  const std::string open = "<script type=\"application/json\" id=\"data\">";
+  const size_t begin = html.find(open) + open.size();
+  return Json::parse(html.substr(begin, html.find("</script", begin) - begin));
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+TEST(HtmlReport, HoldsTheData) {
+  SyntheticStep step;
+  const Json data = embedded_data(html_report(step.input()));
+  EXPECT_EQ(data["title"], "GPT-MoE on 4 ranks");
+  EXPECT_EQ(data["summary"][0], Json::array({"model", "GPT-MoE, 8 layers, 16 experts"}));
+  EXPECT_EQ(data["predicted"]["times"].size(), 5 * step.predicted.times.size());
+  EXPECT_EQ(data["measured"]["times"].size(), 5 * step.measured.times.size());
+  EXPECT_EQ(data["predicted"]["rows"][0][0], step.predicted.rows[0].label);
+  EXPECT_DOUBLE_EQ(data["comparison"]["step_error"].get<double>(), step.comparison.step_error);
+  EXPECT_EQ(data["comparison"]["tasks"].size(), 15u);
+  EXPECT_EQ(data["comparison"]["total_tasks"], step.comparison.tasks.size());
+  EXPECT_EQ(data["placement"].size(), 4u);
+  write_file(testing::TempDir() + "moesaic_report.html", html_report(step.input()));  // to look at it
+}
+
+TEST(HtmlReport, AsksNoNetwork) {
+  SyntheticStep step;
+  std::string html = html_report(step.input());
+  EXPECT_FALSE(std::regex_search(report_asset("page.html").begin(), report_asset("page.html").end(),
+                                 std::regex("<(link|img|iframe|object)|src *=|url\\(|@import")));
+  const std::string chart(report_asset("chart.min.js"));  // holds the addresses of its authors in comments
+  if (!chart.empty()) html.erase(html.find(chart), chart.size());
+  EXPECT_EQ(html.find("http"), std::string::npos);
+  EXPECT_EQ(html.find("@import"), std::string::npos);
+  EXPECT_EQ(html.find("fetch("), std::string::npos);
+}
+
+TEST(HtmlReport, LabelsCannotLeaveTheirScript) {
+  Timeline timeline;
+  timeline.rows = {{"</script><script>alert(1)</script> {{chart}} & \"quoted\" <!--", Op::norm}};
+  timeline.times = {{0, 0, 0, 0.001}};
+  ReportInput input;
+  input.title = "</title><script>alert(2)</script>";
+  input.predicted = &timeline;
+  const std::string html = html_report(input);
+  EXPECT_EQ(count(html, "alert(2)"), 3u);  // the title in the head, in the heading and in the data, each escaped
+  EXPECT_EQ(count(html, "<script>alert"), 0u);
+  EXPECT_EQ(embedded_data(html)["predicted"]["rows"][0][0], timeline.rows[0].label);
+}
+
+TEST(HtmlReport, EveryPlaceholderIsFilledAndEveryAssetIsThere) {
+  const std::string html = html_report({});
+  EXPECT_EQ(count(std::string(report_asset("page.html")), "{{"), 6u);
+  for (const char* name : {"page.html", "style.css", "units.js", "colours.js", "headline.js", "timeline.js",
+                           "timeline_view.js", "charts.js", "tables.js", "placement.js"}) {
+    EXPECT_FALSE(report_asset(name).empty()) << name;
+  }
+  EXPECT_TRUE(report_asset("missing.js").empty());
+  EXPECT_NE(html.find(report_asset("style.css")), std::string::npos);
+  EXPECT_NE(html.find(report_asset("timeline.js")), std::string::npos);
+  EXPECT_EQ(html.find("{{data}}"), std::string::npos);
+}
+
+TEST(RelativeRankLoads, ReplicasShareEqually) {
+  // Slots: rank 0 holds experts 0 and 1, rank 1 holds 2 and 0. Loads 8, 2, 6: rank 0 = 4 + 2 = 6, rank 1 = 6 + 4 = 10,
+  // mean 8.
+  EXPECT_EQ(relative_rank_loads({2, {0, 1, 2, 0}}, {8, 2, 6}), (std::vector<double>{0.75, 1.25}));
+  EXPECT_TRUE(relative_rank_loads({2, {0, 1, 2, 3}}, {8, 2, 6}).empty());  // loads of another model
+  EXPECT_TRUE(relative_rank_loads({2, {0, 1}}, {}).empty());
+  EXPECT_EQ(relative_rank_loads({1, {0, 1}}, {0, 0}), (std::vector<double>{1, 1}));
+}
+
+}  // namespace
+}  // namespace moesaic
