@@ -7,7 +7,8 @@ let timelineLayout = { placed: [], height: 0 };
 let singledOut = null;  // operator name
 let hovered = null;     // {label, rank}
 
-const plotWidth = () => timelineCanvas.clientWidth - labelWidth;
+let canvasWidth = timelineCanvas.clientWidth;  // read once per drawing: asking the page is slow
+const plotWidth = () => canvasWidth - labelWidth;
 const xOf = (time) => labelWidth + (time - timeWindow.from) / (timeWindow.to - timeWindow.from) * plotWidth();
 const timeAt = (x) => timeWindow.from + (x - labelWidth) / plotWidth() * (timeWindow.to - timeWindow.from);
 
@@ -25,14 +26,14 @@ function drawTimeAxis(context, height) {
     context.fillStyle = css("muted");
     const label = `${(n * step).toFixed(places)} ${unit}`;
     const half = context.measureText(label).width / 2;
-    context.fillText(label, Math.min(Math.max(x, labelWidth + half), timelineCanvas.clientWidth - half), 15);
+    context.fillText(label, Math.min(Math.max(x, labelWidth + half), canvasWidth - half), 15);
   }
 }
 
 function drawRowLabels(context, { rank, lane, side, y, firstOfLane, firstOfRank, firstOfSide }, colours) {
   if (firstOfRank) {
     context.fillStyle = colours.line;
-    context.fillRect(0, y - rankGap / 2, timelineCanvas.clientWidth, 1);
+    context.fillRect(0, y - rankGap / 2, canvasWidth, 1);
   }
   context.textAlign = "left";
   context.fillStyle = colours.ink;
@@ -48,13 +49,10 @@ function drawRowLabels(context, { rank, lane, side, y, firstOfLane, firstOfRank,
 // Tasks narrower than a pixel share one column, so that drawing costs at most one rectangle per pixel and row.
 function drawRowTasks(context, { row, y, side, rank }) {
   const rows = report[side].rows;
-  let lastColumn = -1;
-  for (let i = firstAfter(row, timeWindow.from); i < row.start.length && row.start[i] < timeWindow.to; ++i) {
+  const pixel = (timeWindow.to - timeWindow.from) / plotWidth();  // in seconds
+  for (let i = firstAfter(row, timeWindow.from); i < row.start.length && row.start[i] < timeWindow.to;) {
     const left = Math.max(xOf(row.start[i]), labelWidth);
-    const right = Math.min(xOf(row.start[i] + row.duration[i]), timelineCanvas.clientWidth);
-    const column = Math.floor(left);
-    if (right - left < 1 && column === lastColumn) continue;
-    lastColumn = column;
+    const right = Math.min(xOf(row.start[i] + row.duration[i]), canvasWidth);
     const [label, operator] = rows[row.task[i]];
     const width = Math.max(right - left - (right - left > 3 ? 1 : 0), 1);
     context.fillStyle = operatorColour(operator, singledOut && singledOut !== operator ? 0.13 : 1);
@@ -65,6 +63,7 @@ function drawRowTasks(context, { row, y, side, rank }) {
       context.lineWidth = 2;
       context.strokeRect(left + 0.5, y + 0.5, Math.max(width - 1, 2), rowHeight - 1);
     }
+    i = right - left < 1 ? Math.max(i + 1, firstAfter(row, row.start[i] + pixel)) : i + 1;
   }
 }
 
@@ -82,7 +81,7 @@ function drawTaskLabel(context, label, left, y, width) {
 function drawStepEnds(context, height) {
   for (const side of sides) {
     const x = xOf(report[side].step_seconds);
-    if (x < labelWidth || x > timelineCanvas.clientWidth) continue;
+    if (x < labelWidth || x > canvasWidth) continue;
     context.strokeStyle = css(side);
     context.lineWidth = 1;
     context.setLineDash([4, 3]);
@@ -96,7 +95,8 @@ function drawStepEnds(context, height) {
 
 function drawTimeline() {
   const { placed, height } = timelineLayout;
-  const context = prepareCanvas(timelineCanvas, timelineCanvas.clientWidth, height);
+  canvasWidth = timelineCanvas.clientWidth;
+  const context = prepareCanvas(timelineCanvas, canvasWidth, height);
   const colours = { ink: css("ink"), line: css("line"), predicted: css("predicted"), measured: css("measured") };
   drawTimeAxis(context, height);
   for (const line of placed) {
