@@ -5,24 +5,6 @@
 #include "core/schema/error.h"
 
 namespace moesaic::simulator {
-namespace {
-
-bool binds_alike(const Task& a, const Task& b) {
-  return a.rows == b.rows && a.moe_layer == b.moe_layer && a.microbatch == b.microbatch && a.chunk == b.chunk &&
-         a.num_chunks == b.num_chunks;
-}
-
-Task stand_in(const Tensor& tensor) {
-  Task task;
-  task.rows = tensor.rows;
-  task.moe_layer = tensor.moe_layer;
-  task.microbatch = tensor.microbatch;
-  task.chunk = tensor.chunk;
-  task.num_chunks = tensor.num_chunks;
-  return task;
-}
-
-}  // namespace
 
 RowTable::RowTable(const TaskGraph& graph, const Plan& plan, int64_t step)
     : graph_(graph), iteration_(step * plan.layout.micro_batches) {
@@ -31,17 +13,26 @@ RowTable::RowTable(const TaskGraph& graph, const Plan& plan, int64_t step)
   if (std::any_of(graph.tasks.begin(), graph.tasks.end(), needs_counts) ||
       std::any_of(graph.tensors.begin(), graph.tensors.end(), routed))
     binding_.emplace(graph, plan);
-  for (const Task& task : graph.tasks) task_spec_.push_back(routed(task) ? spec_of(task) : -1);
-  for (const Tensor& tensor : graph.tensors) tensor_spec_.push_back(routed(tensor) ? spec_of(stand_in(tensor)) : -1);
+  std::map<Binding, int32_t> known;
+  for (const Task& task : graph.tasks) task_spec_.push_back(spec_of(task, known));
+  for (const Tensor& tensor : graph.tensors) tensor_spec_.push_back(spec_of(tensor, known));
   known_rows_.assign(specs_.size() * static_cast<size_t>(graph.num_ranks), -1);
 }
 
-int32_t RowTable::spec_of(const Task& task) {
-  // Neighbouring tasks bind alike, so the search from the back is short.
-  for (size_t i = specs_.size(); i-- > 0;)
-    if (binds_alike(specs_[i], task)) return static_cast<int32_t>(i);
-  specs_.push_back(task);
-  return static_cast<int32_t>(specs_.size()) - 1;
+template <class TaskOrTensor>
+int32_t RowTable::spec_of(const TaskOrTensor& item, std::map<Binding, int32_t>& known) {
+  if (item.rows == Rows::fixed) return -1;
+  const Binding binding = {static_cast<int>(item.rows), item.moe_layer, item.microbatch, item.chunk, item.num_chunks};
+  const auto [entry, is_new] = known.try_emplace(binding, static_cast<int32_t>(specs_.size()));
+  if (is_new) {
+    Task& spec = specs_.emplace_back();
+    spec.rows = item.rows;
+    spec.moe_layer = item.moe_layer;
+    spec.microbatch = item.microbatch;
+    spec.chunk = item.chunk;
+    spec.num_chunks = item.num_chunks;
+  }
+  return entry->second;
 }
 
 int64_t RowTable::rows_of_spec(int32_t spec, int rank) {

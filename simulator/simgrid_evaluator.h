@@ -8,6 +8,8 @@
 
 namespace moesaic::simulator {
 
+class WorkerPool;
+
 class SimgridEvaluator : public Evaluator {
  public:
   explicit SimgridEvaluator(int num_workers);
@@ -18,7 +20,7 @@ class SimgridEvaluator : public Evaluator {
   std::vector<Evaluation> evaluate(std::span<const Plan> plans) override;
 
  private:
-  std::unique_ptr<class WorkerPool> pool_;
+  std::unique_ptr<WorkerPool> pool_;
 };
 
 }  // namespace moesaic::simulator

@@ -18,12 +18,16 @@
 namespace moesaic::simulator {
 namespace {
 
-/// Keeps standard streams and `socket`, as descriptor 3; everything else belongs to the parent alone, other workers'
-/// sockets above all: a worker ends when the last copy of the other end closes.
+/// Keeps `socket`, as descriptor 3, and standard error. Everything else belongs to the parent alone: other workers'
+/// sockets, because a worker ends when the last copy of its other end closes, and standard output, because SimGrid
+/// flushes what the parent had in its buffer.
 int keep_only(int socket) {
   constexpr int kSocket = STDERR_FILENO + 1;
   if (socket != kSocket) ::dup2(socket, kSocket);
   ::close_range(kSocket + 1, ~0U, 0);
+  const int nowhere = ::open("/dev/null", O_RDWR);
+  for (int standard : {STDIN_FILENO, STDOUT_FILENO}) ::dup2(nowhere, standard);
+  ::close(nowhere);
   return kSocket;
 }
 

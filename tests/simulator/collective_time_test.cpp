@@ -1,0 +1,165 @@
+// Times of single collectives against two oracles: the alpha-beta formula, and SimGrid with one flow per pair of ranks.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <simgrid/s4u.hpp>
+
+#include "core/network/collective_demand.h"
+#include "tests/simulator/hand_made_graph.h"
+
+namespace moesaic::simulator {
+namespace {
+
+constexpr Bytes kBytesPerRow = 1000;
+
+/// One expert per rank and the rows that each source sends to each: [ranks, ranks]. Every source sends as many in all.
+using Matrix = std::vector<int64_t>;
+
+Matrix balanced(int ranks) { return Matrix(static_cast<size_t>(ranks) * ranks, 100); }
+
+/// Each source draws 100 rows per rank with Zipf popularity. With `affinity` every source prefers experts of its own.
+Matrix skewed(int ranks, unsigned seed, bool affinity) {
+  std::mt19937 random(seed);
+  std::vector<double> weights;
+  for (int expert = 0; expert < ranks; ++expert) weights.push_back(1.0 / (expert + 1));
+  std::discrete_distribution<int> popularity(weights.begin(), weights.end());
+  std::vector<int> expert_of(static_cast<size_t>(ranks));
+  std::iota(expert_of.begin(), expert_of.end(), 0);
+  Matrix rows(static_cast<size_t>(ranks) * ranks, 0);
+  for (int source = 0; source < ranks; ++source) {
+    if (affinity) std::shuffle(expert_of.begin(), expert_of.end(), random);
+    for (int i = 0; i < 100 * ranks; ++i)
+      ++rows[static_cast<size_t>(source) * ranks + expert_of[static_cast<size_t>(popularity(random))]];
+  }
+  return rows;
+}
+
+/// `plan` with that routing, and a graph of one all-to-all over all of its ranks.
+TaskGraph all_to_all_graph(Plan& plan, const Matrix& rows) {
+  const int ranks = plan.layout.ranks;
+  plan.layout.ep = ranks;
+  plan.model.num_layers = 1;
+  plan.model.num_experts = ranks;
+  plan.model.top_k = 1;
+  plan.model.moe_layers = {true};
+  plan.routing.counts = rows;
+  plan.routing.num_iterations = plan.routing.num_moe_layers = 1;
+  plan.routing.num_sources = plan.routing.num_experts = ranks;
+  TaskGraph graph = empty_graph(plan);
+  graph.tokens_per_rank = std::accumulate(rows.begin(), rows.begin() + ranks, int64_t{0});
+  graph.placement = {contiguous_placement(ranks, ranks)};
+  const TaskIndex index = add_all_gather(graph, "dispatch", 0, 0);
+  Task& task = graph.tasks[static_cast<size_t>(index)];
+  task.op = Op::all_to_all;
+  task.moe_layer = 0;
+  task.rows = Rows::sent;
+  task.leg = Leg::dispatch;
+  task.bytes_per_row = kBytesPerRow;
+  return graph;
+}
+
+Seconds simulated(const TaskGraph& graph, const Plan& plan) {
+  return simulate_in_child(graph, plan).evaluation.prediction.step_seconds;
+}
+
+TEST(CollectiveTime, UncontendedIsAlphaBeta) {
+  // Two nodes of four devices with two NICs each, rails and a narrow spine: every kind of port takes part.
+  for (const BytesPerSecond spine : {0.0, 0.5e9, 8e9}) {
+    Plan plan = small_plan(2, 4);
+    plan.cluster.nics_per_node = 2;
+    plan.cluster.intra_node.latency_s = 3e-6;
+    plan.cluster.nic.latency_s = 5e-6;
+    plan.cluster.spine = {spine, 2e-6};
+    plan.cluster.rail_optimized = true;
+    const TaskGraph graph = all_to_all_graph(plan, skewed(8, 1, false));
+    const RoutingBinding binding(graph, plan);
+    const CollectiveDemand demand = demand_of(graph, graph.tasks[0], 0, &binding.counts(0, 0, 0, 0, 1), plan.cluster);
+    const Seconds expected = alpha_beta_seconds(demand, plan.cluster);
+    EXPECT_NEAR(simulated(graph, plan) / expected, 1, 1e-9) << "spine " << spine;
+  }
+}
+
+TEST(CollectiveTime, UncontendedRingIsAlphaBeta) {
+  // all_gather of 1 MB over 4 ranks of one node: 3 steps of 3 us, 3 MB at 10 GB/s = 300 us.
+  Plan plan = small_plan(1, 4);
+  plan.cluster.intra_node.latency_s = 3e-6;
+  TaskGraph graph = empty_graph(plan);
+  const TaskIndex gather = add_all_gather(graph, "gather", 0, 1'000'000);
+  EXPECT_EQ(span_us(simulate_in_child(graph, plan), 2, gather), (std::vector<double>{0, 309}));
+}
+
+/// The oracle: ranks on a non-blocking switch, one flow per pair, max-min shared by SimGrid. In the calling process.
+Seconds per_flow_here(int ranks, const Matrix& rows, BytesPerSecond bandwidth) {
+  namespace sg = simgrid::s4u;
+  char name[] = "oracle", quiet[] = "--log=root.thresh:error";
+  char* arguments[] = {name, quiet, nullptr};
+  int count = 2;
+  sg::Engine engine(&count, arguments);
+  for (const char* option :
+       {"network/model:CM02", "network/TCP-gamma:0", "network/crosstraffic:0", "network/weight-S:0"})
+    sg::Engine::set_config(option);
+  sg::NetZone* zone = sg::create_star_zone("oracle");
+  std::vector<sg::Host*> hosts;
+  for (int rank = 0; rank < ranks; ++rank) {
+    hosts.push_back(zone->create_host("h" + std::to_string(rank), 1.0));
+    const auto* link = zone->create_split_duplex_link("l" + std::to_string(rank), bandwidth);
+    zone->add_route(hosts.back()->get_netpoint(), nullptr, nullptr, nullptr, {{link, sg::LinkInRoute::Direction::UP}},
+                    true);
+  }
+  engine.seal_platform();
+  std::vector<sg::CommPtr> flows;
+  for (int from = 0; from < ranks; ++from)
+    for (int to = 0; to < ranks; ++to) {
+      const int64_t n = rows[static_cast<size_t>(from) * ranks + to];
+      if (from == to || n == 0) continue;
+      flows.push_back(sg::Comm::sendto_init(hosts[static_cast<size_t>(from)], hosts[static_cast<size_t>(to)]));
+      flows.back()->set_payload_size(static_cast<uint64_t>(n * kBytesPerRow));
+      flows.back()->start();
+    }
+  engine.run();
+  return sg::Engine::get_clock();
+}
+
+Seconds per_flow(int ranks, const Matrix& rows, BytesPerSecond bandwidth) {
+  int ends[2];
+  MOESAIC_CHECK(::pipe(ends) == 0, "no pipe");
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const Seconds seconds = per_flow_here(ranks, rows, bandwidth);
+    ::_exit(::write(ends[1], &seconds, sizeof seconds) == sizeof seconds ? 0 : 1);
+  }
+  ::close(ends[1]);
+  Seconds seconds = -1;
+  MOESAIC_CHECK(::read(ends[0], &seconds, sizeof seconds) == sizeof seconds, "the oracle died");
+  ::close(ends[0]);
+  ::waitpid(pid, nullptr, 0);
+  return seconds;
+}
+
+TEST(CollectiveTime, AggregatedPortsEqualFlowsWhenBalanced) {
+  // 100 rows of 1000 bytes to each of 15 others at 1 GB/s: 1.5 ms.
+  Plan plan = small_plan(16, 1);
+  const TaskGraph graph = all_to_all_graph(plan, balanced(16));
+  const Seconds ports = simulated(graph, plan);
+  EXPECT_NEAR(ports, 1.5e-3, 1e-9);
+  EXPECT_NEAR(ports / per_flow(16, balanced(16), 1e9), 1, 0.01);
+}
+
+TEST(CollectiveTime, AggregatedPortsAreWithinTwiceOfFlowsWhenSkewed) {
+  // Ports as a whole are never slower than flows. Never more than twice as fast either: in a max-min share every flow
+  // (i, j) has a saturated port at any time, out(i) or in(j), so the last flow ends by load(out(i)) + load(in(j)) <= 2
+  // * the slowest port.
+  for (unsigned seed = 0; seed < 10; ++seed) {
+    const int ranks = seed % 2 == 0 ? 8 : 16;
+    const Matrix rows = skewed(ranks, seed, seed >= 2);
+    Plan plan = small_plan(ranks, 1);
+    const Seconds ports = simulated(all_to_all_graph(plan, rows), plan), flows = per_flow(ranks, rows, 1e9);
+    EXPECT_LE(ports, flows * (1 + 1e-6)) << ranks << " ranks, seed " << seed;
+    EXPECT_LE(flows, 2 * ports) << ranks << " ranks, seed " << seed;
+    RecordProperty("flows_over_ports_seed_" + std::to_string(seed), std::to_string(flows / ports));
+  }
+}
+
+}  // namespace
+}  // namespace moesaic::simulator
