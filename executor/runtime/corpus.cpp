@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "core/schema/error.h"
+#include "core/schema/hash.h"
 #include "executor/runtime/initial_values.h"
 
 namespace moesaic::executor {

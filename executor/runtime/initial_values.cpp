@@ -3,20 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/schema/hash.h"
+
 namespace moesaic::executor {
-
-uint64_t splitmix64(uint64_t x) {
-  x += 0x9E3779B97F4A7C15ull;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
-  return x ^ (x >> 31);
-}
-
-uint64_t fnv1a64(const std::string& text) {
-  uint64_t hash = 0xCBF29CE484222325ull;
-  for (unsigned char c : text) hash = (hash ^ c) * 0x100000001B3ull;
-  return hash;
-}
 
 void fill_uniform(const std::string& name, uint64_t seed, float* out, int64_t count) {
   const uint64_t key = splitmix64(fnv1a64(name) ^ seed);

@@ -10,9 +10,6 @@
 
 namespace moesaic::executor {
 
-uint64_t splitmix64(uint64_t x);
-uint64_t fnv1a64(const std::string& text);
-
 /// Element i of the matrix called `name`: uniform with mean 0 and standard deviation 0.02.
 void fill_uniform(const std::string& name, uint64_t seed, float* out, int64_t count);
 

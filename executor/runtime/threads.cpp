@@ -1,25 +1,24 @@
+#include "executor/runtime/threads.h"
+
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "executor/comm/local_transport.h"
-#include "executor/cpu/cpu_backend.h"
-#include "executor/runtime/trainer.h"
 
 namespace moesaic::executor {
 
-TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options) {
+void run_on_threads(int ranks, int ranks_per_node,
+                    const std::function<void(int rank, Transport& transport)>& rank_main) {
   LocalOptions links;
-  links.ranks_per_node = plan.cluster.devices_per_node;
-  LocalWorld world(plan.layout.ranks, links);
-  TrainResult result;
+  links.ranks_per_node = ranks_per_node;
+  LocalWorld world(ranks, links);
   std::exception_ptr first_error;
   std::mutex mutex;
   const auto run_rank = [&](int rank) {
     try {
-      cpu::CpuBackend backend;
-      TrainResult own = train(plan, rank, backend, world.transport(rank), corpus, options);
-      if (rank == 0) result = std::move(own);
+      rank_main(rank, world.transport(rank));
     } catch (const std::exception& error) {
       {
         const std::lock_guard lock(mutex);
@@ -29,10 +28,9 @@ TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const Train
     }
   };
   std::vector<std::thread> threads;
-  for (int rank = 0; rank < plan.layout.ranks; ++rank) threads.emplace_back(run_rank, rank);
+  for (int rank = 0; rank < ranks; ++rank) threads.emplace_back(run_rank, rank);
   for (std::thread& thread : threads) thread.join();
   if (first_error) std::rethrow_exception(first_error);
-  return result;
 }
 
 }  // namespace moesaic::executor

@@ -6,7 +6,9 @@
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
+#include "executor/cpu/cpu_backend.h"
 #include "executor/runtime/rank_step.h"
+#include "executor/runtime/threads.h"
 
 namespace moesaic::executor {
 namespace {
@@ -97,12 +99,14 @@ class Job {
   }
 
   void collect_timeline(Communicator& control, int64_t sequence) {
-    const StepRecord& median = records_[median_step(result_.step_seconds)];
+    const size_t shown = median_step(result_.step_seconds);
+    const StepRecord& median = records_[shown];
+    result_.timeline_step = static_cast<int64_t>(shown);
     Timeline& timeline = result_.timeline;
     timeline.measured = true;
     timeline.num_ranks = plan_.layout.ranks;
     timeline.num_steps = static_cast<int>(records_.size());
-    timeline.step_seconds = result_.step_seconds[median_step(result_.step_seconds)];
+    timeline.step_seconds = result_.step_seconds[shown];
     timeline.rows = task_rows(graph_);
     timeline.times = gather(control, sequence, median.times);
     timeline.memory = gather(control, sequence + 1, median.memory);
@@ -158,6 +162,16 @@ void check_trainable(const Plan& plan, const std::string& file) {
 TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,
                   const TrainOptions& options) {
   return Job(plan, rank, backend, transport).run(corpus, options);
+}
+
+TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options) {
+  TrainResult result;
+  run_on_threads(plan.layout.ranks, plan.cluster.devices_per_node, [&](int rank, Transport& transport) {
+    cpu::CpuBackend backend;
+    TrainResult own = train(plan, rank, backend, transport, corpus, options);
+    if (rank == 0) result = std::move(own);
+  });
+  return result;
 }
 
 }  // namespace moesaic::executor

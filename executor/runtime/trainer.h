@@ -25,6 +25,7 @@ struct TrainResult {
   std::vector<double> cross_entropy;  // [steps]
   std::vector<Seconds> step_seconds;  // [steps]: of the slowest rank
   Bytes peak_bytes = 0;               // of the largest rank
+  int64_t timeline_step = 0;          // which step the timeline shows
   Timeline timeline;        // of the step with the median duration, the first step left out where there are more
   RoutingDocument routing;  // recorded: [steps * micro_batches, num_moe_layers, ranks, num_experts]
 };

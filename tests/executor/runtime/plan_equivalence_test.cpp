@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/schema/documents.h"
+#include "core/schema/hash.h"
 #include "executor/runtime/trainer.h"
 
 namespace moesaic::executor {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/schema/documents.h"
+#include "core/schema/hash.h"
 #include "executor/runtime/trainer.h"
 
 namespace moesaic::executor {

@@ -1,0 +1,106 @@
+// moesaic compare: prediction against measurement, task by task. Plans are simulated first; with a result's recorded
+// routing a second time, so that the error of the routing forecast and the error of the prices stand apart.
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/report_input.h"
+#include "cli/results.h"
+#include "cli/verbs.h"
+#include "core/schema/error.h"
+#include "core/timeline/comparison.h"
+#include "simulator/simulation.h"
+
+namespace moesaic::cli {
+namespace {
+
+struct CompareOptions {
+  std::string a, b, report;
+};
+
+/// One side: a timeline, and what it came from.
+struct Side {
+  Timeline timeline;
+  std::optional<Plan> plan;                // of a plan document
+  std::optional<RoutingDocument> routing;  // of a result document
+  int64_t step = 0;                        // of the recorded routing
+};
+
+Timeline simulated(const Plan& plan, int64_t step) {
+  simulator::SimulationOptions options;
+  options.timeline = true;
+  options.step = step;
+  simulator::SimulationResult result = simulator::simulate(plan, options);
+  if (!result.evaluation.feasible)
+    throw InputError(plan.name, "", "the plan is infeasible: " + result.evaluation.reason);
+  return std::move(result.timeline);
+}
+
+Side load(const std::string& file) {
+  const Json json = read_json(file);
+  const std::string kind = document_kind(json, file);
+  Side side;
+  if (kind == "timeline") {
+    side.timeline = read_timeline(json, file);
+  } else if (kind == "plan") {
+    side.plan = read_plan(json, file);
+    side.timeline = simulated(*side.plan, 0);
+    side.timeline.plan_hash = document_hash(write_plan(*side.plan));
+  } else if (kind == "result") {
+    if (!json.contains("timeline") || !json.contains("routing") || !json.contains("timeline_step"))
+      throw InputError(file, "", "is a result without a timeline", "what `moesaic execute -o` wrote");
+    side.timeline = read_timeline(json["timeline"], file);
+    side.routing = read_routing(json["routing"], file, "/routing");
+    side.step = json["timeline_step"];
+  } else {
+    throw InputError(file, "/kind", "is a " + kind + " document", "a plan, a timeline or a result");
+  }
+  return side;
+}
+
+/// The plan priced with the routing that the run really had.
+std::optional<Timeline> with_recorded_routing(const Side& a, const Side& b) {
+  if (!a.plan || !b.routing || !b.routing->recorded()) return std::nullopt;
+  Plan plan = *a.plan;
+  plan.routing = *b.routing;
+  Timeline timeline = simulated(plan, b.step);
+  timeline.plan_hash = a.timeline.plan_hash;
+  return timeline;
+}
+
+void run(const CompareOptions& o, Session& session) {
+  const Side a = load(o.a), b = load(o.b);
+  const std::optional<Timeline> recorded = with_recorded_routing(a, b);
+  const Timeline& predicted = recorded ? *recorded : a.timeline;
+  const Comparison comparison = compare(predicted, b.timeline);
+  Json json = write_comparison(comparison);
+  std::string text = comparison_table(comparison);
+  if (recorded) {
+    const double total = a.timeline.step_seconds / b.timeline.step_seconds - 1;
+    json["step_error_as_planned"] = total;
+    json["step_error_of_cost"] = comparison.step_error;
+    json["step_error_of_routing"] = total - comparison.step_error;
+    text += "\nstep error as planned " + percent(total) + " = prices " + percent(comparison.step_error) +
+            ", routing forecast " + percent(total - comparison.step_error) + "\n";
+  }
+  if (!o.report.empty()) {
+    if (!a.plan) throw InputError(o.a, "", "is no plan", "a plan on the left side for --report");
+    write_file(o.report, html_report(report_input(*a.plan, &predicted, &b.timeline, &comparison)));
+  }
+  session.print(json, text);
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, Session& session) {
+  auto options = std::make_shared<CompareOptions>();
+  CLI::App* verb = app.add_subcommand("compare", "prediction against measurement, task by task");
+  verb->add_option("A", options->a, "prediction: a plan, timeline or result")->required();
+  verb->add_option("B", options->b, "measurement: a plan, timeline or result")->required();
+  verb->add_option("--report", options->report, "write an HTML report");
+  add_common_options(*verb, session);
+  verb->footer("Example:\n  moesaic compare plan.json result.json --report report.html");
+  verb->callback([options, &session] { run(*options, session); });
+}
+
+}  // namespace moesaic::cli

@@ -1,0 +1,93 @@
+// moesaic execute: trains a plan's model for real, through the executor's program.
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/launcher.h"
+#include "cli/report_input.h"
+#include "cli/results.h"
+#include "cli/verbs.h"
+#include "core/format/chrome_trace.h"
+#include "core/schema/error.h"
+
+namespace moesaic::cli {
+namespace {
+
+struct ExecuteOptions {
+  std::string plan, hosts, launcher, corpus, device = "cpu", trace, report, output;
+  int ranks = 0;
+  int64_t steps = 10;
+};
+
+void check_ranks(const ExecuteOptions& o, const Plan& plan) {
+  if (o.ranks != 0 && o.ranks != plan.layout.ranks)
+    throw InputError(o.plan, "/layout/ranks",
+                     "is " + std::to_string(plan.layout.ranks) + ", --ranks is " + std::to_string(o.ranks),
+                     "the same number",
+                     "leave --ranks out, or make a plan with `moesaic plan --ranks " + std::to_string(o.ranks) + "`");
+}
+
+std::string text_of(const Plan& plan, const Json& result) {
+  const auto& loss = result["loss"];
+  char losses[96];
+  std::snprintf(losses, sizeof losses, "%.4f at step 1, %.4f at step %zu", loss.front().get<double>(),
+                loss.back().get<double>(), loss.size());
+  return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) + " CPU rank" +
+         (plan.layout.ranks > 1 ? "s" : "") + "\n" +
+         aligned({{"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size())},
+                  {"tokens per second", with_commas(static_cast<int64_t>(result["tokens_per_second"].get<double>()))},
+                  {"exposed communication", format_seconds(result["exposed_communication_seconds"])},
+                  {"peak memory, device", format_bytes(result["peak_bytes"]["device"])},
+                  {"loss", losses}});
+}
+
+void run(const ExecuteOptions& o, Session& session) {
+  const Plan plan = session.load_plan(o.plan);
+  check_ranks(o, plan);
+  const TemporaryFolder folder;
+  LaunchRequest request;
+  request.ranks = plan.layout.ranks;
+  request.launcher = o.launcher;
+  request.hosts = o.hosts;
+  request.arguments = {
+      "execute", "--plan", o.plan, "--steps", std::to_string(o.steps), "--result", folder.file("result.json")};
+  if (!o.corpus.empty()) request.arguments.insert(request.arguments.end(), {"--corpus", o.corpus});
+  {
+    Progress progress;
+    request.on_progress = [&](double done, double total, const std::string& what) {
+      progress.update(done, total, what);
+    };
+    launch(request);
+  }
+  Json result = read_json(folder.file("result.json"));
+  const Timeline timeline = read_timeline(result["timeline"], "result");
+  if (!o.output.empty()) write_file(o.output, result.dump() + "\n");
+  if (!o.trace.empty()) write_file(o.trace, chrome_trace(timeline));
+  if (!o.report.empty()) write_file(o.report, html_report(report_input(plan, nullptr, &timeline, nullptr)));
+  const std::string text = text_of(plan, result);
+  for (const char* bulky : {"timeline", "routing", "all_step_seconds"}) result.erase(bulky);
+  session.print(result, text);
+}
+
+}  // namespace
+
+void add_execute(CLI::App& app, Session& session) {
+  auto options = std::make_shared<ExecuteOptions>();
+  CLI::App* verb = app.add_subcommand("execute", "train a plan's model for real");
+  verb->add_option("plan", options->plan, "plan document")->required();
+  verb->add_option("--ranks", options->ranks, "must be the plan's number of ranks; default: that number")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--hosts", options->hosts, "host file for mpirun; default: this machine");
+  verb->add_option("--launcher", options->launcher,
+                   "'local' for threads of one process, or a command such as 'srun -n 2'; default: mpirun");
+  verb->add_option("--steps", options->steps, "training steps")->check(CLI::PositiveNumber)->default_str("10");
+  verb->add_option("--corpus", options->corpus, "text to train on; default: the licence texts of a Debian system");
+  verb->add_option("--device", options->device, "kind of device")->check(CLI::IsMember({"cpu"}))->default_str("cpu");
+  verb->add_option("--trace", options->trace, "write a Chrome trace of the median step");
+  verb->add_option("--report", options->report, "write an HTML report");
+  verb->add_option("-o,--output", options->output, "write the result document, for `moesaic compare`");
+  add_common_options(*verb, session);
+  verb->footer("Example:\n  moesaic execute plan.json --steps 20 --trace trace.json -o result.json");
+  verb->callback([options, &session] { run(*options, session); });
+}
+
+}  // namespace moesaic::cli

@@ -1,0 +1,50 @@
+// moesaic explain: each decision of a plan, its runners-up and what they would have cost.
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/results.h"
+#include "cli/verbs.h"
+
+namespace moesaic::cli {
+namespace {
+
+std::string cost_text(const Alternative& alternative, Seconds chosen) {
+  if (!alternative.reason.empty()) return alternative.reason;
+  return format_seconds(alternative.step_seconds) + " (" + percent(alternative.step_seconds / chosen - 1) + ")";
+}
+
+void run(const std::string& file, Session& session) {
+  const Plan plan = session.load_plan(file);
+  std::string text = "plan for " + plan.name + (plan.interrupted ? ", search interrupted" : "") + ", " +
+                     with_commas(plan.evaluations) + " plans evaluated\n" + aligned(plan_rows(plan)) +
+                     prediction_text(plan.prediction);
+  Json decisions = Json::array();
+  for (const Decision& decision : plan.decisions) {
+    text += "\n" + decision.what + ": " + decision.choice + "\n";
+    Json runners_up = Json::array();
+    std::vector<std::pair<std::string, std::string>> rows;
+    for (const Alternative& alternative : decision.runners_up) {
+      rows.emplace_back("instead of " + alternative.choice, cost_text(alternative, plan.prediction.step_seconds));
+      runners_up.push_back(
+          {{"choice", alternative.choice}, {"step_seconds", alternative.step_seconds}, {"reason", alternative.reason}});
+    }
+    text += aligned(rows);
+    decisions.push_back({{"what", decision.what}, {"choice", decision.choice}, {"runners_up", runners_up}});
+  }
+  Json json = prediction_json(plan.prediction);
+  json["decisions"] = decisions;
+  session.print(json, text);
+}
+
+}  // namespace
+
+void add_explain(CLI::App& app, Session& session) {
+  auto plan = std::make_shared<std::string>();
+  CLI::App* verb = app.add_subcommand("explain", "why a plan is as it is");
+  verb->add_option("plan", *plan, "plan document")->required();
+  add_common_options(*verb, session);
+  verb->footer("Example:\n  moesaic explain plan.json");
+  verb->callback([plan, &session] { run(*plan, session); });
+}
+
+}  // namespace moesaic::cli

@@ -1,0 +1,181 @@
+#include "cli/launcher.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <regex>
+#include <sstream>
+
+#include "cli/session.h"
+#include "core/schema/error.h"
+
+namespace moesaic::cli {
+namespace {
+
+/// The executor speaks in lines: "@progress DONE TOTAL WHAT", "@error EXIT_CODE MESSAGE"; anything else is kept for a
+/// failure.
+class Ear {
+ public:
+  explicit Ear(const LaunchRequest& request) : request_(request) {}
+
+  void hear(const std::string& bytes) {
+    pending_ += bytes;
+    for (size_t end; (end = pending_.find('\n')) != std::string::npos; pending_.erase(0, end + 1))
+      line(pending_.substr(0, end));
+  }
+
+  /// Throws what the job's lines and its status amount to.
+  [[noreturn]] void fail(int status) const {
+    if (interrupted()) throw DeviceError("interrupted; every rank has been ended");
+    if (error_code_ == kBadInput) throw InputError("", "", error_);
+    std::smatch match;
+    static const std::regex signalled("process rank ([0-9]+) .*exited on signal ([0-9]+)");
+    if (std::regex_search(noise_, match, signalled))
+      throw DeviceError("rank " + match[1].str() + " died (signal " + match[2].str() + ", " +
+                        strsignal(std::stoi(match[2].str())) + "); the job has been ended");
+    if (!error_.empty()) throw DeviceError(error_);
+    if (WIFSIGNALED(status))
+      throw DeviceError(std::string("the executor died (") + strsignal(WTERMSIG(status)) + "); the job has been ended");
+    throw DeviceError("the executor ended with exit code " + std::to_string(WEXITSTATUS(status)) +
+                      (noise_.empty() ? "" : ":\n" + noise_));
+  }
+
+ private:
+  void line(const std::string& text) {
+    std::istringstream words(text);
+    std::string tag;
+    words >> tag;
+    if (tag == "@progress") {
+      double done = 0, total = 0;
+      std::string what;
+      words >> done >> total;
+      std::getline(words >> std::ws, what);
+      request_.on_progress(done, total, what);
+    } else if (tag == "@error") {
+      int code = 0;
+      std::string message;
+      words >> code;
+      std::getline(words >> std::ws, message);
+      if (error_.empty()) error_ = message, error_code_ = code;
+    } else if (noise_.size() < 4000) {
+      noise_ += text + "\n";
+    }
+  }
+
+  const LaunchRequest& request_;
+  std::string pending_, noise_, error_;
+  int error_code_ = 0;
+};
+
+std::vector<std::string> command_of(const LaunchRequest& request) {
+  std::vector<std::string> command;
+  const bool alone = request.launcher == "local" || (request.launcher.empty() && request.ranks == 1);
+  if (!alone && request.launcher.empty()) {
+    // Ranks may exceed cores, and cores are shared: nothing is bound, and MPI yields while it waits.
+    command = {"mpirun",
+               "--allow-run-as-root",
+               "--oversubscribe",
+               "--bind-to",
+               "none",
+               "--mca",
+               "pml",
+               "ob1",
+               "--mca",
+               "btl",
+               "self,vader,tcp",
+               "--mca",
+               "mpi_yield_when_idle",
+               "1",
+               "-x",
+               "OMP_NUM_THREADS",
+               "-x",
+               "OMP_WAIT_POLICY",
+               "-np",
+               std::to_string(request.ranks)};
+    if (!request.hosts.empty()) command.insert(command.end(), {"--hostfile", request.hosts});
+  } else if (!alone) {
+    std::istringstream words(request.launcher);
+    for (std::string word; words >> word;) command.push_back(word);
+  }
+  command.push_back(executor_program());
+  command.insert(command.end(), request.arguments.begin(), request.arguments.end());
+  command.insert(command.end(), {"--transport", alone ? "local" : "mpi"});
+  return command;
+}
+
+[[noreturn]] void become(const std::vector<std::string>& command, int output) {
+  setpgid(0, 0);  // so that the terminal's Ctrl-C reaches only us, and we end the whole group
+  setenv("OMP_NUM_THREADS", "1", 1);
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  dup2(output, STDOUT_FILENO);
+  dup2(output, STDERR_FILENO);
+  std::vector<char*> words;
+  for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  execvp(words[0], words.data());
+  const std::string message = std::string("@error 3 cannot start ") + words[0] + ": " + std::strerror(errno) +
+                              "; install it (package openmpi-bin)\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, message.data(), message.size());
+  _exit(3);
+}
+
+/// Reads until the job closes its end, passing an interrupt on: first politely, then, after three seconds, to the whole
+/// group.
+void follow(pid_t child, int input, Ear& ear) {
+  int waited_ms = 0;
+  for (char buffer[4096];;) {
+    pollfd waiting{input, POLLIN, 0};
+    constexpr int kTickMs = 100;
+    const int ready = poll(&waiting, 1, kTickMs);
+    if (interrupted()) {
+      if (waited_ms == 0) kill(-child, SIGTERM);
+      if ((waited_ms += kTickMs) > 3000) kill(-child, SIGKILL);
+    }
+    if (ready <= 0) continue;
+    const ssize_t count = read(input, buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return;
+    ear.hear(std::string(buffer, static_cast<size_t>(count)));
+  }
+}
+
+}  // namespace
+
+void launch(const LaunchRequest& request) {
+  const std::vector<std::string> command = command_of(request);
+  int pipe_ends[2];
+  if (pipe2(pipe_ends, O_CLOEXEC) != 0) throw DeviceError(std::string("cannot make a pipe: ") + std::strerror(errno));
+  const pid_t child = fork();
+  if (child < 0) throw DeviceError(std::string("cannot start a process: ") + std::strerror(errno));
+  if (child == 0) become(command, pipe_ends[1]);
+  close(pipe_ends[1]);
+  Ear ear(request);
+  follow(child, pipe_ends[0], ear);
+  close(pipe_ends[0]);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  kill(-child, SIGKILL);  // whoever is left of the group
+  if (interrupted() || !WIFEXITED(status) || WEXITSTATUS(status) != 0) ear.fail(status);
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "moesaic-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr)
+    throw InputError(pattern, "", std::string("cannot be made: ") + std::strerror(errno), "",
+                     "set TMPDIR to a folder that can be written");
+  path_ = pattern;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+}  // namespace moesaic::cli

@@ -1,0 +1,38 @@
+#pragma once
+// Starts the executor's program, alone or through mpirun, follows what it says and makes one clear error of whatever
+// goes wrong. It knows no documents.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace moesaic::cli {
+
+struct LaunchRequest {
+  int ranks = 1;
+  std::string launcher;  // "" chooses: mpirun for several ranks, none for one. "local": threads of one process. Else a
+                         // command prefix
+  std::string hosts;     // a host file for mpirun; "" is this machine
+  std::vector<std::string> arguments;  // of moesaic-executor
+  std::function<void(double done, double total, const std::string& what)> on_progress = [](double, double,
+                                                                                           const std::string&) {};
+};
+
+/// Runs the job to its end. Throws InputError or DeviceError with the job's own message, or naming the rank that died.
+/// On Ctrl-C the job is ended, and every process of it is gone before this returns (DeviceError "interrupted").
+void launch(const LaunchRequest& request);
+
+/// A fresh folder under the system's folder for temporary files, removed with all it holds.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace moesaic::cli

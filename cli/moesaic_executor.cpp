@@ -1,0 +1,147 @@
+// The program `moesaic-executor`: one rank of a job, or all ranks as threads. `moesaic execute` and `moesaic profile`
+// start it and read its lines.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "core/schema/documents.h"
+#include "core/schema/error.h"
+#include "executor/comm/local_transport.h"
+#include "executor/comm/mpi_transport.h"
+#include "executor/cpu/cpu_backend.h"
+#include "executor/profiling/profile.h"
+#include "executor/runtime/result_document.h"
+#include "executor/runtime/threads.h"
+#include "executor/runtime/trainer.h"
+
+namespace {
+
+using namespace moesaic;
+
+struct Options {
+  std::string transport = "local", plan, corpus, result, folder, command, commit;
+  std::vector<std::string> plans;
+  int64_t steps = 10;
+  double budget_s = 60;
+  int ranks = 2;
+};
+
+/// One line for the launcher. Lines are short, so that those of several ranks do not mix.
+void speak(const std::string& line) {
+  std::fprintf(stderr, "%s\n", line.c_str());
+  std::fflush(stderr);
+}
+
+void report_step(int64_t step, int64_t steps, double loss) {
+  char text[96];
+  std::snprintf(text, sizeof text, "@progress %lld %lld steps trained, loss %.4f", static_cast<long long>(step + 1),
+                static_cast<long long>(steps), loss);
+  speak(text);
+}
+
+void execute(const Options& o) {
+  const Plan plan = read_plan(read_json(o.plan), o.plan);
+  executor::check_trainable(plan, o.plan);
+  const executor::Corpus corpus = executor::Corpus::load(o.corpus, plan.workload.sequence_length);
+  executor::TrainOptions options;
+  options.steps = o.steps;
+  options.on_step = [&](int64_t step, double loss) { report_step(step, o.steps, loss); };
+  const auto save = [&](const executor::TrainResult& result) {
+    write_file(o.result, executor::write_result(plan, result, "cpu").dump() + "\n");
+  };
+  if (o.transport == "local") return save(executor::train_on_threads(plan, corpus, options));
+#ifdef MOESAIC_HAVE_MPI
+  const executor::MpiSession session;
+  executor::MpiTransport transport(session, plan.cluster.devices_per_node);
+  if (transport.size() != plan.layout.ranks)
+    throw InputError(
+        o.plan, "/layout/ranks",
+        "is " + std::to_string(plan.layout.ranks) + "; the launcher started " + std::to_string(transport.size()),
+        "as many ranks as the plan has",
+        "start " + std::to_string(plan.layout.ranks) + " ranks, or plan for " + std::to_string(transport.size()));
+  executor::cpu::CpuBackend backend;
+  const executor::TrainResult result = executor::train(plan, transport.rank(), backend, transport, corpus, options);
+  if (transport.rank() == 0) save(result);
+#else
+  throw DeviceError(
+      "this executor was built without MPI; use --launcher local, or install libopenmpi-dev and build again");
+#endif
+}
+
+void profile(const Options& o) {
+  std::vector<Plan> plans;
+  for (const std::string& file : o.plans) plans.push_back(read_plan(read_json(file), file));
+  executor::ProfileOptions options;
+  options.budget_s = o.budget_s;
+  options.command = o.command;
+  options.commit = o.commit;
+  options.on_progress = [](int done, int total, const std::string& what) {
+    speak("@progress " + std::to_string(done) + " " + std::to_string(total) + " " + what);
+  };
+  const auto measure = [&](int rank, executor::Transport& transport) {
+    executor::cpu::CpuBackend backend;
+    const Profile measured = executor::measure_profile(plans, rank, transport, backend, options);
+    const Cluster cluster = executor::measure_cluster(measured, rank, transport, backend, options);
+    if (rank != 0) return;
+    write_file(o.folder + "/profile.json", write_profile(measured).dump(1) + "\n");
+    write_file(o.folder + "/cluster.json", write_cluster(cluster).dump(1) + "\n");
+  };
+  if (o.transport == "local") return executor::run_on_threads(o.ranks, o.ranks, measure);
+#ifdef MOESAIC_HAVE_MPI
+  const executor::MpiSession session;
+  executor::MpiTransport transport(session);
+  measure(transport.rank(), transport);
+#else
+  throw DeviceError("this executor was built without MPI; use --launcher local");
+#endif
+}
+
+int run(int argc, char** argv) {
+  Options o;
+  CLI::App app{"One rank of a moesaic job; started by `moesaic execute` and `moesaic profile`", "moesaic-executor"};
+  app.require_subcommand(1);
+  CLI::App* execute_verb = app.add_subcommand("execute", "train a plan's model");
+  execute_verb->add_option("--plan", o.plan)->required();
+  execute_verb->add_option("--corpus", o.corpus);
+  execute_verb->add_option("--steps", o.steps)->check(CLI::PositiveNumber);
+  execute_verb->add_option("--result", o.result)->required();
+  execute_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
+  execute_verb->callback([&] { execute(o); });
+  CLI::App* profile_verb = app.add_subcommand("profile", "measure this machine");
+  profile_verb->add_option("--for", o.plans)->required();
+  profile_verb->add_option("--folder", o.folder)->required();
+  profile_verb->add_option("--budget", o.budget_s)->check(CLI::PositiveNumber);
+  profile_verb->add_option("--ranks", o.ranks)->check(CLI::PositiveNumber);
+  profile_verb->add_option("--command", o.command);
+  profile_verb->add_option("--commit", o.commit);
+  profile_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
+  profile_verb->callback([&] { profile(o); });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return 0;
+}
+
+int fail(const std::exception& error, int code) {
+  std::string message = error.what();
+  for (char& c : message)
+    if (c == '\n') c = ' ';
+  speak("@error " + std::to_string(code) + " " + message);
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const InputError& error) {
+    return fail(error, 2);
+  } catch (const DeviceError& error) {
+    return fail(error, 3);
+  } catch (const std::exception& error) {
+    return fail(error, 1);
+  }
+}

@@ -1,0 +1,112 @@
+// moesaic plan: documents -> plan.
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/results.h"
+#include "cli/verbs.h"
+#include "core/schema/error.h"
+#include "planner/make_plan.h"
+#include "planner/preset.h"
+#include "simulator/simgrid_evaluator.h"
+
+namespace moesaic::cli {
+namespace {
+
+struct PlanOptions {
+  std::string model, cluster, workload, routing, profile, preset, objective = "time", budget, output;
+  int ranks = 0, workers = 2;
+  int64_t effort = 60;
+};
+
+planner::Problem problem_of(const PlanOptions& o, const Session& session) {
+  planner::Problem problem;
+  problem.model = session.load_model(o.model);
+  problem.cluster = session.load_cluster(o.cluster);
+  problem.workload = session.load_workload(o.workload);
+  problem.routing = session.load_routing(o.routing);
+  problem.profile = session.load_profile(o.profile, problem.cluster);
+  if (!o.preset.empty()) {
+    const std::string file = session.preset_path(o.preset);
+    problem.fixed = planner::read_preset(read_json(file), file);
+  }
+  problem.ranks = o.ranks;
+  problem.effort = o.effort;
+  problem.seed = session.seed;
+  return problem;
+}
+
+double budget_seconds(const std::string& budget) {
+  if (budget.empty()) return std::numeric_limits<double>::infinity();
+  try {
+    return parse_quantity(budget, "s");
+  } catch (const std::invalid_argument& error) {
+    throw InputError("--budget", "", error.what(), "a time such as 30s");
+  }
+}
+
+void report_infeasible(const planner::PlanResult& result, Session& session) {
+  std::string text = "infeasible: no layout fits\n";
+  for (const std::string& reason : result.reasons) text += "  " + reason + "\n";
+  session.print({{"feasible", false}, {"reasons", result.reasons}}, text);
+  session.exit_code = kInfeasible;
+}
+
+void run(const PlanOptions& o, Session& session) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  planner::Problem problem = problem_of(o, session);
+  const double budget = budget_seconds(o.budget);
+  problem.stop = [&] { return interrupted() || elapsed() > budget; };
+  simulator::SimgridEvaluator evaluator(o.workers);
+  auto progress = std::make_unique<Progress>();
+  problem.progress = [&](int64_t done, int64_t effort, double best) {
+    progress->update(static_cast<double>(done), static_cast<double>(effort),
+                     "plans evaluated, best step " + format_seconds(best));
+  };
+  const planner::PlanResult result = planner::make_plan(problem, evaluator);
+  progress.reset();
+  if (!result.feasible) return report_infeasible(result, session);
+  write_file(o.output, write_plan(result.plan).dump(1) + "\n");
+  Json json = prediction_json(result.plan.prediction);
+  json["feasible"] = true;
+  json["evaluations"] = result.plan.evaluations;
+  json["interrupted"] = result.plan.interrupted;
+  json["wall_seconds"] = elapsed();
+  session.print(json, "plan for " + result.plan.name + " -> " + o.output +
+                          (result.plan.interrupted ? " (interrupted: the best so far)" : "") + "\n" +
+                          aligned(plan_rows(result.plan)) + prediction_text(result.plan.prediction));
+  if (interrupted()) session.exit_code = kInterrupted;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, Session& session) {
+  auto options = std::make_shared<PlanOptions>();
+  CLI::App* verb = app.add_subcommand("plan", "find the fastest plan that fits, priced by SimGrid");
+  verb->add_option("--model", options->model, "model document or name, for example gpt-moe-tiny")->required();
+  verb->add_option("--cluster", options->cluster, "cluster document, name, or the folder that `moesaic profile` wrote")
+      ->required();
+  verb->add_option("--workload", options->workload, "workload document or name")->required();
+  verb->add_option("--routing", options->routing, "routing document or name; default: uniform");
+  verb->add_option("--profile", options->profile,
+                   "profile document, name, or folder; default: the shipped one of the device");
+  verb->add_option("--preset", options->preset, "decisions of a published system: semoe, deepspeed_moe, megatron");
+  verb->add_option("--objective", options->objective, "what to minimise")
+      ->check(CLI::IsMember({"time"}))
+      ->default_str("time");
+  verb->add_option("--ranks", options->ranks, "ranks to use; default: every device")->check(CLI::NonNegativeNumber);
+  verb->add_option("--effort", options->effort, "plans to evaluate at most")
+      ->check(CLI::PositiveNumber)
+      ->default_str("60");
+  verb->add_option("--budget", options->budget, "stop early after this time, for example 30s");
+  verb->add_option("--workers", options->workers, "simulator processes; they change the time, not the plan")
+      ->check(CLI::Range(1, 256))
+      ->default_str("2");
+  verb->add_option("-o,--output", options->output, "where the plan goes")->required();
+  add_common_options(*verb, session);
+  verb->footer("Example:\n  moesaic plan --model gpt-moe-tiny --cluster cpu-2core --workload cpu-demo -o plan.json");
+  verb->callback([options, &session] { run(*options, session); });
+}
+
+}  // namespace moesaic::cli

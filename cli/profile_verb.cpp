@@ -1,0 +1,112 @@
+// moesaic profile: measures this machine with the executor's own operators; writes profile.json and cluster.json into a
+// folder.
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/launcher.h"
+#include "cli/results.h"
+#include "cli/verbs.h"
+#include "core/schema/error.h"
+
+namespace moesaic::cli {
+namespace {
+
+struct ProfileVerbOptions {
+  std::string output, device = "cpu", model = "gpt-moe-tiny", workload = "cpu-demo", launcher;
+  std::vector<std::string> plans;
+  int ranks = 2;
+  double budget_s = 60;
+};
+
+/// Without --for: the shapes of one model and workload, with experts in one rank and spread over all.
+std::vector<std::string> plans_to_measure(const ProfileVerbOptions& o, const Session& session,
+                                          const TemporaryFolder& folder) {
+  if (!o.plans.empty()) return o.plans;
+  std::vector<std::string> files;
+  for (const int ep : {1, o.ranks}) {
+    Plan plan;
+    plan.model = session.load_model(o.model);
+    plan.workload = session.load_workload(o.workload);
+    plan.cluster = session.load_cluster("cpu-2core");
+    plan.cluster.devices_per_node = std::max(plan.cluster.devices_per_node, o.ranks);
+    plan.layout = {o.ranks, ep, 1};
+    plan.name = o.model;
+    check_plan(plan, o.workload);
+    files.push_back(folder.file("ep" + std::to_string(ep) + ".json"));
+    write_file(files.back(), write_plan(plan).dump());
+  }
+  return files;
+}
+
+void run(const ProfileVerbOptions& o, Session& session) {
+  std::error_code error;
+  std::filesystem::create_directories(o.output, error);
+  if (error) throw InputError(o.output, "", "cannot be made: " + error.message(), "a folder that can be written");
+  const TemporaryFolder folder;
+  LaunchRequest request;
+  request.ranks = o.ranks;
+  request.launcher = o.launcher;
+  request.arguments = {"profile",
+                       "--folder",
+                       folder.file(""),
+                       "--budget",
+                       std::to_string(o.budget_s),
+                       "--ranks",
+                       std::to_string(o.ranks),
+                       "--command",
+                       "moesaic profile",
+                       "--commit",
+                       MOESAIC_COMMIT};
+  for (const std::string& plan : plans_to_measure(o, session, folder))
+    request.arguments.insert(request.arguments.end(), {"--for", plan});
+  {
+    Progress progress;
+    request.on_progress = [&](double done, double total, const std::string& what) {
+      progress.update(done, total, what);
+    };
+    launch(request);
+  }
+  const Profile profile = read_profile(read_json(folder.file("profile.json")), "profile.json");
+  const Cluster cluster = read_cluster(read_json(folder.file("cluster.json")), "cluster.json");
+  write_file(o.output + "/profile.json", write_profile(profile).dump(1) + "\n");
+  write_file(o.output + "/cluster.json", write_cluster(cluster).dump(1) + "\n");
+  session.print(
+      {{"operators", profile.operators.size()},
+       {"collectives", profile.collectives.size()},
+       {"device", profile.device},
+       {"machine", profile.machine}},
+      "profile of " + profile.machine + " -> " + o.output + "\n" +
+          aligned({{"operator curves", std::to_string(profile.operators.size())},
+                   {"collective curves", std::to_string(profile.collectives.size())},
+                   {"peak per rank, f32", format_count(cluster.device.peak_f32_flops_per_s) + "FLOP/s"},
+                   {"peak per rank, bf16", format_count(cluster.device.peak_bf16_flops_per_s) + "FLOP/s"},
+                   {"memory bandwidth per rank", format_bytes(cluster.device.memory_bandwidth_bytes_per_s) + "/s"},
+                   {"between ranks", format_bytes(cluster.intra_node.bandwidth_bytes_per_s) + "/s"}}));
+}
+
+}  // namespace
+
+void add_profile(CLI::App& app, Session& session) {
+  auto options = std::make_shared<ProfileVerbOptions>();
+  CLI::App* verb = app.add_subcommand("profile", "measure this machine's operators, copies and collectives");
+  verb->add_option("-o,--output", options->output, "folder for profile.json and cluster.json")->required();
+  verb->add_option("--device", options->device, "kind of device")->check(CLI::IsMember({"cpu"}))->default_str("cpu");
+  verb->add_option("--for", options->plans, "measure the shapes of these plans");
+  verb->add_option("--model", options->model, "without --for: the model whose shapes are measured")
+      ->default_str("gpt-moe-tiny");
+  verb->add_option("--workload", options->workload, "without --for: the workload")->default_str("cpu-demo");
+  verb->add_option("--ranks", options->ranks, "ranks that compute at the same time")
+      ->check(CLI::Range(1, 1024))
+      ->default_str("2");
+  verb->add_option("--budget", options->budget_s, "seconds to spend, about")
+      ->check(CLI::PositiveNumber)
+      ->default_str("60");
+  verb->add_option("--launcher", options->launcher,
+                   "'local' for threads of one process, or a command; default: mpirun");
+  add_common_options(*verb, session);
+  verb->footer("Example:\n  moesaic profile -o machine --budget 20");
+  verb->callback([options, &session] { run(*options, session); });
+}
+
+}  // namespace moesaic::cli

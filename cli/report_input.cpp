@@ -1,0 +1,26 @@
+#include "cli/report_input.h"
+
+#include "cli/results.h"
+#include "core/technique/lower.h"
+
+namespace moesaic::cli {
+
+ReportInput report_input(const Plan& plan, const Timeline* predicted, const Timeline* measured,
+                         const Comparison* comparison) {
+  ReportInput input;
+  input.title = plan.name;
+  input.summary = plan_rows(plan);
+  input.predicted = predicted;
+  input.measured = measured;
+  input.comparison = comparison;
+  input.placement = lower(plan).placement;
+  const int64_t tokens = plan.workload.tokens_per_step() / (int64_t{plan.layout.ranks} * plan.layout.micro_batches);
+  const Routing routing(plan.routing, plan.model.num_moe_layers(), plan.layout.ranks, plan.model.num_experts,
+                        tokens * plan.model.top_k);
+  for (int layer = 0; layer < plan.model.num_moe_layers(); ++layer)
+    input.expert_loads.push_back(routing.mean_load(layer));
+  input.memory_limit_bytes = plan.cluster.device.memory_bytes;
+  return input;
+}
+
+}  // namespace moesaic::cli

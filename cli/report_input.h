@@ -1,0 +1,12 @@
+#pragma once
+// What the HTML report shows of a plan and its timelines. The drawing is cli/report's.
+
+#include "cli/report/html_report.h"
+#include "core/schema/plan.h"
+
+namespace moesaic::cli {
+
+ReportInput report_input(const Plan& plan, const Timeline* predicted, const Timeline* measured,
+                         const Comparison* comparison);
+
+}  // namespace moesaic::cli

@@ -1,0 +1,73 @@
+#include "cli/results.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace moesaic::cli {
+
+Json prediction_json(const Prediction& p) {
+  Json peaks = Json::object();
+  for (const auto& [tier, bytes] : p.peak_bytes) peaks[tier] = bytes;
+  return {{"step_seconds", p.step_seconds},
+          {"tokens_per_second", p.tokens_per_second},
+          {"lower_bound_seconds", p.lower_bound_seconds},
+          {"gap", p.gap},
+          {"peak_bytes", peaks},
+          {"exposed_communication_seconds", p.exposed_communication_seconds},
+          {"tasks", p.tasks}};
+}
+
+std::string aligned(const std::vector<std::pair<std::string, std::string>>& rows) {
+  size_t width = 0;
+  for (const auto& row : rows) width = std::max(width, row.first.size());
+  std::string text;
+  for (const auto& [name, value] : rows) text += "  " + name + std::string(width - name.size() + 2, ' ') + value + "\n";
+  return text;
+}
+
+std::string prediction_text(const Prediction& p) {
+  std::vector<std::pair<std::string, std::string>> rows = {
+      {"step", format_seconds(p.step_seconds)},
+      {"tokens per second", with_commas(static_cast<int64_t>(p.tokens_per_second))},
+      {"exposed communication", format_seconds(p.exposed_communication_seconds)}};
+  if (p.lower_bound_seconds > 0)
+    rows.emplace_back("lower bound", format_seconds(p.lower_bound_seconds) + ", gap " + percent(p.gap));
+  for (const auto& [tier, bytes] : p.peak_bytes)
+    rows.emplace_back("peak memory, " + tier, format_bytes(static_cast<double>(bytes)));
+  rows.emplace_back("tasks", with_commas(p.tasks));
+  return aligned(rows);
+}
+
+std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan) {
+  const Layout& l = plan.layout;
+  const Dispatch& d = plan.dispatch;
+  return {
+      {"model", plan.model.name},
+      {"cluster", plan.cluster.name},
+      {"workload", plan.workload.name + ": " + with_commas(plan.workload.global_batch) + " sequences of " +
+                       with_commas(plan.workload.sequence_length) + " tokens, " + name_of(plan.workload.compute_dtype)},
+      {"layout", std::to_string(l.ranks) + " ranks, ep " + std::to_string(l.ep) + ", " +
+                     std::to_string(l.micro_batches) + " microbatch" + (l.micro_batches > 1 ? "es" : "")},
+      {"dispatch", std::string(d.kind == DispatchKind::ragged ? "ragged" : "padded") + ", " +
+                       (d.all_to_all == AllToAllKind::flat ? "flat" : "hierarchical") + " all-to-all, " +
+                       std::to_string(d.chunks) + " chunk" + (d.chunks > 1 ? "s" : "")},
+      {"gradient buckets", plan.gradient_bucket_bytes == 0
+                               ? "none: one collective per gradient"
+                               : format_bytes(static_cast<double>(plan.gradient_bucket_bytes))}};
+}
+
+std::string with_commas(int64_t value) {
+  std::string digits = std::to_string(value);
+  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > (value < 0 ? 1 : 0); at -= 3)
+    digits.insert(static_cast<size_t>(at), ",");
+  return digits;
+}
+
+std::string percent(double fraction) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%+.1f %%", 100 * fraction);
+  return text;
+}
+
+}  // namespace moesaic::cli

@@ -1,0 +1,26 @@
+#pragma once
+// How figures of a step are shown: as the keys of --json and as lines for people. It computes nothing.
+
+#include <string>
+#include <vector>
+
+#include "core/evaluate/evaluator.h"
+#include "core/schema/documents.h"
+
+namespace moesaic::cli {
+
+/// step_seconds, tokens_per_second, lower_bound_seconds, gap, peak_bytes, exposed_communication_seconds, tasks.
+Json prediction_json(const Prediction& prediction);
+std::string prediction_text(const Prediction& prediction);
+
+/// "step 12.3 ms" lines aligned on the value: (name, value).
+std::string aligned(const std::vector<std::pair<std::string, std::string>>& rows);
+
+/// (name, value) rows about a plan's decisions.
+std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan);
+
+/// "1,234"; "12.3 ms" through format_seconds; "+4.2 %".
+std::string with_commas(int64_t value);
+std::string percent(double fraction);
+
+}  // namespace moesaic::cli

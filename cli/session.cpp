@@ -1,0 +1,143 @@
+#include "cli/session.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/cost/plain_cost_model.h"
+#include "core/schema/error.h"
+
+namespace moesaic::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+volatile std::sig_atomic_t g_interrupted = 0;
+
+/// `name` as a folder or a name under devices/ that holds `file`; "" when it is neither.
+std::string in_device_folder(const std::string& name, const std::string& file, const std::vector<std::string>& roots) {
+  if (fs::is_regular_file(fs::path(name) / file)) return (fs::path(name) / file).string();
+  for (const std::string& root : roots)
+    if (fs::is_regular_file(fs::path(root) / "devices" / name / file))
+      return (fs::path(root) / "devices" / name / file).string();
+  return "";
+}
+
+/// The shipped profile that was measured or published for a device of this name; "" when there is none.
+std::string shipped_profile(const std::string& device, const std::vector<std::string>& roots) {
+  for (const std::string& root : roots) {
+    if (!fs::is_directory(fs::path(root) / "devices")) continue;
+    for (const auto& entry : fs::directory_iterator(fs::path(root) / "devices")) {
+      const std::string file = (entry.path() / "profile.json").string();
+      if (fs::is_regular_file(file) && read_profile(read_json(file), file).device == device) return file;
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+void install_interrupt_handler() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { g_interrupted = 1; };
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool interrupted() { return g_interrupted != 0; }
+
+std::string program_folder() { return fs::read_symlink("/proc/self/exe").parent_path().string(); }
+
+std::string executor_program() {
+  const std::string path = program_folder() + "/moesaic-executor";
+  if (!fs::is_regular_file(path))
+    throw DeviceError("the executor is not built: " + path +
+                      " is missing; install Open MPI and oneDNN (libopenmpi-dev, libdnnl-dev) and build again");
+  return path;
+}
+
+std::vector<std::string> Session::document_roots() const {
+  const std::string installed = program_folder() + "/../share/moesaic/profiles";
+  if (fs::is_directory(installed)) return {installed};
+  return {MOESAIC_SOURCE_DIR "/profiles"};
+}
+
+std::string Session::preset_path(const std::string& name) const {
+  const std::string installed = program_folder() + "/../share/moesaic";
+  return resolve_document(name, "presets",
+                          {fs::is_directory(installed + "/presets") ? installed : MOESAIC_SOURCE_DIR "/planner"});
+}
+
+Model Session::load_model(const std::string& name) const {
+  const std::string file = resolve_document(name, "models", document_roots());
+  return read_model(read_json(file), file);
+}
+
+Cluster Session::load_cluster(const std::string& name) const {
+  std::string file = in_device_folder(name, "cluster.json", document_roots());
+  if (file.empty()) file = resolve_document(name, "clusters", document_roots());
+  return read_cluster(read_json(file), file);
+}
+
+Workload Session::load_workload(const std::string& name) const {
+  const std::string file = resolve_document(name, "workloads", document_roots());
+  return read_workload(read_json(file), file);
+}
+
+RoutingDocument Session::load_routing(const std::string& name) const {
+  if (name.empty()) return {};
+  const std::string file = resolve_document(name, "routing", document_roots());
+  return read_routing(read_json(file), file);
+}
+
+Profile Session::load_profile(const std::string& name, const Cluster& cluster) const {
+  std::string file;
+  if (name.empty()) {
+    file = shipped_profile(cluster.device.name, document_roots());
+    if (file.empty()) {
+      say("no profile of '" + cluster.device.name + "': prices are peak rates times an assumed efficiency");
+      return plain_profile(cluster);
+    }
+  } else {
+    file = in_device_folder(name, "profile.json", document_roots());
+    if (file.empty()) file = resolve_document(name, "devices", document_roots());
+  }
+  return read_profile(read_json(file), file);
+}
+
+Plan Session::load_plan(const std::string& path) const { return read_plan(read_json(path), path); }
+
+void Session::print(const Json& document, const std::string& text) const {
+  if (json)
+    std::cout << document.dump(2) << "\n";
+  else
+    std::cout << text;
+  std::cout.flush();
+  if (!std::cout) throw InputError("standard output", "", "cannot be written");
+}
+
+void Session::say(const std::string& line) { std::cerr << "moesaic: " << line << "\n"; }
+
+void add_common_options(CLI::App& verb, Session& session) {
+  verb.add_flag("--json", session.json, "print one JSON document on stdout");
+  verb.add_option("--seed", session.seed, "seed of every random choice")->default_val(0);
+}
+
+Progress::~Progress() {
+  if (shown_) std::fprintf(stderr, "\r\033[K");
+}
+
+void Progress::update(double done, double total, const std::string& what) {
+  constexpr double kQuietSeconds = 2;
+  const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  if (elapsed < kQuietSeconds || !isatty(STDERR_FILENO)) return;
+  shown_ = true;
+  const double left = done > 0 ? elapsed * (total - done) / done : 0;
+  std::fprintf(stderr, "\r\033[K%3.0f %%  %s, %.0f s left", total > 0 ? 100 * done / total : 0, what.c_str(), left);
+}
+
+}  // namespace moesaic::cli

@@ -1,0 +1,63 @@
+#pragma once
+// What every verb shares: where documents are found, how results and progress are shown. It knows no verb.
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "core/schema/documents.h"
+
+namespace moesaic::cli {
+
+/// Exit codes of the program; 130 is the shell's convention for an interrupt.
+enum ExitCode { kOk = 0, kInternal = 1, kBadInput = 2, kDevice = 3, kInfeasible = 4, kInterrupted = 130 };
+
+/// Options of all verbs.
+struct Session {
+  bool json = false;
+  uint64_t seed = 0;
+  int exit_code = kOk;
+
+  /// Folders with models/, clusters/, ...: beside an installed program, else in the source tree.
+  std::vector<std::string> document_roots() const;
+  std::string preset_path(const std::string& name) const;
+
+  Model load_model(const std::string& name) const;
+  /// Clusters and profiles also resolve to the folder that `moesaic profile` writes.
+  Cluster load_cluster(const std::string& name) const;
+  Workload load_workload(const std::string& name) const;
+  RoutingDocument load_routing(const std::string& name) const;  // "" is uniform
+  /// "" takes the shipped profile of the cluster's device, or plain peak rates where there is none.
+  Profile load_profile(const std::string& name, const Cluster& cluster) const;
+  Plan load_plan(const std::string& path) const;
+
+  /// One JSON document on stdout with --json, else text on stdout.
+  void print(const Json& json, const std::string& text) const;
+  /// A line for people that is not the result: stderr.
+  static void say(const std::string& line);
+};
+
+/// Adds --json and --seed.
+void add_common_options(CLI::App& verb, Session& session);
+
+/// A verb's progress on one terminal line with the time left; silent for the first two seconds and without a terminal.
+class Progress {
+ public:
+  ~Progress();
+  void update(double done, double total, const std::string& what);
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  bool shown_ = false;
+};
+
+/// True after Ctrl-C or SIGTERM. install_interrupt_handler() makes those set it instead of ending the process.
+void install_interrupt_handler();
+bool interrupted();
+
+/// The folder of this program, and the executor's program beside it.
+std::string program_folder();
+std::string executor_program();
+
+}  // namespace moesaic::cli

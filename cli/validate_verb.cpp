@@ -1,0 +1,99 @@
+// moesaic validate: reads documents strictly and says what they hold.
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/results.h"
+#include "cli/verbs.h"
+#include "core/schema/error.h"
+#include "core/timeline/timeline.h"
+#include "planner/preset.h"
+
+namespace moesaic::cli {
+namespace {
+
+struct Finding {
+  Json json;
+  std::string text;
+};
+
+Finding model_finding(const Json& document, const std::string& file) {
+  const Model model = read_model(document, file);
+  const ParameterCount count = count_parameters(model);
+  Json json = {{"name", model.name},
+               {"family", model.family},
+               {"parameters", count.total()},
+               {"parameters_dense", count.dense},
+               {"parameters_sparse", count.sparse}};
+  if (count.uncounted > 0) json["parameters_uncounted"] = count.uncounted;
+  return {json, with_commas(count.total()) + " parameters: " + with_commas(count.dense) + " dense, " +
+                    with_commas(count.sparse) + " in experts" +
+                    (count.uncounted > 0 ? " (and " + with_commas(count.uncounted) +
+                                               " of router and norms, which the paper does not count)"
+                                         : "")};
+}
+
+Finding plan_finding(const Json& document, const std::string& file) {
+  const Plan plan = read_plan(document, file);
+  return {prediction_json(plan.prediction), plan.name + ", " + std::to_string(plan.layout.ranks) + " ranks"};
+}
+
+Finding finding_of(const std::string& kind, const Json& document, const std::string& file) {
+  if (kind == "model") return model_finding(document, file);
+  if (kind == "plan") return plan_finding(document, file);
+  if (kind == "cluster") {
+    const Cluster cluster = read_cluster(document, file);
+    return {{{"devices", cluster.num_devices()}},
+            with_commas(cluster.num_nodes) + " nodes of " + with_commas(cluster.devices_per_node) + " " +
+                cluster.device.name};
+  }
+  if (kind == "workload") {
+    const Workload workload = read_workload(document, file);
+    return {{{"tokens_per_step", workload.tokens_per_step()}},
+            with_commas(workload.tokens_per_step()) + " tokens per step"};
+  }
+  if (kind == "routing") return {{{"recorded", read_routing(document, file).recorded()}}, "fine"};
+  if (kind == "profile") {
+    const Profile profile = read_profile(document, file);
+    return {{{"operators", profile.operators.size()}, {"collectives", profile.collectives.size()}},
+            std::to_string(profile.operators.size()) + " operator curves and " +
+                std::to_string(profile.collectives.size()) + " collective curves of " + profile.device};
+  }
+  if (kind == "timeline") return {{{"tasks", read_timeline(document, file).rows.size()}}, "fine"};
+  if (kind == "preset") return {{{"preset", planner::read_preset(document, file).preset}}, "fine"};
+  throw InputError(file, "/kind", "no reader for " + kind + " documents",
+                   "model, cluster, workload, routing, profile, plan, timeline or preset");
+}
+
+void run(const std::vector<std::string>& files, Session& session) {
+  Json found = Json::array();
+  std::string text;
+  for (const std::string& name : files) {
+    const std::string file = name.find('/') == std::string::npos && name.find(".json") == std::string::npos
+                                 ? resolve_document(name, "models", session.document_roots())
+                                 : name;
+    const Json document = read_json(file);
+    const std::string kind =
+        document.is_object() && document.value("kind", Json()).is_string() && document["kind"] == "moesaic.preset/1"
+            ? "preset"
+            : document_kind(document, file);
+    Finding finding = finding_of(kind, document, file);
+    finding.json["file"] = file;
+    finding.json["kind"] = kind;
+    text += file + ": " + kind + ", " + finding.text + "\n";
+    found.push_back(std::move(finding.json));
+  }
+  session.print(found.size() == 1 ? found[0] : found, text);
+}
+
+}  // namespace
+
+void add_validate(CLI::App& app, Session& session) {
+  auto files = std::make_shared<std::vector<std::string>>();
+  CLI::App* verb = app.add_subcommand("validate", "read documents strictly and say what they hold");
+  verb->add_option("files", *files, "documents, or names of models")->required();
+  add_common_options(*verb, session);
+  verb->footer("Example:\n  moesaic validate mixtral-8x7b");
+  verb->callback([files, &session] { run(*files, session); });
+}
+
+}  // namespace moesaic::cli

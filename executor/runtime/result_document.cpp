@@ -1,0 +1,31 @@
+#include "executor/runtime/result_document.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/schema/documents.h"
+
+namespace moesaic::executor {
+
+Json write_result(const Plan& plan, const TrainResult& result, const std::string& device) {
+  Timeline timeline = result.timeline;
+  timeline.plan_hash = document_hash(write_plan(plan));
+  const Seconds step = timeline.step_seconds;
+  return {{"kind", "moesaic.result/1"},
+          {"plan_hash", timeline.plan_hash},
+          {"device", device},
+          {"ranks", plan.layout.ranks},
+          {"steps", result.loss.size()},
+          {"step_seconds", step},
+          {"tokens_per_second", static_cast<double>(plan.workload.tokens_per_step()) / step},
+          {"peak_bytes", {{"device", result.peak_bytes}}},
+          {"exposed_communication_seconds", exposed_communication(timeline)},
+          {"tasks", timeline.times.size()},
+          {"loss", result.loss},
+          {"cross_entropy", result.cross_entropy},
+          {"all_step_seconds", result.step_seconds},
+          {"timeline_step", result.timeline_step},
+          {"timeline", write_timeline(timeline)},
+          {"routing", write_routing(result.routing)}};
+}
+
+}  // namespace moesaic::executor

@@ -1,0 +1,15 @@
+#pragma once
+// What a training job reports, as a document: losses, times, the timeline of the median step, the routing that the live
+// router chose.
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "executor/runtime/trainer.h"
+
+namespace moesaic::executor {
+
+/// kind moesaic.result/1 with the keys of `moesaic execute --json`, and `timeline`, `timeline_step`, `routing`,
+/// `plan_hash`.
+Json write_result(const Plan& plan, const TrainResult& result, const std::string& device);
+
+}  // namespace moesaic::executor

@@ -1,0 +1,15 @@
+#pragma once
+// Ranks as threads of this process. It knows nothing of what a rank does.
+
+#include <functional>
+
+#include "executor/comm/transport.h"
+
+namespace moesaic::executor {
+
+/// Calls `rank_main` on `ranks` threads, each with its own transport. A rank that throws ends all; its error is
+/// rethrown.
+void run_on_threads(int ranks, int ranks_per_node,
+                    const std::function<void(int rank, Transport& transport)>& rank_main);
+
+}  // namespace moesaic::executor
