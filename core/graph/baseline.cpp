@@ -1,6 +1,7 @@
 #include "core/graph/baseline.h"
 
 #include "core/graph/blocks.h"
+#include "core/schema/error.h"
 
 namespace moesaic {
 namespace {
@@ -151,6 +152,11 @@ void update(StepBuilder& b) {
 }  // namespace
 
 TaskGraph baseline_step(const Plan& plan) {
+  const bool trains = plan.workload.phase == WorkloadPhase::training;
+  if (trains && (plan.model.latent_attention || plan.model.shared_intermediate > 0))
+    throw InputError(plan.name, "/documents/model",
+                     "has latent attention or shared experts, whose backward pass is not built",
+                     "a model without them for training", "plan its prefill or decode step");
   StepBuilder b(plan);
   declare_parameters(b);
   if (!b.training()) {

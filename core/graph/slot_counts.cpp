@@ -110,9 +110,7 @@ RoutingBinding::RoutingBinding(const TaskGraph& graph, const Plan& plan)
 
 const SlotCounts& RoutingBinding::counts(int64_t iteration, int moe_layer, int rank, int chunk, int num_chunks) const {
   const int group = rank / ep_;
-  const uint64_t key =
-      ((static_cast<uint64_t>(iteration) * graph_.placement.size() + moe_layer) * graph_.num_ranks + group) * 4096 +
-      static_cast<uint64_t>(chunk) * 64 + num_chunks;
+  const Key key{iteration, moe_layer, group, chunk, num_chunks};
   if (const auto known = memo_.find(key); known != memo_.end()) return known->second;
   const int experts = static_cast<int>(routing_.num_experts());
   std::vector<int64_t> rows(static_cast<size_t>(ep_) * experts);

@@ -4,8 +4,9 @@
 // executor (from the live router) alike.
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <unordered_map>
+#include <map>
 #include <vector>
 
 #include "core/graph/task_graph.h"
@@ -74,7 +75,8 @@ class RoutingBinding {
   int64_t capacity_;
   int ep_;
   Routing routing_;
-  mutable std::unordered_map<uint64_t, SlotCounts> memo_;
+  using Key = std::array<int64_t, 5>;  // iteration, MoE layer, group, chunk, num_chunks
+  mutable std::map<Key, SlotCounts> memo_;
 };
 
 }  // namespace moesaic

@@ -60,18 +60,21 @@ class Chunker {
 
  private:
   /// Between two network tasks all chunks pass one after the other, so that chunk c+1 is on the wire while chunk c
-  /// computes.
+  /// computes. A task that is not cut stays between its neighbours: it may need all their chunks.
   void rewrite(const Region& region, std::vector<Task>& out) {
     size_t begin = region.begin;
     while (begin < region.end) {
       size_t end = begin + 1;
+      if (!is_cut(graph_.tasks[begin])) {
+        out.push_back(whole(graph_.tasks[begin]));
+        begin = end;
+        continue;
+      }
       const bool network = graph_.tasks[begin].lane == Lane::network;
-      while (end < region.end && (graph_.tasks[end].lane == Lane::network) == network) ++end;
-      for (size_t i = begin; i < end; ++i)
-        if (!is_cut(graph_.tasks[i])) out.push_back(whole(graph_.tasks[i]));
+      while (end < region.end && is_cut(graph_.tasks[end]) && (graph_.tasks[end].lane == Lane::network) == network)
+        ++end;
       for (int chunk = 0; chunk < chunks_; ++chunk)
-        for (size_t i = begin; i < end; ++i)
-          if (is_cut(graph_.tasks[i])) out.push_back(piece(graph_.tasks[i], chunk));
+        for (size_t i = begin; i < end; ++i) out.push_back(piece(graph_.tasks[i], chunk));
       begin = end;
     }
   }
