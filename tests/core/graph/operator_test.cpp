@@ -1,0 +1,97 @@
+#include "core/graph/operator.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace moesaic {
+namespace {
+
+TEST(Operator, names_go_there_and_back) {
+  std::set<std::string> names;
+  for (int i = 0; i < kNumOps; ++i) {
+    const Op op = static_cast<Op>(i);
+    EXPECT_EQ(op_named(name_of(op)), op);
+    names.insert(name_of(op));
+  }
+  EXPECT_EQ(names.size(), 28u);
+  EXPECT_EQ(op_named("gemm"), std::nullopt);
+  EXPECT_EQ(op_named(""), std::nullopt);
+}
+
+TEST(Operator, collectives_are_the_last_four) {
+  std::vector<std::string> collectives;
+  for (int i = 0; i < kNumOps; ++i)
+    if (is_collective(static_cast<Op>(i))) collectives.push_back(name_of(static_cast<Op>(i)));
+  EXPECT_EQ(collectives, (std::vector<std::string>{"all_to_all", "all_reduce", "all_gather", "reduce_scatter"}));
+}
+
+OpShape shape_of_width(int64_t n, int64_t k) {
+  OpShape shape;
+  shape.n = n, shape.k = k;
+  return shape;
+}
+
+// 10 rows times [30, 20]: 2 * 10 * 30 * 20 = 12,000, forward and each half of backward.
+TEST(Operator, counts_a_linear_layer) {
+  for (const Op op : {Op::linear, Op::linear_dgrad, Op::linear_wgrad})
+    EXPECT_EQ(flops_of(op, shape_of_width(30, 20), 10), 12000);
+}
+
+// F 30, H 20: up and down are 2 * 2 * 10 * 600 = 24,000; SwiGLU has a third matrix, 36,000.
+TEST(Operator, counts_experts) {
+  OpShape shape = shape_of_width(30, 20);
+  for (const Op op : {Op::experts, Op::experts_dgrad, Op::experts_wgrad}) {
+    shape.gated = false;
+    EXPECT_EQ(flops_of(op, shape, 10), 24000);
+    shape.gated = true;
+    EXPECT_EQ(flops_of(op, shape, 10), 36000);
+  }
+}
+
+// 64 queries in sequences of 16 keys, 4 heads of 8. A causal square keeps half of 64 * 16 = 1024 pairs, a decode step
+// all. Two products per pair: 4 * 512 * 32 = 65,536 and 4 * 1024 * 32 = 131,072; backward has five: 10 * 512 * 32.
+TEST(Operator, counts_attention) {
+  OpShape shape;
+  shape.sequence = 16, shape.heads = 4, shape.kv_heads = 2, shape.head_dim = 8, shape.causal_square = true;
+  EXPECT_EQ(flops_of(Op::attention, shape, 64), 65536);
+  EXPECT_EQ(flops_of(Op::attention_backward, shape, 64), 163840);
+  shape.causal_square = false;
+  EXPECT_EQ(flops_of(Op::attention, shape, 64), 131072);
+}
+
+// bf16, 10 rows, [30, 20]: x 200 + w 600 + y 300 elements of 2 bytes = 2200. The weight gradient is read and written:
+// 200 + 300 + 1200 elements = 3400 bytes.
+TEST(Operator, counts_bytes_of_a_linear_layer) {
+  EXPECT_EQ(traffic_of(Op::linear, shape_of_width(30, 20), 10, 0, DType::bf16), 2200);
+  EXPECT_EQ(traffic_of(Op::linear_wgrad, shape_of_width(30, 20), 10, 0, DType::bf16), 3400);
+}
+
+// Keys and values of a causal square are those of its rows, of a decode step those of 16 tokens per row. 2 kv heads of
+// 8, f32, 4 rows, 4 heads: queries and output 2 * 4 * 32 = 256; keys and values 2 * 4 * 16 = 128 or 2 * 64 * 16 = 2048.
+TEST(Operator, counts_bytes_of_attention) {
+  OpShape shape;
+  shape.sequence = 16, shape.heads = 4, shape.kv_heads = 2, shape.head_dim = 8, shape.causal_square = true;
+  EXPECT_EQ(traffic_of(Op::attention, shape, 4, 0, DType::f32), 4 * (256 + 128));
+  shape.causal_square = false;
+  EXPECT_EQ(traffic_of(Op::attention, shape, 4, 0, DType::f32), 4 * (256 + 2048));
+}
+
+// Gated experts, F 30, H 20, 10 rows, 3 of them active, f32: x and y 400; u and a (2 * 2 + 1) * 300 = 1500; weights
+// 3 * 3 * 600 = 5400.
+TEST(Operator, counts_bytes_of_active_experts_only) {
+  OpShape shape = shape_of_width(30, 20);
+  shape.gated = true;
+  EXPECT_EQ(traffic_of(Op::experts, shape, 10, 3, DType::f32), 4 * (400 + 1500 + 5400));
+  EXPECT_EQ(traffic_of(Op::experts, shape, 10, 0, DType::f32), 4 * (400 + 1500));
+}
+
+TEST(Operator, lists_dimensions_that_are_not_zero) {
+  OpShape shape = shape_of_width(4, 8);
+  shape.top_k = 2, shape.gated = true;
+  EXPECT_EQ(dimensions_of(shape),
+            (std::vector<std::pair<std::string, int64_t>>{{"n", 4}, {"k", 8}, {"top_k", 2}, {"gated", 1}}));
+}
+
+}  // namespace
+}  // namespace moesaic

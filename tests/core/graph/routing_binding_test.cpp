@@ -1,0 +1,78 @@
+#include <gtest/gtest.h>
+
+#include "core/graph/baseline.h"
+#include "core/graph/slot_counts.h"
+#include "tests/core/graph/tiny_plan.h"
+
+namespace moesaic {
+namespace {
+
+using testing::find_task;
+using testing::tiny_plan;
+
+/// 4 ranks in two groups; 4 tokens of 2 choices on each rank.
+Plan skewed_plan() {
+  Plan plan = tiny_plan(4, 2);
+  plan.routing.generator = {1.2, 5, true};
+  return plan;
+}
+
+TEST(RoutingBinding, what_a_group_sends_it_receives) {
+  const Plan plan = skewed_plan();
+  const TaskGraph graph = baseline_step(plan);
+  const RoutingBinding binding(graph, plan);
+  const Task& dispatch = graph.tasks[static_cast<size_t>(find_task(graph, "layer 0 / forward / dispatch"))];
+  const Task& experts = graph.tasks[static_cast<size_t>(find_task(graph, "layer 0 / forward / experts"))];
+  for (int rank = 0; rank < 4; ++rank) EXPECT_EQ(binding.rows(dispatch, rank, 0), 8);
+  EXPECT_EQ(binding.rows(experts, 0, 0) + binding.rows(experts, 1, 0), 16);
+  EXPECT_EQ(binding.rows(experts, 2, 0) + binding.rows(experts, 3, 0), 16);
+  for (const Tensor& tensor : graph.tensors) {
+    if (tensor.name != "layers.0.dispatch.arrived") continue;
+    for (int rank = 0; rank < 4; ++rank)
+      EXPECT_EQ(binding.bytes(tensor, rank, 0), binding.rows(experts, rank, 0) * 8 * 4);
+  }
+}
+
+// Recorded rows [source][expert]; experts 0 and 1 are on even ranks. Rank 0 receives 1 + 2 + 5 + 1, rank 3
+// 1 + 1 + 2 + 3.
+TEST(RoutingBinding, reads_a_recording) {
+  Plan plan = tiny_plan(4, 2);
+  plan.routing.counts = {1, 2, 3, 2, /**/ 5, 1, 1, 1, /**/ 4, 2, 1, 1, /**/ 2, 1, 2, 3};
+  plan.routing.num_iterations = 1, plan.routing.num_moe_layers = 1;
+  plan.routing.num_sources = 4, plan.routing.num_experts = 4;
+  const TaskGraph graph = baseline_step(plan);
+  const RoutingBinding binding(graph, plan);
+  EXPECT_EQ(binding.counts(0, 0, 0, 0, 1).slot_rows(0), (std::vector<int64_t>{1 + 5, 2 + 1}));
+  EXPECT_EQ(binding.counts(0, 0, 3, 0, 1).slot_rows(1), (std::vector<int64_t>{1 + 2, 1 + 3}));
+}
+
+// Capacity ceil(1.25 * 4 * 2 / 4) = 3 rows for every expert from every source, whatever the router says.
+TEST(RoutingBinding, padded_dispatch_sends_its_capacity) {
+  Plan plan = skewed_plan();
+  plan.dispatch = {DispatchKind::padded, 1.25, AllToAllKind::flat, 1};
+  const TaskGraph graph = baseline_step(plan);
+  const RoutingBinding binding(graph, plan);
+  for (int rank = 0; rank < 4; ++rank) {
+    const SlotCounts& counts = binding.counts(0, 0, rank, 0, 1);
+    EXPECT_EQ(counts.slot_rows(rank % 2), (std::vector<int64_t>{6, 6}));
+    EXPECT_EQ(counts.sent(rank % 2), 12);
+  }
+}
+
+// Many chunks of two groups: no two of them may be taken for one another.
+TEST(RoutingBinding, chunks_of_all_groups_stay_apart) {
+  const Plan plan = skewed_plan();
+  const TaskGraph graph = baseline_step(plan);
+  const RoutingBinding binding(graph, plan);
+  constexpr int kChunks = 100;
+  for (const int rank : {0, 2}) {
+    std::vector<int64_t> sum(2, 0);
+    for (int chunk = 0; chunk < kChunks; ++chunk)
+      for (size_t i = 0; i < 2; ++i) sum[i] += binding.counts(0, 0, rank, chunk, kChunks).slot_rows(0)[i];
+    EXPECT_EQ(sum, binding.counts(0, 0, rank, 0, 1).slot_rows(0));
+  }
+  EXPECT_NE(binding.counts(0, 0, 0, 0, 1).slot_rows(0), binding.counts(0, 0, 2, 0, 1).slot_rows(0));
+}
+
+}  // namespace
+}  // namespace moesaic

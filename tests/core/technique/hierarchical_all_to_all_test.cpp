@@ -1,0 +1,93 @@
+#include <gtest/gtest.h>
+
+#include "core/graph/slot_counts.h"
+#include "core/technique/lower.h"
+#include "tests/core/graph/tiny_plan.h"
+
+namespace moesaic {
+namespace {
+
+using testing::tiny_plan;
+
+Plan two_phases(int nodes, int per_node, int ep) {
+  Plan plan = tiny_plan(nodes * per_node, ep);
+  plan.cluster.num_nodes = nodes, plan.cluster.devices_per_node = per_node;
+  plan.model.num_experts = ep;
+  plan.workload.global_batch = plan.layout.ranks;
+  plan.workload.sequence_length = 64;
+  plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
+  return plan;
+}
+
+struct Step {
+  std::string label, communicator;
+  Leg leg;
+  Regroup regroup;
+  Rows rows;
+  bool operator==(const Step&) const = default;
+};
+
+/// What has become of the exchange with this label.
+std::vector<Step> steps_of(const TaskGraph& graph, const std::string& exchange) {
+  std::vector<Step> steps;
+  for (const Task& task : graph.tasks)
+    if (task.label.starts_with(exchange + " / "))
+      steps.push_back({task.label.substr(exchange.size() + 3),
+                       task.communicator < 0 ? "" : graph.communicators[static_cast<size_t>(task.communicator)].name,
+                       task.leg, task.regroup, task.rows});
+  return steps;
+}
+
+TEST(HierarchicalAllToAll, goes_through_the_node_and_then_along_the_rail) {
+  const TaskGraph graph = lower(two_phases(2, 2, 4));
+  const std::vector<Step> out = {{"order by local rank", "", Leg::none, Regroup::to_local_major, Rows::sent},
+                                 {"inside the node", "node", Leg::intra_out, Regroup::none, Rows::sent},
+                                 {"order by node", "", Leg::none, Regroup::relay_out, Rows::relayed},
+                                 {"between nodes", "rail", Leg::inter_out, Regroup::none, Rows::relayed}};
+  EXPECT_EQ(steps_of(graph, "layer 0 / forward / dispatch"), out);
+  EXPECT_EQ(steps_of(graph, "layer 0 / backward / combine gradient"), out);
+}
+
+TEST(HierarchicalAllToAll, comes_back_the_same_way) {
+  const TaskGraph graph = lower(two_phases(2, 2, 4));
+  const std::vector<Step> back = {{"between nodes", "rail", Leg::inter_back, Regroup::none, Rows::received},
+                                  {"order by local rank", "", Leg::none, Regroup::relay_back, Rows::relayed},
+                                  {"inside the node", "node", Leg::intra_back, Regroup::none, Rows::relayed},
+                                  {"order by destination", "", Leg::none, Regroup::from_local_major, Rows::sent}};
+  EXPECT_EQ(steps_of(graph, "layer 0 / forward / combine"), back);
+  EXPECT_EQ(steps_of(graph, "layer 0 / backward / dispatch gradient"), back);
+}
+
+TEST(HierarchicalAllToAll, leaves_a_group_inside_one_node_flat) {
+  const TaskGraph graph = lower(two_phases(2, 4, 4));
+  EXPECT_EQ(steps_of(graph, "layer 0 / forward / dispatch"), std::vector<Step>{});
+  EXPECT_GE(testing::find_task(graph, "layer 0 / forward / dispatch"), 0);
+}
+
+/// Pairs of different nodes between which the exchanges of forward move rows.
+int64_t messages_between_nodes(const Plan& plan) {
+  const TaskGraph graph = lower(plan);
+  const RoutingBinding binding(graph, plan);
+  const int per_node = plan.cluster.devices_per_node, ep = plan.layout.ep;
+  int64_t messages = 0;
+  for (const Task& task : graph.tasks) {
+    if (task.op != Op::all_to_all || task.phase != Phase::forward) continue;
+    for (int from = 0; from < graph.num_ranks; ++from)
+      for (const int to : graph.group(task.communicator, from))
+        messages += from / per_node != to / per_node &&
+                    binding.counts(0, task.moe_layer, from, 0, 1).leg_rows(task.leg, from % ep, to % ep, per_node) > 0;
+  }
+  return messages;
+}
+
+// Dispatch and combine. Two groups of three nodes of four: flat, every rank has 8 peers elsewhere, 2 * 24 * 8 = 384;
+// hierarchical, its 2 peers on the rail, 2 * 24 * 2 = 96.
+TEST(HierarchicalAllToAll, messages_between_nodes_fall_by_the_ranks_per_node) {
+  Plan plan = two_phases(6, 4, 12);
+  EXPECT_EQ(messages_between_nodes(plan), 96);
+  plan.dispatch.all_to_all = AllToAllKind::flat;
+  EXPECT_EQ(messages_between_nodes(plan), 384);
+}
+
+}  // namespace
+}  // namespace moesaic
