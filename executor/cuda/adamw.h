@@ -1,0 +1,32 @@
+#pragma once
+// The AdamW update of many flat arrays in one launch; it clears the gradients in the same pass.
+// It does not decide which parameters decay, and it does not average gradients.
+
+#include <cstdint>
+#include <span>
+
+#include "executor/cuda/stream.h"
+
+namespace moesaic::executor::cuda {
+
+struct AdamW {
+  double lr = 1e-3;
+  double b1 = 0.9;
+  double b2 = 0.95;
+  double eps = 1e-8;
+  double decay = 0.1;
+};
+
+// w, g, m, v: [count] on the device
+struct AdamWParameter {
+  float *w, *g, *m, *v;
+  int64_t count;
+  bool decay;
+};
+
+// m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w = w - lr ((m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + decay w);
+// g = 0. Step t counts from 1; without `decay` the last term is left out (norm gains and biases).
+// One launch per 512 parameters.
+void adamw_update(std::span<const AdamWParameter> parameters, const AdamW& settings, int64_t step, Stream stream);
+
+}  // namespace moesaic::executor::cuda

@@ -1,0 +1,201 @@
+#include "executor/cuda/cuda_backend.h"
+
+#include <algorithm>
+
+#include "core/schema/error.h"
+#include "executor/cuda/cuda_check.h"
+
+namespace moesaic::executor::cuda {
+namespace {
+
+/// Makes `device` current before any member touches the driver.
+int checked_device(int device) {
+  if (device < 0 || device >= device_count())
+    throw DeviceError("cuda: no device " + std::to_string(device) + ", this machine has " +
+                      std::to_string(device_count()));
+  CUDA_CHECK(cudaSetDevice(device));
+  return device;
+}
+
+}  // namespace
+
+int device_count() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+  (void)cudaGetLastError();
+  return 0;
+}
+
+CudaBackend::CudaBackend(int device, Bytes pinned_cap) : device_(checked_device(device)), staging_(pinned_cap) {
+  try {
+    // Non-blocking: a lane must not wait for the legacy default stream, which libraries may use.
+    for (Stream& stream : streams_) CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+CudaBackend::~CudaBackend() { close(); }
+
+/// Errors are passed over: there is nobody left to tell, and each object must still be given back.
+void CudaBackend::close() {
+  (void)cudaSetDevice(device_);
+  for (Stream stream : streams_)
+    if (stream != nullptr) (void)cudaStreamSynchronize(stream);
+  for (Lane lane : {Lane::compute, Lane::copy_in, Lane::copy_out, Lane::network, Lane::storage})
+    if (last_event_[static_cast<size_t>(lane)] != kNoEvent) recycle(last_event_[static_cast<size_t>(lane)]);
+  for (DeviceEventHandle event : free_events_) (void)cudaEventDestroy(event);
+  for (void* data : cache_.drain()) (void)cudaFree(data);
+  for (const auto& [data, bytes] : block_bytes_) (void)cudaFree(data);
+  for (Stream stream : streams_)
+    if (stream != nullptr) (void)cudaStreamDestroy(stream);
+}
+
+/// The current device belongs to the thread, and the runtime may have made this object on another one.
+void CudaBackend::use_device() const { CUDA_CHECK(cudaSetDevice(device_)); }
+
+void* CudaBackend::allocate(Bytes bytes) {
+  use_device();
+  const Bytes block_bytes = size_class(bytes);
+  void* data = cache_.take(block_bytes, [this](const Fence& fence) { return passed(fence); });
+  if (data == nullptr) {
+    data = device_malloc(block_bytes);
+    if (data == nullptr) {  // what waits in the cache may be of other sizes
+      free_cached();
+      data = device_malloc(block_bytes);
+    }
+    if (data == nullptr)
+      throw DeviceError("cuda: no memory for " + format_bytes(static_cast<double>(bytes)) + " beside " +
+                        format_bytes(static_cast<double>(allocated_bytes_)) + " in use");
+    allocated_bytes_ += block_bytes;
+  }
+  block_bytes_[data] = block_bytes;
+  return data;
+}
+
+void* CudaBackend::device_malloc(Bytes block_bytes) {
+  void* data = nullptr;
+  const cudaError_t error = cudaMalloc(&data, static_cast<size_t>(block_bytes));
+  if (error == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    return nullptr;
+  }
+  CUDA_CHECK(error);
+  return data;
+}
+
+void CudaBackend::free_cached() {
+  synchronize();
+  allocated_bytes_ -= cache_.held_bytes();
+  for (void* data : cache_.drain()) CUDA_CHECK(cudaFree(data));
+}
+
+void CudaBackend::release(void* data) {
+  if (data == nullptr) return;
+  use_device();
+  const auto block = block_bytes_.find(data);
+  MOESAIC_CHECK(block != block_bytes_.end(), "the backend did not give out this block");
+  cache_.put(data, block->second, fence());
+  block_bytes_.erase(block);
+}
+
+Fence CudaBackend::fence() {
+  for (size_t lane = 0; lane < dirty_.size(); ++lane)
+    if (dirty_[lane]) (void)record(static_cast<Lane>(lane));
+  return last_event_;
+}
+
+bool CudaBackend::passed(const Fence& fence) {
+  return std::all_of(fence.begin(), fence.end(), [this](Event event) { return event == kNoEvent || done(event); });
+}
+
+void CudaBackend::launch(const Launch& launch) {
+  use_device();
+  appended(launch.task.lane);
+  const Stream at = stream(launch.task.lane);
+  switch (launch.task.op) {
+    case Op::permute:
+    case Op::regroup:
+    case Op::experts:
+    case Op::unpermute:
+    case Op::permute_backward:
+    case Op::experts_dgrad:
+    case Op::experts_wgrad:
+    case Op::unpermute_backward:
+      return launch_moe(launch, linear_, at);
+    case Op::adamw:
+      return launch_update(launch, at);
+    case Op::all_to_all:
+    case Op::all_reduce:
+    case Op::all_gather:
+    case Op::reduce_scatter:
+      throw InvariantError(__FILE__, __LINE__, "launch", "collectives are the communicator's");
+    default:
+      return launch_dense(launch, linear_, at);
+  }
+}
+
+void CudaBackend::copy(Lane lane, void* to, const void* from, Bytes bytes) {
+  if (bytes == 0) return;
+  use_device();
+  appended(lane);
+  CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault, stream(lane)));
+}
+
+Event CudaBackend::record(Lane lane) {
+  use_device();
+  recycle_passed(lane);
+  DeviceEventHandle handle = nullptr;
+  if (free_events_.empty()) {
+    CUDA_CHECK(cudaEventCreateWithFlags(&handle, cudaEventDisableTiming));
+  } else {
+    handle = free_events_.back();
+    free_events_.pop_back();
+  }
+  const cudaError_t error = cudaEventRecord(handle, stream(lane));
+  if (error != cudaSuccess) free_events_.push_back(handle);
+  CUDA_CHECK(error);
+  dirty_[static_cast<size_t>(lane)] = false;
+  return last_event_[static_cast<size_t>(lane)] = ledger_.add(lane, handle);
+}
+
+bool CudaBackend::done(Event event) {
+  const DeviceEventHandle handle = ledger_.pending(event);
+  if (handle == nullptr) return true;
+  use_device();
+  const cudaError_t state = cudaEventQuery(handle);
+  if (state == cudaErrorNotReady) {
+    (void)cudaGetLastError();
+    return false;
+  }
+  CUDA_CHECK(state);
+  recycle(event);
+  return true;
+}
+
+void CudaBackend::wait_for(Lane lane, Event event) {
+  const DeviceEventHandle handle = ledger_.pending(event);
+  if (handle == nullptr) return;
+  use_device();
+  CUDA_CHECK(cudaStreamWaitEvent(stream(lane), handle, 0));
+}
+
+void CudaBackend::recycle(Event passed) {
+  for (DeviceEventHandle handle : ledger_.pass(passed)) free_events_.push_back(handle);
+}
+
+/// Keeps the ledger short where nobody asks done().
+void CudaBackend::recycle_passed(Lane lane) {
+  for (auto oldest = ledger_.oldest(lane); oldest && done(*oldest); oldest = ledger_.oldest(lane)) {
+  }
+}
+
+void CudaBackend::synchronize() {
+  use_device();
+  for (Stream stream : streams_) CUDA_CHECK(cudaStreamSynchronize(stream));
+}
+
+void throw_no_operator(Op op) { throw DeviceError(std::string("cuda: no operator for ") + name_of(op) + " yet"); }
+
+}  // namespace moesaic::executor::cuda

@@ -1,0 +1,80 @@
+#pragma once
+// An NVIDIA GPU as a device: one stream per lane, numbered events, cached device memory. One per rank, used by one
+// thread; ranks may share a GPU, each with its own instance.
+
+#include <array>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "executor/backend/backend.h"
+#include "executor/cuda/event_ledger.h"
+#include "executor/cuda/linear.h"
+#include "executor/cuda/pinned_arena.h"
+#include "executor/cuda/size_class_cache.h"
+
+namespace moesaic::executor::cuda {
+
+/// Devices that this process may use; 0 also where there is no driver.
+int device_count();
+
+class CudaBackend final : public Backend {
+ public:
+  /// `pinned_cap` bounds host_staging().
+  explicit CudaBackend(int device = 0, Bytes pinned_cap = Bytes{256} << 20);
+  ~CudaBackend() override;
+  CudaBackend(const CudaBackend&) = delete;
+  CudaBackend& operator=(const CudaBackend&) = delete;
+
+  std::string name() const override { return "cuda"; }
+  void* allocate(Bytes bytes) override;
+  /// Also while lanes still use the block: it is given out again only after they have passed this point.
+  void release(void* data) override;
+  void launch(const Launch& launch) override;
+  void copy(Lane lane, void* to, const void* from, Bytes bytes) override;
+  Event record(Lane lane) override;
+  bool done(Event event) override;
+  void wait_for(Lane lane, Event event) override;
+
+  void synchronize();  // waits for every lane
+  PinnedArena& host_staging() { return staging_; }
+  Linear& linear() { return linear_; }
+  /// Work that is appended past launch() and copy() is unseen by release().
+  Stream stream(Lane lane) const { return streams_[static_cast<size_t>(lane)]; }
+  Bytes allocated_bytes() const { return allocated_bytes_; }  // live and cached
+
+ private:
+  void use_device() const;
+  void appended(Lane lane) { dirty_[static_cast<size_t>(lane)] = true; }
+  void recycle(Event passed);
+  void recycle_passed(Lane lane);
+  Fence fence();
+  bool passed(const Fence& fence);
+  void* device_malloc(Bytes block_bytes);
+  void free_cached();
+  void close();
+
+  int device_;
+  std::array<Stream, kNumLanes> streams_{};
+  std::array<bool, kNumLanes> dirty_{};  // work since the last event of the lane
+  Fence last_event_{};
+  EventLedger ledger_;
+  std::vector<DeviceEventHandle> free_events_;
+  SizeClassCache cache_;
+  std::unordered_map<void*, Bytes> block_bytes_;  // of live blocks
+  Bytes allocated_bytes_ = 0;
+  PinnedArena staging_;
+  Linear linear_;
+};
+
+/// The operators by kind; each reads its operands in the order of core/graph/README.md and appends to `stream`.
+void launch_dense(const Launch& launch, Linear& linear,
+                  Stream stream);  // embed, norm, linear, activation, add, gradients
+void launch_moe(const Launch& launch, Linear& linear,
+                Stream stream);                           // permute, regroup, experts, unpermute, gradients
+void launch_update(const Launch& launch, Stream stream);  // adamw
+
+/// DeviceError "cuda: no operator for <op> yet".
+[[noreturn]] void throw_no_operator(Op op);
+
+}  // namespace moesaic::executor::cuda

@@ -1,0 +1,22 @@
+// AdamW tasks: one or several parameters, each with its weight, moments and gradient, in one launch. The gradient is
+// cleared for the next step.
+#include "executor/cuda/adamw.h"
+#include "executor/cuda/cuda_backend.h"
+
+namespace moesaic::executor::cuda {
+
+void launch_update(const Launch& l, Stream stream) {
+  const Optimizer& o = l.context.plan->workload.optimizer;
+  const AdamW settings{o.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay};
+  std::vector<AdamWParameter> parameters;
+  for (size_t i = 0; i < l.reads.size(); ++i) {
+    const Operand &weight = l.writes[3 * i], &moments = l.writes[3 * i + 1], &gradient = l.writes[3 * i + 2];
+    const int64_t n = weight.elements();
+    const int parameter = l.context.parameter_of_tensor[static_cast<size_t>(weight.tensor)];
+    parameters.push_back({weight.f32(), gradient.f32(), moments.f32(), moments.f32() + n, n,
+                          l.context.graph->parameters[static_cast<size_t>(parameter)].decay});
+  }
+  adamw_update(parameters, settings, l.context.step + 1, stream);
+}
+
+}  // namespace moesaic::executor::cuda

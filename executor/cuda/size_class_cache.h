@@ -1,0 +1,42 @@
+#pragma once
+// Released device blocks by size class, each with the events that must pass before it may be used again. It allocates
+// nothing and asks no device: whoever holds it says whether a fence has passed.
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "executor/backend/backend.h"
+
+namespace moesaic::executor::cuda {
+
+/// The last event of every lane at the time of a release; kNoEvent where the lane had no work.
+inline constexpr Event kNoEvent = 0;
+using Fence = std::array<Event, kNumLanes>;
+
+/// The size that is allocated for `bytes`: eight classes per power of two, so at most 1/8 is wasted; 512 bytes at
+/// least.
+Bytes size_class(Bytes bytes);
+
+class SizeClassCache {
+ public:
+  void put(void* data, Bytes block_bytes, const Fence& fence);
+  /// The block of exactly this class that was released first, if its fence has passed; else null.
+  void* take(Bytes block_bytes, const std::function<bool(const Fence&)>& passed);
+  /// Empties the cache. The caller has waited for every lane.
+  std::vector<void*> drain();
+
+  Bytes held_bytes() const { return held_bytes_; }
+
+ private:
+  struct Block {
+    void* data;
+    Fence fence;
+  };
+  std::map<Bytes, std::deque<Block>> blocks_;  // by class, in the order of release
+  Bytes held_bytes_ = 0;
+};
+
+}  // namespace moesaic::executor::cuda

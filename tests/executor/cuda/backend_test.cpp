@@ -1,0 +1,120 @@
+#include "core/schema/error.h"
+#include "tests/executor/cuda/cuda_test.h"
+
+namespace moesaic::executor::cuda {
+namespace {
+
+class BackendOnCuda : public CudaTest {
+ protected:
+  /// y = a + b as a task on the compute lane.
+  void launch_add(const DeviceFloats& a, const DeviceFloats& b, const DeviceFloats& y, int64_t n) {
+    launch_add(a.data(), b.data(), y.data(), n);
+  }
+  void launch_add(float* a, float* b, float* y, int64_t n) {
+    Task task;
+    task.op = Op::add;
+    task.fixed_rows = 1;
+    task.shape.k = n;
+    const Operand reads[] = {{0, a, 1, n}, {1, b, 1, n}}, writes[] = {{2, y, 1, n}};
+    backend->launch({task, reads, writes, {}, StepContext{}});
+  }
+  void await(Event event) {
+    while (!backend->done(event)) {
+    }
+  }
+};
+
+constexpr int64_t kLarge = 8 << 20;  // elements: long enough that lanes really overlap
+
+TEST_F(BackendOnCuda, ACopyWaitsForTheComputeLane) {
+  const DeviceFloats one(*backend, Floats(kLarge, 1.0f)), sum(*backend, Floats(kLarge, 0.0f));
+  auto* host = static_cast<float*>(backend->host_staging().allocate(kLarge * 4));
+  for (int i = 0; i < 100; ++i) launch_add(sum, one, sum, kLarge);
+  const Event computed = backend->record(Lane::compute);
+  backend->wait_for(Lane::copy_out, computed);
+  backend->copy(Lane::copy_out, host, sum.data(), kLarge * 4);
+  const Event copied = backend->record(Lane::copy_out);
+  EXPECT_GT(copied, computed);
+  await(copied);
+  EXPECT_TRUE(backend->done(computed));
+  EXPECT_EQ(Floats(host, host + kLarge), Floats(kLarge, 100.0f));
+  backend->host_staging().release(host);
+}
+
+TEST_F(BackendOnCuda, EventsAreNumberedUpwardsAndStayDone) {
+  Event last = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const Event event = backend->record(static_cast<Lane>(i % kNumLanes));
+    ASSERT_EQ(event, last + 1);
+    last = event;
+  }
+  await(last);
+  backend->synchronize();
+  for (Event event = 1; event <= last; ++event) ASSERT_TRUE(backend->done(event));
+  backend->wait_for(Lane::compute, 1);
+  EXPECT_THROW(backend->done(last + 1), InvariantError);
+}
+
+TEST_F(BackendOnCuda, ReusesReleasedMemoryOfTheSameClass) {
+  void* first = backend->allocate(10'000);
+  backend->release(first);
+  EXPECT_EQ(backend->allocate(9'999), first);
+  void* second = backend->allocate(10'000);
+  EXPECT_NE(second, first);
+  EXPECT_EQ(backend->allocated_bytes(), 2 * size_class(10'000));
+  backend->release(first);
+  backend->release(second);
+  EXPECT_THROW(backend->release(second), InvariantError);
+}
+
+TEST_F(BackendOnCuda, MemoryReleasedUnderRunningWorkIsNotOverwritten) {
+  const DeviceFloats zero(*backend, Floats(kLarge, 0.0f)), one(*backend, Floats(kLarge, 1.0f)),
+      sum(*backend, Floats(kLarge, 0.0f));
+  auto* term = static_cast<float*>(backend->allocate(kLarge * 4));
+  launch_add(zero.data(), one.data(), term, kLarge);
+  for (int i = 0; i < 50; ++i) launch_add(sum.data(), term, sum.data(), kLarge);
+  backend->release(term);
+  void* other = backend->allocate(kLarge * 4);  // the same block only if the sums are done
+  backend->copy(Lane::copy_in, other, zero.data(), kLarge * 4);
+  EXPECT_EQ(sum.values(), Floats(kLarge, 50.0f));
+  backend->release(other);
+}
+
+TEST_F(BackendOnCuda, OutOfMemoryNamesTheBytesAndLeavesTheBackendUsable) {
+  EXPECT_THROW(
+      {
+        try {
+          backend->allocate(Bytes{1} << 50);
+        } catch (const DeviceError& error) {
+          EXPECT_NE(
+              std::string(error.what()).find("no memory for " + format_bytes(static_cast<double>(Bytes{1} << 50))),
+              std::string::npos)
+              << error.what();
+          throw;
+        }
+      },
+      DeviceError);
+  const DeviceFloats x(*backend, {1.0f, 2.0f});
+  EXPECT_EQ(x.values(), (Floats{1.0f, 2.0f}));
+}
+
+TEST_F(BackendOnCuda, TwoRanksShareADevice) {
+  CudaBackend other;
+  const DeviceFloats here(*backend, {1.0f, 2.0f, 3.0f}), there(other, {10.0f, 20.0f, 30.0f});
+  launch_add(here, here, here, 3);
+  EXPECT_EQ(here.values(), (Floats{2.0f, 4.0f, 6.0f}));
+  EXPECT_EQ(there.values(), (Floats{10.0f, 20.0f, 30.0f}));
+}
+
+TEST_F(BackendOnCuda, SaysWhichOperatorIsMissing) {
+  Task task;
+  for (const Op op : {Op::attention, Op::router, Op::cross_entropy}) {
+    task.op = op;
+    EXPECT_THROW(backend->launch({task, {}, {}, {}, StepContext{}}), DeviceError) << name_of(op);
+  }
+  task.op = Op::all_to_all;
+  EXPECT_THROW(backend->launch({task, {}, {}, {}, StepContext{}}), InvariantError);
+}
+
+}  // namespace
+}  // namespace moesaic::executor::cuda
