@@ -15,6 +15,13 @@ struct Evaluated {
   std::string choice;
 };
 
+Evaluated candidate_of(Plan plan, std::string choice) {
+  Evaluated candidate;
+  candidate.plan = std::move(plan);
+  candidate.choice = std::move(choice);
+  return candidate;
+}
+
 /// Ties go to the earlier candidate, so that a baseline stands until something is really faster.
 bool better(const Evaluated& a, const Evaluated& b) {
   return a.evaluation.feasible &&
@@ -67,10 +74,13 @@ class Search {
     for (const LayoutCandidate& candidate : enumerate_layouts(problem_)) {
       if (candidate.refusal.empty())
         candidates.push_back(
-            {with_fixed(baseline_plan(problem_, candidate.layout)), {}, describe_layout(candidate.layout)});
+            candidate_of(with_fixed(baseline_plan(problem_, candidate.layout)), describe_layout(candidate.layout)));
       else
         refuse(describe_layout(candidate.layout), candidate.refusal);
     }
+    const auto allowed = static_cast<size_t>(std::max<int64_t>(0, problem_.effort));
+    for (size_t i = allowed; i < candidates.size(); ++i)
+      refuse(candidates[i].choice, "not evaluated: the effort was spent");
     std::vector<Evaluated> feasible;
     for (Evaluated& evaluated : evaluate(std::move(candidates))) {
       if (evaluated.evaluation.feasible)
@@ -116,13 +126,15 @@ class Search {
   Decision decide(const DecisionSpace& space, Evaluated& current, bool& changed) {
     std::vector<Evaluated> candidates;
     Decision decision{space.what, "", {}};
+    std::string kept;  // the choice that the current plan holds
     for (const Choice& choice : space.choices) {
       if (!choice.refusal.empty()) {
         decision.runners_up.push_back({choice.name, 0, choice.refusal});
         continue;
       }
-      candidates.push_back({current.plan, {}, choice.name});
+      candidates.push_back(candidate_of(current.plan, choice.name));
       choice.apply(candidates.back().plan);
+      if (kept.empty() && candidates.back().plan == current.plan) kept = choice.name;
     }
     if (candidates.size() == 1) {
       decision.choice = candidates[0].choice;
@@ -131,12 +143,12 @@ class Search {
     const std::vector<Evaluated> evaluated = finished() ? std::vector<Evaluated>{} : evaluate(std::move(candidates));
     const Evaluated* best = nullptr;
     for (const Evaluated& e : evaluated)
-      if (best == nullptr || better(e, *best)) best = &e;
+      if (better(e, best == nullptr ? current : *best)) best = &e;
+    decision.choice = best != nullptr ? best->choice : kept + (evaluated.empty() ? " (the effort was spent)" : "");
     for (const Evaluated& e : evaluated)
-      if (&e != best)
+      if (e.choice != decision.choice)
         decision.runners_up.push_back({e.choice, e.evaluation.prediction.step_seconds, e.evaluation.reason});
-    decision.choice = best == nullptr ? "not searched: the effort was spent" : best->choice;
-    if (best != nullptr && better(*best, current)) {
+    if (best != nullptr) {
       current.plan = best->plan;
       current.evaluation = best->evaluation;
       changed = true;

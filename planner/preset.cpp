@@ -31,6 +31,10 @@ void read_dispatch(const Field& field, Fixed& fixed) {
     fixed.all_to_all = static_cast<AllToAllKind>(algorithm.choice(kAllToAllNames));
   if (const Field chunks = dispatch["chunks"]; chunks.present())
     fixed.chunks = static_cast<int>(chunks.integer({1, 64}));
+  const bool padded = fixed.dispatch == DispatchKind::padded, capacity = fixed.capacity_factor.value_or(0) > 0;
+  if (padded != capacity)
+    field.refuse(padded ? "is padded without a capacity" : "has a capacity but is not padded",
+                 "kind padded with a capacity_factor above 0, or neither");
   dispatch.finish();
 }
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 #include "core/cost/cost_model.h"
+#include "core/cost/signature.h"
 #include "core/graph/slot_counts.h"
 #include "core/network/collective_demand.h"
 #include "core/technique/lower.h"
@@ -22,13 +24,59 @@ Plan bare(Plan plan) {
 
 bool is_experts(Op op) { return op == Op::experts || op == Op::experts_dgrad || op == Op::experts_wgrad; }
 
-/// Experts of all ranks, at the best price per row that a single slot can have at any load, spread evenly over the
-/// ranks.
-Seconds balanced_experts(const CostModel& prices, const Task& task, int64_t rows_of_group, int ep) {
-  Seconds best = std::numeric_limits<Seconds>::max();
-  for (int64_t rows = 1; rows <= std::max<int64_t>(1, rows_of_group); rows *= 2)
-    best = std::min(best, prices.compute(task, rows).seconds / static_cast<double>(rows));
-  return best * static_cast<double>(rows_of_group) / ep;
+/// Prices that hold whatever a plan cuts or fuses: the least seconds per row at any size.
+class BestPrices {
+ public:
+  explicit BestPrices(const Plan& plan) : profile_(plan.profile), cost_(plan.profile, plan.cluster) {}
+
+  /// Least price of `rows` rows of a task, cut into pieces of any size.
+  Seconds cut(const Task& task, int64_t rows) {
+    return rows <= 0 ? 0 : least_per_row(task, rows) * static_cast<double>(rows);
+  }
+  Seconds whole(const Task& task, int64_t rows) const { return cost_.compute(task, rows).seconds; }
+
+  /// A measured curve may beat the alpha-beta price.
+  bool measured(const Task& task, const CollectiveDemand& demand) const {
+    return cost_.collective_curve(task.op, static_cast<int>(demand.members.size()), demand.crosses_nodes) != nullptr;
+  }
+
+ private:
+  /// A curve is linear between its points, so the least price per row stands at one of them, at the largest size, or
+  /// below the first point, where every size is tried; powers of two serve for curves scaled from other dimensions.
+  Seconds least_per_row(const Task& task, int64_t most) {
+    const auto [known, fresh] = memo_.try_emplace({signature_of(task.op, task.dtype, task.shape), most}, 0);
+    if (!fresh) return known->second;
+    Seconds least = std::numeric_limits<Seconds>::max();
+    const auto at = [&](int64_t rows) {
+      if (rows <= most) least = std::min(least, whole(task, rows) / static_cast<double>(rows));
+    };
+    at(most);
+    for (int64_t rows = 1; rows <= most; rows *= 2) at(rows);
+    for (const OperatorCurve& curve : profile_.operators) {
+      if (curve.op != name_of(task.op)) continue;
+      for (int64_t rows = 1; rows < std::min(curve.rows.front(), most); ++rows) at(rows);
+      for (const int64_t rows : curve.rows) at(std::max<int64_t>(1, rows));
+    }
+    return known->second = least;
+  }
+
+  const Profile& profile_;
+  CostModel cost_;
+  std::map<std::pair<std::string, int64_t>, Seconds> memo_;
+};
+
+/// Rows that all experts of the task's layer receive, in the expert-parallel group of rank 0.
+int64_t rows_of_group(const RoutingBinding& binding, const Task& task) {
+  const SlotCounts& counts = binding.counts(task.microbatch, task.moe_layer, 0, 0, 1);
+  int64_t rows = 0;
+  for (int source = 0; source < counts.num_ranks(); ++source) rows += counts.sent(source);
+  return rows;
+}
+
+/// Bytes over the busiest port; buckets may save every latency.
+Seconds without_latency(const CollectiveDemand& demand, Cluster cluster) {
+  cluster.nic.latency_s = cluster.intra_node.latency_s = cluster.spine.latency_s = 0;
+  return alpha_beta_seconds(demand, cluster);
 }
 
 }  // namespace
@@ -36,26 +84,25 @@ Seconds balanced_experts(const CostModel& prices, const Task& task, int64_t rows
 StepBound step_bound(const Plan& original) {
   const Plan plan = bare(original);
   const TaskGraph graph = lower(plan);
-  CostModel prices(plan.profile, plan.cluster);
   const RoutingBinding binding(graph, plan);
+  BestPrices prices(plan);
   StepBound bound;
+  Task update;
+  int64_t updated = 0;  // elements: buckets fuse AdamW tasks
   for (const Task& task : graph.tasks) {
     if (is_experts(task.op)) {
-      const SlotCounts& counts = binding.counts(task.microbatch, task.moe_layer, 0, 0, 1);
-      int64_t rows = 0;
-      for (int source = 0; source < counts.num_ranks(); ++source) rows += counts.sent(source);
-      bound.compute += balanced_experts(prices, task, rows, plan.layout.ep);
+      bound.compute += prices.cut(task, rows_of_group(binding, task)) / plan.layout.ep;
+    } else if (task.op == Op::adamw) {
+      update = task, updated += task.fixed_rows;
     } else if (task.op == Op::all_reduce) {
       const CollectiveDemand demand = demand_of(graph, task, 0, nullptr, plan.cluster);
-      bound.network +=
-          std::max(0.0, alpha_beta_seconds(demand, plan.cluster) - demand.latency_steps * plan.cluster.nic.latency_s -
-                            demand.latency_steps * plan.cluster.intra_node.latency_s);
+      if (!prices.measured(task, demand)) bound.network += without_latency(demand, plan.cluster);
     } else if (task.op != Op::regroup && !is_collective(task.op)) {
       bound.compute +=
-          prices.compute(task, task.rows == Rows::fixed ? task.fixed_rows : graph.tokens_per_rank * plan.model.top_k)
-              .seconds;
+          task.rows == Rows::fixed ? prices.whole(task, task.fixed_rows) : prices.cut(task, binding.rows(task, 0, 0));
     }
   }
+  bound.compute += prices.cut(update, updated);
   if (plan.cluster.device.lanes_share_core) bound.network = 0;
   return bound;
 }

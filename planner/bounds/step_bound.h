@@ -16,8 +16,9 @@ struct StepBound {
 };
 
 /// Bound over all placements, chunks, buckets and all-to-all algorithms of this plan's layout: compute = sum of the
-/// prices of the rank's non-expert operators + sum over layers of the placement bound's compute part; network =
-/// gradient bytes and rows that must leave their rank, over the bandwidth of one port.
+/// prices of the rank's operators, what chunks cut, slots share or buckets fuse at the least price per row at any size;
+/// network = bytes of gradients that must leave their rank over the bandwidth of one port. Rows that experts receive
+/// are not in it: a placement may keep them at home.
 StepBound step_bound(const Plan& plan);
 
 }  // namespace moesaic::planner

@@ -7,7 +7,7 @@
 namespace moesaic::planner {
 namespace {
 
-/// Largest expert-parallel group that holds whole experts, for the remedy of a problem that no layout divides.
+/// What does not divide, for the refusal of a problem without a layout.
 std::string undivided(const Problem& problem, int ranks) {
   return std::to_string(problem.model.num_experts) + " experts and a global batch of " +
          std::to_string(problem.workload.global_batch) + " sequences over " + std::to_string(ranks) + " ranks";
@@ -58,7 +58,10 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
         "", "", undivided(problem, ranks) + " divide over no layout" + (problem.fixed.ep ? " with the fixed ep" : ""),
         "an expert count that shares a divisor with the ranks, and a global batch that is a multiple of the ranks",
         "change global_batch in the workload, or --ranks");
-  for (LayoutCandidate& candidate : candidates) candidate.refusal = memory_refusal(problem, candidate.layout);
+  for (LayoutCandidate& candidate : candidates) {
+    check_plan(baseline_plan(problem, candidate.layout), "");
+    candidate.refusal = memory_refusal(problem, candidate.layout);
+  }
   return candidates;
 }
 

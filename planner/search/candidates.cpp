@@ -41,9 +41,12 @@ DecisionSpace buckets(const Problem& problem, const Plan& plan) {
 
 DecisionSpace chunk_counts(const Problem& problem, const Plan& plan) {
   DecisionSpace space{"chunks", {}};
+  const int64_t tokens =
+      plan.workload.tokens_per_step() / (static_cast<int64_t>(plan.layout.ranks) * plan.layout.micro_batches);
   for (const int chunks : {1, 2, 4, 8}) {
     if (problem.fixed.chunks && *problem.fixed.chunks != chunks) continue;
     if (chunks > 1 && plan.layout.ep == 1) continue;  // nothing travels
+    if (chunks > tokens) continue;                    // a piece would be empty
     space.choices.push_back({std::to_string(chunks) + (chunks == 1 ? " chunk" : " chunks"),
                              [chunks](Plan& p) { p.dispatch.chunks = chunks; }, ""});
   }
