@@ -1,0 +1,166 @@
+#include "planner/bounds/step_bound.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "core/cost/cost_model.h"
+#include "core/network/collective_demand.h"
+#include "core/technique/lower.h"
+#include "planner/make_plan.h"
+#include "tests/planner/known_prices.h"
+
+namespace moesaic::planner {
+namespace {
+
+using testing::KnownPrices;
+using testing::tiny_problem;
+
+bool is_experts(Op op) { return op == Op::experts || op == Op::experts_dgrad || op == Op::experts_wgrad; }
+
+Seconds price_of(const CostModel& prices, const TaskGraph& graph, const RoutingBinding& binding, const Plan& plan,
+                 const Task& task, int rank) {
+  const SlotCounts* counts = task.rows == Rows::fixed
+                                 ? nullptr
+                                 : &binding.counts(task.microbatch, task.moe_layer, rank, task.chunk, task.num_chunks);
+  if (is_collective(task.op))
+    return alpha_beta_seconds(demand_of(graph, task, rank, counts, plan.cluster), plan.cluster);
+  if (is_experts(task.op)) return prices.experts(task, counts->slot_rows(rank % plan.layout.ep)).seconds;
+  return prices.compute(task, binding.rows(task, rank, 0)).seconds;
+}
+
+/// The busiest rank, all tasks one after the other: no overlap, but also no waiting for other ranks.
+struct Busiest {
+  Seconds compute = 0, all = 0;
+};
+
+Busiest busiest_rank(const Plan& plan) {
+  const TaskGraph graph = lower(plan);
+  const RoutingBinding binding(graph, plan);
+  const CostModel prices(plan.profile, plan.cluster);
+  Busiest busiest;
+  for (int rank = 0; rank < graph.num_ranks; ++rank) {
+    Seconds compute = 0, all = 0;
+    for (const Task& task : graph.tasks) {
+      const Seconds seconds = price_of(prices, graph, binding, plan, task, rank);
+      all += seconds;
+      compute += is_collective(task.op) ? 0 : seconds;
+    }
+    busiest = {std::max(busiest.compute, compute), std::max(busiest.all, all)};
+  }
+  return busiest;
+}
+
+Seconds one_after_the_other(const Plan& plan) { return busiest_rank(plan).all; }
+
+OperatorCurve curve(const char* op, std::map<std::string, int64_t> fixed, std::vector<int64_t> rows,
+                    std::vector<Seconds> seconds) {
+  OperatorCurve made;
+  made.op = op, made.fixed = std::move(fixed), made.rows = std::move(rows), made.seconds = std::move(seconds);
+  return made;
+}
+
+/// Curves on which cutting or fusing pays: start-up costs, a knee, a slope that grows, a best size between powers of
+/// two.
+Profile awkward_profile(const Cluster& cluster, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto seconds = [&] { return 1e-6 * static_cast<double>(1 + random() % 1000); };
+  const auto ascending = [&] {
+    std::vector<Seconds> points{seconds(), seconds(), seconds(), seconds()};
+    std::sort(points.begin(), points.end());
+    return points;
+  };
+  Profile profile = plain_profile(cluster);
+  profile.operators.push_back(curve("adamw", {}, {1, 48, 300, 1000}, ascending()));
+  for (const char* op : {"permute", "unpermute", "permute_backward", "unpermute_backward"})
+    profile.operators.push_back(curve(op, {{"k", 8}, {"top_k", 2}}, {3, 5, 11, 29}, ascending()));
+  for (const char* op : {"experts", "experts_dgrad", "experts_wgrad"})
+    profile.operators.push_back(curve(op, {{"n", 16}, {"k", 8}}, {6, 7, 23, 51}, ascending()));
+  return profile;
+}
+
+void expect_below_every_plan(Problem problem) {
+  problem.workload.global_batch = 8;  // six layouts
+  for (const LayoutCandidate& candidate : enumerate_layouts(problem)) {
+    Problem fixed = problem;
+    fixed.fixed.ep = candidate.layout.ep;
+    fixed.fixed.micro_batches = candidate.layout.micro_batches;
+    const StepBound bound = step_bound(baseline_plan(problem, candidate.layout));
+    EXPECT_GT(bound.compute, 0);
+    testing::for_every_plan(fixed, [&](const Plan& plan) {
+      const Busiest busiest = busiest_rank(plan);
+      EXPECT_LE(bound.compute, busiest.compute * (1 + 1e-12)) << describe_layout(plan.layout);
+      EXPECT_LE(bound.seconds(), busiest.all * (1 + 1e-12)) << describe_layout(plan.layout);
+    });
+  }
+}
+
+TEST(StepBound, no_plan_beats_it_under_rooflines) {
+  Problem problem = tiny_problem();
+  expect_below_every_plan(problem);
+  problem.fixed.dispatch = DispatchKind::padded;
+  problem.fixed.capacity_factor = 0.5;  // fewer rows than the router sends
+  expect_below_every_plan(problem);
+}
+
+TEST(StepBound, no_plan_beats_it_under_awkward_curves) {
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    Problem problem = tiny_problem();
+    problem.profile = awkward_profile(problem.cluster, seed);
+    expect_below_every_plan(problem);
+  }
+}
+
+TEST(StepBound, no_plan_beats_it_in_inference) {
+  for (const WorkloadPhase phase : {WorkloadPhase::prefill, WorkloadPhase::decode}) {
+    Problem problem = tiny_problem();
+    problem.workload.phase = phase;
+    expect_below_every_plan(problem);
+  }
+}
+
+// One rank with one expert has nothing to decide: the bound is its whole step.
+TEST(StepBound, is_reached_where_there_is_no_choice) {
+  Problem problem = tiny_problem();
+  problem.model.num_experts = problem.model.top_k = 1;
+  problem.ranks = 1;
+  const Plan plan = baseline_plan(problem, {1, 1, 1});
+  EXPECT_NEAR(step_bound(plan).seconds() / one_after_the_other(plan), 1, 1e-12);
+  EXPECT_EQ(step_bound(plan).binding(), "compute");
+}
+
+// Two ranks of one node share every gradient: a ring of two sends all 1488 * 4 bytes once, and the 16 bytes of the
+// losses. Over 1 MB/s: 5968 us. Latencies do not count: buckets may save them.
+TEST(StepBound, gradients_must_cross_the_port) {
+  Problem problem = tiny_problem();
+  problem.ranks = 2;
+  problem.cluster.intra_node = {1e6, 1};
+  Plan plan = baseline_plan(problem, {2, 1, 1});
+  EXPECT_NEAR(step_bound(plan).network, 5.968e-3, 1e-12);
+  EXPECT_EQ(step_bound(plan).binding(), "network");
+  plan.cluster.device.lanes_share_core = true;
+  EXPECT_EQ(step_bound(plan).network, 0);
+}
+
+TEST(StepBound, a_measured_collective_may_beat_alpha_beta) {
+  Problem problem = tiny_problem();
+  problem.ranks = 2;
+  problem.cluster.intra_node = {1e6, 1};
+  problem.profile.collectives = {{"all_reduce", 2, false, {1024}, {1e-9}, Provenance::measured}};
+  EXPECT_EQ(step_bound(baseline_plan(problem, {2, 1, 1})).network, 0);
+}
+
+TEST(StepBound, the_gap_of_a_plan_is_not_negative) {
+  for (uint64_t seed = 0; seed < 4; ++seed) {
+    Problem problem = tiny_problem();
+    if (seed > 0) problem.profile = awkward_profile(problem.cluster, seed);
+    KnownPrices prices(one_after_the_other);
+    const Prediction prediction = make_plan(problem, prices).plan.prediction;
+    EXPECT_GE(prediction.gap, -1e-12);
+    EXPECT_GT(prediction.lower_bound_seconds, 0);
+    EXPECT_DOUBLE_EQ(prediction.gap, prediction.step_seconds / prediction.lower_bound_seconds - 1);
+  }
+}
+
+}  // namespace
+}  // namespace moesaic::planner

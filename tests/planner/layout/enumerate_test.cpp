@@ -1,0 +1,84 @@
+#include "planner/layout/enumerate.h"
+
+#include <gtest/gtest.h>
+
+#include "core/schema/error.h"
+#include "tests/planner/known_prices.h"
+
+namespace moesaic::planner {
+namespace {
+
+using testing::tiny_problem;
+
+std::vector<Layout> layouts_of(const Problem& problem) {
+  std::vector<Layout> layouts;
+  for (const LayoutCandidate& candidate : enumerate_layouts(problem))
+    if (candidate.refusal.empty()) layouts.push_back(candidate.layout);
+  return layouts;
+}
+
+std::string complaint(const Problem& problem) {
+  try {
+    enumerate_layouts(problem);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Layouts, divide_ranks_experts_and_batch) {
+  EXPECT_EQ(layouts_of(tiny_problem()),
+            (std::vector<Layout>{
+                {4, 4, 1}, {4, 4, 2}, {4, 4, 4}, {4, 2, 1}, {4, 2, 2}, {4, 2, 4}, {4, 1, 1}, {4, 1, 2}, {4, 1, 4}}));
+  Problem problem = tiny_problem();
+  problem.model.num_experts = 6;  // 6 % 4 != 0
+  problem.workload.global_batch = 12;
+  EXPECT_EQ(layouts_of(problem), (std::vector<Layout>{{4, 2, 1}, {4, 1, 1}}));
+}
+
+TEST(Layouts, inference_has_one_microbatch) {
+  Problem problem = tiny_problem();
+  problem.workload.phase = WorkloadPhase::decode;
+  EXPECT_EQ(layouts_of(problem), (std::vector<Layout>{{4, 4, 1}, {4, 2, 1}, {4, 1, 1}}));
+}
+
+TEST(Layouts, ranks_may_be_fewer_than_devices_but_not_more) {
+  Problem problem = tiny_problem();
+  problem.ranks = 2;
+  EXPECT_EQ(layouts_of(problem).front(), (Layout{2, 2, 1}));
+  problem.ranks = 8;
+  EXPECT_NE(complaint(problem).find("8 ranks on a cluster of 4 devices"), std::string::npos) << complaint(problem);
+}
+
+TEST(Layouts, refuses_what_divides_over_none_with_a_remedy) {
+  Problem problem = tiny_problem();
+  problem.workload.global_batch = 6;
+  EXPECT_NE(complaint(problem).find("change global_batch in the workload, or --ranks"), std::string::npos);
+  EXPECT_NE(complaint(problem).find("a global batch of 6 sequences over 4 ranks"), std::string::npos);
+  problem = tiny_problem();
+  problem.fixed.ep = 3;
+  EXPECT_NE(complaint(problem).find("with the fixed ep"), std::string::npos);
+}
+
+TEST(Layouts, refuses_a_dispatch_that_cannot_be_lowered) {
+  Problem problem = tiny_problem();
+  problem.fixed.dispatch = DispatchKind::padded;
+  EXPECT_NE(complaint(problem).find("padded dispatch has no capacity"), std::string::npos);
+}
+
+// 464 dense parameters of 16 bytes are 7424; 1024 expert parameters over ep 4, 2, 1 take 4096, 8192, 16,384. Tokens and
+// targets are below 200 bytes.
+TEST(Layouts, what_does_not_fit_says_what_would_lift_it) {
+  Problem problem = tiny_problem();
+  problem.cluster.device.memory_bytes = 13'000;
+  const std::vector<LayoutCandidate> candidates = enumerate_layouts(problem);
+  ASSERT_EQ(candidates.size(), 9u);
+  for (size_t i = 0; i < 9; ++i) EXPECT_EQ(candidates[i].refusal.empty(), i < 3);
+  EXPECT_NE(candidates[8].refusal.find("the device has 13 kB; a larger ep would lift it"), std::string::npos)
+      << candidates[8].refusal;
+  problem.cluster.device.memory_bytes = 10'000;
+  EXPECT_NE(enumerate_layouts(problem)[0].refusal.find("more devices or a smaller model"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace moesaic::planner

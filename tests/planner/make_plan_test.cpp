@@ -1,0 +1,218 @@
+#include "planner/make_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/schema/error.h"
+#include "core/schema/hash.h"
+#include "tests/planner/known_prices.h"
+
+namespace moesaic::planner {
+namespace {
+
+using testing::for_every_plan;
+using testing::KnownPrices;
+using testing::tiny_problem;
+
+/// Every decision has its own term, so that one decision after another reaches the optimum: ep 4, 2 microbatches,
+/// hierarchical, 4 chunks, buckets of 16 MB, any placement but the contiguous one: 10 seconds.
+double separable(const Plan& plan) {
+  const bool contiguous = plan.placement.empty() || plan.placement[0] == contiguous_placement(4, plan.layout.ep);
+  return 10 + 2 * std::abs(std::log2(plan.layout.ep) - 2) + std::abs(std::log2(plan.layout.micro_batches) - 1) +
+         (plan.dispatch.all_to_all == AllToAllKind::flat ? 0.25 : 0) + 0.125 * std::abs(plan.dispatch.chunks - 4) +
+         (plan.gradient_bucket_bytes == 16'000'000 ? 0 : 0.5) + (contiguous ? 0.0625 : 0);
+}
+
+/// Prices without any structure, few enough that ties are common.
+double rugged(const Plan& plan, uint64_t seed) {
+  uint64_t hash = splitmix64(seed);
+  const auto mix = [&](int64_t value) { hash = splitmix64(hash ^ static_cast<uint64_t>(value)); };
+  for (const int64_t value :
+       {int64_t{plan.layout.ep}, int64_t{plan.layout.micro_batches}, static_cast<int64_t>(plan.dispatch.all_to_all),
+        int64_t{plan.dispatch.chunks}, plan.gradient_bucket_bytes})
+    mix(value);
+  for (const ExpertPlacement& layer : plan.placement)
+    for (const int expert : layer.slot_to_expert) mix(expert);
+  return 1 + static_cast<double>(hash % 40);
+}
+
+TEST(MakePlan, finds_the_optimum_of_separable_prices) {
+  double least = 1e9;
+  int64_t plans = 0;
+  for_every_plan(tiny_problem(), [&](const Plan& plan) { least = std::min(least, separable(plan)), ++plans; });
+  KnownPrices prices(separable);
+  const PlanResult result = make_plan(tiny_problem(), prices);
+  ASSERT_TRUE(result.feasible);
+  EXPECT_EQ(least, 10);
+  EXPECT_EQ(result.evaluation.prediction.step_seconds, 10);
+  EXPECT_EQ(result.plan.layout, (Layout{4, 4, 2}));
+  EXPECT_EQ(result.plan.dispatch, (Dispatch{DispatchKind::ragged, 0, AllToAllKind::hierarchical_2d, 4}));
+  EXPECT_EQ(result.plan.gradient_bucket_bytes, 16'000'000);
+  EXPECT_LT(prices.asked * 5, plans);
+}
+
+/// The plan of a baseline: a layout, contiguous, flat, one chunk, this bucket.
+Plan baseline(const Problem& problem, const Layout& layout, Bytes bucket) {
+  Plan plan = baseline_plan(problem, layout);
+  plan.placement = {contiguous_placement(4, layout.ep)};
+  plan.gradient_bucket_bytes = bucket;
+  return plan;
+}
+
+TEST(MakePlan, is_never_slower_than_the_baselines) {
+  const Problem problem = tiny_problem();
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    KnownPrices prices([seed](const Plan& plan) { return rugged(plan, seed); });
+    const PlanResult result = make_plan(problem, prices);
+    Layout best;
+    double least = 1e9;
+    for (const LayoutCandidate& candidate : enumerate_layouts(problem)) {
+      const double seconds = rugged(baseline(problem, candidate.layout, 0), seed);
+      EXPECT_LE(result.plan.prediction.step_seconds, seconds);
+      if (seconds < least) least = seconds, best = candidate.layout;
+    }
+    // DeepSpeed: 5e8 elements of 4 bytes. Megatron: 40e6 elements.
+    for (const Bytes bucket : {2'000'000'000, 160'000'000})
+      EXPECT_LE(result.plan.prediction.step_seconds, rugged(baseline(problem, best, bucket), seed));
+  }
+}
+
+// Every decision that a plan reports is the one that it holds, and its prediction is its own price, also where the
+// effort ends in the middle of a decision.
+TEST(MakePlan, reports_what_it_decided) {
+  for (uint64_t seed = 0; seed < 10; ++seed)
+    for (const int64_t effort : {9, 12, 15, 20, 27, 40, 1000}) {
+      Problem problem = tiny_problem();
+      problem.effort = effort;
+      KnownPrices prices([seed](const Plan& plan) { return rugged(plan, seed); });
+      const Plan plan = make_plan(problem, prices).plan;
+      EXPECT_EQ(plan.prediction.step_seconds, rugged(plan, seed));
+      for (const DecisionSpace& space : decision_spaces(problem, plan))
+        for (const Decision& decision : plan.decisions) {
+          if (decision.what != space.what) continue;
+          const auto chosen = std::find_if(space.choices.begin(), space.choices.end(), [&](const Choice& choice) {
+            return decision.choice == choice.name || decision.choice == choice.name + " (the effort was spent)";
+          });
+          ASSERT_NE(chosen, space.choices.end()) << decision.choice;
+          Plan again = plan;
+          chosen->apply(again);
+          EXPECT_EQ(again, plan) << decision.what << ": " << decision.choice << ", effort " << effort;
+        }
+    }
+}
+
+TEST(MakePlan, the_same_problem_gives_the_same_plan) {
+  KnownPrices a([](const Plan&plan) { return rugged(plan, 3); }), b(a);
+  EXPECT_EQ(make_plan(tiny_problem(), a).plan, make_plan(tiny_problem(), b).plan);
+}
+
+TEST(MakePlan, more_effort_is_never_worse_and_is_counted) {
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    double before = 1e9;
+    for (int64_t effort = 1; effort <= 60; ++effort) {
+      Problem problem = tiny_problem();
+      problem.effort = effort;
+      KnownPrices prices([seed](const Plan& plan) { return rugged(plan, seed); });
+      const Plan plan = make_plan(problem, prices).plan;
+      EXPECT_EQ(plan.evaluations, prices.asked);
+      EXPECT_LE(plan.evaluations, effort);
+      if (effort <= 15) {  // 9 layouts and the first decisions of the best
+        EXPECT_EQ(plan.evaluations, effort);
+      }
+      EXPECT_LE(plan.prediction.step_seconds, before);
+      before = plan.prediction.step_seconds;
+    }
+  }
+}
+
+TEST(MakePlan, a_layout_that_was_not_evaluated_says_so) {
+  Problem problem = tiny_problem();
+  problem.effort = 8;
+  KnownPrices prices(separable);
+  const Plan plan = make_plan(problem, prices).plan;
+  ASSERT_FALSE(plan.decisions.empty());
+  int64_t dropped = 0;
+  for (const Alternative& layout : plan.decisions[0].runners_up) dropped += layout.reason.starts_with("not evaluated");
+  EXPECT_EQ(dropped, 1);
+  problem.effort = 0;
+  const PlanResult none = make_plan(problem, prices);
+  EXPECT_FALSE(none.feasible);
+  EXPECT_EQ(none.reasons.size(), 9u);
+}
+
+TEST(MakePlan, stops_with_the_best_so_far) {
+  Problem problem = tiny_problem();
+  KnownPrices prices(separable);
+  problem.stop = [&] { return prices.asked >= 12; };
+  const PlanResult result = make_plan(problem, prices);
+  EXPECT_TRUE(result.feasible);
+  EXPECT_TRUE(result.plan.interrupted);
+  EXPECT_LT(prices.asked, 20);
+  EXPECT_LE(result.plan.prediction.step_seconds, separable(baseline(problem, {4, 4, 2}, 0)));
+  problem.stop = [] { return false; };
+  EXPECT_FALSE(make_plan(problem, prices).plan.interrupted);
+}
+
+TEST(MakePlan, progress_ends_at_the_evaluations_and_the_best) {
+  Problem problem = tiny_problem();
+  int64_t last = 0;
+  double best = 0;
+  problem.progress = [&](int64_t done, int64_t, double seconds) { last = done, best = seconds; };
+  KnownPrices prices(separable);
+  const Plan plan = make_plan(problem, prices).plan;
+  EXPECT_EQ(last, plan.evaluations);
+  EXPECT_EQ(best, plan.prediction.step_seconds);
+}
+
+TEST(MakePlan, infeasible_names_the_memory_of_every_layout) {
+  Problem problem = tiny_problem();
+  problem.cluster.device.memory_bytes = 1000;
+  KnownPrices prices(separable);
+  const PlanResult result = make_plan(problem, prices);
+  EXPECT_FALSE(result.feasible);
+  EXPECT_EQ(prices.asked, 0);
+  EXPECT_EQ(result.reasons.size(), 9u);
+  for (const std::string& reason : result.reasons)
+    EXPECT_NE(reason.find("parameters, gradients and optimizer state of one rank take"), std::string::npos) << reason;
+}
+
+/// An evaluator for which nothing fits.
+class NothingFits : public Evaluator {
+ public:
+  std::vector<Evaluation> evaluate(std::span<const Plan> plans) override {
+    std::vector<Evaluation> evaluations(plans.size());
+    for (Evaluation& evaluation : evaluations) evaluation.feasible = false, evaluation.reason = "activations";
+    return evaluations;
+  }
+};
+
+TEST(MakePlan, infeasible_passes_on_the_evaluators_reason) {
+  NothingFits evaluator;
+  const PlanResult result = make_plan(tiny_problem(), evaluator);
+  EXPECT_FALSE(result.feasible);
+  ASSERT_EQ(result.reasons.size(), 9u);
+  EXPECT_EQ(result.reasons[0], "4 ranks, ep 4, 1 microbatch: activations");
+}
+
+TEST(MakePlan, fixed_decisions_stand) {
+  Problem problem = tiny_problem();
+  problem.fixed.ep = 2;
+  problem.fixed.micro_batches = 4;
+  problem.fixed.chunks = 2;
+  problem.fixed.gradient_bucket_bytes = 12345;
+  problem.fixed.placement = "contiguous";
+  problem.fixed.dispatch = DispatchKind::padded;
+  problem.fixed.capacity_factor = 1.5;
+  problem.fixed.all_to_all = AllToAllKind::flat;
+  KnownPrices prices(separable);
+  const Plan plan = make_plan(problem, prices).plan;
+  EXPECT_EQ(plan.layout, (Layout{4, 2, 4}));
+  EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::padded, 1.5, AllToAllKind::flat, 2}));
+  EXPECT_EQ(plan.gradient_bucket_bytes, 12345);
+  EXPECT_EQ(plan.placement, (std::vector<ExpertPlacement>{contiguous_placement(4, 2)}));
+  EXPECT_EQ(prices.asked, 1);
+}
+
+}  // namespace
+}  // namespace moesaic::planner

@@ -1,0 +1,111 @@
+#include "planner/preset.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/schema/error.h"
+#include "planner/make_plan.h"
+#include "tests/planner/known_prices.h"
+
+namespace moesaic::planner {
+namespace {
+
+Fixed shipped_preset(const std::string& name) {
+  const std::string path = std::string(MOESAIC_SOURCE_DIR) + "/planner/presets/" + name + ".json";
+  return read_preset(read_json(path), path);
+}
+
+/// What read_preset() says about a preset; "" when it accepts.
+std::string refusal(const std::string& members) {
+  try {
+    read_preset(parse_json(R"({"kind": "moesaic.preset/1", "name": "p")" + members + "}", "p.json"), "p.json");
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+Plan plan_of(const std::string& preset) {
+  Problem problem = testing::tiny_problem();
+  problem.fixed = shipped_preset(preset);
+  testing::KnownPrices prices([](const Plan& plan) { return 1.0 / plan.layout.ep; });
+  return make_plan(problem, prices).plan;
+}
+
+TEST(Preset, semoe) {
+  const Plan plan = plan_of("semoe");
+  EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::ragged, 0, AllToAllKind::hierarchical_2d, 1}));
+  EXPECT_EQ(plan.gradient_bucket_bytes, 16777216);  // 2^23 elements of bf16
+  EXPECT_EQ(plan.placement[0], contiguous_placement(4, 4));
+}
+
+TEST(Preset, deepspeed_moe) {
+  const Plan plan = plan_of("deepspeed_moe");
+  EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::padded, 1.25, AllToAllKind::flat, 1}));
+  EXPECT_EQ(plan.gradient_bucket_bytes, 1000000000);  // 5e8 elements of bf16
+}
+
+TEST(Preset, megatron) {
+  const Plan plan = plan_of("megatron");
+  EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::ragged, 0, AllToAllKind::flat, 1}));
+  EXPECT_EQ(plan.gradient_bucket_bytes, 80000000);  // 40e6 elements of bf16
+}
+
+// The hierarchy needs a group that spans nodes.
+TEST(Preset, semoe_inside_one_node_is_flat) {
+  Problem problem = testing::tiny_problem();
+  problem.fixed = shipped_preset("semoe");
+  problem.fixed.ep = 2;
+  testing::KnownPrices prices([](const Plan&) { return 1.0; });
+  EXPECT_EQ(make_plan(problem, prices).plan.dispatch.all_to_all, AllToAllKind::flat);
+}
+
+TEST(Preset, reads_every_key) {
+  const Fixed fixed = read_preset(
+      parse_json(R"({"kind": "moesaic.preset/1", "name": "all", "note": "n", "layout": {"ep": 8, "micro_batches": 2},
+        "dispatch": {"kind": "padded", "capacity_factor": 2, "all_to_all": "flat", "chunks": 4},
+        "gradient_bucket_bytes": "25 MB", "placement": "local_search"})",
+                 "all.json"),
+      "all.json");
+  EXPECT_EQ(fixed.preset, "all");
+  EXPECT_EQ(fixed.ep, 8);
+  EXPECT_EQ(fixed.micro_batches, 2);
+  EXPECT_EQ(fixed.dispatch, DispatchKind::padded);
+  EXPECT_EQ(fixed.capacity_factor, 2);
+  EXPECT_EQ(fixed.all_to_all, AllToAllKind::flat);
+  EXPECT_EQ(fixed.chunks, 4);
+  EXPECT_EQ(fixed.gradient_bucket_bytes, 25'000'000);
+  EXPECT_EQ(fixed.placement, "local_search");
+}
+
+TEST(Preset, an_empty_one_fixes_nothing) { EXPECT_EQ(refusal(""), ""); }
+
+TEST(Preset, refuses_with_the_nearest_key) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"(, "gradient_bucket_byte": 1)", "\"gradient_bucket_bytes\""},
+      {R"(, "dispatch": {"chunk": 2})", "\"chunks\""},
+      {R"(, "layout": {"eps": 2})", "\"ep\""},
+      {R"(, "placement": "contigous")", "\"contiguous\""},
+      {R"(, "dispatch": {"all_to_all": "hierarchical"})", "\"hierarchical_2d\""},
+  };
+  for (const auto& [members, nearest] : cases)
+    EXPECT_NE(refusal(members).find(nearest), std::string::npos) << members << "\n" << refusal(members);
+}
+
+TEST(Preset, refuses_values_out_of_range) {
+  for (const char* members : {R"(, "layout": {"ep": 0})", R"(, "dispatch": {"chunks": 65})",
+                              R"(, "dispatch": {"kind": "padded", "capacity_factor": -1})",
+                              R"(, "gradient_bucket_bytes": -1)", R"(, "placement": 3)"})
+    EXPECT_NE(refusal(members), "") << members;
+}
+
+// Neither could be lowered: padding without a size, a size without padding.
+TEST(Preset, refuses_half_a_capacity) {
+  EXPECT_NE(refusal(R"(, "dispatch": {"kind": "padded"})"), "");
+  EXPECT_NE(refusal(R"(, "dispatch": {"capacity_factor": 1.25})"), "");
+  EXPECT_NE(refusal(R"(, "dispatch": {"kind": "ragged", "capacity_factor": 1.25})"), "");
+}
+
+}  // namespace
+}  // namespace moesaic::planner

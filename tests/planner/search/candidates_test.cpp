@@ -1,0 +1,65 @@
+#include "planner/search/candidates.h"
+
+#include <gtest/gtest.h>
+
+#include "core/technique/lower.h"
+#include "tests/planner/known_prices.h"
+
+namespace moesaic::planner {
+namespace {
+
+using testing::tiny_problem;
+using Names = std::vector<std::string>;
+
+Names names_of(const Problem& problem, const Layout& layout, const std::string& what) {
+  Names names;
+  for (const DecisionSpace& space : decision_spaces(problem, baseline_plan(problem, layout)))
+    if (space.what == what)
+      for (const Choice& choice : space.choices) names.push_back(choice.name);
+  return names;
+}
+
+// DeepSpeed: 5e8 elements of 4 bytes; Megatron: 40e6 elements.
+TEST(Candidates, baselines_come_first) {
+  const Problem problem = tiny_problem();
+  EXPECT_EQ(names_of(problem, {4, 4, 1}, "gradient buckets"),
+            (Names{"one collective per gradient", "buckets of 2 GB (DeepSpeed's default)",
+                   "buckets of 160 MB (Megatron's default)", "buckets of 1 MB", "buckets of 4 MB", "buckets of 16 MB",
+                   "buckets of 64 MB"}));
+  EXPECT_EQ(names_of(problem, {4, 4, 1}, "all-to-all"), (Names{"flat", "hierarchical_2d"}));
+  EXPECT_EQ(names_of(problem, {4, 4, 1}, "expert placement"), (Names{"contiguous", "lpt", "eplb", "local_search"}));
+  EXPECT_EQ(names_of(problem, {4, 4, 1}, "chunks"), (Names{"1 chunk", "2 chunks", "4 chunks", "8 chunks"}));
+}
+
+TEST(Candidates, where_nothing_travels_there_is_nothing_to_choose) {
+  const Problem problem = tiny_problem();
+  EXPECT_EQ(names_of(problem, {4, 1, 1}, "chunks"), (Names{"1 chunk"}));
+  EXPECT_EQ(names_of(problem, {4, 1, 1}, "expert placement"), (Names{"contiguous"}));
+  EXPECT_EQ(names_of(problem, {4, 2, 1}, "all-to-all"), (Names{"flat"}));  // inside one node
+  EXPECT_EQ(names_of(problem, {1, 1, 1}, "gradient buckets"), (Names{"one collective per gradient"}));
+}
+
+// 16 sequences over 4 ranks and 4 microbatches in decode: one token each.
+TEST(Candidates, no_chunk_is_empty) {
+  Problem problem = tiny_problem();
+  problem.workload.phase = WorkloadPhase::decode;
+  EXPECT_EQ(names_of(problem, {4, 4, 1}, "chunks"), (Names{"1 chunk", "2 chunks", "4 chunks"}));
+  EXPECT_EQ(names_of(problem, {4, 4, 4}, "chunks"), (Names{"1 chunk"}));
+}
+
+TEST(Candidates, every_plan_of_the_space_is_valid_and_lowers) {
+  for (const WorkloadPhase phase : {WorkloadPhase::training, WorkloadPhase::prefill, WorkloadPhase::decode}) {
+    Problem problem = tiny_problem();
+    problem.workload.phase = phase;
+    int plans = 0;
+    testing::for_every_plan(problem, [&](const Plan& plan) {
+      check_plan(plan, "plan");
+      EXPECT_FALSE(lower(plan).tasks.empty());
+      ++plans;
+    });
+    EXPECT_GT(plans, 20);
+  }
+}
+
+}  // namespace
+}  // namespace moesaic::planner
