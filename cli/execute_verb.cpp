@@ -15,6 +15,7 @@ namespace {
 struct ExecuteOptions {
   std::string plan, hosts, launcher, corpus, device = "cpu", trace, report, output;
   int ranks = 0;
+  bool pin = false;
   int64_t steps = 10;
 };
 
@@ -50,6 +51,7 @@ void run(const ExecuteOptions& o, Session& session) {
   request.hosts = o.hosts;
   request.arguments = {
       "execute", "--plan", o.plan, "--steps", std::to_string(o.steps), "--result", folder.file("result.json")};
+  if (o.pin) request.arguments.push_back("--pin");
   if (!o.corpus.empty()) request.arguments.insert(request.arguments.end(), {"--corpus", o.corpus});
   {
     Progress progress;
@@ -85,6 +87,7 @@ void add_execute(CLI::App& app, Session& session) {
   verb->add_option("--trace", options->trace, "write a Chrome trace of the median step");
   verb->add_option("--report", options->report, "write an HTML report");
   verb->add_option("-o,--output", options->output, "write the result document, for `moesaic compare`");
+  verb->add_flag("--pin", options->pin, "keep rank r on core r");
   add_common_options(*verb, session);
   verb->footer("Example:\n  moesaic execute plan.json --steps 20 --trace trace.json -o result.json");
   verb->callback([options, &session] { run(*options, session); });

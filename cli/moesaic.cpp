@@ -31,6 +31,7 @@ int run(int argc, char** argv) {
   add_compare(app, session);
   add_explain(app, session);
   add_validate(app, session);
+  add_experiment(app, session);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,8 +1,11 @@
 // The program `moesaic-executor`: one rank of a job, or all ranks as threads. `moesaic execute` and `moesaic profile`
 // start it and read its lines.
+#include <sched.h>
 #include <CLI/CLI.hpp>
+
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
@@ -24,7 +27,16 @@ struct Options {
   int64_t steps = 10;
   double budget_s = 60;
   int ranks = 2;
+  bool pin = false;
 };
+
+/// Rank r of this machine stays on core r mod cores, so that repeated measurements meet the same core.
+void pin(int rank) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  CPU_SET(rank % static_cast<int>(std::thread::hardware_concurrency()), &cores);
+  sched_setaffinity(0, sizeof cores, &cores);
+}
 
 /// One line for the launcher. Lines are short, so that those of several ranks do not mix.
 void speak(const std::string& line) {
@@ -49,7 +61,10 @@ void execute(const Options& o) {
   const auto save = [&](const executor::TrainResult& result) {
     write_file(o.result, executor::write_result(plan, result, "cpu").dump() + "\n");
   };
-  if (o.transport == "local") return save(executor::train_on_threads(plan, corpus, options));
+  if (o.transport == "local") {
+    if (o.pin && plan.layout.ranks == 1) pin(0);
+    return save(executor::train_on_threads(plan, corpus, options));
+  }
 #ifdef MOESAIC_HAVE_MPI
   const executor::MpiSession session;
   executor::MpiTransport transport(session, plan.cluster.devices_per_node);
@@ -59,6 +74,7 @@ void execute(const Options& o) {
         "is " + std::to_string(plan.layout.ranks) + "; the launcher started " + std::to_string(transport.size()),
         "as many ranks as the plan has",
         "start " + std::to_string(plan.layout.ranks) + " ranks, or plan for " + std::to_string(transport.size()));
+  if (o.pin) pin(transport.rank());
   executor::cpu::CpuBackend backend;
   const executor::TrainResult result = executor::train(plan, transport.rank(), backend, transport, corpus, options);
   if (transport.rank() == 0) save(result);
@@ -79,6 +95,7 @@ void profile(const Options& o) {
     speak("@progress " + std::to_string(done) + " " + std::to_string(total) + " " + what);
   };
   const auto measure = [&](int rank, executor::Transport& transport) {
+    if (o.pin) pin(rank);
     executor::cpu::CpuBackend backend;
     const Profile measured = executor::measure_profile(plans, rank, transport, backend, options);
     const Cluster cluster = executor::measure_cluster(measured, rank, transport, backend, options);
@@ -106,6 +123,7 @@ int run(int argc, char** argv) {
   execute_verb->add_option("--steps", o.steps)->check(CLI::PositiveNumber);
   execute_verb->add_option("--result", o.result)->required();
   execute_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
+  execute_verb->add_flag("--pin", o.pin);
   execute_verb->callback([&] { execute(o); });
   CLI::App* profile_verb = app.add_subcommand("profile", "measure this machine");
   profile_verb->add_option("--for", o.plans)->required();
@@ -115,6 +133,7 @@ int run(int argc, char** argv) {
   profile_verb->add_option("--command", o.command);
   profile_verb->add_option("--commit", o.commit);
   profile_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
+  profile_verb->add_flag("--pin", o.pin);
   profile_verb->callback([&] { profile(o); });
   try {
     app.parse(argc, argv);

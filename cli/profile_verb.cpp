@@ -16,6 +16,7 @@ struct ProfileVerbOptions {
   std::string output, device = "cpu", model = "gpt-moe-tiny", workload = "cpu-demo", launcher;
   std::vector<std::string> plans;
   int ranks = 2;
+  bool pin = false;
   double budget_s = 60;
 };
 
@@ -58,6 +59,7 @@ void run(const ProfileVerbOptions& o, Session& session) {
                        "moesaic profile",
                        "--commit",
                        MOESAIC_COMMIT};
+  if (o.pin) request.arguments.push_back("--pin");
   for (const std::string& plan : plans_to_measure(o, session, folder))
     request.arguments.insert(request.arguments.end(), {"--for", plan});
   {
@@ -104,6 +106,7 @@ void add_profile(CLI::App& app, Session& session) {
       ->default_str("60");
   verb->add_option("--launcher", options->launcher,
                    "'local' for threads of one process, or a command; default: mpirun");
+  verb->add_flag("--pin", options->pin, "keep rank r on core r");
   add_common_options(*verb, session);
   verb->footer("Example:\n  moesaic profile -o machine --budget 20");
   verb->callback([options, &session] { run(*options, session); });

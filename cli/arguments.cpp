@@ -1,0 +1,76 @@
+#include "cli/arguments.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <string_view>
+
+#include "cli/session.h"
+#include "core/schema/error.h"
+#include "core/schema/nearest_name.h"
+
+namespace moesaic::cli {
+namespace {
+
+std::vector<std::string> verb_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(verb->get_name());
+  return names;
+}
+
+std::vector<std::string> option_names(const CLI::App& verb) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : verb.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+void check_option(const CLI::App& verb, const std::string& argument) {
+  const std::string name = argument.substr(0, argument.find('='));
+  if (verb.get_option_no_throw(name) == nullptr)
+    throw InputError(verb.get_name() + " " + name, "", "no such option", "", suggestion(name, option_names(verb)));
+}
+
+}  // namespace
+
+void check_arguments(const CLI::App& app, int argc, const char* const* argv) {
+  if (argc < 2) return;
+  const std::string first = argv[1];
+  if (first.starts_with('-')) return;
+  const std::vector<std::string> verbs = verb_names(app);
+  if (std::find(verbs.begin(), verbs.end(), first) == verbs.end())
+    throw InputError(first, "", "no such verb", "", suggestion(first, verbs));
+  const CLI::App& verb = *app.get_subcommand(first);
+  for (int i = 2; i < argc && std::string_view(argv[i]) != "--"; ++i)
+    if (std::string_view(argv[i]).starts_with("--")) check_option(verb, argv[i]);
+}
+
+int end_of_parsing(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<CLI::App*> parsed = app.get_subcommands();
+  const std::string verb = parsed.empty() ? "" : parsed.front()->get_name();
+  if (error.get_exit_code() != 0)
+    throw InputError(verb, "", error.what(), "", "see `moesaic " + verb + (verb.empty() ? "" : " ") + "--help`");
+  app.exit(error);
+  std::cout.flush();
+  if (!std::cout) throw InputError("standard output", "", "cannot be written");
+  return kOk;
+}
+
+void check_output(const std::string& path) {
+  namespace fs = std::filesystem;
+  if (path.empty() || path == "-") return;
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) throw InputError(path, "", "is a folder", "a file to write");
+  if (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored)) return;  // a pipe or device
+  const fs::path parent = fs::path(path).parent_path();
+  const std::string folder = parent.empty() ? "." : parent.string();
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    throw InputError(path, "", "cannot be written: folder " + folder + ": " + std::strerror(errno),
+                     "a folder that can be written", "make it first, or give another path");
+}
+
+}  // namespace moesaic::cli

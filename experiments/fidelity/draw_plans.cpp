@@ -1,0 +1,99 @@
+#include "experiments/fidelity/draw_plans.h"
+
+#include <algorithm>
+
+#include "core/schema/error.h"
+#include "core/schema/hash.h"
+#include "planner/layout/enumerate.h"
+#include "planner/placement/policies.h"
+
+namespace moesaic::experiments {
+namespace {
+
+struct DispatchChoice {
+  DispatchKind kind;
+  double capacity_factor;
+  const char* what;
+};
+
+constexpr DispatchChoice kDispatches[] = {{DispatchKind::ragged, 0, "ragged"},
+                                          {DispatchKind::padded, 1.0, "padded 1.0"},
+                                          {DispatchKind::padded, 1.5, "padded 1.5"},
+                                          {DispatchKind::padded, 2.0, "padded 2.0"}};
+
+/// Shuffles by the seed alone, the same on every machine (std::shuffle's draws are the library's choice).
+void shuffle(std::vector<DrawnPlan>& plans, uint64_t seed) {
+  for (size_t i = plans.size(); i > 1; --i) std::swap(plans[i - 1], plans[splitmix64(seed + i) % i]);
+}
+
+void add_variants(const Plan& base, const std::string& what, std::vector<DrawnPlan>& plans) {
+  const bool sends = base.layout.ep > 1, reduces = base.layout.ranks > 1;
+  for (const int chunks : sends ? std::vector<int>{1, 2, 4} : std::vector<int>{1})
+    for (const Bytes bucket : reduces ? std::vector<Bytes>{0, 1'000'000, 16'000'000} : std::vector<Bytes>{0}) {
+      DrawnPlan drawn{base, what, false};
+      drawn.plan.dispatch.chunks = chunks;
+      drawn.plan.gradient_bucket_bytes = bucket;
+      if (sends) drawn.what += ", " + std::to_string(chunks) + (chunks == 1 ? " chunk" : " chunks");
+      if (reduces) drawn.what += ", " + planner::describe_bucket(bucket);
+      drawn.plan.name = drawn.what;
+      plans.push_back(std::move(drawn));
+    }
+}
+
+}  // namespace
+
+std::vector<DrawnPlan> legal_plans(const planner::Problem& original, int ranks) {
+  planner::Problem problem = original;
+  problem.ranks = ranks;
+  std::vector<DrawnPlan> plans;
+  for (const planner::LayoutCandidate& candidate : planner::enumerate_layouts(problem)) {
+    if (!candidate.refusal.empty()) continue;
+    for (const DispatchChoice& dispatch : kDispatches) {
+      Plan base = planner::baseline_plan(problem, candidate.layout);
+      base.dispatch.kind = dispatch.kind;
+      base.dispatch.capacity_factor = dispatch.capacity_factor;
+      for (const std::string& policy : candidate.layout.ep > 1 ? std::vector<std::string>{"contiguous", "local_search"}
+                                                               : std::vector<std::string>{"contiguous"}) {
+        const planner::PlacedLayers placed = planner::place_layers(base, policy, problem.seed);
+        if (!placed.refusal.empty()) continue;
+        base.placement = placed.layers;
+        const std::string placement = candidate.layout.ep > 1 ? ", " + policy : "";
+        add_variants(base, planner::describe_layout(candidate.layout) + ", " + dispatch.what + placement, plans);
+      }
+    }
+  }
+  return plans;
+}
+
+std::vector<DrawnPlan> draw_plans(const planner::Problem& problem, const std::vector<int>& rank_counts, int count,
+                                  uint64_t seed, Evaluator& evaluator) {
+  std::vector<DrawnPlan> drawn;
+  for (const int ranks : rank_counts) {
+    std::vector<DrawnPlan> all = legal_plans(problem, ranks);
+    std::vector<Plan> plans;
+    for (const DrawnPlan& one : all) plans.push_back(one.plan);
+    const std::vector<Evaluation> evaluations = evaluator.evaluate(plans);
+    Seconds best = 0;
+    for (const Evaluation& e : evaluations)
+      if (e.feasible && (best == 0 || e.prediction.step_seconds < best)) best = e.prediction.step_seconds;
+    std::vector<DrawnPlan> near, far;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (!evaluations[i].feasible) continue;
+      all[i].plan.prediction = evaluations[i].prediction;
+      all[i].near_best = evaluations[i].prediction.step_seconds <= 1.2 * best;
+      (all[i].near_best ? near : far).push_back(std::move(all[i]));
+    }
+    shuffle(near, seed);
+    shuffle(far, seed + 1);
+    const auto near_count = std::min(
+        near.size(), std::max(static_cast<size_t>(count) / 2,
+                              static_cast<size_t>(count) - std::min<size_t>(far.size(), static_cast<size_t>(count))));
+    for (size_t i = 0; i < near_count; ++i) drawn.push_back(std::move(near[i]));
+    for (size_t i = 0; i < std::min(far.size(), static_cast<size_t>(count) - near_count); ++i)
+      drawn.push_back(std::move(far[i]));
+  }
+  if (drawn.empty()) throw InputError("", "", "no legal plan of the scenario is feasible");
+  return drawn;
+}
+
+}  // namespace moesaic::experiments

@@ -1,0 +1,27 @@
+#pragma once
+// Plans of one scenario, drawn by a seed from all legal ones: half of them near the best, half from the rest.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/evaluate/evaluator.h"
+#include "planner/problem.h"
+
+namespace moesaic::experiments {
+
+struct DrawnPlan {
+  Plan plan;
+  std::string what;        // the decisions in words
+  bool near_best = false;  // predicted within 20 % of the best plan on as many ranks
+};
+
+/// Every legal combination of layout, dispatch, chunks, buckets and placement of the problem on `ranks` ranks.
+std::vector<DrawnPlan> legal_plans(const planner::Problem& problem, int ranks);
+
+/// `count` plans for each rank count, half of them near the best (fewer where there are not as many), in an order that
+/// the seed decides.
+std::vector<DrawnPlan> draw_plans(const planner::Problem& problem, const std::vector<int>& rank_counts, int count,
+                                  uint64_t seed, Evaluator& evaluator);
+
+}  // namespace moesaic::experiments

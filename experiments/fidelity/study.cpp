@@ -1,0 +1,182 @@
+#include "experiments/fidelity/study.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "core/cost/plain_cost_model.h"
+#include "core/schema/hash.h"
+#include "core/schema/object_reader.h"
+#include "experiments/fidelity/statistics.h"
+
+namespace moesaic::experiments {
+namespace {
+
+/// The iterations of one step of a recording, so that they are bound first.
+RoutingDocument one_step(const RoutingDocument& recorded, int64_t step, int micro_batches) {
+  RoutingDocument cut = recorded;
+  const int64_t per_iteration = recorded.num_moe_layers * recorded.num_sources * recorded.num_experts;
+  const auto begin = recorded.counts.begin() + step * micro_batches * per_iteration;
+  cut.counts.assign(begin, begin + micro_batches * per_iteration);
+  cut.num_iterations = micro_batches;
+  return cut;
+}
+
+/// Predictions of one cost model for every plan: as planned, and with the routing that each run really had.
+struct Predictions {
+  std::vector<double> as_planned, with_recorded_routing;  // [plans] seconds
+};
+
+class Study {
+ public:
+  Study(const FidelityStudy& study, const planner::Problem& problem, const StudyHooks& hooks)
+      : study_(study), problem_(problem), hooks_(hooks) {}
+
+  Json run() {
+    plans_ = draw_plans(problem_, study_.ranks, study_.plans_per_rank_count, study_.seed, *hooks_.evaluator);
+    measure();
+    summarise_measurements();
+    const Predictions ours = predict(problem_.profile), plain = predict(plain_profile(problem_.cluster));
+    return document(ours, plain);
+  }
+
+ private:
+  /// Round after round over all plans, each round in another order, so that slow drifts of the machine meet all plans
+  /// alike.
+  void measure() {
+    repeats_.resize(plans_.size());
+    last_.resize(plans_.size());
+    std::vector<size_t> order(plans_.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    int done = 0;
+    const int total = study_.rounds * static_cast<int>(plans_.size());
+    for (int round = 0; round < study_.rounds; ++round) {
+      for (size_t i = order.size(); i > 1; --i)
+        std::swap(order[i - 1], order[splitmix64(study_.seed + 1000 * static_cast<uint64_t>(round) + i) % i]);
+      for (const size_t plan : order) {
+        last_[plan] = hooks_.execute(plans_[plan].plan, study_.steps);
+        repeats_[plan].push_back(last_[plan].step_seconds);
+        hooks_.progress(++done, total);
+      }
+    }
+  }
+
+  void summarise_measurements() {
+    for (const auto& repeats : repeats_) {
+      measured_.push_back(median(repeats));
+      noise_.push_back(repeat_noise(repeats));
+    }
+    pairs_ = distinct_pairs(measured_, noise_);
+  }
+
+  Predictions predict(const Profile& profile) {
+    std::vector<Plan> plans;
+    for (size_t i = 0; i < plans_.size(); ++i)
+      for (const bool recorded : {false, true}) {
+        Plan plan = plans_[i].plan;
+        plan.profile = profile;
+        if (recorded) plan.routing = one_step(last_[i].routing, last_[i].routing_step, plan.layout.micro_batches);
+        plans.push_back(std::move(plan));
+      }
+    const std::vector<Evaluation> evaluations = hooks_.evaluator->evaluate(plans);
+    Predictions predictions;
+    for (size_t i = 0; i < plans_.size(); ++i) {
+      predictions.as_planned.push_back(evaluations[2 * i].prediction.step_seconds);
+      predictions.with_recorded_routing.push_back(evaluations[2 * i + 1].prediction.step_seconds);
+    }
+    return predictions;
+  }
+
+  /// Tau of one round against another over the same pairs: what a perfect forecast of this noisy machine could reach.
+  double ceiling() const {
+    double sum = 0;
+    int pairs_of_rounds = 0;
+    for (size_t a = 0; a < static_cast<size_t>(study_.rounds); ++a)
+      for (size_t b = a + 1; b < static_cast<size_t>(study_.rounds); ++b, ++pairs_of_rounds) {
+        std::vector<double> first, second;
+        for (const auto& repeats : repeats_) first.push_back(repeats[a]), second.push_back(repeats[b]);
+        sum += kendall_tau(first, second, pairs_);
+      }
+    return pairs_of_rounds > 0 ? sum / pairs_of_rounds : 1;
+  }
+
+  Json figures(const Predictions& predictions) const {
+    std::vector<double> step, cost, routing;
+    for (size_t i = 0; i < plans_.size(); ++i) {
+      const double total = predictions.as_planned[i] / measured_[i] - 1,
+                   prices = predictions.with_recorded_routing[i] / measured_[i] - 1;
+      step.push_back(std::abs(total));
+      cost.push_back(std::abs(prices));
+      routing.push_back(std::abs(total - prices));
+    }
+    return {{"median_step_error", median(step)},
+            {"p95_step_error", percentile(step, 0.95)},
+            {"median_error_of_cost", median(cost)},
+            {"p95_error_of_cost", percentile(cost, 0.95)},
+            {"median_error_of_routing", median(routing)},
+            {"kendall_tau", kendall_tau(predictions.as_planned, measured_, pairs_)}};
+  }
+
+  Json document(const Predictions& ours, const Predictions& plain) const {
+    Json rows = Json::array();
+    for (size_t i = 0; i < plans_.size(); ++i)
+      rows.push_back({{"plan", plans_[i].what},
+                      {"near_best", plans_[i].near_best},
+                      {"measured_s", measured_[i]},
+                      {"repeat_noise", noise_[i]},
+                      {"repeats_s", repeats_[i]},
+                      {"predicted_s", ours.as_planned[i]},
+                      {"predicted_with_recorded_routing_s", ours.with_recorded_routing[i]},
+                      {"plain_model_s", plain.as_planned[i]}});
+    return {{"kind", "moesaic.result/1"},
+            {"experiment", study_.name},
+            {"machine", problem_.profile.machine},
+            {"profile_date", problem_.profile.date},
+            {"plans", plans_.size()},
+            {"rounds", study_.rounds},
+            {"steps", study_.steps},
+            {"summary",
+             {{"ours", figures(ours)},
+              {"plain_model", figures(plain)},
+              {"pairs_above_noise", pairs_.size()},
+              {"tau_of_measurement_with_itself", ceiling()},
+              {"median_repeat_noise", median(noise_)}}},
+            {"rows", rows}};
+  }
+
+  const FidelityStudy& study_;
+  const planner::Problem& problem_;
+  const StudyHooks& hooks_;
+  std::vector<DrawnPlan> plans_;
+  std::vector<std::vector<double>> repeats_;  // [plans, rounds] seconds
+  std::vector<Execution> last_;               // [plans]
+  std::vector<double> measured_, noise_;      // [plans]
+  std::vector<std::pair<size_t, size_t>> pairs_;
+};
+
+}  // namespace
+
+FidelityStudy read_fidelity_study(const Json& json, const std::string& file) {
+  ObjectReader reader = open_document(json, file, "", "experiment");
+  FidelityStudy study;
+  study.name = reader["name"].text();
+  study.question = reader["question"].text();
+  study.model = reader["model"].text();
+  study.workload = reader["workload"].text();
+  study.machine = reader["machine"].text();
+  const Field ranks = reader["ranks"];
+  for (size_t i = 0; i < ranks.size(); ++i) study.ranks.push_back(static_cast<int>(ranks[i].integer(kCount)));
+  study.plans_per_rank_count = static_cast<int>(reader["plans_per_rank_count"].integer({2, 1000}));
+  study.rounds = static_cast<int>(reader["rounds"].integer({2, 100}));
+  study.steps = reader["steps"].integer({3, 100000});
+  study.seed = reader["seed"].seed(1);
+  reader.finish();
+  return study;
+}
+
+Json run_fidelity_study(const FidelityStudy& study, const planner::Problem& problem, const StudyHooks& hooks) {
+  return Study(study, problem, hooks).run();
+}
+
+}  // namespace moesaic::experiments
