@@ -37,7 +37,10 @@ class CudaBackend final : public Backend {
   void wait_for(Lane lane, Event event) override;
 
   void synchronize();  // waits for every lane
-  PinnedArena& host_staging() { return staging_; }
+  PinnedArena& host_staging() {
+    use_device();  // pinning must not open a context on device 0 beside ours
+    return staging_;
+  }
   Linear& linear() { return linear_; }
   /// Work that is appended past launch() and copy() is unseen by release().
   Stream stream(Lane lane) const { return streams_[static_cast<size_t>(lane)]; }
@@ -69,7 +72,7 @@ class CudaBackend final : public Backend {
 
 /// The operators by kind; each reads its operands in the order of core/graph/README.md and appends to `stream`.
 void launch_dense(const Launch& launch, Linear& linear,
-                  Stream stream);  // embed, norm, linear, activation, add, gradients
+                  Stream stream);  // embed, norm, linear, activation, add, cross_entropy
 void launch_moe(const Launch& launch, Linear& linear,
                 Stream stream);                           // permute, regroup, experts, unpermute, gradients
 void launch_update(const Launch& launch, Stream stream);  // adamw

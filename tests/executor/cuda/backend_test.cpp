@@ -108,7 +108,7 @@ TEST_F(BackendOnCuda, TwoRanksShareADevice) {
 
 TEST_F(BackendOnCuda, SaysWhichOperatorIsMissing) {
   Task task;
-  for (const Op op : {Op::attention, Op::router, Op::cross_entropy}) {
+  for (const Op op : {Op::attention, Op::attention_backward, Op::router, Op::router_backward}) {
     task.op = op;
     EXPECT_THROW(backend->launch({task, {}, {}, {}, StepContext{}}), DeviceError) << name_of(op);
   }
