@@ -4,12 +4,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli/arguments.h"
+#include "cli/interruptible_evaluator.h"
 #include "cli/report_input.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
 #include "core/schema/error.h"
 #include "core/timeline/comparison.h"
-#include "simulator/simulation.h"
 
 namespace moesaic::cli {
 namespace {
@@ -30,7 +31,7 @@ Timeline simulated(const Plan& plan, int64_t step) {
   simulator::SimulationOptions options;
   options.timeline = true;
   options.step = step;
-  simulator::SimulationResult result = simulator::simulate(plan, options);
+  simulator::SimulationResult result = simulate_interruptibly(plan, options);
   if (!result.evaluation.feasible)
     throw InputError(plan.name, "", "the plan is infeasible: " + result.evaluation.reason);
   return std::move(result.timeline);
@@ -69,6 +70,7 @@ std::optional<Timeline> with_recorded_routing(const Side& a, const Side& b) {
 }
 
 void run(const CompareOptions& o, Session& session) {
+  check_output(o.report);
   const Side a = load(o.a), b = load(o.b);
   const std::optional<Timeline> recorded = with_recorded_routing(a, b);
   const Timeline& predicted = recorded ? *recorded : a.timeline;

@@ -1,7 +1,9 @@
 // moesaic execute: trains a plan's model for real, through the executor's program.
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/arguments.h"
 #include "cli/launcher.h"
 #include "cli/report_input.h"
 #include "cli/results.h"
@@ -44,6 +46,9 @@ std::string text_of(const Plan& plan, const Json& result) {
 void run(const ExecuteOptions& o, Session& session) {
   const Plan plan = session.load_plan(o.plan);
   check_ranks(o, plan);
+  for (const std::string& output : {o.output, o.trace, o.report}) check_output(output);
+  if (!o.hosts.empty() && !std::ifstream(o.hosts).good())
+    throw InputError(o.hosts, "", "cannot be read", "a host file for mpirun: one host name a line");
   const TemporaryFolder folder;
   LaunchRequest request;
   request.ranks = plan.layout.ranks;
@@ -77,11 +82,11 @@ void add_execute(CLI::App& app, Session& session) {
   CLI::App* verb = app.add_subcommand("execute", "train a plan's model for real");
   verb->add_option("plan", options->plan, "plan document")->required();
   verb->add_option("--ranks", options->ranks, "must be the plan's number of ranks; default: that number")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1 << 20));
   verb->add_option("--hosts", options->hosts, "host file for mpirun; default: this machine");
   verb->add_option("--launcher", options->launcher,
                    "'local' for threads of one process, or a command such as 'srun -n 2'; default: mpirun");
-  verb->add_option("--steps", options->steps, "training steps")->check(CLI::PositiveNumber)->default_str("10");
+  verb->add_option("--steps", options->steps, "training steps")->check(CLI::Range(int64_t{1}, int64_t{1000000000}))->default_str("10");
   verb->add_option("--corpus", options->corpus, "text to train on; default: the licence texts of a Debian system");
   verb->add_option("--device", options->device, "kind of device")->check(CLI::IsMember({"cpu"}))->default_str("cpu");
   verb->add_option("--trace", options->trace, "write a Chrome trace of the median step");

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,7 +111,8 @@ std::vector<std::string> command_of(const LaunchRequest& request) {
 }
 
 [[noreturn]] void become(const std::vector<std::string>& command, int output) {
-  setpgid(0, 0);  // so that the terminal's Ctrl-C reaches only us, and we end the whole group
+  prctl(PR_SET_PDEATHSIG, SIGTERM);  // mpirun ends its ranks on that
+  setpgid(0, 0);                     // so that the terminal's Ctrl-C reaches only us, and we end the whole group
   setenv("OMP_NUM_THREADS", "1", 1);
   setenv("OMP_WAIT_POLICY", "passive", 1);
   dup2(output, STDOUT_FILENO);

@@ -2,6 +2,7 @@
 // executor is its own program.
 #include <iostream>
 
+#include "cli/arguments.h"
 #include "cli/verbs.h"
 #include "core/schema/error.h"
 
@@ -32,10 +33,11 @@ int run(int argc, char** argv) {
   add_explain(app, session);
   add_validate(app, session);
   add_experiment(app, session);
+  check_arguments(app, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kOk : kBadInput;
+    return end_of_parsing(app, error);
   }
   return session.exit_code;
 }

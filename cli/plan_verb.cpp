@@ -3,12 +3,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/arguments.h"
+#include "cli/interruptible_evaluator.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
 #include "core/schema/error.h"
 #include "planner/make_plan.h"
-#include "planner/preset.h"
-#include "simulator/simgrid_evaluator.h"
+#include "planner/problem/preset.h"
 
 namespace moesaic::cli {
 namespace {
@@ -38,11 +39,13 @@ planner::Problem problem_of(const PlanOptions& o, const Session& session) {
 
 double budget_seconds(const std::string& budget) {
   if (budget.empty()) return std::numeric_limits<double>::infinity();
+  double seconds = -1;
   try {
-    return parse_quantity(budget, "s");
-  } catch (const std::invalid_argument& error) {
-    throw InputError("--budget", "", error.what(), "a time such as 30s");
+    seconds = parse_quantity(budget, "s");
+  } catch (const std::invalid_argument&) {
   }
+  if (!(seconds > 0)) throw InputError("--budget " + budget, "", "is no time to search for", "a time such as 30s");
+  return seconds;
 }
 
 void report_infeasible(const planner::PlanResult& result, Session& session) {
@@ -54,11 +57,12 @@ void report_infeasible(const planner::PlanResult& result, Session& session) {
 
 void run(const PlanOptions& o, Session& session) {
   const auto start = std::chrono::steady_clock::now();
+  check_output(o.output);
   const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
-  planner::Problem problem = problem_of(o, session);
   const double budget = budget_seconds(o.budget);
+  planner::Problem problem = problem_of(o, session);
   problem.stop = [&] { return interrupted() || elapsed() > budget; };
-  simulator::SimgridEvaluator evaluator(o.workers);
+  InterruptibleEvaluator evaluator(o.workers);
   auto progress = std::make_unique<Progress>();
   problem.progress = [&](int64_t done, int64_t effort, double best) {
     progress->update(static_cast<double>(done), static_cast<double>(effort),
@@ -66,6 +70,7 @@ void run(const PlanOptions& o, Session& session) {
   };
   const planner::PlanResult result = planner::make_plan(problem, evaluator);
   progress.reset();
+  if (!result.feasible && interrupted()) throw DeviceError("interrupted before any plan was priced; none is written");
   if (!result.feasible) return report_infeasible(result, session);
   write_file(o.output, write_plan(result.plan).dump(1) + "\n");
   Json json = prediction_json(result.plan.prediction);
@@ -95,9 +100,9 @@ void add_plan(CLI::App& app, Session& session) {
   verb->add_option("--objective", options->objective, "what to minimise")
       ->check(CLI::IsMember({"time"}))
       ->default_str("time");
-  verb->add_option("--ranks", options->ranks, "ranks to use; default: every device")->check(CLI::NonNegativeNumber);
+  verb->add_option("--ranks", options->ranks, "ranks to use; default: every device")->check(CLI::Range(0, 1 << 20));
   verb->add_option("--effort", options->effort, "plans to evaluate at most")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
       ->default_str("60");
   verb->add_option("--budget", options->budget, "stop early after this time, for example 30s");
   verb->add_option("--workers", options->workers, "simulator processes; they change the time, not the plan")

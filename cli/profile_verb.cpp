@@ -102,7 +102,7 @@ void add_profile(CLI::App& app, Session& session) {
       ->check(CLI::Range(1, 1024))
       ->default_str("2");
   verb->add_option("--budget", options->budget_s, "seconds to spend, about")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(0.001, 1e9))
       ->default_str("60");
   verb->add_option("--launcher", options->launcher,
                    "'local' for threads of one process, or a command; default: mpirun");

@@ -1,6 +1,7 @@
 #include "cli/results.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -47,7 +48,7 @@ std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan) {
       {"cluster", plan.cluster.name},
       {"workload", plan.workload.name + ": " + with_commas(plan.workload.global_batch) + " sequences of " +
                        with_commas(plan.workload.sequence_length) + " tokens, " + name_of(plan.workload.compute_dtype)},
-      {"layout", std::to_string(l.ranks) + " ranks, ep " + std::to_string(l.ep) + ", " +
+      {"layout", std::to_string(l.ranks) + (l.ranks > 1 ? " ranks" : " rank") + ", ep " + std::to_string(l.ep) + ", " +
                      std::to_string(l.micro_batches) + " microbatch" + (l.micro_batches > 1 ? "es" : "")},
       {"dispatch", std::string(d.kind == DispatchKind::ragged ? "ragged" : "padded") + ", " +
                        (d.all_to_all == AllToAllKind::flat ? "flat" : "hierarchical") + " all-to-all, " +
@@ -66,7 +67,8 @@ std::string with_commas(int64_t value) {
 
 std::string percent(double fraction) {
   char text[32];
-  std::snprintf(text, sizeof text, "%+.1f %%", 100 * fraction);
+  const double percents = std::abs(fraction) < 0.0005 ? 0 : 100 * fraction;  // no "-0.0 %"
+  std::snprintf(text, sizeof text, "%+.1f %%", percents);
   return text;
 }
 

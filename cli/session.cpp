@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/cost/plain_cost_model.h"
@@ -124,7 +125,9 @@ void Session::say(const std::string& line) { std::cerr << "moesaic: " << line <<
 
 void add_common_options(CLI::App& verb, Session& session) {
   verb.add_flag("--json", session.json, "print one JSON document on stdout");
-  verb.add_option("--seed", session.seed, "seed of every random choice")->default_val(0);
+  verb.add_option("--seed", session.seed, "seed of every random choice")
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
+      ->default_val(0);
 }
 
 Progress::~Progress() {

@@ -2,13 +2,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/arguments.h"
+#include "cli/interruptible_evaluator.h"
 #include "cli/report/html_report.h"
 #include "cli/report_input.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
 #include "cli/what_if.h"
 #include "core/format/chrome_trace.h"
-#include "simulator/simulation.h"
 
 namespace moesaic::cli {
 namespace {
@@ -41,11 +42,12 @@ std::string basis_text(const Evaluation& e) {
 }
 
 void run(const SimulateOptions& o, Session& session) {
+  for (const std::string& output : {o.trace, o.report, o.timeline}) check_output(output);
   const Plan plan = with_edits(session.load_plan(o.plan), o.edits);
   const bool timeline = !o.trace.empty() || !o.report.empty() || !o.timeline.empty();
   simulator::SimulationOptions options;
   options.timeline = timeline;
-  simulator::SimulationResult result = simulator::simulate(plan, options);
+  simulator::SimulationResult result = simulate_interruptibly(plan, options);
   const Evaluation& e = result.evaluation;
   if (timeline && e.feasible) {
     result.timeline.plan_hash = document_hash(write_plan(plan));

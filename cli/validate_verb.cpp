@@ -6,7 +6,7 @@
 #include "cli/verbs.h"
 #include "core/schema/error.h"
 #include "core/timeline/timeline.h"
-#include "planner/preset.h"
+#include "planner/problem/preset.h"
 
 namespace moesaic::cli {
 namespace {
@@ -34,7 +34,8 @@ Finding model_finding(const Json& document, const std::string& file) {
 
 Finding plan_finding(const Json& document, const std::string& file) {
   const Plan plan = read_plan(document, file);
-  return {prediction_json(plan.prediction), plan.name + ", " + std::to_string(plan.layout.ranks) + " ranks"};
+  return {prediction_json(plan.prediction),
+          plan.name + ", " + std::to_string(plan.layout.ranks) + (plan.layout.ranks > 1 ? " ranks" : " rank")};
 }
 
 Finding finding_of(const std::string& kind, const Json& document, const std::string& file) {
@@ -43,8 +44,8 @@ Finding finding_of(const std::string& kind, const Json& document, const std::str
   if (kind == "cluster") {
     const Cluster cluster = read_cluster(document, file);
     return {{{"devices", cluster.num_devices()}},
-            with_commas(cluster.num_nodes) + " nodes of " + with_commas(cluster.devices_per_node) + " " +
-                cluster.device.name};
+            with_commas(cluster.num_nodes) + (cluster.num_nodes > 1 ? " nodes of " : " node of ") +
+                with_commas(cluster.devices_per_node) + " " + cluster.device.name};
   }
   if (kind == "workload") {
     const Workload workload = read_workload(document, file);

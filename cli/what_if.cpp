@@ -1,5 +1,6 @@
 #include "cli/what_if.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/schema/documents.h"
@@ -23,6 +24,7 @@ Edit parse_edit(const std::string& text) {
 }
 
 Json::json_pointer pointer_of(std::string key) {
+  if (key.find('~') != std::string::npos) throw InputError("--set " + key, "", "is no key", "a key such as layout.ep");
   for (char& c : key)
     if (c == '.') c = '/';
   return Json::json_pointer("/" + key);
@@ -45,8 +47,9 @@ Json value_of(const Edit& edit, const Json& old) {
   }
   char* end = nullptr;
   const double factor = std::strtod(edit.value.c_str(), &end);
-  if (!old.is_number() || edit.value.empty() || *end != '\0')
-    throw InputError("--set " + edit.key + "*=" + edit.value, "", "does not multiply a number by a number",
+  if (!old.is_number() || edit.value.empty() || *end != '\0' || !std::isfinite(factor) ||
+      std::abs(old.get<double>() * factor) > 9e18)
+    throw InputError("--set " + edit.key + "*=" + edit.value, "", "does not multiply a number by a finite number",
                      "for example links.nic.bandwidth_bytes_per_s*=2");
   if (old.is_number_integer()) return static_cast<int64_t>(std::llround(old.get<double>() * factor));
   return old.get<double>() * factor;
@@ -71,7 +74,12 @@ Plan with_edits(const Plan& plan, const std::vector<std::string>& edits) {
                                               : nullptr;
     if (home == nullptr) {
       std::vector<std::string> keys;
-      for (const Json* candidate : {&cluster, &workload, &own}) list_keys(*candidate, "", keys);
+      Json decisions = own;
+      for (const char* outcome : {"prediction", "evaluations", "interrupted"}) decisions.erase(outcome);
+      for (Json* candidate : {&cluster, &workload, &decisions}) {
+        for (const char* identity : {"kind", "name", "source"}) candidate->erase(identity);
+        list_keys(*candidate, "", keys);
+      }
       throw InputError("--set " + edit.key, "", "is no key of the plan's cluster, workload or decisions", "",
                        suggestion(edit.key, keys));
     }

@@ -41,7 +41,7 @@ class Search {
     constexpr size_t kImprovedLayouts = 2;
     Evaluated best = starts.front();
     for (size_t i = 0; i < std::min(kImprovedLayouts, starts.size()) && !finished(); ++i)
-      if (Evaluated improved = improve(starts[i]); better(improved, best)) best = std::move(improved);
+      if (Evaluated improved = improve(starts[i]); i == 0 || better(improved, best)) best = std::move(improved);
     return finish(std::move(best));
   }
 
@@ -73,8 +73,8 @@ class Search {
     layout_decision_ = {"layout", "", {}};
     for (const LayoutCandidate& candidate : enumerate_layouts(problem_)) {
       if (candidate.refusal.empty())
-        candidates.push_back(
-            candidate_of(with_fixed(baseline_plan(problem_, candidate.layout)), describe_layout(candidate.layout)));
+        candidates.push_back(candidate_of(with_baseline_choices(problem_, baseline_plan(problem_, candidate.layout)),
+                                          describe_layout(candidate.layout)));
       else
         refuse(describe_layout(candidate.layout), candidate.refusal);
     }
@@ -98,25 +98,15 @@ class Search {
     layout_decision_.runners_up.push_back({layout, 0, reason});
   }
 
-  /// The baseline of a layout: the first choice that can be tried of every decision.
-  Plan with_fixed(Plan plan) const {
-    for (const DecisionSpace& space : decision_spaces(problem_, plan))
-      for (const Choice& choice : space.choices)
-        if (choice.refusal.empty()) {
-          choice.apply(plan);
-          break;
-        }
-    return plan;
-  }
-
   /// Coordinate descent: decision after decision takes its best choice, until a round changes nothing.
   Evaluated improve(Evaluated current) {
     std::vector<Decision> decisions;
+    const std::vector<DecisionSpace> spaces =
+        decision_spaces(problem_, current.plan);  // they depend on the layout alone
     for (bool changed = true; changed && !finished();) {
       changed = false;
       std::vector<Decision> round;
-      for (const DecisionSpace& space : decision_spaces(problem_, current.plan))
-        round.push_back(decide(space, current, changed));
+      for (const DecisionSpace& space : spaces) round.push_back(decide(space, current, changed));
       if (decisions.empty() || changed) decisions = std::move(round);
     }
     current.plan.decisions = std::move(decisions);
@@ -126,18 +116,21 @@ class Search {
   Decision decide(const DecisionSpace& space, Evaluated& current, bool& changed) {
     std::vector<Evaluated> candidates;
     Decision decision{space.what, "", {}};
-    std::string kept;  // the choice that the current plan holds
+    std::string kept;  // the choice that the current plan holds; its price is known
     for (const Choice& choice : space.choices) {
       if (!choice.refusal.empty()) {
         decision.runners_up.push_back({choice.name, 0, choice.refusal});
         continue;
       }
-      candidates.push_back(candidate_of(current.plan, choice.name));
-      choice.apply(candidates.back().plan);
-      if (kept.empty() && candidates.back().plan == current.plan) kept = choice.name;
+      Evaluated candidate = candidate_of(current.plan, choice.name);
+      choice.apply(candidate.plan);
+      if (kept.empty() && candidate.plan == current.plan)
+        kept = choice.name;
+      else
+        candidates.push_back(std::move(candidate));
     }
-    if (candidates.size() == 1) {
-      decision.choice = candidates[0].choice;
+    if (candidates.empty()) {
+      decision.choice = kept;
       return decision;
     }
     const std::vector<Evaluated> evaluated = finished() ? std::vector<Evaluated>{} : evaluate(std::move(candidates));
@@ -149,6 +142,7 @@ class Search {
       if (e.choice != decision.choice)
         decision.runners_up.push_back({e.choice, e.evaluation.prediction.step_seconds, e.evaluation.reason});
     if (best != nullptr) {
+      if (!kept.empty()) decision.runners_up.push_back({kept, current.evaluation.prediction.step_seconds, ""});
       current.plan = best->plan;
       current.evaluation = best->evaluation;
       changed = true;

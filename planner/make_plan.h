@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/evaluate/evaluator.h"
-#include "planner/problem.h"
+#include "planner/problem/problem.h"
 
 namespace moesaic::planner {
 
@@ -17,9 +17,9 @@ struct PlanResult {
   std::vector<std::string> reasons;  // infeasible: each layout and what kept it out
 };
 
-/// Deterministic: the same problem gives the same plan, unless `stop` ends the search early (plan.interrupted). As far as
-/// the effort reaches it is never slower than the baselines, in this order: every layout with contiguous placement, flat
-/// all-to-all and one collective per gradient; then DeepSpeed's and Megatron's buckets on the two best of them.
+/// Deterministic: the same problem gives the same plan, unless `stop` ends the search early (plan.interrupted). As far
+/// as the effort reaches it is never slower than the baselines, in this order: every layout with contiguous placement,
+/// flat all-to-all and one collective per gradient; then DeepSpeed's and Megatron's buckets on the two best of them.
 PlanResult make_plan(const Problem& problem, Evaluator& evaluator);
 
 }  // namespace moesaic::planner

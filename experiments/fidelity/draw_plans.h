@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/evaluate/evaluator.h"
-#include "planner/problem.h"
+#include "planner/problem/problem.h"
 
 namespace moesaic::experiments {
 

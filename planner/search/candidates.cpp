@@ -1,5 +1,7 @@
 #include "planner/search/candidates.h"
 
+#include <algorithm>
+
 #include "planner/placement/policies.h"
 
 namespace moesaic::planner {
@@ -7,13 +9,16 @@ namespace {
 
 constexpr Bytes kMb = 1'000'000;
 
-DecisionSpace placements(const Problem& problem, const Plan& plan) {
+/// Placing is the costly part of a space: `most` choices are enough for a baseline.
+DecisionSpace placements(const Problem& problem, const Plan& plan, size_t most) {
   DecisionSpace space{"expert placement", {}};
   for (const std::string& policy : placement_policies()) {
     if (problem.fixed.placement && *problem.fixed.placement != policy) continue;
     if (plan.layout.ep == 1 && policy != "contiguous" && !problem.fixed.placement)
       continue;  // one rank holds all experts
+    if (most == 0) break;
     const PlacedLayers placed = place_layers(plan, policy, problem.seed);
+    if (placed.refusal.empty()) --most;
     space.choices.push_back({policy, [layers = placed.layers](Plan& p) { p.placement = layers; }, placed.refusal});
   }
   return space;
@@ -71,7 +76,18 @@ DecisionSpace all_to_alls(const Problem& problem, const Plan& plan) {
 }  // namespace
 
 std::vector<DecisionSpace> decision_spaces(const Problem& problem, const Plan& plan) {
-  return {all_to_alls(problem, plan), buckets(problem, plan), placements(problem, plan), chunk_counts(problem, plan)};
+  return {all_to_alls(problem, plan), buckets(problem, plan), placements(problem, plan, placement_policies().size()),
+          chunk_counts(problem, plan)};
+}
+
+Plan with_baseline_choices(const Problem& problem, Plan plan) {
+  for (const DecisionSpace& space : {all_to_alls(problem, plan), buckets(problem, plan), placements(problem, plan, 1),
+                                     chunk_counts(problem, plan)}) {
+    const auto first = std::find_if(space.choices.begin(), space.choices.end(),
+                                    [](const Choice& choice) { return choice.refusal.empty(); });
+    if (first != space.choices.end()) first->apply(plan);
+  }
+  return plan;
 }
 
 }  // namespace moesaic::planner

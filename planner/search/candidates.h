@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "planner/problem.h"
+#include "planner/problem/problem.h"
 
 namespace moesaic::planner {
 
@@ -22,5 +22,8 @@ struct DecisionSpace {
 
 /// Choices that fit this plan's layout, with the user's fixed decisions applied (one choice then).
 std::vector<DecisionSpace> decision_spaces(const Problem& problem, const Plan& plan);
+
+/// The baseline of a layout: the plan with the first choice of every decision that can be tried.
+Plan with_baseline_choices(const Problem& problem, Plan plan);
 
 }  // namespace moesaic::planner

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "core/schema/documents.h"
-#include "planner/problem.h"
+#include "planner/problem/problem.h"
 
 namespace moesaic::planner {
 
