@@ -1,0 +1,42 @@
+#include <algorithm>
+
+#include "executor/profiling/operator_run.h"
+
+namespace moesaic::executor {
+namespace {
+
+constexpr Bytes kBlock = Bytes{1} << 16;  // what is read lands here, so that reading evicts little more than it brings
+
+}  // namespace
+
+CacheWalk::CacheWalk(const Machine& machine, int ranks, Backend& backend)
+    : backend_(backend),
+      core_bytes_(machine.core_cache_bytes),
+      share_bytes_(machine.last_cache_bytes / ranks),
+      last_bytes_(std::max(machine.last_cache_bytes, machine.core_cache_bytes)),
+      memory_(backend.allocate(last_bytes_)),
+      target_(backend.allocate(kBlock)) {
+  const std::vector<char> ones(static_cast<size_t>(last_bytes_), 1);  // untouched pages would all be the same zeros
+  backend_.copy(Lane::compute, memory_, ones.data(), last_bytes_);
+}
+
+CacheWalk::~CacheWalk() {
+  backend_.release(memory_);
+  backend_.release(target_);
+}
+
+int CacheWalk::level_of(Bytes age) const {
+  // Results come from memory that earlier tasks gave back, some tasks ago.
+  if (age == kFresh) return 1;
+  return age < core_bytes_ ? 0 : age < share_bytes_ ? 1 : 2;
+}
+
+void CacheWalk::read(const void* data, Bytes bytes) {
+  for (Bytes at = 0; at < bytes; at += kBlock)
+    backend_.copy(Lane::compute, target_, static_cast<const char*>(data) + at, std::min(kBlock, bytes - at));
+}
+
+void CacheWalk::empty_core_cache() { read(memory_, std::min(2 * core_bytes_, last_bytes_)); }
+void CacheWalk::empty_all_caches() { read(memory_, last_bytes_); }
+
+}  // namespace moesaic::executor

@@ -1,0 +1,87 @@
+#pragma once
+// One operator on given rows, launched through a backend with operands as old as a step leaves them. It takes no
+// medians.
+
+#include <memory>
+#include <vector>
+
+#include "executor/backend/backend.h"
+#include "executor/profiling/machine.h"
+#include "executor/profiling/reuse.h"
+#include "executor/profiling/shapes.h"
+
+namespace moesaic::executor {
+
+/// What the runs of one plan share.
+struct MeasuredPlan {
+  explicit MeasuredPlan(const Plan& of);
+
+  Plan plan;        // in measured form
+  TaskGraph graph;  // of its step
+};
+
+/// Memory between the operands and the caches: what is walked through to age an operand.
+class CacheWalk {
+ public:
+  /// `ranks` share the last-level cache.
+  CacheWalk(const Machine& machine, int ranks, Backend& backend);
+  ~CacheWalk();
+  CacheWalk(const CacheWalk&) = delete;
+  CacheWalk& operator=(const CacheWalk&) = delete;
+
+  /// Which cache still holds memory of this age: 0 the core's, 1 the last level, 2 none.
+  int level_of(Bytes age) const;
+  void read(const void* data, Bytes bytes);  // brings it into the nearest cache
+  void empty_core_cache();
+  void empty_all_caches();
+
+ private:
+  Backend& backend_;
+  Bytes core_bytes_, share_bytes_, last_bytes_;
+  void *memory_, *target_;
+};
+
+class OperatorRun {
+ public:
+  OperatorRun(const MeasuredPlan& of, const OperatorShape& shape, int64_t rows, Backend& backend, uint64_t seed);
+  ~OperatorRun();
+  OperatorRun(const OperatorRun&) = delete;
+  OperatorRun& operator=(const OperatorRun&) = delete;
+
+  /// Makes new results, restores what the last launch used up and ages all operands. Not to be timed.
+  void prepare(CacheWalk& caches);
+  /// From the launch until the device has done it.
+  void launch();
+
+ private:
+  struct Memory {
+    Operand operand;
+    void* twin = nullptr;  // as large, for the launch that warms the code
+    Bytes age = kFresh;
+  };
+  void find_task(const OperatorShape& shape);
+  void bind_counts();
+  Operand sized(TensorId tensor) const;
+  void make_operands();
+  void run(std::span<const Operand> reads, std::span<const Operand> writes);
+  void fill(const Operand& operand);
+  void fill_from_router(const Operand& operand, TensorId source);
+  TaskIndex producer_of(TensorId tensor) const;
+  const Memory* memory_of(TensorId tensor) const;
+  Bytes bytes(const Operand& operand) const { return operand.elements() * static_cast<Bytes>(sizeof(float)); }
+
+  const MeasuredPlan& of_;
+  const int64_t rows_;
+  Backend& backend_;
+  const uint64_t seed_;
+  TaskGraph graph_;  // with the tokens of these rows
+  Task task_;
+  StepContext context_;
+  std::vector<SlotCounts> counts_;
+  std::vector<Memory> memory_;                     // distinct operands
+  std::vector<Operand> reads_, writes_;            // of the task
+  std::vector<Operand> twin_reads_, twin_writes_;  // the same on the twins
+  std::unique_ptr<OperatorRun> router_;            // where routes come from
+};
+
+}  // namespace moesaic::executor

@@ -1,0 +1,54 @@
+#include "executor/profiling/overhead.h"
+
+#include "executor/runtime/rank_step.h"
+
+namespace moesaic::executor {
+namespace {
+
+constexpr int kTasks = 256;  // as many as a step of a small model
+
+/// x[i+1] = x[i] + x[i-1]: two operands to look up, one result to make, one to give back, like most tasks of a step.
+TaskGraph chain_of_additions(int num_ranks, int64_t rows, int64_t width) {
+  TaskGraph graph;
+  graph.num_ranks = num_ranks;
+  graph.tokens_per_rank = rows;
+  const auto add_tensor = [&](TensorKind kind) {
+    graph.tensors.push_back({"x" + std::to_string(graph.tensors.size()), kind, DType::f32, Rows::fixed, rows, width});
+    return static_cast<TensorId>(graph.tensors.size()) - 1;
+  };
+  TensorId before = add_tensor(TensorKind::input), last = add_tensor(TensorKind::input);
+  for (int i = 0; i < kTasks; ++i) {
+    Task task;
+    task.label = "add " + std::to_string(i);
+    task.fixed_rows = rows;
+    task.shape.k = width;
+    const TensorId sum = add_tensor(TensorKind::activation);
+    task.reads = {before, last};
+    task.writes = {sum};
+    graph.tasks.push_back(std::move(task));
+    before = last;
+    last = sum;
+  }
+  link_dependencies(graph);
+  return graph;
+}
+
+}  // namespace
+
+Seconds task_overhead(int64_t rows, int64_t width, int repetitions, Transport& transport, Backend& backend,
+                      Bench& bench) {
+  Plan plan;
+  plan.layout.ranks = transport.size();
+  const TaskGraph graph = chain_of_additions(transport.size(), rows, width);
+  RankStep step(graph, plan, transport.rank(), backend, transport);
+  int64_t number = 0;
+  const auto once = [&] {
+    const StepRecord record = step.run(number++, [] {});
+    Seconds tasks = 0;
+    for (const TaskTime& time : record.times) tasks += time.end - time.start;
+    return bench.mean_over_ranks((record.seconds - tasks) / kTasks);
+  };
+  return bench.median("task_overhead", repetitions, once);
+}
+
+}  // namespace moesaic::executor

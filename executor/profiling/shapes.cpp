@@ -1,0 +1,97 @@
+#include "executor/profiling/shapes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "core/cost/signature.h"
+#include "core/technique/lower.h"
+
+namespace moesaic::executor {
+namespace {
+
+constexpr int kRoutedPoints = 8;
+
+/// What the tasks of one signature ask for, over all plans.
+struct Demand {
+  OperatorShape shape;
+  std::set<int64_t> exact;  // fixed rows, or those of balanced routing
+  int64_t most = 0;         // routed: the largest plausible rows; 0: fixed
+  int64_t unit = 1;
+};
+
+int64_t unit_of(Op op, const OpShape& shape) {
+  if (op == Op::attention || op == Op::attention_backward) return shape.sequence;
+  if (op == Op::router || op == Op::router_backward) return 1;
+  return std::max<int64_t>(shape.top_k, 1);
+}
+
+int64_t whole_units(int64_t rows, int64_t unit) { return std::max<int64_t>((rows + unit - 1) / unit, 1) * unit; }
+
+void add_task(const Task& task, const Plan& plan, const TaskGraph& graph, Demand& demand) {
+  if (task.rows == Rows::fixed) {
+    demand.exact.insert(task.fixed_rows);
+    return;
+  }
+  const int64_t rows = balanced_rows(plan, graph);
+  const int slots = works_on_slots(task.op) ? graph.placement[static_cast<size_t>(task.moe_layer)].slots_per_rank : 1;
+  // Weight gradients take all chunks at once.
+  const int chunks = task.op == Op::experts_wgrad ? 1 : task.num_chunks;
+  demand.exact.insert(whole_units(rows / slots / chunks, demand.unit));
+  demand.most = std::max(demand.most, whole_units(2 * rows * plan.layout.ranks, demand.unit));
+}
+
+void choose_rows(Demand& demand) {
+  std::set<int64_t> essential = demand.exact, further;
+  if (demand.most == 0) {
+    further = {whole_units(*demand.exact.begin() / 2, demand.unit),
+               whole_units(2 * *demand.exact.rbegin(), demand.unit)};
+  } else {
+    essential.insert({demand.unit, demand.most});
+    for (int i = 1; i + 1 < kRoutedPoints; ++i)
+      further.insert(
+          whole_units(std::llround(std::pow(demand.most, static_cast<double>(i) / (kRoutedPoints - 1))), demand.unit));
+  }
+  demand.shape.essential_rows.assign(essential.begin(), essential.end());
+  std::set_difference(further.begin(), further.end(), essential.begin(), essential.end(),
+                      std::back_inserter(demand.shape.further_rows));
+}
+
+}  // namespace
+
+bool works_on_slots(Op op) { return op == Op::experts || op == Op::experts_dgrad || op == Op::experts_wgrad; }
+
+int64_t balanced_rows(const Plan& plan, const TaskGraph& graph) { return graph.tokens_per_rank * plan.model.top_k; }
+
+Plan measured_form(const Plan& plan) {
+  Plan simple = plan;
+  simple.dispatch = {};
+  simple.gradient_bucket_bytes = 0;
+  return simple;
+}
+
+std::vector<OperatorShape> collect_shapes(const std::vector<Plan>& plans) {
+  std::vector<Demand> demands;
+  std::map<std::string, size_t> known;  // signature -> index of demands
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const TaskGraph graph = lower(plans[i]);
+    for (const Task& task : graph.tasks) {
+      if (is_collective(task.op)) continue;
+      const auto [entry, is_new] = known.try_emplace(signature_of(task.op, task.dtype, task.shape), demands.size());
+      if (is_new) {
+        const OperatorShape shape{task.op, curve_dtype(task.op, task.dtype), task.shape, i, {}, {}};
+        demands.push_back({shape, {}, 0, unit_of(task.op, task.shape)});
+      }
+      add_task(task, plans[i], graph, demands[entry->second]);
+    }
+  }
+  std::vector<OperatorShape> shapes;
+  for (Demand& demand : demands) {
+    choose_rows(demand);
+    shapes.push_back(std::move(demand.shape));
+  }
+  return shapes;
+}
+
+}  // namespace moesaic::executor
