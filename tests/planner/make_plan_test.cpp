@@ -102,6 +102,27 @@ TEST(MakePlan, reports_what_it_decided) {
     }
 }
 
+// Nine layouts; on the first two, what each decision has besides the baseline that stands: 1 all-to-all, 6 buckets, 3
+// placements, 3 numbers of chunks.
+TEST(MakePlan, keeps_the_first_baseline_until_something_is_faster) {
+  KnownPrices prices([](const Plan&) { return 1.0; });
+  const Plan plan = make_plan(tiny_problem(), prices).plan;
+  EXPECT_EQ(prices.asked, 9 + 2 * (1 + 6 + 3 + 3));
+  std::vector<std::pair<std::string, std::string>> decisions;
+  std::vector<size_t> runners_up;
+  for (const Decision& decision : plan.decisions) {
+    decisions.emplace_back(decision.what, decision.choice);
+    runners_up.push_back(decision.runners_up.size());
+  }
+  EXPECT_EQ(decisions,
+            (std::vector<std::pair<std::string, std::string>>{{"layout", "4 ranks, ep 4, 1 microbatch"},
+                                                              {"all-to-all", "flat"},
+                                                              {"gradient buckets", "one collective per gradient"},
+                                                              {"expert placement", "contiguous"},
+                                                              {"chunks", "1 chunk"}}));
+  EXPECT_EQ(runners_up, (std::vector<size_t>{8, 1, 6, 3, 3}));
+}
+
 TEST(MakePlan, the_same_problem_gives_the_same_plan) {
   KnownPrices a([](const Plan&plan) { return rugged(plan, 3); }), b(a);
   EXPECT_EQ(make_plan(tiny_problem(), a).plan, make_plan(tiny_problem(), b).plan);
