@@ -1,4 +1,4 @@
-#include "planner/preset.h"
+#include "planner/problem/preset.h"
 
 #include <gtest/gtest.h>
 
