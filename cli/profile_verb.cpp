@@ -41,10 +41,11 @@ std::vector<std::string> plans_to_measure(const ProfileVerbOptions& o, const Ses
 }
 
 void run(const ProfileVerbOptions& o, Session& session) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> plans = plans_to_measure(o, session, folder);
   std::error_code error;
   std::filesystem::create_directories(o.output, error);
   if (error) throw InputError(o.output, "", "cannot be made: " + error.message(), "a folder that can be written");
-  const TemporaryFolder folder;
   LaunchRequest request;
   request.ranks = o.ranks;
   request.launcher = o.launcher;
@@ -60,8 +61,7 @@ void run(const ProfileVerbOptions& o, Session& session) {
                        "--commit",
                        MOESAIC_COMMIT};
   if (o.pin) request.arguments.push_back("--pin");
-  for (const std::string& plan : plans_to_measure(o, session, folder))
-    request.arguments.insert(request.arguments.end(), {"--for", plan});
+  for (const std::string& plan : plans) request.arguments.insert(request.arguments.end(), {"--for", plan});
   {
     Progress progress;
     request.on_progress = [&](double done, double total, const std::string& what) {

@@ -1,4 +1,5 @@
 // moesaic validate: reads documents strictly and says what they hold.
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -69,9 +70,9 @@ void run(const std::vector<std::string>& files, Session& session) {
   Json found = Json::array();
   std::string text;
   for (const std::string& name : files) {
-    const std::string file = name.find('/') == std::string::npos && name.find(".json") == std::string::npos
-                                 ? resolve_document(name, "models", session.document_roots())
-                                 : name;
+    const bool is_name = name.find('/') == std::string::npos && name.find(".json") == std::string::npos;
+    const std::string file =
+        is_name && !std::filesystem::exists(name) ? resolve_document(name, "models", session.document_roots()) : name;
     const Json document = read_json(file);
     const std::string kind =
         document.is_object() && document.value("kind", Json()).is_string() && document["kind"] == "moesaic.preset/1"
