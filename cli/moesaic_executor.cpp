@@ -1,5 +1,6 @@
 // The program `moesaic-executor`: one rank of a job, or all ranks as threads. `moesaic execute` and `moesaic profile`
 // start it and read its lines.
+#include <malloc.h>
 #include <sched.h>
 #include <CLI/CLI.hpp>
 
@@ -154,6 +155,10 @@ int fail(const std::exception& error, int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Operators' scratch memory stays with the process: returning it to the system costs a page fault per 4 KiB at each
+  // use.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   try {
     return run(argc, argv);
   } catch (const InputError& error) {

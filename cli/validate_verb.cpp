@@ -62,8 +62,12 @@ Finding finding_of(const std::string& kind, const Json& document, const std::str
   }
   if (kind == "timeline") return {{{"tasks", read_timeline(document, file).rows.size()}}, "fine"};
   if (kind == "preset") return {{{"preset", planner::read_preset(document, file).preset}}, "fine"};
+  if (kind == "result" && document.contains("timeline") && document.contains("routing")) {
+    read_routing(document["routing"], file, "/routing");
+    return {{{"tasks", read_timeline(document["timeline"], file).rows.size()}}, "fine"};
+  }
   throw InputError(file, "/kind", "no reader for " + kind + " documents",
-                   "model, cluster, workload, routing, profile, plan, timeline or preset");
+                   "model, cluster, workload, routing, profile, plan, timeline, preset, or a result with its timeline");
 }
 
 void run(const std::vector<std::string>& files, Session& session) {
