@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Writes every output of the program onto a disk that is full: an error, the old file as it was, and nothing else.
+
+The disk is a tmpfs of 64 KiB in a mount namespace of its own; where the kernel refuses that the test is skipped (77).
+Usage: full_disk_test.py --moesaic PROGRAM
+"""
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SKIPPED = 77
+MOESAIC = "moesaic"
+TINY = ["--model", "gpt-moe-tiny", "--cluster", "cpu-2core", "--workload", "cpu-demo", "--effort", "1"]
+
+
+class FullDisk(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory(prefix="full-disk-")
+        self.addCleanup(holder.cleanup)
+        self.folder = holder.name
+        self.disk = os.path.join(self.folder, "disk")
+        os.mkdir(self.disk)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", self.disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", "--lazy", self.disk], check=True)
+        self.assertEqual(self.run_program("plan", *TINY, "-o", "plan.json").returncode, 0)
+
+    def run_program(self, *arguments, **environment):
+        return subprocess.run([MOESAIC, *arguments], cwd=self.folder, env=dict(os.environ, **environment), text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+
+    def fill(self):
+        """An old output, and no block left beside it."""
+        for name in os.listdir(self.disk):
+            os.remove(os.path.join(self.disk, name))
+        with open(os.path.join(self.disk, "old"), "w", encoding="utf-8") as stream:
+            stream.write("as it was")
+        with open(os.path.join(self.disk, "filling"), "wb", buffering=0) as stream:
+            try:
+                while True:
+                    stream.write(bytes(4096))
+            except OSError:
+                pass
+
+    def check_refused(self, done):
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("cannot be written: No space left on device; what was there is unchanged", done.stderr)
+        self.assertEqual(sorted(os.listdir(self.disk)), ["filling", "old"])
+        with open(os.path.join(self.disk, "old"), encoding="utf-8") as stream:
+            self.assertEqual(stream.read(), "as it was")
+
+    def test_outputs(self):
+        execute = ["execute", "plan.json", "--launcher", "local", "--steps", "1"]
+        for command in (["plan", *TINY, "-o"], ["simulate", "plan.json", "--trace"],
+                        ["simulate", "plan.json", "--report"], ["simulate", "plan.json", "--timeline"],
+                        ["compare", "plan.json", "plan.json", "--report"], [*execute, "-o"], [*execute, "--trace"],
+                        [*execute, "--report"]):
+            with self.subTest(command):
+                self.fill()
+                self.check_refused(self.run_program(*command, "disk/old"))
+
+    def test_temporary_folder(self):
+        self.fill()
+        done = self.run_program("execute", "plan.json", "--launcher", "local", "--steps", "1", "-o", "result.json",
+                                TMPDIR=self.disk)
+        self.check_refused(done)
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "result.json")))
+
+    def test_half_a_file_fits(self):
+        """The disk takes the first blocks of a trace, not all of it."""
+        done = self.run_program("simulate", "plan.json", "--trace", "disk/trace.json")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(os.listdir(self.disk), [])
+
+
+def main():
+    global MOESAIC
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--moesaic", required=True, help="the program")
+    options = parser.parse_args()
+    MOESAIC = os.path.abspath(options.moesaic)
+    if os.environ.get("MOESAIC_OWN_MOUNTS") != "1":
+        alone = ["unshare", "--mount", "--map-root-user"]
+        may = subprocess.run([*alone, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], stderr=subprocess.PIPE, text=True, check=False)
+        if may.returncode != 0:
+            print("skipped: this system grants no mount namespace:", may.stderr.strip())
+            return SKIPPED
+        return subprocess.run([*alone, sys.executable, __file__, "--moesaic", MOESAIC],
+                              env=dict(os.environ, MOESAIC_OWN_MOUNTS="1"), check=False).returncode
+    return 0 if unittest.main(argv=[sys.argv[0], "--verbose"], exit=False).result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
