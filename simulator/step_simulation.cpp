@@ -5,7 +5,8 @@
 namespace moesaic::simulator {
 namespace {
 
-/// Tags below are instances of tasks; with this bit they are numbers of collectives whose delay has passed.
+/// Tags below are instances of tasks (or of PolledCores::kTag); with this bit they are numbers of collectives whose
+/// delay has passed.
 constexpr ActivityEngine::Tag kDelayTag = ActivityEngine::Tag{1} << 63;
 
 }  // namespace
@@ -18,6 +19,8 @@ StepSimulation::StepSimulation(const TaskGraph& graph, const Platform& platform,
       rows_(rows),
       memory_(memory),
       program_(graph),
+      cores_(graph.num_ranks),
+      polled_(platform.cluster().device.lanes_share_core),
       num_tasks_(graph.tasks.size()) {
   const size_t instances = static_cast<size_t>(graph.num_ranks) * graph.tasks.size();
   waiting_.reserve(instances);
@@ -43,6 +46,8 @@ void StepSimulation::start_ready() {
     ready_.pop_back();
     start(task);
   }
+  if (!polled_) return;
+  for (const Instance task : cores_.dispatch(engine_)) starts_[task] = engine_.now();
 }
 
 void StepSimulation::start(Instance instance) {
@@ -53,6 +58,7 @@ void StepSimulation::start(Instance instance) {
   if (graph_.tasks[static_cast<size_t>(index)].communicator >= 0) return arrive(instance, rank);
   const Seconds seconds = prices_.compute(index, rank);
   if (seconds <= 0) return finish(instance);
+  if (polled_) return cores_.offer_compute(rank, instance, seconds);
   waiting_[instance] = 1;
   engine_.compute(rank, seconds, instance);
 }
@@ -72,6 +78,8 @@ void StepSimulation::finish(Instance instance) {
 void StepSimulation::completed(ActivityEngine::Tag tag) {
   if ((tag & kDelayTag) != 0)
     open_flows(tag & ~kDelayTag);
+  else if ((tag & PolledCores::kTag) != 0)
+    for (const Instance task : cores_.work_ended(static_cast<int>(tag & ~PolledCores::kTag))) finish(task);
   else if (--waiting_[tag] == 0)
     finish(tag);
   start_ready();
@@ -92,11 +100,13 @@ void StepSimulation::launch(TaskIndex index, int rank) {
       graph_, task, rank, task.op == Op::all_to_all ? &rows_.counts(task, rank) : nullptr, platform_.cluster());
   const CollectivePrice price = prices_.collective(task.op, demand);
   if (price.core_seconds > 0) {
+    std::vector<int> ranks;
+    std::vector<Instance> tasks;
     for (const MemberDemand& member : demand.members) {
-      waiting_[instance(member.rank, index)] = 1;
-      engine_.compute(member.rank, price.core_seconds, instance(member.rank, index));
+      ranks.push_back(member.rank);
+      tasks.push_back(instance(member.rank, index));
     }
-    return;
+    return cores_.offer_collective(ranks, tasks, price.core_seconds);
   }
   const size_t collective = open_collective(index, demand, price.scale);
   if (price.delay > 0)

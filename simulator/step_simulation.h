@@ -7,6 +7,7 @@
 
 #include "simulator/activity_engine.h"
 #include "simulator/memory_tracker.h"
+#include "simulator/polled_cores.h"
 #include "simulator/step_program.h"
 #include "simulator/task_prices.h"
 
@@ -58,6 +59,8 @@ class StepSimulation {
   MemoryTracker& memory_;
   StepProgram program_;
   ActivityEngine engine_;
+  PolledCores cores_;
+  const bool polled_;  // lanes share the core
   Instance num_tasks_;
   std::vector<int32_t>
       waiting_;  // [ranks, tasks]: predecessors left before the start, then activities left before the end

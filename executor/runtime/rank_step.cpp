@@ -47,9 +47,10 @@ StepRecord RankStep::run(int64_t step, const std::function<void()>& check) {
   control().barrier(2 * step)->wait();
   const Seconds start = now();
   while (remaining_ > 0) {
-    // The network first: what it sends overlaps the operator that runs next.
+    // The network first: what it sends overlaps the operator that runs next. A collective that has just been started is
+    // polled once more before that: a peer that has waited for it would otherwise wait for the operator as well.
     bool progress = finish_network();
-    progress |= start_network();
+    if (start_network()) progress = finish_network() || true;
     progress |= run_compute();
     if (progress) continue;
     check();

@@ -122,16 +122,39 @@ TEST(StepSimulation, AMeasuredCurveIsTheTimeWithoutContention) {
   EXPECT_EQ(span_us(simulate_in_child(graph, plan), 0, one), (Span{0, 20}));
 }
 
-TEST(StepSimulation, CollectivesOfCpuRanksShareTheCoreWithCompute) {
-  // Two ranks of one node, lanes on one core: 6 us of compute beside an exchange of 20 000 bytes at 10 GB/s = 2 us of
-  // core time. Both run at half speed until the exchange ends at 4 us; then 4 us of compute are left: 8 us in all.
+TEST(StepSimulation, CpuRanksServeTheNetworkBetweenComputeTasks) {
+  // Two ranks of one node, lanes on one core; an exchange of 20 000 bytes at 10 GB/s is 2 us of each core's time. The
+  // network goes first: 0 to 2. Rank 0 has copied first and computes its 6 us, 2 to 8, before it can notice that rank 1
+  // has copied too; rank 1 notices at once. The second exchange needs both ranks to have noticed the first: both copy
+  // from 8 to 10.
   Plan plan = small_plan(1, 2);
   plan.cluster.device.lanes_share_core = true;
   TaskGraph graph = empty_graph(plan);
-  const TaskIndex work = add_compute(graph, "work", 6), gather = add_all_gather(graph, "gather", 0, 20'000);
+  const TaskIndex work = add_compute(graph, "work", 6), first = add_all_gather(graph, "first", 0, 20'000);
+  const TaskIndex second = add_all_gather(graph, "second", 0, 20'000);
   const SimulationResult result = simulate_in_child(graph, plan);
-  EXPECT_EQ(span_us(result, 1, gather), (Span{0, 4}));
-  EXPECT_EQ(span_us(result, 1, work), (Span{0, 8}));
+  EXPECT_EQ(span_us(result, 0, first), (Span{0, 8}));
+  EXPECT_EQ(span_us(result, 1, first), (Span{0, 2}));
+  EXPECT_EQ(span_us(result, 0, work), (Span{2, 8}));
+  EXPECT_EQ(span_us(result, 1, work), (Span{2, 8}));
+  EXPECT_EQ(span_us(result, 0, second), (Span{8, 10}));
+  EXPECT_EQ(span_us(result, 1, second), (Span{2, 10}));
+}
+
+TEST(StepSimulation, ACpuRankThatComputesKeepsItsPeersWaiting) {
+  // Both arrive at 3 us. Rank 0 does so first, finds nobody there and computes, 3 to 9; rank 1 finds rank 0's data and
+  // copies, 3 to 5, then computes, 5 to 11. Rank 0 copies from 9 to 11, and only then is the exchange over.
+  Plan plan = small_plan(1, 2);
+  plan.cluster.device.lanes_share_core = true;
+  TaskGraph graph = empty_graph(plan);
+  const TaskIndex before = add_compute(graph, "before", 3),
+                  gather = add_all_gather(graph, "gather", 0, 20'000, {before});
+  const TaskIndex longer = add_compute(graph, "long", 6);
+  const SimulationResult result = simulate_in_child(graph, plan);
+  EXPECT_EQ(span_us(result, 0, longer), (Span{3, 9}));
+  EXPECT_EQ(span_us(result, 1, longer), (Span{5, 11}));
+  EXPECT_EQ(span_us(result, 0, gather), (Span{3, 11}));
+  EXPECT_EQ(span_us(result, 1, gather), (Span{3, 11}));
 }
 
 TEST(StepSimulation, ALinkThatIsMissingIsAnInputError) {
