@@ -86,7 +86,9 @@ void add_execute(CLI::App& app, Session& session) {
   verb->add_option("--hosts", options->hosts, "host file for mpirun; default: this machine");
   verb->add_option("--launcher", options->launcher,
                    "'local' for threads of one process, or a command such as 'srun -n 2'; default: mpirun");
-  verb->add_option("--steps", options->steps, "training steps")->check(CLI::Range(int64_t{1}, int64_t{1000000000}))->default_str("10");
+  verb->add_option("--steps", options->steps, "training steps")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
+      ->default_str("10");
   verb->add_option("--corpus", options->corpus, "text to train on; default: the licence texts of a Debian system");
   verb->add_option("--device", options->device, "kind of device")->check(CLI::IsMember({"cpu"}))->default_str("cpu");
   verb->add_option("--trace", options->trace, "write a Chrome trace of the median step");
