@@ -34,13 +34,16 @@ std::string text_of(const Plan& plan, const Json& result) {
   char losses[96];
   std::snprintf(losses, sizeof losses, "%.4f at step 1, %.4f at step %zu", loss.front().get<double>(),
                 loss.back().get<double>(), loss.size());
+  char bigram[32];
+  std::snprintf(bigram, sizeof bigram, "%.4f", result["bigram_entropy"].get<double>());
   return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) + " CPU rank" +
          (plan.layout.ranks > 1 ? "s" : "") + "\n" +
          aligned({{"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size())},
                   {"tokens per second", with_commas(static_cast<int64_t>(result["tokens_per_second"].get<double>()))},
                   {"exposed communication", format_seconds(result["exposed_communication_seconds"])},
                   {"peak memory, device", format_bytes(result["peak_bytes"]["device"])},
-                  {"loss", losses}});
+                  {"loss", losses},
+                  {"a bigram model of this text", bigram}});
 }
 
 void run(const ExecuteOptions& o, Session& session) {

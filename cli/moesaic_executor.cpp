@@ -60,7 +60,7 @@ void execute(const Options& o) {
   options.steps = o.steps;
   options.on_step = [&](int64_t step, double loss) { report_step(step, o.steps, loss); };
   const auto save = [&](const executor::TrainResult& result) {
-    write_file(o.result, executor::write_result(plan, result, "cpu").dump() + "\n");
+    write_file(o.result, executor::write_result(plan, result, corpus, "cpu").dump() + "\n");
   };
   if (o.transport == "local") {
     if (o.pin && plan.layout.ranks == 1) pin(0);

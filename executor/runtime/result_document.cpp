@@ -6,7 +6,7 @@
 
 namespace moesaic::executor {
 
-Json write_result(const Plan& plan, const TrainResult& result, const std::string& device) {
+Json write_result(const Plan& plan, const TrainResult& result, const Corpus& corpus, const std::string& device) {
   Timeline timeline = result.timeline;
   timeline.plan_hash = document_hash(write_plan(plan));
   const Seconds step = timeline.step_seconds;
@@ -22,6 +22,7 @@ Json write_result(const Plan& plan, const TrainResult& result, const std::string
           {"tasks", timeline.times.size()},
           {"loss", result.loss},
           {"cross_entropy", result.cross_entropy},
+          {"bigram_entropy", corpus.bigram_entropy()},
           {"all_step_seconds", result.step_seconds},
           {"timeline_step", result.timeline_step},
           {"timeline", write_timeline(timeline)},

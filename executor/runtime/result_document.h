@@ -9,7 +9,7 @@
 namespace moesaic::executor {
 
 /// kind moesaic.result/1 with the keys of `moesaic execute --json`, and `timeline`, `timeline_step`, `routing`,
-/// `plan_hash`.
-Json write_result(const Plan& plan, const TrainResult& result, const std::string& device);
+/// `plan_hash`, `bigram_entropy` (nats per byte of the corpus, given the byte before).
+Json write_result(const Plan& plan, const TrainResult& result, const Corpus& corpus, const std::string& device);
 
 }  // namespace moesaic::executor
