@@ -35,11 +35,7 @@ class Ear {
   [[noreturn]] void fail(int status) const {
     if (interrupted()) throw DeviceError("interrupted; every rank has been ended");
     if (error_code_ == kBadInput) throw InputError("", "", error_);
-    std::smatch match;
-    static const std::regex signalled("process rank ([0-9]+) .*exited on signal ([0-9]+)");
-    if (std::regex_search(noise_, match, signalled))
-      throw DeviceError("rank " + match[1].str() + " died (signal " + match[2].str() + ", " +
-                        strsignal(std::stoi(match[2].str())) + "); the job has been ended");
+    if (!death_.empty()) throw DeviceError(death_);
     if (!error_.empty()) throw DeviceError(error_);
     if (WIFSIGNALED(status))
       throw DeviceError(std::string("the executor died (") + strsignal(WTERMSIG(status)) + "); the job has been ended");
@@ -52,6 +48,8 @@ class Ear {
     std::istringstream words(text);
     std::string tag;
     words >> tag;
+    std::smatch match;
+    static const std::regex signalled("process rank ([0-9]+) .*exited on signal ([0-9]{1,3})");
     if (tag == "@progress") {
       double done = 0, total = 0;
       std::string what;
@@ -64,13 +62,20 @@ class Ear {
       words >> code;
       std::getline(words >> std::ws, message);
       if (error_.empty()) error_ = message, error_code_ = code;
-    } else if (noise_.size() < 4000) {
+    } else if (std::regex_search(text, match, signalled)) {
+      death_ = "rank " + match[1].str() + " died (signal " + match[2].str() + ", " +
+               strsignal(std::stoi(match[2].str())) + "); the job has been ended";
+    } else if (noise_lines_ < kNoiseLines && text.find_first_not_of("- \r") != std::string::npos) {
       noise_ += text + "\n";
+      ++noise_lines_;
     }
   }
 
   const LaunchRequest& request_;
-  std::string pending_, noise_, error_;
+  // mpirun may say pages; the first cause stands at their beginning.
+  static constexpr int kNoiseLines = 12;
+  std::string pending_, noise_, error_, death_;
+  int noise_lines_ = 0;
   int error_code_ = 0;
 };
 

@@ -52,7 +52,8 @@ class Progress {
   bool shown_ = false;
 };
 
-/// True after Ctrl-C or SIGTERM. install_interrupt_handler() makes those set it instead of ending the process.
+/// True after Ctrl-C, SIGTERM or the end of the terminal. install_interrupt_handler() makes those set it instead of
+/// ending the process.
 void install_interrupt_handler();
 bool interrupted();
 

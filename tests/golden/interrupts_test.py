@@ -175,7 +175,7 @@ class Interrupts(unittest.TestCase):
         return job
 
     def test_execute(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             for launcher in ([], ["--launcher", "local"]):
                 with self.subTest(number.name, launcher=launcher):
                     job = self.start_execute(*launcher)
