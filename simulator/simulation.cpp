@@ -53,8 +53,25 @@ void judge_memory(const TaskGraph& graph, const Cluster& cluster, const StepSimu
 
 }  // namespace
 
+namespace {
+
+/// The interpreter keeps about 100 bytes per task of every rank; 4e7 of them are 4 GB, and minutes.
+void check_size(const TaskGraph& graph, const Plan& plan) {
+  constexpr int64_t kMostTasks = 40'000'000;
+  const int64_t tasks = int64_t{graph.num_ranks} * static_cast<int64_t>(graph.tasks.size());
+  if (tasks <= kMostTasks) return;
+  throw InputError(plan.name, "/layout/ranks",
+                   std::to_string(graph.num_ranks) + " ranks of " + std::to_string(graph.tasks.size()) + " tasks are " +
+                       std::to_string(tasks),
+                   "at most " + std::to_string(kMostTasks) + " tasks over all ranks",
+                   "simulate fewer ranks, chunks or microbatches");
+}
+
+}  // namespace
+
 SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& plan, const SimulationOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
+  check_size(graph, plan);
   const Platform platform(plan.cluster, graph.num_ranks);
   RowTable rows(graph, plan, options.step);
   TaskPrices prices(graph, plan, platform, rows);

@@ -1,5 +1,7 @@
 #include "simulator/task_prices.h"
 
+#include "core/schema/error.h"
+
 namespace moesaic::simulator {
 namespace {
 
@@ -23,6 +25,12 @@ Seconds TaskPrices::compute(TaskIndex task, int rank) {
   const int64_t rows = rows_.rows(task, rank);
   if (rows <= 0) return 0;
   const Price price = price_of(task, rows, rank);
+  constexpr Seconds kLongest = 1e9;  // 30 years: a rate in a document is wrong
+  if (!(price.seconds < kLongest))
+    throw InputError(
+        "", "/documents/cluster",
+        "task '" + graph_.tasks[static_cast<size_t>(task)].label + "' would take " + format_seconds(price.seconds),
+        "rates that let a task end within 1e9 s", "look for a rate that is far too small");
   ++basis_[static_cast<size_t>(price.basis)];
   return price.seconds + cost_.task_overhead();
 }

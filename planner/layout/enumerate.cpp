@@ -17,8 +17,10 @@ std::string memory_refusal(const Problem& problem, const Layout& layout) {
   const Plan plan = baseline_plan(problem, layout);
   const Bytes resident = resident_bytes(lower(plan)), capacity = problem.cluster.device.memory_bytes;
   if (resident <= capacity) return "";
-  return "parameters, gradients and optimizer state of one rank take " + format_bytes(static_cast<double>(resident)) +
-         "; the device has " + format_bytes(static_cast<double>(capacity)) +
+  const bool training = problem.workload.phase == WorkloadPhase::training;
+  return std::string(training ? "parameters, gradients and optimizer state" : "parameters and key-value cache") +
+         " of one rank take " + format_bytes(static_cast<double>(resident)) + "; the device has " +
+         format_bytes(static_cast<double>(capacity)) +
          (layout.ep < layout.ranks ? "; a larger ep would lift it" : "; more devices or a smaller model would lift it");
 }
 

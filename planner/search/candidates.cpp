@@ -34,8 +34,9 @@ DecisionSpace buckets(const Problem& problem, const Plan& plan) {
     add(*problem.fixed.gradient_bucket_bytes, "");
     return space;
   }
+  if (plan.workload.phase != WorkloadPhase::training) return space;  // no gradients, no choice
   add(0, "");
-  if (plan.layout.ranks == 1 || plan.workload.phase != WorkloadPhase::training) return space;
+  if (plan.layout.ranks == 1) return space;
   const Bytes element = bytes_of(plan.workload.compute_dtype, 1);
   add(500'000'000 * element, " (DeepSpeed's default)");  // reduce_bucket_size 5e8 elements
   add(std::max<Bytes>(40'000'000, 1'000'000 * plan.layout.ranks) * element,
@@ -76,8 +77,11 @@ DecisionSpace all_to_alls(const Problem& problem, const Plan& plan) {
 }  // namespace
 
 std::vector<DecisionSpace> decision_spaces(const Problem& problem, const Plan& plan) {
-  return {all_to_alls(problem, plan), buckets(problem, plan), placements(problem, plan, placement_policies().size()),
-          chunk_counts(problem, plan)};
+  std::vector<DecisionSpace> spaces = {all_to_alls(problem, plan), buckets(problem, plan),
+                                       placements(problem, plan, placement_policies().size()),
+                                       chunk_counts(problem, plan)};
+  std::erase_if(spaces, [](const DecisionSpace& space) { return space.choices.empty(); });
+  return spaces;
 }
 
 Plan with_baseline_choices(const Problem& problem, Plan plan) {
