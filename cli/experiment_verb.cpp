@@ -79,6 +79,7 @@ void run(const std::string& name, Session& session) {
   problem.model = session.load_model(study.model);
   problem.cluster = session.load_cluster(study.machine);
   problem.workload = session.load_workload(study.workload);
+  problem.routing = session.load_routing(study.routing);
   problem.profile = session.load_profile(study.machine, problem.cluster);
   problem.seed = study.seed;
   simulator::SimgridEvaluator evaluator(1);

@@ -23,7 +23,7 @@ namespace {
 using namespace moesaic;
 
 struct Options {
-  std::string transport = "local", plan, corpus, result, folder, command, commit;
+  std::string transport = "local", plan, corpus, result, folder, command, commit, name = "measured";
   std::vector<std::string> plans;
   int64_t steps = 10;
   double budget_s = 60;
@@ -90,6 +90,7 @@ void profile(const Options& o) {
   for (const std::string& file : o.plans) plans.push_back(read_plan(read_json(file), file));
   executor::ProfileOptions options;
   options.budget_s = o.budget_s;
+  options.name = o.name;
   options.command = o.command;
   options.commit = o.commit;
   options.on_progress = [](int done, int total, const std::string& what) {
@@ -132,6 +133,7 @@ int run(int argc, char** argv) {
   profile_verb->add_option("--budget", o.budget_s)->check(CLI::PositiveNumber);
   profile_verb->add_option("--ranks", o.ranks)->check(CLI::PositiveNumber);
   profile_verb->add_option("--command", o.command);
+  profile_verb->add_option("--name", o.name);
   profile_verb->add_option("--commit", o.commit);
   profile_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
   profile_verb->add_flag("--pin", o.pin);

@@ -93,7 +93,8 @@ void add_plan(CLI::App& app, Session& session) {
   verb->add_option("--cluster", options->cluster, "cluster document, name, or the folder that `moesaic profile` wrote")
       ->required();
   verb->add_option("--workload", options->workload, "workload document or name")->required();
-  verb->add_option("--routing", options->routing, "routing document or name; default: uniform");
+  verb->add_option("--routing", options->routing,
+                   "routing document or name, or the result of an earlier `moesaic execute`; default: uniform");
   verb->add_option("--profile", options->profile,
                    "profile document, name, or folder; default: the shipped one of the device");
   verb->add_option("--preset", options->preset, "decisions of a published system: semoe, deepspeed_moe, megatron");

@@ -20,23 +20,26 @@ struct ProfileVerbOptions {
   double budget_s = 60;
 };
 
-/// Without --for: the shapes of one model and workload, with experts in one rank and spread over all.
+/// Without --for: the shapes of one model and workload, with experts in one rank and spread over all, in large
+/// microbatches and small.
 std::vector<std::string> plans_to_measure(const ProfileVerbOptions& o, const Session& session,
                                           const TemporaryFolder& folder) {
   if (!o.plans.empty()) return o.plans;
   std::vector<std::string> files;
-  for (const int ep : {1, o.ranks}) {
-    Plan plan;
-    plan.model = session.load_model(o.model);
-    plan.workload = session.load_workload(o.workload);
-    plan.cluster = session.load_cluster("cpu-2core");
-    plan.cluster.devices_per_node = std::max(plan.cluster.devices_per_node, o.ranks);
-    plan.layout = {o.ranks, ep, 1};
-    plan.name = o.model;
-    check_plan(plan, o.workload);
-    files.push_back(folder.file("ep" + std::to_string(ep) + ".json"));
-    write_file(files.back(), write_plan(plan).dump());
-  }
+  Plan plan;
+  plan.name = o.model;
+  plan.model = session.load_model(o.model);
+  plan.workload = session.load_workload(o.workload);
+  plan.cluster = session.load_cluster("cpu-2core");
+  plan.cluster.devices_per_node = std::max(plan.cluster.devices_per_node, o.ranks);
+  for (const int ep : {1, o.ranks})
+    for (const int micro_batches : {1, 4}) {
+      plan.layout = {o.ranks, ep, micro_batches};
+      if (micro_batches > 1 && plan.workload.global_batch % (int64_t{o.ranks} * micro_batches) != 0) continue;
+      check_plan(plan, o.workload);
+      files.push_back(folder.file("plan" + std::to_string(files.size()) + ".json"));
+      write_file(files.back(), write_plan(plan).dump());
+    }
   return files;
 }
 
@@ -58,6 +61,8 @@ void run(const ProfileVerbOptions& o, Session& session) {
                        std::to_string(o.ranks),
                        "--command",
                        "moesaic profile",
+                       "--name",
+                       std::filesystem::path(o.output).lexically_normal().filename().string(),
                        "--commit",
                        MOESAIC_COMMIT};
   if (o.pin) request.arguments.push_back("--pin");

@@ -40,6 +40,15 @@ std::string shipped_profile(const std::string& device, const std::vector<std::st
   return "";
 }
 
+/// A run's recorded routing without its first half: a router that has just been initialised sends its rows elsewhere.
+RoutingDocument later_half(RoutingDocument recorded) {
+  const int64_t per_iteration = recorded.num_moe_layers * recorded.num_sources * recorded.num_experts;
+  const int64_t dropped = recorded.num_iterations / 2;
+  recorded.counts.erase(recorded.counts.begin(), recorded.counts.begin() + dropped * per_iteration);
+  recorded.num_iterations -= dropped;
+  return recorded;
+}
+
 }  // namespace
 
 void install_interrupt_handler() {
@@ -95,7 +104,10 @@ Workload Session::load_workload(const std::string& name) const {
 RoutingDocument Session::load_routing(const std::string& name) const {
   if (name.empty()) return {};
   const std::string file = resolve_document(name, "routing", document_roots());
-  return read_routing(read_json(file), file);
+  const Json document = read_json(file);
+  if (document_kind(document, file) == "result" && document.contains("routing"))
+    return later_half(read_routing(document["routing"], file, "/routing"));
+  return read_routing(document, file);
 }
 
 Profile Session::load_profile(const std::string& name, const Cluster& cluster) const {

@@ -164,6 +164,7 @@ FidelityStudy read_fidelity_study(const Json& json, const std::string& file) {
   study.question = reader["question"].text();
   study.model = reader["model"].text();
   study.workload = reader["workload"].text();
+  study.routing = reader["routing"].text("");
   study.machine = reader["machine"].text();
   const Field ranks = reader["ranks"];
   for (size_t i = 0; i < ranks.size(); ++i) study.ranks.push_back(static_cast<int>(ranks[i].integer(kCount)));

@@ -15,8 +15,9 @@ namespace moesaic::experiments {
 
 /// The axes of an experiment.json of kind moesaic.experiment/1, question "fidelity".
 struct FidelityStudy {
-  std::string name, question, model, workload,
-      machine;  // machine: the folder or name with profile.json and cluster.json
+  std::string name, question, model, workload;
+  std::string routing;  // document or name; "" is uniform
+  std::string machine;  // folder or name with profile.json and cluster.json
   std::vector<int> ranks;
   int plans_per_rank_count = 12;
   int rounds = 3;
