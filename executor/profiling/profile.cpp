@@ -17,6 +17,13 @@ namespace {
 constexpr int kFewest = 3, kMost = 51;    // repetitions of one point
 constexpr double kCollectiveShare = 0.2;  // of the budget
 constexpr int kOverheadRepetitions = 11;
+constexpr Seconds kPassSeconds = 12;  // a pass over all points that long gives each point enough repetitions
+constexpr int kMostPasses = 9;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
 
 /// One point of one curve, still to be measured.
 struct Point {
@@ -78,9 +85,15 @@ class Measurement {
 
   Profile run() {
     const bool alone = transport_.size() == 1;
-    schedule_.run(operator_points(), options_.budget_s * (alone ? 1 : 1 - kCollectiveShare));
+    // Several passes over everything rather than many repetitions of one point: a machine that others share is slow for
+    // seconds at a time, and the median over passes forgets one slow spell.
+    const int passes = std::clamp(static_cast<int>(options_.budget_s / kPassSeconds), 1, kMostPasses);
+    for (int pass = 0; pass < passes; ++pass) {
+      schedule_.run(operator_points(), options_.budget_s / passes * (alone ? 1 : 1 - kCollectiveShare));
+      if (!alone) schedule_.run(collective_points(), options_.budget_s / passes * kCollectiveShare);
+    }
     for (const OperatorShape& shape : shapes_) add_curve(shape);
-    if (!alone) measure_collectives();
+    if (!alone) add_collective_curves();
     if (!plans_.empty()) {
       const MeasuredPlan& typical = *plans_.front();
       profile_.task_overhead_s = std::max(0.0, task_overhead(typical.graph.tokens_per_rank, typical.plan.model.hidden,
@@ -111,7 +124,7 @@ class Measurement {
         points.push_back(
             {signature_of(shapes_[i].op, shapes_[i].dtype, shapes_[i].shape) + ", " + std::to_string(rows) + " rows",
              essential, [this, i, rows] { return open_operator(shapes_[i], rows); },
-             [this, i, rows](Seconds seconds) { readings_[i][rows] = seconds; }});
+             [this, i, rows](Seconds seconds) { readings_[i][rows].push_back(seconds); }});
       };
       for (int64_t rows : shapes_[i].essential_rows) add(rows, true);
       for (int64_t rows : shapes_[i].further_rows) add(rows, false);
@@ -126,33 +139,36 @@ class Measurement {
     for (const auto& [name, value] : dimensions_of(shape.shape)) curve.fixed[name] = value;
     for (const auto& [rows, seconds] : readings_[profile_.operators.size()]) {
       curve.rows.push_back(rows);
-      curve.seconds.push_back(seconds);
+      curve.seconds.push_back(median(seconds));
     }
     profile_.operators.push_back(std::move(curve));
   }
 
-  void measure_collectives() {
-    const int ranks = transport_.size();
+  std::vector<Point> collective_points() {
     std::vector<Point> points;
-    std::map<Op, CollectiveCurve> curves;
-    for (Op op : {Op::all_to_all, Op::all_reduce, Op::all_gather}) {
-      CollectiveCurve& curve = curves[op];
-      curve.collective = name_of(op);
-      curve.num_ranks = ranks;
-      curve.crosses_nodes = transport_.node(0) != transport_.node(ranks - 1);
+    for (Op op : {Op::all_to_all, Op::all_reduce, Op::all_gather})
       for (Bytes size : collective_sizes()) {
-        const Bytes bytes = contribution(op, size, ranks), axis = busiest_bytes(op, bytes, ranks);
-        points.push_back({curve.collective + ", " + std::to_string(axis) + " bytes", true,
+        const Bytes bytes = contribution(op, size, transport_.size()),
+                    axis = busiest_bytes(op, bytes, transport_.size());
+        points.push_back({std::string(name_of(op)) + ", " + std::to_string(axis) + " bytes", true,
                           [this, op, bytes] { return open_collective(op, bytes, bench_); },
-                          [&curve, axis](Seconds seconds) {
-                            if (!curve.bytes.empty() && curve.bytes.back() >= axis) return;  // many ranks: 4 bytes each
-                            curve.bytes.push_back(axis);
-                            curve.seconds.push_back(seconds);
-                          }});
+                          [this, op, axis](Seconds seconds) { collective_readings_[op][axis].push_back(seconds); }});
       }
+    return points;
+  }
+
+  void add_collective_curves() {
+    for (const auto& [op, readings] : collective_readings_) {
+      CollectiveCurve curve;
+      curve.collective = name_of(op);
+      curve.num_ranks = transport_.size();
+      curve.crosses_nodes = transport_.node(0) != transport_.node(transport_.size() - 1);
+      for (const auto& [axis, seconds] : readings) {
+        curve.bytes.push_back(axis);
+        curve.seconds.push_back(median(seconds));
+      }
+      profile_.collectives.push_back(std::move(curve));
     }
-    schedule_.run(std::move(points), options_.budget_s * kCollectiveShare);
-    for (auto& [op, curve] : curves) profile_.collectives.push_back(std::move(curve));
   }
 
   void add_provenance() {
@@ -173,7 +189,9 @@ class Measurement {
   const std::vector<OperatorShape> shapes_;
   std::vector<std::unique_ptr<MeasuredPlan>> plans_;
   Schedule schedule_;
-  std::map<size_t, std::map<int64_t, Seconds>> readings_;  // index of shapes_ -> rows -> seconds
+  std::map<size_t, std::map<int64_t, std::vector<Seconds>>> readings_;  // index of shapes_ -> rows -> by pass
+  std::map<Op, std::map<Bytes, std::vector<Seconds>>>
+      collective_readings_;  // -> bytes of the busiest member -> by pass
   Profile profile_;
 };
 

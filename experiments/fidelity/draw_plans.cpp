@@ -16,10 +16,9 @@ struct DispatchChoice {
   const char* what;
 };
 
-constexpr DispatchChoice kDispatches[] = {{DispatchKind::ragged, 0, "ragged"},
-                                          {DispatchKind::padded, 1.0, "padded 1.0"},
-                                          {DispatchKind::padded, 1.5, "padded 1.5"},
-                                          {DispatchKind::padded, 2.0, "padded 2.0"}};
+constexpr DispatchChoice kDispatches[] = {
+    {DispatchKind::ragged, 0, "ragged"},
+    {DispatchKind::padded, 1.25, "padded 1.25"}};  // DeepSpeed-MoE's default capacity
 
 /// Shuffles by the seed alone, the same on every machine (std::shuffle's draws are the library's choice).
 void shuffle(std::vector<DrawnPlan>& plans, uint64_t seed) {
