@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "cli/edited_profile.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "core/schema/nearest_name.h"
@@ -90,9 +91,11 @@ Plan with_edits(const Plan& plan, const std::vector<std::string>& edits) {
   own["documents"] = document["documents"];
   own["documents"]["cluster"] = write_cluster(edited.cluster);
   own["documents"]["workload"] = write_workload(edited.workload);
+  own["documents"]["profile"] = write_profile(with_edited_rates(plan.profile, plan.cluster, edited.cluster));
   own["hashes"] = document["hashes"];
   own["hashes"]["cluster"] = document_hash(own["documents"]["cluster"]);
   own["hashes"]["workload"] = document_hash(own["documents"]["workload"]);
+  own["hashes"]["profile"] = document_hash(own["documents"]["profile"]);
   return read_plan(own, "--set");
 }
 

@@ -12,6 +12,7 @@ namespace moesaic::cli {
 /// Applies the edits in order. A key is a dotted path in the cluster document, the workload document or the plan's own
 /// keys (searched in that order); `=` sets, `*=` multiplies a number. Throws InputError with the nearest key for an
 /// unknown one, and for a result that is no valid plan.
+/// Measured curves follow the rates that are edited (edited_profile.h).
 Plan with_edits(const Plan& plan, const std::vector<std::string>& edits);
 
 }  // namespace moesaic::cli
