@@ -35,7 +35,7 @@ What happened
   A Mixture-of-Experts language model ($MODEL, 8 experts, 2 per token) was planned for this machine and really trained on
   2 processes with that plan, from byte-level text.
   The loss went from $(figure "$OUT/result.json" 'round(j["loss"][0], 3)') to $(figure "$OUT/result.json" 'round(j["loss"][-1], 3)') in $(figure "$OUT/result.json" 'len(j["loss"])') steps.
-  A step was predicted to take $(figure "$OUT/comparison.json" 'round(1e3 * j["predicted_step_seconds"], 1)') ms; it took $(figure "$OUT/comparison.json" 'round(1e3 * j["measured_step_seconds"], 1)') ms (error $(figure "$OUT/comparison.json" '"%+.1f %%" % (100 * j["step_error"])')).
+  With the routing that it chose, a step was predicted to take $(figure "$OUT/comparison.json" 'round(1e3 * j["predicted_step_seconds"], 1)') ms; it took $(figure "$OUT/comparison.json" 'round(1e3 * j["measured_step_seconds"], 1)') ms (error $(figure "$OUT/comparison.json" '"%+.1f %%" % (100 * j["step_error"])')).
   Half of the tasks were predicted within $(figure "$OUT/comparison.json" '"%.0f %%" % (100 * j["median_task_error"])').
 
 Look at it
