@@ -149,14 +149,23 @@ void update(StepBuilder& b) {
     b.task(Op::adamw, "adamw " + p.name, {}, p.elements, {p.gradient}, {p.weight, p.moments, p.gradient});
 }
 
-}  // namespace
-
-TaskGraph baseline_step(const Plan& plan) {
-  const bool trains = plan.workload.phase == WorkloadPhase::training;
-  if (trains && (plan.model.latent_attention || plan.model.shared_intermediate > 0))
+/// What the training step cannot do yet is refused here, for planner, simulator and executor alike.
+void check_trains(const Plan& plan) {
+  if (plan.model.latent_attention || plan.model.shared_intermediate > 0)
     throw InputError(plan.name, "/documents/model",
                      "has latent attention or shared experts, whose backward pass is not built",
                      "a model without them for training", "plan its prefill or decode step");
+  for (size_t layer = 0; layer < plan.placement.size(); ++layer)
+    if (static_cast<int64_t>(plan.placement[layer].slot_to_expert.size()) > plan.model.num_experts)
+      throw InputError(plan.name, "/placement/" + std::to_string(layer),
+                       "replicates experts, whose gradients the training step does not reduce", "every expert once",
+                       "use replicas for prefill and decode only");
+}
+
+}  // namespace
+
+TaskGraph baseline_step(const Plan& plan) {
+  if (plan.workload.phase == WorkloadPhase::training) check_trains(plan);
   StepBuilder b(plan);
   declare_parameters(b);
   if (!b.training()) {

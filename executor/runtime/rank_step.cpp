@@ -50,7 +50,10 @@ StepRecord RankStep::run(int64_t step, const std::function<void()>& check) {
     // The network first: what it sends overlaps the operator that runs next. A collective that has just been started is
     // polled once more before that: a peer that has waited for it would otherwise wait for the operator as well.
     bool progress = finish_network();
-    if (start_network()) progress = finish_network() || true;
+    if (start_network()) {
+      finish_network();
+      progress = true;
+    }
     progress |= run_compute();
     if (progress) continue;
     check();

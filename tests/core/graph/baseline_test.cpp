@@ -223,5 +223,13 @@ TEST(Baseline, refuses_to_train_what_has_no_backward_pass) {
   EXPECT_GE(find_task(baseline_step(plan), "layer 0 / forward / shared up"), 0);
 }
 
+TEST(Baseline, refuses_to_train_replicas_whose_gradients_nobody_reduces) {
+  Plan plan = tiny_plan(2, 2);
+  plan.placement = {{3, {0, 1, 2, 3, 0, 1}}};  // experts 0 and 1 twice
+  EXPECT_THROW(baseline_step(plan), InputError);
+  plan.workload.phase = WorkloadPhase::prefill;
+  EXPECT_NO_THROW(baseline_step(plan));
+}
+
 }  // namespace
 }  // namespace moesaic
