@@ -17,11 +17,11 @@ int64_t tokens_per_rank(const Plan& plan) {
   return plan.workload.tokens_per_step() / (static_cast<int64_t>(plan.layout.ranks) * plan.layout.micro_batches);
 }
 
-PlacementRequest request_of(const Plan& plan, const LayerLoad& load) {
+PlacementRequest request_of(const Plan& plan, const LayerLoad& load, int replica_slots = 0) {
   PlacementRequest request;
   request.num_experts = static_cast<int>(plan.model.num_experts);
   request.num_ranks = plan.layout.ep;
-  request.slots_per_rank = (request.num_experts + plan.layout.ep - 1) / plan.layout.ep;
+  request.slots_per_rank = (request.num_experts + plan.layout.ep - 1) / plan.layout.ep + replica_slots;
   request.tokens = load.tokens;
   request.rules.distinct_on_rank = true;
   return request;
@@ -93,12 +93,12 @@ LayerCostModel layer_cost_model(const Plan& plan) {
   return model;
 }
 
-PlacedLayers place_layers(const Plan& plan, const std::string& policy, uint64_t seed) {
+PlacedLayers place_layers(const Plan& plan, const std::string& policy, uint64_t seed, int replica_slots) {
   PlacedLayers placed;
   for (int layer = 0; layer < plan.model.num_moe_layers(); ++layer) {
     const LayerLoad load = layer_load(plan, layer);
     const PlacementResult result =
-        place(plan, policy, request_of(plan, load), load, seed + static_cast<uint64_t>(layer));
+        place(plan, policy, request_of(plan, load, replica_slots), load, seed + static_cast<uint64_t>(layer));
     if (!result.ok()) return {{}, result.refusal};
     placed.layers.push_back({result.placement.slots_per_rank, result.placement.slot_to_expert});
   }

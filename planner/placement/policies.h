@@ -19,7 +19,8 @@ struct PlacedLayers {
   std::vector<ExpertPlacement> layers;  // [num_moe_layers]
   std::string refusal;
 };
-PlacedLayers place_layers(const Plan& plan, const std::string& policy, uint64_t seed);
+/// `replica_slots` more slots per rank than the experts need are filled with replicas.
+PlacedLayers place_layers(const Plan& plan, const std::string& policy, uint64_t seed, int replica_slots = 0);
 
 /// Seconds per row, per active expert and per remote row of one MoE layer, forward and backward together, from the
 /// plan's profile.

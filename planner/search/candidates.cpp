@@ -1,6 +1,7 @@
 #include "planner/search/candidates.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "planner/placement/policies.h"
 
@@ -9,18 +10,22 @@ namespace {
 
 constexpr Bytes kMb = 1'000'000;
 
-/// Placing is the costly part of a space: `most` choices are enough for a baseline.
+/// Placing is the costly part of a space: `most` choices are enough for a baseline. Replicas are tried in inference,
+/// after the placements without: the training step does not reduce the gradients of replicas.
 DecisionSpace placements(const Problem& problem, const Plan& plan, size_t most) {
   DecisionSpace space{"expert placement", {}};
-  for (const std::string& policy : placement_policies()) {
-    if (problem.fixed.placement && *problem.fixed.placement != policy) continue;
-    if (plan.layout.ep == 1 && policy != "contiguous" && !problem.fixed.placement)
-      continue;  // one rank holds all experts
-    if (most == 0) break;
-    const PlacedLayers placed = place_layers(plan, policy, problem.seed);
+  const auto add = [&](const std::string& policy, int replica_slots, const std::string& name) {
+    if (most == 0) return;
+    const PlacedLayers placed = place_layers(plan, policy, problem.seed, replica_slots);
     if (placed.refusal.empty()) --most;
-    space.choices.push_back({policy, [layers = placed.layers](Plan& p) { p.placement = layers; }, placed.refusal});
-  }
+    space.choices.push_back({name, [layers = placed.layers](Plan& p) { p.placement = layers; }, placed.refusal});
+  };
+  const bool spread = plan.layout.ep > 1;  // else one rank holds all experts
+  for (const std::string& policy : placement_policies())
+    if (problem.fixed.placement ? *problem.fixed.placement == policy : spread || policy == "contiguous")
+      add(policy, 0, policy);
+  if (plan.workload.phase == WorkloadPhase::training || problem.fixed.placement || !spread) return space;
+  for (const std::string policy : {"eplb", "local_search"}) add(policy, 1, policy + ", a replica slot per rank");
   return space;
 }
 
@@ -78,7 +83,7 @@ DecisionSpace all_to_alls(const Problem& problem, const Plan& plan) {
 
 std::vector<DecisionSpace> decision_spaces(const Problem& problem, const Plan& plan) {
   std::vector<DecisionSpace> spaces = {all_to_alls(problem, plan), buckets(problem, plan),
-                                       placements(problem, plan, placement_policies().size()),
+                                       placements(problem, plan, std::numeric_limits<size_t>::max()),
                                        chunk_counts(problem, plan)};
   std::erase_if(spaces, [](const DecisionSpace& space) { return space.choices.empty(); });
   return spaces;

@@ -39,6 +39,15 @@ TEST(Candidates, where_nothing_travels_there_is_nothing_to_choose) {
   EXPECT_EQ(names_of(problem, {1, 1, 1}, "gradient buckets"), (Names{"one collective per gradient"}));
 }
 
+TEST(Candidates, inference_may_replicate_experts) {
+  Problem problem = tiny_problem();
+  problem.workload.phase = WorkloadPhase::prefill;
+  EXPECT_EQ(names_of(problem, {4, 4, 1}, "expert placement"),
+            (Names{"contiguous", "lpt", "eplb", "local_search", "eplb, a replica slot per rank",
+                   "local_search, a replica slot per rank"}));
+  EXPECT_EQ(names_of(problem, {4, 4, 1}, "gradient buckets"), Names{});
+}
+
 // 16 sequences over 4 ranks and 4 microbatches in decode: one token each.
 TEST(Candidates, no_chunk_is_empty) {
   Problem problem = tiny_problem();
