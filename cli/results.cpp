@@ -43,7 +43,7 @@ std::string prediction_text(const Prediction& p) {
 std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan) {
   const Layout& l = plan.layout;
   const Dispatch& d = plan.dispatch;
-  return {
+  std::vector<std::pair<std::string, std::string>> rows = {
       {"model", plan.model.name},
       {"cluster", plan.cluster.name},
       {"workload", plan.workload.name + ": " + with_commas(plan.workload.global_batch) + " sequences of " +
@@ -52,10 +52,18 @@ std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan) {
                      std::to_string(l.micro_batches) + " microbatch" + (l.micro_batches > 1 ? "es" : "")},
       {"dispatch", std::string(d.kind == DispatchKind::ragged ? "ragged" : "padded") + ", " +
                        (d.all_to_all == AllToAllKind::flat ? "flat" : "hierarchical") + " all-to-all, " +
-                       std::to_string(d.chunks) + " chunk" + (d.chunks > 1 ? "s" : "")},
-      {"gradient buckets", plan.gradient_bucket_bytes == 0
-                               ? "none: one collective per gradient"
-                               : format_bytes(static_cast<double>(plan.gradient_bucket_bytes))}};
+                       std::to_string(d.chunks) + " chunk" + (d.chunks > 1 ? "s" : "")}};
+  if (plan.workload.phase == WorkloadPhase::training)
+    rows.emplace_back("gradient buckets", plan.gradient_bucket_bytes == 0
+                                              ? "none: one collective per gradient"
+                                              : format_bytes(static_cast<double>(plan.gradient_bucket_bytes)));
+  if (!plan.placement.empty() && plan.layout.ep > 1) {
+    const ExpertPlacement& first = plan.placement.front();
+    rows.emplace_back("experts", std::to_string(plan.model.num_experts) + " in " +
+                                     std::to_string(first.slots_per_rank) +
+                                     (first.slots_per_rank > 1 ? " slots" : " slot") + " per rank");
+  }
+  return rows;
 }
 
 std::string with_commas(int64_t value) {
