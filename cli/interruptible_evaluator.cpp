@@ -79,16 +79,8 @@ InterruptibleEvaluator::InterruptibleEvaluator(int num_workers) {
 
 std::vector<Evaluation> InterruptibleEvaluator::evaluate(std::span<const Plan> plans) {
   std::vector<Evaluation> evaluations;
-  for (SimulationOutcome& outcome : run(pools_, plans, {})) {
-    try {
-      if (outcome.error) std::rethrow_exception(outcome.error);
-      evaluations.push_back(std::move(outcome.result.evaluation));
-    } catch (const DeviceError& error) {
-      evaluations.emplace_back();
-      evaluations.back().feasible = false;
-      evaluations.back().reason = error.what();
-    }
-  }
+  for (SimulationOutcome& outcome : run(pools_, plans, {}))
+    evaluations.push_back(simulator::evaluation_of(std::move(outcome)));
   return evaluations;
 }
 

@@ -47,6 +47,18 @@ std::exception_ptr read_error(const Json& error) {
 
 }  // namespace
 
+Evaluation evaluation_of(SimulationOutcome outcome) {
+  try {
+    if (outcome.error) std::rethrow_exception(outcome.error);
+    return std::move(outcome.result.evaluation);
+  } catch (const DeviceError& error) {
+    Evaluation died;
+    died.feasible = false;
+    died.reason = error.what();
+    return died;
+  }
+}
+
 std::string write_request(const Plan& plan, const SimulationOptions& options) {
   return Json{{"plan", write_plan(plan)}, {"timeline", options.timeline}, {"step", options.step}}.dump();
 }

@@ -14,6 +14,9 @@ struct SimulationOutcome {
   std::exception_ptr error;
 };
 
+/// The evaluation of an outcome: a simulation that died is infeasible with the reason, any other error is rethrown.
+Evaluation evaluation_of(SimulationOutcome outcome);
+
 std::string write_request(const Plan& plan, const SimulationOptions& options);
 /// Reads a request, simulates it here and writes the answer, whatever is thrown on the way.
 std::string answer_request(const std::string& request);

@@ -1,6 +1,5 @@
 #include "simulator/simgrid_evaluator.h"
 
-#include "core/schema/error.h"
 #include "simulator/worker_pool.h"
 
 namespace moesaic::simulator {
@@ -11,16 +10,7 @@ SimgridEvaluator::~SimgridEvaluator() = default;
 
 std::vector<Evaluation> SimgridEvaluator::evaluate(std::span<const Plan> plans) {
   std::vector<Evaluation> evaluations;
-  for (SimulationOutcome& outcome : pool_->run(plans, {})) {
-    try {
-      if (outcome.error) std::rethrow_exception(outcome.error);
-      evaluations.push_back(std::move(outcome.result.evaluation));
-    } catch (const DeviceError& error) {
-      evaluations.emplace_back();
-      evaluations.back().feasible = false;
-      evaluations.back().reason = error.what();
-    }
-  }
+  for (SimulationOutcome& outcome : pool_->run(plans, {})) evaluations.push_back(evaluation_of(std::move(outcome)));
   return evaluations;
 }
 
