@@ -1,0 +1,23 @@
+#pragma once
+// Which elements of the logical tensors (those of the un-partitioned model) a rank's tensor holds. Initial values,
+// checkpoints and comparisons between layouts all start from it; it holds no data.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace moesaic {
+
+/// `runs` equally long runs of one logical tensor inside a local one: for r < runs, i < run:
+/// local[local_offset + r * local_stride + i] is logical[logical_offset + r * logical_stride + i]. Elements, not bytes.
+struct Piece {
+  std::string tensor;  // "layers.3.qkv", "layers.3.experts.5.up"
+  int64_t logical_offset = 0, logical_stride = 0;
+  int64_t local_offset = 0, local_stride = 0;
+  int64_t run = 0, runs = 1;
+
+  int64_t elements() const { return run * runs; }
+  bool operator==(const Piece&) const = default;
+};
+
+}  // namespace moesaic
