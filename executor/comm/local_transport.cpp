@@ -25,7 +25,7 @@ struct Message {
   int64_t tag = 0;
   const void* data = nullptr;
   int64_t bytes = 0;
-  Clock::time_point sent;
+  Clock::time_point leaves;
   Clock::time_point due;
   std::atomic<int> stage{kPosted};
 };
@@ -96,18 +96,66 @@ struct Mailbox {
   std::atomic<bool> has_mail{false};
 };
 
-bool is_instant(const LinkModel& link) { return link.latency_s == 0.0 && std::isinf(link.bytes_per_s); }
+bool is_instant(const LinkModel& link) {
+  return link.latency_s == 0.0 && std::isinf(link.bytes_per_s) && link.message_s == 0.0;
+}
 
 // A delay of over a century would overflow the clock's 64-bit nanoseconds.
 Clock::duration to_duration(double seconds) {
   return std::chrono::ceil<Clock::duration>(std::chrono::duration<double>(std::min(seconds, 3e9)));
 }
 
+Clock::duration occupancy(const LinkModel& link, int64_t bytes) {
+  return to_duration(link.message_s + static_cast<double>(bytes) / link.bytes_per_s);
+}
+
+/// One direction of a port. Ranks learn of messages before these pass and in no order of time, so a reservation takes
+/// the first gap that is long enough.
+class Port {
+ public:
+  /// When `length` of the port's time begins that no other reservation has, at `ready` or later.
+  Clock::time_point reserve(Clock::time_point ready, Clock::duration length) {
+    const std::lock_guard lock(mutex_);
+    const Clock::time_point now = Clock::now();
+    std::erase_if(busy_, [now](const Interval& interval) { return interval.end < now; });
+    auto next = busy_.begin();
+    for (; next != busy_.end() && ready + length > next->begin; ++next) ready = std::max(ready, next->end);
+    busy_.insert(next, {ready, ready + length});
+    return ready;
+  }
+
+ private:
+  struct Interval {
+    Clock::time_point begin, end;
+  };
+  std::mutex mutex_;
+  std::vector<Interval> busy_;  // ascending
+};
+
 }  // namespace
 
 struct LocalWorld::Shared {
   Shared(int size, LocalOptions chosen)
-      : options(chosen), delayed(!is_instant(chosen.intra_node) || !is_instant(chosen.inter_node)), mailboxes(size) {}
+      : options(chosen),
+        delayed(!is_instant(chosen.intra_node) || !is_instant(chosen.inter_node)),
+        mailboxes(size),
+        out_ports(chosen.cards_per_node > 0 ? 2 * size : 0),
+        in_ports(out_ports.size()) {}
+
+  int node(int rank) const { return options.ranks_per_node > 0 ? rank / options.ranks_per_node : 0; }
+
+  const LinkModel& link(int from, int to) const {
+    return node(from) == node(to) ? options.intra_node : options.inter_node;
+  }
+
+  /// Which port of a rank leads to a peer: its own inside the node, else the card that it shares with its neighbours,
+  /// numbered by the first rank that uses it.
+  size_t port(int rank, int peer) const {
+    if (node(rank) == node(peer)) return static_cast<size_t>(rank);
+    const int ranks = options.ranks_per_node, cards = std::min(options.cards_per_node, ranks);
+    const int card = rank % ranks * cards / ranks;
+    return mailboxes.size() + static_cast<size_t>(node(rank) * ranks + (card * ranks + cards - 1) / cards);
+  }
 
   void check_alive() {
     if (!aborted.load(std::memory_order_acquire)) return;
@@ -116,8 +164,9 @@ struct LocalWorld::Shared {
   }
 
   const LocalOptions options;
-  const bool delayed;              // without delays nobody needs to read the clock
-  std::vector<Mailbox> mailboxes;  // [size]
+  const bool delayed;                     // without delays nobody needs to read the clock
+  std::vector<Mailbox> mailboxes;         // [size]
+  std::vector<Port> out_ports, in_ports;  // [2 * size] where links are ports: inside the node, then cards
   std::atomic<bool> aborted{false};
   std::mutex reason_mutex;
   std::string reason;
@@ -130,9 +179,7 @@ class LocalWorld::LocalTransport final : public Transport {
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
-  int node(int rank) const override {
-    return shared_.options.ranks_per_node > 0 ? rank / shared_.options.ranks_per_node : 0;
-  }
+  int node(int rank) const override { return shared_.node(rank); }
 
   Request send(int to, int64_t tag, const void* data, int64_t bytes) override;
   Request receive(int from, int64_t tag, void* data, int64_t bytes) override;
@@ -141,6 +188,7 @@ class LocalWorld::LocalTransport final : public Transport {
 
  private:
   Clock::time_point now() const { return shared_.delayed ? Clock::now() : Clock::time_point{}; }
+  Clock::time_point leaves(int to, int64_t bytes);
   void read_mail();
   void match(const Key& key);
   bool copy(Message& message, LocalReceive& receive);
@@ -164,7 +212,7 @@ Request LocalWorld::LocalTransport::send(int to, int64_t tag, const void* data, 
   message->tag = tag;
   message->data = data;
   message->bytes = bytes;
-  message->sent = now();
+  message->leaves = leaves(to, bytes);
   Mailbox& mailbox = shared_.mailboxes[to];
   {
     const std::lock_guard lock(mailbox.mutex);
@@ -247,19 +295,31 @@ bool LocalWorld::LocalTransport::copy(Message& message, LocalReceive& receive) {
   return true;
 }
 
+Clock::time_point LocalWorld::LocalTransport::leaves(int to, int64_t bytes) {
+  if (!shared_.delayed || shared_.out_ports.empty()) return now();
+  return shared_.out_ports[shared_.port(rank_, to)].reserve(now(), occupancy(shared_.link(rank_, to), bytes));
+}
+
 Clock::time_point LocalWorld::LocalTransport::due(const Message& message, const LocalReceive& receive) {
   if (!shared_.delayed) return {};
-  const LinkModel& link = node(message.from) == node(rank_) ? shared_.options.intra_node : shared_.options.inter_node;
+  const LinkModel& link = shared_.link(message.from, rank_);
+  const Clock::duration occupied = occupancy(link, message.bytes);
+  const Clock::time_point ready = std::max(message.leaves, receive.posted);
+  if (!shared_.in_ports.empty()) {
+    Port& port = shared_.in_ports[shared_.port(rank_, message.from)];
+    return port.reserve(ready, occupied) + occupied + to_duration(link.latency_s);
+  }
   Clock::time_point& free = direction_free_[message.from];
-  free = std::max({message.sent, receive.posted, free}) +
-         to_duration(static_cast<double>(message.bytes) / link.bytes_per_s);
+  free = std::max(ready, free) + occupied;
   return free + to_duration(link.latency_s);
 }
 
 LocalWorld::LocalWorld(int size, LocalOptions options) {
-  MOESAIC_CHECK(size > 0 && options.ranks_per_node >= 0, "a world needs at least one rank");
+  MOESAIC_CHECK(size > 0 && options.ranks_per_node >= 0 && options.cards_per_node >= 0,
+                "a world needs at least one rank");
   for (const LinkModel& link : {options.intra_node, options.inter_node}) {
-    MOESAIC_CHECK(link.latency_s >= 0.0 && link.bytes_per_s > 0.0, "a link needs a latency >= 0 and a rate > 0");
+    MOESAIC_CHECK(link.latency_s >= 0.0 && link.bytes_per_s > 0.0 && link.message_s >= 0.0,
+                  "a link needs times >= 0 and a rate > 0");
   }
   shared_ = std::make_unique<Shared>(size, options);
   for (int rank = 0; rank < size; ++rank) transports_.push_back(std::make_unique<LocalTransport>(*this, rank, size));

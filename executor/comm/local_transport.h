@@ -12,17 +12,24 @@
 
 namespace moesaic::executor {
 
-/// One direction between two ranks. A message occupies it for bytes / bytes_per_s and finishes latency_s later:
-///   due = max(sent, receive posted, direction free) + bytes / bytes_per_s + latency_s.
+/// One direction of a link. A message occupies it for message_s + bytes / bytes_per_s and finishes latency_s later.
 struct LinkModel {
   double latency_s = 0.0;
   double bytes_per_s = std::numeric_limits<double>::infinity();
+  double message_s = 0.0;
 };
 
 struct LocalOptions {
   int ranks_per_node = 0;  // 0: all ranks share one node
   LinkModel intra_node;
   LinkModel inter_node;
+  /// 0: each direction between two ranks is a link of its own,
+  ///   due = max(sent, receive posted, direction free) + message_s + bytes / bytes_per_s + latency_s.
+  /// Else links are ports, an intra-node one per rank and this many network cards per node, shared by neighbours.
+  /// A message leaves through its sender's port and, as the first byte arrives, passes its receiver's:
+  ///   leaves = max(sent, out port free),
+  ///   due = max(leaves, receive posted, in port free) + message_s + bytes / bytes_per_s + latency_s.
+  int cards_per_node = 0;
 };
 
 /// Owns the transports of all ranks and must outlive their use. Rank r's transport is used by one thread at a time.

@@ -115,6 +115,71 @@ TEST(LocalTransport, ChoosesTheLinkByNode) {
   EXPECT_EQ(world.transport(0).traffic(), (Traffic{{1, 1}, {1, 1}}));
 }
 
+/// Three nodes of two ranks; a byte takes an hour on the card, so that an empty message finishes in a test only where
+/// it waits for no other one.
+LocalOptions hour_per_byte(int cards) {
+  LocalOptions options;
+  options.ranks_per_node = 2;
+  options.cards_per_node = cards;
+  options.inter_node.bytes_per_s = 1.0 / 3600;
+  return options;
+}
+
+// 0 -> 2 carries a byte; 1 -> 3 is between the same nodes.
+TEST(LocalTransport, NeighboursShareTheirCard) {
+  for (const int cards : {1, 2}) {
+    LocalWorld world(6, hour_per_byte(cards));
+    char byte = 'x', received = 0;
+    Request slow = world.transport(0).send(2, 1, &byte, 1), quick = world.transport(1).send(3, 1, &byte, 0);
+    Request slow_receive = world.transport(2).receive(0, 1, &received, 1);
+    Request quick_receive = world.transport(3).receive(1, 1, &received, 0);
+    EXPECT_FALSE(world.transport(2).test(slow_receive));
+    EXPECT_EQ(world.transport(3).test(quick_receive), cards == 2);
+  }
+}
+
+// The card is busy for an hour, the ports inside the node are not.
+TEST(LocalTransport, PortsInsideTheNodeAreNotTheCard) {
+  LocalWorld world(6, hour_per_byte(1));
+  char byte = 'x', received = 0;
+  Request slow = world.transport(0).send(2, 1, &byte, 1), quick = world.transport(0).send(1, 1, &byte, 1);
+  Request receive = world.transport(1).receive(0, 1, &received, 1);
+  EXPECT_TRUE(world.transport(1).test(receive));
+}
+
+// 0 -> 4 leaves only after 0 -> 2, an hour from now, and will then occupy the card of node 2. Until then that card is
+// free for 3 -> 5.
+TEST(LocalTransport, AMessageTakesTheGapBeforeALaterOne) {
+  LocalWorld world(6, hour_per_byte(1));
+  char byte = 'x', received = 0;
+  Request first = world.transport(0).send(2, 1, &byte, 1), later = world.transport(0).send(4, 1, &byte, 1);
+  Request later_receive = world.transport(4).receive(0, 1, &received, 1);
+  EXPECT_FALSE(world.transport(4).test(later_receive));
+  Request quick = world.transport(3).send(5, 1, &byte, 0);
+  Request quick_receive = world.transport(5).receive(3, 1, &received, 0);
+  EXPECT_TRUE(world.transport(5).test(quick_receive));
+}
+
+// Two neighbours send two empty messages each: they leave their card after 0, 1, 2 and 3 ms, and the last has passed
+// the receivers' card 4 ms after the first was sent.
+TEST(LocalTransport, EveryMessageOccupiesTheCard) {
+  LocalOptions options;
+  options.ranks_per_node = 2;
+  options.cards_per_node = 1;
+  options.inter_node.message_s = 1e-3;
+  LocalWorld world(4, options);
+  const Clock::time_point start = Clock::now();
+  std::vector<Request> sends, receives;
+  for (const int from : {0, 1})
+    for (const int to : {2, 3}) {
+      sends.push_back(world.transport(from).send(to, 1, nullptr, 0));
+      receives.push_back(world.transport(to).receive(from, 1, nullptr, 0));
+    }
+  for (size_t i = 0; i < receives.size(); ++i)
+    while (!world.transport(2 + static_cast<int>(i) % 2).test(receives[i])) continue;
+  EXPECT_GE(seconds_since(start), 4e-3);
+}
+
 // A message whose sender unwinds is never read; the next one takes its place. A withdrawn receive leaves its message
 // alone.
 TEST(LocalTransport, WithdrawsWhatIsDestroyedUnfinished) {
