@@ -108,20 +108,20 @@ void backward(StepBuilder& b, int microbatch, const Pass& pass) {
 }
 
 /// One all-reduce per gradient that several ranks share, right after the last task that writes it.
-void reduce_gradients(TaskGraph& graph, const Layout& layout) {
+void reduce_gradients(TaskGraph& graph) {
   std::vector<TaskIndex> last_writer(graph.tensors.size(), -1);
   for (size_t i = 0; i < graph.tasks.size(); ++i)
     for (TensorId tensor : graph.tasks[i].writes) last_writer[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(i);
   std::vector<std::vector<Task>> after(graph.tasks.size());
   for (const Parameter& parameter : graph.parameters) {
-    const bool expert = parameter.moe_layer >= 0;
-    if ((expert ? layout.expert_dp() : layout.ranks) == 1) continue;
+    if (graph.group(parameter.replicas, 0).size() == 1) continue;
     Task reduce;
     reduce.label = "backward / reduce " + parameter.name;
     reduce.op = Op::all_reduce;
     reduce.lane = Lane::network;
     reduce.phase = Phase::backward;
-    reduce.communicator = graph.find_communicator(expert ? "expert_dp" : "world");
+    reduce.layer = parameter.layer;
+    reduce.communicator = parameter.replicas;
     const Tensor& gradient = graph.tensors[static_cast<size_t>(parameter.gradient)];
     reduce.bytes = bytes_of(gradient.dtype, parameter.elements);
     reduce.reads = reduce.writes = {parameter.gradient};
@@ -176,7 +176,7 @@ TaskGraph baseline_step(const Plan& plan) {
     const Pass pass = forward(b, microbatch);
     backward(b, microbatch, pass);
   }
-  reduce_gradients(b.graph(), plan.layout);
+  reduce_gradients(b.graph());
   update(b);
   return std::move(b.graph());
 }

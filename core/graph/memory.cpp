@@ -7,7 +7,8 @@ Liveness liveness_of(const TaskGraph& graph) {
                     std::vector<std::vector<TensorId>>(graph.tasks.size())};
   std::vector<TaskIndex> first(graph.tensors.size(), -1), last(graph.tensors.size(), -1);
   for (size_t index = 0; index < graph.tasks.size(); ++index) {
-    const auto touch = [&](TensorId tensor) {
+    const auto touch = [&](TensorId used) {
+      const TensorId tensor = graph.base_of(used);
       if (first[static_cast<size_t>(tensor)] < 0) first[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(index);
       last[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(index);
     };
@@ -25,7 +26,8 @@ Liveness liveness_of(const TaskGraph& graph) {
 Bytes resident_bytes(const TaskGraph& graph) {
   Bytes bytes = 0;
   for (const Tensor& tensor : graph.tensors)
-    if (tensor.kind != TensorKind::activation) bytes += bytes_of(tensor.dtype, tensor.fixed_rows * tensor.row_elements);
+    if (tensor.kind != TensorKind::activation && tensor.view_of < 0)
+      bytes += bytes_of(tensor.dtype, tensor.fixed_rows * tensor.row_elements);
   return bytes;
 }
 

@@ -29,6 +29,7 @@ constexpr std::array<const char*, kNumOps> kNames = {"embed",
                                                      "experts_wgrad",
                                                      "unpermute_backward",
                                                      "adamw",
+                                                     "clear",
                                                      "all_to_all",
                                                      "all_reduce",
                                                      "all_gather",
@@ -176,6 +177,8 @@ double traffic_of(Op op, const OpShape& s, int64_t rows, int64_t active_experts,
       return 4 * 2 * m * n;
     case Op::adamw:  // reads and writes weight, both moments; reads the gradient and clears it
       return 4 * 8 * m;
+    case Op::clear:
+      return 4 * m;
     default:
       return 0;
   }

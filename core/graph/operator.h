@@ -40,6 +40,7 @@ enum class Op : uint8_t {
   unpermute_backward,
   // update
   adamw,
+  clear,
   // collectives
   all_to_all,
   all_reduce,

@@ -20,4 +20,16 @@ struct Piece {
   bool operator==(const Piece&) const = default;
 };
 
+/// A piece of the member at position 0 of a partition; the member at position p holds it p * step logical elements
+/// further on.
+struct Share {
+  Piece piece;
+  int64_t step = 0;
+  bool operator==(const Share&) const = default;
+};
+
+/// The part of a piece that stands in local elements [begin, end), with local offsets counted from `begin`: up to three
+/// pieces (a cut run, whole runs, a cut run).
+std::vector<Piece> clip(const Piece& piece, int64_t begin, int64_t end);
+
 }  // namespace moesaic

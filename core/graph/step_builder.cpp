@@ -20,6 +20,12 @@ CommunicatorFamily family(const std::string& name, int ranks, const auto& group_
   return result;
 }
 
+/// 3 for "layers.3.qkv", -1 outside the layers.
+int layer_of(const std::string& parameter) {
+  const std::string prefix = "layers.";
+  return parameter.starts_with(prefix) ? std::stoi(parameter.substr(prefix.size())) : -1;
+}
+
 }  // namespace
 
 std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster) {
@@ -71,7 +77,10 @@ void StepBuilder::parameter(const std::string& name, int64_t elements, bool deca
   Parameter parameter;
   parameter.name = name;
   parameter.elements = elements;
+  parameter.layer = layer_of(name);
   parameter.decay = decay;
+  parameter.replicas = communicator("world");
+  parameter.shares = {{{name, 0, 0, 0, 0, elements, 1}, 0}};
   parameter.weight =
       resident(name, TensorKind::parameter, elements, training() ? activation_dtype_ : model().weight_dtype);
   if (training()) {
@@ -87,8 +96,11 @@ void StepBuilder::parameter(const std::string& name, int64_t elements, bool deca
 void StepBuilder::expert_parameter(const std::string& name, int moe_layer, int64_t slot_elements) {
   const DType dense_dtype = model().weight_dtype;
   parameter(name, slot_elements * graph_.placement[static_cast<size_t>(moe_layer)].slots_per_rank, true);
-  graph_.parameters.back().moe_layer = moe_layer;
-  graph_.parameters.back().slot_elements = slot_elements;
+  Parameter& added = graph_.parameters.back();
+  added.moe_layer = moe_layer;
+  added.slot_elements = slot_elements;
+  added.replicas = communicator("expert_dp");
+  added.shares = {{{name, 0, 0, 0, 0, slot_elements, 1}, 0}};
   if (!training() && model().expert_dtype != dense_dtype) graph_.tensors.back().dtype = model().expert_dtype;
 }
 

@@ -1,5 +1,6 @@
 #include "core/graph/task_graph.h"
 
+#include <algorithm>
 #include <map>
 #include <unordered_set>
 
@@ -20,6 +21,11 @@ const char* name_of(Phase phase) {
 const std::vector<int>& TaskGraph::group(int communicator, int rank) const {
   const CommunicatorFamily& family = communicators[static_cast<size_t>(communicator)];
   return family.groups[static_cast<size_t>(family.group_of_rank[static_cast<size_t>(rank)])];
+}
+
+int TaskGraph::position(int communicator, int rank) const {
+  const std::vector<int>& members = group(communicator, rank);
+  return static_cast<int>(std::find(members.begin(), members.end(), rank) - members.begin());
 }
 
 int TaskGraph::find_communicator(const std::string& name) const {
@@ -43,37 +49,66 @@ void depend(std::vector<TaskIndex>& dependencies, TaskIndex on, TaskIndex self) 
   dependencies.push_back(on);
 }
 
+/// The tensors that share memory with each one: itself, its base, or its views.
+std::vector<std::vector<TensorId>> aliases_of(const TaskGraph& graph) {
+  std::vector<std::vector<TensorId>> aliases(graph.tensors.size());
+  for (size_t i = 0; i < graph.tensors.size(); ++i) {
+    const auto self = static_cast<TensorId>(i);
+    aliases[i].push_back(self);
+    const TensorId base = graph.base_of(self);
+    if (base == self) continue;
+    aliases[i].push_back(base);
+    aliases[static_cast<size_t>(base)].push_back(self);
+  }
+  return aliases;
+}
+
 }  // namespace
 
 void link_dependencies(TaskGraph& graph) {
+  const std::vector<std::vector<TensorId>> aliases = aliases_of(graph);
   std::vector<Access> accesses(graph.tensors.size());
   std::vector<int> next_sequence(graph.communicators.size(), 0);
   for (TaskIndex index = 0; index < static_cast<TaskIndex>(graph.tasks.size()); ++index) {
     Task& task = graph.tasks[static_cast<size_t>(index)];
     task.dependencies.clear();
-    for (TensorId tensor : task.reads) depend(task.dependencies, accesses[static_cast<size_t>(tensor)].writer, index);
+    const auto after_writers = [&](TensorId tensor) {
+      for (TensorId alias : aliases[static_cast<size_t>(tensor)])
+        depend(task.dependencies, accesses[static_cast<size_t>(alias)].writer, index);
+    };
+    for (TensorId tensor : task.reads) after_writers(tensor);
+    for (TensorId tensor : task.after) after_writers(tensor);
     for (TensorId tensor : task.writes) {
-      const Access& access = accesses[static_cast<size_t>(tensor)];
-      depend(task.dependencies, access.writer, index);
-      for (TaskIndex reader : access.readers) depend(task.dependencies, reader, index);
+      after_writers(tensor);
+      for (TensorId alias : aliases[static_cast<size_t>(tensor)])
+        for (TaskIndex reader : accesses[static_cast<size_t>(alias)].readers) depend(task.dependencies, reader, index);
     }
     for (TensorId tensor : task.reads) accesses[static_cast<size_t>(tensor)].readers.push_back(index);
-    for (TensorId tensor : task.writes) accesses[static_cast<size_t>(tensor)] = {index, {}};
+    for (TensorId tensor : task.writes)  // all of a base, its views included; or one view
+      for (TensorId alias : aliases[static_cast<size_t>(tensor)])
+        if (alias == tensor || graph.base_of(alias) == tensor) accesses[static_cast<size_t>(alias)] = {index, {}};
     if (task.communicator >= 0) task.sequence = next_sequence[static_cast<size_t>(task.communicator)]++;
   }
 }
 
 void verify(const TaskGraph& graph, const std::string& after) {
   std::vector<bool> defined(graph.tensors.size());
-  for (size_t i = 0; i < graph.tensors.size(); ++i) defined[i] = graph.tensors[i].kind != TensorKind::activation;
+  for (size_t i = 0; i < graph.tensors.size(); ++i) {
+    defined[i] = graph.tensors[i].kind != TensorKind::activation;
+    const TensorId base = graph.base_of(static_cast<TensorId>(i));
+    MOESAIC_CHECK(graph.base_of(base) == base, "after " + after + ", '" + graph.tensors[i].name + "' views a view");
+  }
   std::unordered_set<std::string> labels;
   for (size_t index = 0; index < graph.tasks.size(); ++index) {
     const Task& task = graph.tasks[index];
     const std::string where = "after " + after + ", task '" + task.label + "': ";
     MOESAIC_CHECK(labels.insert(task.label).second, where + "its label is not unique");
-    for (TensorId tensor : task.reads)
-      MOESAIC_CHECK(defined[static_cast<size_t>(tensor)],
-                    where + "reads '" + graph.tensors[static_cast<size_t>(tensor)].name + "' before it is written");
+    const auto check_defined = [&](TensorId tensor, const char* verb) {
+      MOESAIC_CHECK(defined[static_cast<size_t>(tensor)] || defined[static_cast<size_t>(graph.base_of(tensor))],
+                    where + verb + graph.tensors[static_cast<size_t>(tensor)].name + "' before it is written");
+    };
+    for (TensorId tensor : task.reads) check_defined(tensor, "reads '");
+    for (TensorId tensor : task.after) check_defined(tensor, "waits for '");
     for (TensorId tensor : task.writes) defined[static_cast<size_t>(tensor)] = true;
     MOESAIC_CHECK(is_collective(task.op) == (task.communicator >= 0),
                   where + "collectives and only they have a communicator");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/graph/operator.h"
+#include "core/graph/shard.h"
 #include "core/schema/plan.h"
 
 namespace moesaic {
@@ -63,6 +64,9 @@ struct Tensor {
   int64_t row_elements = 0;
   int moe_layer = -1, microbatch = -1;  // which routing binds the rows
   int chunk = 0, num_chunks = 1;
+  TensorId view_of = -1;       // no memory of its own: elements of that tensor from view_offset on
+  int64_t view_offset = 0;     // elements
+  int view_communicator = -1;  // given: the share of this rank, its position in the group times the view's elements on
 };
 
 struct Task {
@@ -83,6 +87,7 @@ struct Task {
   Bytes bytes = 0;          // fixed-size collectives: contribution of one rank
   Bytes bytes_per_row = 0;  // all-to-all
   std::vector<TensorId> reads, writes;
+  std::vector<TensorId> after;          // must be written before the task may start; no operands
   std::vector<TaskIndex> dependencies;  // earlier tasks of the same rank; filled by link_dependencies()
 };
 
@@ -98,9 +103,25 @@ struct Parameter {
   std::string name;  // "layers.3.qkv", "layers.3.experts.up"
   TensorId weight = -1, gradient = -1, moments = -1;
   int64_t elements = 0;       // per rank
+  int layer = -1;             // -1: outside the layers
   int moe_layer = -1;         // experts: which placement says what the slots hold
   int64_t slot_elements = 0;  // experts: elements of one slot
   bool decay = true;
+  int replicas = -1;          // communicator whose members hold the same elements
+  int partition = -1;         // communicator over which the logical tensor is cut; -1: whole (experts: by slot)
+  std::vector<Share> shares;  // what this rank holds of the logical tensor (shard.h); experts: in one slot
+};
+
+/// Parameters whose memory is one stretch, the fused unit of communication, cut evenly over the members of a
+/// communicator (ZeRO, arXiv 1910.02054). Parameter i stands at offsets[i]; padded to a multiple of 16 per member.
+struct ParameterGroup {
+  int communicator = -1;
+  int64_t elements = 0;
+  std::vector<int> parameters;   // indices into TaskGraph::parameters
+  std::vector<int64_t> offsets;  // [parameters]
+  TensorId weight_share = -1;    // what AdamW updates: [elements / members]
+  TensorId moments = -1;         // [2, elements / members]
+  bool shares_weights = false;   // weights live as shares only (ZeRO-3)
 };
 
 struct TaskGraph {
@@ -111,14 +132,22 @@ struct TaskGraph {
   std::vector<Tensor> tensors;
   std::vector<CommunicatorFamily> communicators;
   std::vector<Parameter> parameters;
+  std::vector<ParameterGroup> groups;      // empty: every rank updates all elements that it holds
   std::vector<ExpertPlacement> placement;  // [num_moe_layers]
 
   const std::vector<int>& group(int communicator, int rank) const;
   int find_communicator(const std::string& name) const;  // -1 when absent
+  int position(int communicator, int rank) const;        // of the rank in its group
+  /// The tensor whose memory holds this one: itself, unless it is a view. Views of views do not exist.
+  TensorId base_of(TensorId tensor) const {
+    const TensorId base = tensors[static_cast<size_t>(tensor)].view_of;
+    return base < 0 ? tensor : base;
+  }
 };
 
 /// Derives every task's dependencies from reads and writes (read after write, write after read, write after write) in
-/// program order, and numbers the collectives of each communicator. Call after the last rewrite.
+/// program order, and numbers the collectives of each communicator. A view conflicts with its base, not with other
+/// views. Call after the last rewrite.
 void link_dependencies(TaskGraph& graph);
 
 /// Throws InvariantError unless: every tensor is written before it is read (parameters, gradients, optimizer state and

@@ -34,30 +34,48 @@ std::vector<Bucket> fill_buckets(const TaskGraph& graph, Bytes limit) {
   return closed;
 }
 
+/// One stretch of memory for the gradients of a bucket, which become views of it. Returns the stretch.
+TensorId join_gradients(TaskGraph& graph, const Bucket& bucket, size_t number) {
+  constexpr int64_t kAlignElements = 16;  // 64 bytes: one cache line, one AVX-512 register
+  const auto joined = static_cast<TensorId>(graph.tensors.size());
+  int64_t elements = 0;
+  for (size_t member : bucket.members) {
+    Tensor& gradient = graph.tensors[static_cast<size_t>(graph.tasks[member].reads[0])];
+    gradient.view_of = joined;
+    gradient.view_offset = elements;
+    elements += (gradient.row_elements + kAlignElements - 1) / kAlignElements * kAlignElements;
+  }
+  Tensor bucket_tensor = graph.tensors[static_cast<size_t>(graph.tasks[bucket.members[0]].reads[0])];
+  bucket_tensor.name = "gradient bucket " + std::to_string(number);
+  bucket_tensor.row_elements = elements;
+  bucket_tensor.view_of = -1;
+  bucket_tensor.view_offset = 0;
+  graph.tensors.push_back(std::move(bucket_tensor));
+  return joined;
+}
+
 /// The fused reduction, in the place of the last member.
-Task fuse_reductions(const TaskGraph& graph, const Bucket& bucket, size_t number) {
+Task fuse_reductions(TaskGraph& graph, const Bucket& bucket, size_t number) {
   Task fused = graph.tasks[bucket.members.back()];
   fused.label = "backward / reduce " + graph.communicators[static_cast<size_t>(fused.communicator)].name + " bucket " +
                 std::to_string(number);
   fused.bytes = bucket.bytes;
-  fused.reads.clear();
-  for (size_t member : bucket.members)
-    for (TensorId gradient : graph.tasks[member].reads) fused.reads.push_back(gradient);
-  fused.writes = fused.reads;
+  fused.reads = fused.writes = {join_gradients(graph, bucket, number)};
   return fused;
 }
 
 /// One AdamW task per bucket, in bucket order, operands in groups of one parameter.
-Task fuse_updates(const TaskGraph& graph, const Task& reduction, const std::map<TensorId, const Task*>& update_of,
+Task fuse_updates(const TaskGraph& graph, const Bucket& bucket, const std::map<TensorId, const Task*>& update_of,
                   size_t number) {
-  Task fused = *update_of.at(reduction.reads[0]);
-  fused.label = "update / adamw " + graph.communicators[static_cast<size_t>(reduction.communicator)].name + " bucket " +
+  const Task& first = graph.tasks[bucket.members[0]];
+  Task fused = *update_of.at(first.reads[0]);
+  fused.label = "update / adamw " + graph.communicators[static_cast<size_t>(first.communicator)].name + " bucket " +
                 std::to_string(number);
   fused.fixed_rows = 0;
   fused.reads.clear();
   fused.writes.clear();
-  for (TensorId gradient : reduction.reads) {
-    const Task& update = *update_of.at(gradient);
+  for (size_t member : bucket.members) {
+    const Task& update = *update_of.at(graph.tasks[member].reads[0]);
     fused.fixed_rows += update.fixed_rows;
     fused.reads.insert(fused.reads.end(), update.reads.begin(), update.reads.end());
     fused.writes.insert(fused.writes.end(), update.writes.begin(), update.writes.end());
@@ -77,12 +95,12 @@ void gradient_buckets(TaskGraph& graph, const Plan& plan) {
   std::vector<bool> dropped(graph.tasks.size(), false);
   std::vector<Task> updates;
   for (size_t number = 0; number < buckets.size(); ++number) {
-    for (size_t member : buckets[number].members) dropped[member] = true;
-    Task reduction = fuse_reductions(graph, buckets[number], number);
-    updates.push_back(fuse_updates(graph, reduction, update_of, number));
-    for (TensorId gradient : reduction.reads)
-      dropped[static_cast<size_t>(update_of.at(gradient) - graph.tasks.data())] = true;
-    replacement.emplace(buckets[number].members.back(), std::move(reduction));
+    updates.push_back(fuse_updates(graph, buckets[number], update_of, number));
+    for (size_t member : buckets[number].members) {
+      dropped[member] = true;
+      dropped[static_cast<size_t>(update_of.at(graph.tasks[member].reads[0]) - graph.tasks.data())] = true;
+    }
+    replacement.emplace(buckets[number].members.back(), fuse_reductions(graph, buckets[number], number));
   }
   std::vector<Task> tasks;
   for (size_t i = 0; i < graph.tasks.size(); ++i) {

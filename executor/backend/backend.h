@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/graph/holdings.h"
 #include "core/graph/slot_counts.h"
 #include "core/graph/task_graph.h"
 
@@ -18,8 +19,8 @@ struct StepContext {
   const TaskGraph* graph = nullptr;
   const Plan* plan = nullptr;
   int rank = 0;
-  int64_t step = 0;                      // from 0
-  std::vector<int> parameter_of_tensor;  // [tensors]: index into graph->parameters of a weight, else -1
+  int64_t step = 0;                                     // from 0
+  std::vector<std::vector<UpdateRange>> update_ranges;  // [tensors]: of weights that AdamW updates
 
   int position() const { return rank % plan->layout.ep; }  // in the expert-parallel group
   int group_first_rank() const { return rank - position(); }

@@ -65,6 +65,9 @@ void CpuBackend::launch(const Launch& launch) {
       return launch_moe(launch);
     case Op::adamw:
       return launch_update(launch);
+    case Op::clear:
+      std::memset(launch.writes[0].data, 0, static_cast<size_t>(launch.writes[0].elements()) * sizeof(float));
+      return;
     case Op::all_to_all:
     case Op::all_reduce:
     case Op::all_gather:

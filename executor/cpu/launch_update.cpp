@@ -1,5 +1,5 @@
-// AdamW tasks: one or several parameters, each with its weight, moments and gradient. The gradient is cleared for the
-// next step.
+// AdamW tasks: one or several weights, each with its moments and gradient. The gradient is cleared for the next step;
+// where ranks update shares of it, all of it is.
 #include <cstring>
 
 #include "executor/cpu/adamw.h"
@@ -11,14 +11,13 @@ void launch_update(const Launch& l) {
   const Optimizer& o = l.context.plan->workload.optimizer;
   const AdamW settings{o.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay};
   for (size_t i = 0; i < l.reads.size(); ++i) {
-    const Operand &weight = l.writes[3 * i], &moments = l.writes[3 * i + 1], &gradient = l.writes[3 * i + 2];
-    const int64_t n = weight.elements();
-    const Parameter& parameter =
-        l.context.graph
-            ->parameters[static_cast<size_t>(l.context.parameter_of_tensor[static_cast<size_t>(weight.tensor)])];
-    adamw_update(weight.f32(), gradient.f32(), moments.f32(), moments.f32() + n, n, settings, l.context.step + 1,
-                 parameter.decay);
-    std::memset(gradient.data, 0, static_cast<size_t>(n) * sizeof(float));
+    const Operand &gradient = l.reads[i], &weight = l.writes[3 * i], &moments = l.writes[3 * i + 1],
+                  &cleared = l.writes[3 * i + 2];
+    float *first_moment = moments.f32(), *second_moment = moments.f32() + weight.elements();
+    for (const UpdateRange& range : l.context.update_ranges[static_cast<size_t>(weight.tensor)])
+      adamw_update(weight.f32() + range.begin, gradient.f32() + range.begin, first_moment + range.begin,
+                   second_moment + range.begin, range.end - range.begin, settings, l.context.step + 1, range.decay);
+    std::memset(cleared.data, 0, static_cast<size_t>(cleared.elements()) * sizeof(float));
   }
 }
 

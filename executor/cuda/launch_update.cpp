@@ -10,11 +10,11 @@ void launch_update(const Launch& l, Stream stream) {
   const AdamW settings{o.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay};
   std::vector<AdamWParameter> parameters;
   for (size_t i = 0; i < l.reads.size(); ++i) {
-    const Operand &weight = l.writes[3 * i], &moments = l.writes[3 * i + 1], &gradient = l.writes[3 * i + 2];
-    const int64_t n = weight.elements();
-    const int parameter = l.context.parameter_of_tensor[static_cast<size_t>(weight.tensor)];
-    parameters.push_back({weight.f32(), gradient.f32(), moments.f32(), moments.f32() + n, n,
-                          l.context.graph->parameters[static_cast<size_t>(parameter)].decay});
+    const Operand &gradient = l.reads[i], &weight = l.writes[3 * i], &moments = l.writes[3 * i + 1];
+    float *first_moment = moments.f32(), *second_moment = moments.f32() + weight.elements();
+    for (const UpdateRange& range : l.context.update_ranges[static_cast<size_t>(weight.tensor)])
+      parameters.push_back({weight.f32() + range.begin, gradient.f32() + range.begin, first_moment + range.begin,
+                            second_moment + range.begin, range.end - range.begin, range.decay});
   }
   adamw_update(parameters, settings, l.context.step + 1, stream);
 }

@@ -31,6 +31,8 @@ OperatorRun::OperatorRun(const MeasuredPlan& of, const OperatorShape& shape, int
   find_task(shape);
   graph_.tokens_per_rank = moves_choices(task_.op) ? rows / of.plan.model.top_k : rows;
   context_ = make_step_context(graph_, of_.plan, 0);
+  for (std::vector<UpdateRange>& ranges : context_.update_ranges)
+    for (UpdateRange& range : ranges) range.end = rows;
   bind_counts();
   make_operands();
 }

@@ -27,6 +27,10 @@ std::unique_ptr<Operation> Collectives::start(const Launch& launch) {
       return all_reduce(launch, communicator, sequence);
     case Op::all_gather:
       return communicator.all_gather(sequence, launch.reads[0].data, launch.task.bytes, launch.writes[0].data);
+    case Op::reduce_scatter: {
+      const std::vector<int64_t> shares(static_cast<size_t>(communicator.size()), launch.writes[0].elements());
+      return communicator.reduce_scatter(sequence, launch.reads[0].f32(), launch.writes[0].f32(), shares);
+    }
     default:
       break;
   }
@@ -51,12 +55,12 @@ std::unique_ptr<Operation> Collectives::all_to_all(const Launch& launch, Communi
                                    receive_at);
 }
 
-/// Gradients of a bucket are one stretch of memory (TensorStore), gaps of the alignment included; losses are doubles.
+/// The losses are doubles.
 std::unique_ptr<Operation> Collectives::all_reduce(const Launch& launch, Communicator& communicator, int64_t sequence) {
-  const Operand &first = launch.reads.front(), &last = launch.reads.back();
-  if (graph_.tensors[static_cast<size_t>(first.tensor)].kind != TensorKind::gradient)
-    return communicator.all_reduce(sequence, static_cast<double*>(first.data), first.elements() / 2);
-  return communicator.all_reduce(sequence, first.f32(), last.f32() + last.elements() - first.f32());
+  const Operand& sum = launch.reads[0];
+  if (graph_.tensors[static_cast<size_t>(sum.tensor)].kind == TensorKind::input)
+    return communicator.all_reduce(sequence, static_cast<double*>(sum.data), sum.elements() / 2);
+  return communicator.all_reduce(sequence, sum.f32(), sum.elements());
 }
 
 }  // namespace moesaic::executor

@@ -10,13 +10,12 @@
 
 namespace moesaic::executor {
 
-/// Element i of the matrix called `name`: uniform with mean 0 and standard deviation 0.02.
-void fill_uniform(const std::string& name, uint64_t seed, float* out, int64_t count);
+/// Elements [begin, begin + count) of the matrix called `name`: uniform with mean 0 and standard deviation 0.02.
+void fill_uniform(const std::string& name, uint64_t seed, int64_t begin, float* out, int64_t count);
 
-/// Writes a parameter of this rank: matrices uniform, norm gains 1 and biases 0; expert tensors slot by slot under
-/// their logical experts' names. `position`: of the rank in its expert-parallel group.
-void initialise(const TaskGraph& graph, const Parameter& parameter, int position, uint64_t seed, int64_t hidden,
-                float* out);
+/// Writes the initial values of a piece of a logical tensor to `local` + the piece's local offset: matrices uniform;
+/// norm gains 1 and biases 0 (`norm`; the first `hidden` logical elements are gains).
+void initialise(const Piece& piece, bool norm, int64_t hidden, uint64_t seed, float* local);
 
 /// A byte stream from which training sequences are cut.
 class Corpus {

@@ -21,7 +21,7 @@ RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& 
       plan_(plan),
       backend_(backend),
       context_(make_step_context(graph, plan, rank)),
-      tensors_(graph, backend),
+      tensors_(graph, backend, rank),
       collectives_(graph, transport, rank),
       lanes_(kNumLanes),
       successors_(graph.tasks.size()),
@@ -76,8 +76,8 @@ bool RankStep::start_network() {
   const TaskIndex index = head(Lane::network);
   if (network_.operation || index < 0 || !ready(index)) return false;
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
-  network_reads_ = tensors_.operands(task.reads, counts_of(task), context_);
-  network_writes_ = tensors_.operands(task.writes, counts_of(task), context_);
+  tensors_.operands(task.reads, counts_of(task), context_, network_reads_);
+  tensors_.operands(task.writes, counts_of(task), context_, network_writes_);
   network_.task = index;
   network_.start = now();
   network_.operation = collectives_.start({task, network_reads_, network_writes_, counts_of(task), context_});
@@ -95,8 +95,8 @@ bool RankStep::run_compute() {
   const TaskIndex index = head(Lane::compute);
   if (index < 0 || !ready(index)) return false;
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
-  reads_ = tensors_.operands(task.reads, counts_of(task), context_);
-  writes_ = tensors_.operands(task.writes, counts_of(task), context_);
+  tensors_.operands(task.reads, counts_of(task), context_, reads_);
+  tensors_.operands(task.writes, counts_of(task), context_, writes_);
   const Seconds start = now();
   backend_.launch({task, reads_, writes_, counts_of(task), context_});
   complete(index, start);
@@ -109,7 +109,7 @@ void RankStep::complete(TaskIndex index, Seconds start) {
   record_.times[static_cast<size_t>(index)] = {context_.rank, index, start, end};
   if (announces_counts(task, plan_.layout.ranks)) bind_counts(task);
   record_.memory.push_back({context_.rank, end, tensors_.live_bytes()});
-  tensors_.finish(task);
+  tensors_.finish(index);
   ++next_[static_cast<size_t>(task.lane)];
   --remaining_;
   for (TaskIndex successor : successors_[static_cast<size_t>(index)]) --blockers_[static_cast<size_t>(successor)];
@@ -124,7 +124,8 @@ std::span<const SlotCounts> RankStep::counts_of(const Task& task) const {
 void RankStep::bind_counts(const Task& task) {
   const int experts = static_cast<int>(plan_.model.num_experts), chunks = graph_.num_chunks, ep = plan_.layout.ep;
   const TensorId tensor = plan_.layout.ranks == 1 ? task.writes[2] : task.writes[0];
-  const int32_t* counts = tensors_.operands({&tensor, 1}, {}, context_)[0].i32();
+  tensors_.operands({&tensor, 1}, {}, context_, reads_);
+  const int32_t* counts = reads_[0].i32();
   const bool padded = plan_.dispatch.kind == DispatchKind::padded;
   const int64_t capacity =
       padded ? capacity_rows(plan_.dispatch.capacity_factor, graph_.tokens_per_rank, plan_.model.top_k, experts) : 0;

@@ -8,8 +8,6 @@
 namespace moesaic::executor {
 namespace {
 
-constexpr int64_t kAlignElements = 16;  // floats: 64 bytes, the alignment of the collectives' slices
-
 int64_t bound_rows(const Tensor& tensor, std::span<const SlotCounts> counts, const StepContext& context) {
   if (tensor.rows == Rows::fixed) return tensor.fixed_rows;
   MOESAIC_CHECK(!counts.empty(), "rows of '" + tensor.name + "' are needed before the router has run");
@@ -19,61 +17,42 @@ int64_t bound_rows(const Tensor& tensor, std::span<const SlotCounts> counts, con
   return chunk.received(context.position());
 }
 
-template <typename Visit>
-void for_each_tensor(const Task& task, const Visit& visit) {
-  for (TensorId tensor : task.reads) visit(tensor);
-  for (TensorId tensor : task.writes)
-    if (std::find(task.reads.begin(), task.reads.end(), tensor) == task.reads.end()) visit(tensor);
+/// The tensors whose memory a task uses, once each.
+std::vector<TensorId> memory_of(const TaskGraph& graph, const Task& task) {
+  std::vector<TensorId> used;
+  const auto use = [&](TensorId tensor) {
+    const TensorId base = graph.base_of(tensor);
+    if (std::find(used.begin(), used.end(), base) == used.end()) used.push_back(base);
+  };
+  for (TensorId tensor : task.reads) use(tensor);
+  for (TensorId tensor : task.writes) use(tensor);
+  return used;
 }
 
 }  // namespace
 
-TensorStore::TensorStore(const TaskGraph& graph, Backend& backend)
+TensorStore::TensorStore(const TaskGraph& graph, Backend& backend, int rank)
     : graph_(graph),
       backend_(backend),
+      rank_(rank),
       operands_(graph.tensors.size()),
       users_(graph.tensors.size(), 0),
       pending_(graph.tensors.size(), 0) {
-  for (const Task& task : graph.tasks)
-    for_each_tensor(task, [&](TensorId tensor) { ++users_[static_cast<size_t>(tensor)]; });
-  const auto place = [&](TensorId tensor, float* at) {
-    const Tensor& info = graph_.tensors[static_cast<size_t>(tensor)];
-    operands_[static_cast<size_t>(tensor)] = {tensor, at, info.fixed_rows, info.row_elements};
-  };
-  const auto allocate = [&](int64_t elements) {
-    const Bytes bytes = elements * static_cast<Bytes>(sizeof(float));
-    owned_.push_back(backend_.allocate(bytes));
-    std::memset(owned_.back(), 0, static_cast<size_t>(bytes));
-    live_bytes_ += bytes;
-    return static_cast<float*>(owned_.back());
-  };
-  const auto aligned = [](int64_t elements) {
-    return (elements + kAlignElements - 1) / kAlignElements * kAlignElements;
-  };
-  for (const Task& task : graph.tasks) {  // buckets first
-    if (task.op != Op::all_reduce || graph.tensors[static_cast<size_t>(task.reads[0])].kind != TensorKind::gradient)
-      continue;
-    int64_t total = 0;
-    for (TensorId tensor : task.reads) total += aligned(graph.tensors[static_cast<size_t>(tensor)].row_elements);
-    float* next = allocate(total);
-    for (TensorId tensor : task.reads) {
-      place(tensor, next);
-      next += aligned(graph.tensors[static_cast<size_t>(tensor)].row_elements);
-    }
+  for (const Task& task : graph.tasks) {
+    memory_of_task_.push_back(memory_of(graph, task));
+    for (TensorId tensor : memory_of_task_.back()) ++users_[static_cast<size_t>(tensor)];
   }
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     const Tensor& info = graph.tensors[i];
-    if (info.kind != TensorKind::activation && operands_[i].data == nullptr)
-      place(static_cast<TensorId>(i), allocate(std::max<int64_t>(1, info.fixed_rows * info.row_elements)));
+    if (info.kind == TensorKind::activation || info.view_of >= 0) continue;
+    create(static_cast<TensorId>(i), info.fixed_rows);
+    std::memset(operands_[i].data, 0, static_cast<size_t>(operands_[i].elements()) * sizeof(float));
   }
-  peak_bytes_ = live_bytes_;
 }
 
 TensorStore::~TensorStore() {
-  for (size_t i = 0; i < operands_.size(); ++i)
-    if (graph_.tensors[i].kind == TensorKind::activation && operands_[i].data != nullptr)
-      backend_.release(operands_[i].data);
-  for (void* data : owned_) backend_.release(data);
+  for (const Operand& operand : operands_)
+    if (operand.data != nullptr) backend_.release(operand.data);
 }
 
 void TensorStore::start_step() { pending_ = users_; }
@@ -86,28 +65,45 @@ void TensorStore::create(TensorId tensor, int64_t rows) {
   peak_bytes_ = std::max(peak_bytes_, live_bytes_);
 }
 
-std::vector<Operand> TensorStore::operands(std::span<const TensorId> tensors, std::span<const SlotCounts> counts,
-                                           const StepContext& context) {
-  std::vector<Operand> result;
-  result.reserve(tensors.size());
-  for (TensorId tensor : tensors) {
-    if (operands_[static_cast<size_t>(tensor)].data == nullptr)
-      create(tensor, bound_rows(graph_.tensors[static_cast<size_t>(tensor)], counts, context));
-    result.push_back(operands_[static_cast<size_t>(tensor)]);
-  }
-  return result;
+Operand TensorStore::view(TensorId tensor) {
+  const Tensor& info = graph_.tensors[static_cast<size_t>(tensor)];
+  if (operands_[static_cast<size_t>(info.view_of)].data == nullptr)
+    create(info.view_of, graph_.tensors[static_cast<size_t>(info.view_of)].fixed_rows);
+  int64_t offset = info.view_offset;
+  if (info.view_communicator >= 0)
+    offset += graph_.position(info.view_communicator, rank_) * info.fixed_rows * info.row_elements;
+  return {tensor, operands_[static_cast<size_t>(info.view_of)].f32() + offset, info.fixed_rows, info.row_elements};
 }
 
-void TensorStore::finish(const Task& task) {
-  for_each_tensor(task, [&](TensorId tensor) {
+Operand TensorStore::resident(TensorId tensor) {
+  return graph_.tensors[static_cast<size_t>(tensor)].view_of >= 0 ? view(tensor)
+                                                                  : operands_[static_cast<size_t>(tensor)];
+}
+
+void TensorStore::operands(std::span<const TensorId> tensors, std::span<const SlotCounts> counts,
+                           const StepContext& context, std::vector<Operand>& result) {
+  result.clear();
+  for (TensorId tensor : tensors) {
+    const Tensor& info = graph_.tensors[static_cast<size_t>(tensor)];
+    if (info.view_of >= 0) {
+      result.push_back(view(tensor));
+      continue;
+    }
+    if (operands_[static_cast<size_t>(tensor)].data == nullptr) create(tensor, bound_rows(info, counts, context));
+    result.push_back(operands_[static_cast<size_t>(tensor)]);
+  }
+}
+
+void TensorStore::finish(TaskIndex task) {
+  for (TensorId tensor : memory_of_task_[static_cast<size_t>(task)]) {
     Operand& operand = operands_[static_cast<size_t>(tensor)];
     if (--pending_[static_cast<size_t>(tensor)] > 0 ||
         graph_.tensors[static_cast<size_t>(tensor)].kind != TensorKind::activation)
-      return;
+      continue;
     backend_.release(operand.data);
     live_bytes_ -= operand.elements() * static_cast<Bytes>(sizeof(float));
     operand = {};
-  });
+  }
 }
 
 }  // namespace moesaic::executor

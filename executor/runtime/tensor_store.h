@@ -1,6 +1,6 @@
 #pragma once
 // The memory of one rank's tensors on its device: residents for the run, activations from their first user to their
-// last. Gradients of one bucket stand side by side, so that a bucket is one collective without copies.
+// last. Views stand inside other tensors: the gradients of a bucket, the parameters of a group.
 
 #include <span>
 #include <vector>
@@ -12,19 +12,19 @@ namespace moesaic::executor {
 class TensorStore {
  public:
   /// Allocates every tensor that lives from the start; gradients and optimizer state are zero, weights undefined.
-  TensorStore(const TaskGraph& graph, Backend& backend);
+  TensorStore(const TaskGraph& graph, Backend& backend, int rank);
   ~TensorStore();
   TensorStore(const TensorStore&) = delete;
   TensorStore& operator=(const TensorStore&) = delete;
 
-  Operand resident(TensorId tensor) const { return operands_[static_cast<size_t>(tensor)]; }
+  Operand resident(TensorId tensor);
 
-  /// Operands of a task about to run. Activations that do not exist yet are allocated; `counts` [num_chunks] binds
-  /// routed rows.
-  std::vector<Operand> operands(std::span<const TensorId> tensors, std::span<const SlotCounts> counts,
-                                const StepContext& context);
+  /// Operands of a task about to run, into `result`. Activations that do not exist yet are allocated; `counts`
+  /// [num_chunks] binds routed rows.
+  void operands(std::span<const TensorId> tensors, std::span<const SlotCounts> counts, const StepContext& context,
+                std::vector<Operand>& result);
   /// After a task: releases the activations of which it was the last user in this step.
-  void finish(const Task& task);
+  void finish(TaskIndex task);
   /// Before the next step.
   void start_step();
 
@@ -33,12 +33,14 @@ class TensorStore {
 
  private:
   void create(TensorId tensor, int64_t rows);
+  Operand view(TensorId tensor);
 
   const TaskGraph& graph_;
   Backend& backend_;
-  std::vector<Operand> operands_;     // [tensors]
-  std::vector<int> users_, pending_;  // [tensors]: tasks that touch it, and those still to come in this step
-  std::vector<void*> owned_;          // resident allocations
+  const int rank_;
+  std::vector<std::vector<TensorId>> memory_of_task_;  // [tasks]
+  std::vector<Operand> operands_;                      // [tensors]; of views none
+  std::vector<int> users_, pending_;  // [tensors]: tasks that use its memory, and those still to come in this step
   Bytes live_bytes_ = 0, peak_bytes_ = 0;
 };
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
+#include "core/graph/holdings.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
@@ -14,9 +16,13 @@ namespace moesaic::executor {
 namespace {
 
 void initialise_weights(const TaskGraph& graph, const Plan& plan, int rank, TensorStore& tensors) {
+  std::set<std::string> norms;
   for (const Parameter& parameter : graph.parameters)
-    initialise(graph, parameter, rank % plan.layout.ep, plan.workload.seed, plan.model.hidden,
-               tensors.resident(parameter.weight).f32());
+    if (!parameter.decay) norms.insert(parameter.name);
+  for (const Holding& holding : holdings_of(graph, rank, State::weight))
+    for (const Piece& piece : holding.pieces)
+      initialise(piece, norms.contains(piece.tensor), plan.model.hidden, plan.workload.seed,
+                 tensors.resident(holding.tensor).f32());
 }
 
 TensorId tensor_named(const TaskGraph& graph, const std::string& name) {

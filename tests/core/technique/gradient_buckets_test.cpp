@@ -35,8 +35,10 @@ std::vector<Bucket> buckets_of(const TaskGraph& graph) {
   for (const Task& task : graph.tasks) {
     if (task.op != Op::all_reduce || task.phase == Phase::update) continue;
     buckets.push_back({task.label, task.bytes, {}});
-    for (const TensorId tensor : task.reads)
-      buckets.back().members.push_back(graph.tensors[static_cast<size_t>(tensor)].name);
+    std::map<int64_t, std::string> by_offset;
+    for (const Tensor& tensor : graph.tensors)
+      if (tensor.view_of == task.reads[0]) by_offset[tensor.view_offset] = tensor.name;
+    for (const auto& [offset, name] : by_offset) buckets.back().members.push_back(name);
   }
   return buckets;
 }
