@@ -31,6 +31,7 @@ ROOMS = {
     "executor/runtime": ["executor/cpu", "executor/comm", "executor/store",
                          "core/technique", "core/timeline", "core/cost", "core/policy"],
     "executor/profiling": ["executor/runtime"],
+    "executor/benchmark": ["executor/profiling"],
     "experiments/fidelity": ["planner"],
     "experiments": ["experiments/fidelity", "planner", "simulator", "core/format"],
     "cli": ["planner", "simulator", "core/format", "experiments"],

@@ -1,0 +1,86 @@
+// What the runtime adds to a task that runs inline: over a chain of small additions, and over a whole training step of
+// a small model, as seconds per task and as a share of the step. One rank, so that nothing is waited for.
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "core/technique/lower.h"
+#include "executor/benchmark/values.h"
+#include "executor/comm/local_transport.h"
+#include "executor/cpu/cpu_backend.h"
+#include "executor/profiling/overhead.h"
+#include "executor/runtime/rank_step.h"
+
+namespace moesaic::executor {
+namespace {
+
+constexpr int kRepetitions = 31;
+
+/// The shape of profiles/models/gpt-moe-tiny.json and profiles/workloads/cpu-demo.json.
+Plan small_plan() {
+  Plan plan;
+  plan.name = "small step";
+  Model& model = plan.model;
+  model.family = "gpt_moe";
+  model.num_layers = 4;
+  model.hidden = 128;
+  model.num_heads = model.num_kv_heads = 4;
+  model.head_dim = 32;
+  model.vocabulary = 256;
+  model.num_experts = 8;
+  model.top_k = 2;
+  model.expert_intermediate = 512;
+  model.moe_layers = {true, true, true, true};
+  plan.cluster.device.lanes_share_core = true;
+  plan.workload.global_batch = 8;
+  plan.workload.sequence_length = 128;
+  return plan;
+}
+
+double chain(Transport& transport) {
+  cpu::CpuBackend backend;
+  Bench bench(transport);
+  return task_overhead(4, 16, kRepetitions, transport, backend, bench);
+}
+
+struct Share {
+  double outside_tasks_s = 0, step_s = 0;
+};
+
+Share median_step(RankStep& step) {
+  std::vector<Share> shares;
+  for (int64_t number = 0; number <= kRepetitions; ++number) {
+    const StepRecord record = step.run(number, [] {});
+    Share share{record.seconds, record.seconds};
+    for (const TaskTime& time : record.times) share.outside_tasks_s -= time.end - time.start;
+    if (number > 0) shares.push_back(share);  // the first step makes the primitives
+  }
+  const auto middle = shares.begin() + kRepetitions / 2;
+  std::nth_element(shares.begin(), middle, shares.end(),
+                   [](const Share& a, const Share& b) { return a.outside_tasks_s < b.outside_tasks_s; });
+  return *middle;
+}
+
+void run() {
+  LocalWorld world(1);
+  Transport& transport = world.transport(0);
+  std::printf("chain of additions   %6.3f us per task\n", chain(transport) * 1e6);
+  const Plan plan = small_plan();
+  const TaskGraph graph = lower(plan);
+  cpu::CpuBackend backend;
+  RankStep step(graph, plan, 0, backend, transport);
+  for (const Parameter& parameter : graph.parameters) fill(step.tensors().resident(parameter.weight), 0, 0.035f);
+  const Share share = median_step(step);
+  std::printf("training step        %6.3f us per task (%zu tasks), %.2f %% of the step's %.2f ms\n",
+              share.outside_tasks_s / static_cast<double>(graph.tasks.size()) * 1e6, graph.tasks.size(),
+              share.outside_tasks_s / share.step_s * 100, share.step_s * 1e3);
+}
+
+}  // namespace
+}  // namespace moesaic::executor
+
+int main() {
+  moesaic::executor::run();
+  return 0;
+}
