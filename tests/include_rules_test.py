@@ -24,6 +24,7 @@ ROOMS = {
     "simulator": ["core/evaluate", "core/network", "core/policy"],
     "executor/reference": ["core/graph"],
     "executor/comm": ["core/schema"],
+    "executor/checkpoint": ["core/graph", "executor/comm"],
     "executor/store": ["core/graph", "core/policy"],
     "executor/backend": ["core/graph"],
     "executor/cpu": ["executor/backend"],
