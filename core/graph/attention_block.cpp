@@ -90,7 +90,7 @@ TensorId attention_forward(StepBuilder& b, TensorId x, Saved& saved) {
 
 TensorId attention_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
   const Model& m = b.model();
-  const int64_t t = b.tokens();
+  const RowCount t = b.tokens();
   const TensorId d_attended = b.activation(in_layer(b, "d_attended"), t, m.attention_width());
   b.task(Op::linear_dgrad, "out dgrad", linear_shape(m.hidden, m.attention_width()), t,
          {dy, b.weight(in_layer(b, "out"))}, {d_attended});

@@ -53,7 +53,7 @@ TensorId embed(StepBuilder& b, Pass& pass) {
 /// gradient as well.
 void head(StepBuilder& b, TensorId x, Pass& pass) {
   const Model& m = b.model();
-  const int64_t rows = b.training() ? b.tokens() : b.sequences();
+  const RowCount rows = b.training() ? b.tokens() : RowCount(b.sequences());
   norm_forward(b, "final_norm", x, rows, pass.head);
   const TensorId logits = b.activation("logits", rows, m.vocabulary);
   b.task(Op::linear, "head", linear_shape(m.vocabulary, m.hidden), rows, {pass.head.normed, b.weight(head_name(m))},
@@ -70,8 +70,8 @@ Pass forward(StepBuilder& b, int microbatch) {
   Pass pass;
   pass.layers.resize(static_cast<size_t>(m.num_layers));
   const std::string suffix = "." + std::to_string(microbatch);
-  pass.tokens = b.resident("tokens" + suffix, TensorKind::input, b.tokens(), DType::i32);
-  if (b.training()) pass.targets = b.resident("targets" + suffix, TensorKind::input, b.tokens(), DType::i32);
+  pass.tokens = b.token_input("tokens" + suffix);
+  if (b.training()) pass.targets = b.token_input("targets" + suffix);
   b.enter({Phase::forward, -1, -1, microbatch});
   TensorId x = embed(b, pass);
   for (int layer = 0; layer < m.num_layers; ++layer) {
@@ -88,7 +88,7 @@ Pass forward(StepBuilder& b, int microbatch) {
 /// The gradient of the embedding is complete only after the first layer's backward: a tied head adds to it first.
 void backward(StepBuilder& b, int microbatch, const Pass& pass) {
   const Model& m = b.model();
-  const int64_t t = b.tokens();
+  const RowCount t = b.tokens();
   b.enter({Phase::backward, -1, -1, microbatch});
   const TensorId d_normed = b.activation("d_final_norm", t, m.hidden);
   b.task(Op::linear_dgrad, "head dgrad", linear_shape(m.vocabulary, m.hidden), t,

@@ -32,9 +32,9 @@ TensorId moe_backward(StepBuilder& b, TensorId dy, const Saved& saved);
 
 /// norm(x) as tensors {normed, statistics}; and its gradient added to the residual's: dx = dy_residual +
 /// norm_backward(d_normed).
-void norm_forward(StepBuilder& b, const std::string& name, TensorId x, int64_t rows, Saved& saved);
+void norm_forward(StepBuilder& b, const std::string& name, TensorId x, RowCount rows, Saved& saved);
 TensorId norm_backward_and_add(StepBuilder& b, const std::string& name, TensorId d_normed, TensorId dy_residual,
-                               int64_t rows, const Saved& saved);
+                               RowCount rows, const Saved& saved);
 
 /// Shapes.
 OpShape linear_shape(int64_t out, int64_t in);

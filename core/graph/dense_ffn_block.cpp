@@ -26,7 +26,8 @@ void declare_dense_ffn(StepBuilder& b, int layer) {
 }
 
 TensorId dense_ffn_forward(StepBuilder& b, TensorId x, Saved& saved) {
-  const int64_t t = b.tokens(), h = b.model().hidden, f = b.model().dense_intermediate;
+  const RowCount t = b.tokens();
+  const int64_t h = b.model().hidden, f = b.model().dense_intermediate;
   norm_forward(b, in_layer(b, "norm2"), x, t, saved);
   saved.hidden = b.activation(in_layer(b, "hidden"), t, up_width(b));
   b.task(Op::linear, "up", linear_shape(up_width(b), h), t, {saved.normed, b.weight(in_layer(b, "up"))},
@@ -41,7 +42,8 @@ TensorId dense_ffn_forward(StepBuilder& b, TensorId x, Saved& saved) {
 }
 
 TensorId dense_ffn_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
-  const int64_t t = b.tokens(), h = b.model().hidden, f = b.model().dense_intermediate;
+  const RowCount t = b.tokens();
+  const int64_t h = b.model().hidden, f = b.model().dense_intermediate;
   const TensorId d_activated = b.activation(in_layer(b, "d_activated"), t, f);
   b.task(Op::linear_dgrad, "down dgrad", linear_shape(h, f), t, {dy, b.weight(in_layer(b, "down"))}, {d_activated});
   b.task(Op::linear_wgrad, "down wgrad", linear_shape(h, f), t, {dy, saved.activated},

@@ -70,7 +70,8 @@ void route(StepBuilder& b, Saved& saved) {
 TensorId shared_experts(StepBuilder& b, TensorId x, TensorId normed) {
   const Model& m = b.model();
   if (m.shared_intermediate == 0) return x;
-  const int64_t t = b.tokens(), f = m.shared_intermediate;
+  const RowCount t = b.tokens();
+  const int64_t f = m.shared_intermediate;
   const TensorId hidden = b.activation(in_layer(b, "shared_hidden"), t, 2 * f);
   b.task(Op::linear, "shared up", linear_shape(2 * f, m.hidden), t, {normed, b.weight(in_layer(b, "shared_up"))},
          {hidden});
@@ -105,7 +106,7 @@ void declare_moe(StepBuilder& b, int layer, int moe_layer) {
 
 TensorId moe_forward(StepBuilder& b, TensorId x, Saved& saved) {
   const Model& m = b.model();
-  const int64_t t = b.tokens();
+  const RowCount t = b.tokens();
   norm_forward(b, in_layer(b, "norm2"), x, t, saved);
   route(b, saved);
   const TensorId residual = shared_experts(b, x, saved.normed);
@@ -129,7 +130,7 @@ TensorId moe_forward(StepBuilder& b, TensorId x, Saved& saved) {
 
 TensorId moe_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
   const Model& m = b.model();
-  const int64_t t = b.tokens();
+  const RowCount t = b.tokens();
   const TensorId d_returned = b.routed(in_layer(b, "d_returned"), Rows::sent, m.hidden);
   const TensorId d_weights = b.activation(in_layer(b, "d_weights"), t, m.top_k, DType::f32);
   b.routed_task(Op::unpermute_backward, "unpermute", choice_shape(b), Rows::sent, {dy, saved.returned, saved.route},

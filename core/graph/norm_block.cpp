@@ -32,7 +32,7 @@ std::string last_part(const std::string& name) { return name.substr(name.rfind('
 
 }  // namespace
 
-void norm_forward(StepBuilder& b, const std::string& name, TensorId x, int64_t rows, Saved& saved) {
+void norm_forward(StepBuilder& b, const std::string& name, TensorId x, RowCount rows, Saved& saved) {
   saved.input = x;
   saved.normed = b.activation(name + ".out", rows, b.model().hidden);
   saved.statistics = b.activation(name + ".statistics", rows, 2, DType::f32);
@@ -40,7 +40,7 @@ void norm_forward(StepBuilder& b, const std::string& name, TensorId x, int64_t r
 }
 
 TensorId norm_backward_and_add(StepBuilder& b, const std::string& name, TensorId d_normed, TensorId dy_residual,
-                               int64_t rows, const Saved& saved) {
+                               RowCount rows, const Saved& saved) {
   const TensorId dx = b.activation(name + ".dx", rows, b.model().hidden);
   b.task(Op::norm_backward, last_part(name), norm_shape(b), rows,
          {d_normed, saved.input, saved.statistics, b.weight(name)}, {dx, b.gradient(name)});

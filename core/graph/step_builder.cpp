@@ -51,13 +51,14 @@ StepBuilder::StepBuilder(const Plan& plan)
   if (training()) loss_ = resident("loss", TensorKind::input, 4, DType::f32);
 }
 
-TensorId StepBuilder::activation(const std::string& name, int64_t rows, int64_t row_elements) {
+TensorId StepBuilder::activation(const std::string& name, RowCount rows, int64_t row_elements) {
   return activation(name, rows, row_elements, activation_dtype_);
 }
 
-TensorId StepBuilder::activation(const std::string& name, int64_t rows, int64_t row_elements, DType dtype) {
+TensorId StepBuilder::activation(const std::string& name, RowCount rows, int64_t row_elements, DType dtype) {
   Tensor tensor{
-      name, TensorKind::activation, dtype, Rows::fixed, rows, row_elements, scope_.moe_layer, scope_.microbatch, 0, 1};
+      name, TensorKind::activation, dtype, rows.rows, rows.fixed, row_elements, scope_.moe_layer, scope_.microbatch, 0,
+      1};
   graph_.tensors.push_back(std::move(tensor));
   return static_cast<TensorId>(graph_.tensors.size()) - 1;
 }
@@ -70,6 +71,12 @@ TensorId StepBuilder::routed(const std::string& name, Rows rows, int64_t row_ele
 
 TensorId StepBuilder::resident(const std::string& name, TensorKind kind, int64_t elements, DType dtype) {
   graph_.tensors.push_back({name, kind, dtype, Rows::fixed, 1, elements, -1, -1, 0, 1});
+  return static_cast<TensorId>(graph_.tensors.size()) - 1;
+}
+
+TensorId StepBuilder::token_input(const std::string& name) {
+  graph_.tensors.push_back(
+      {name, TensorKind::input, DType::i32, tokens().rows, tokens().fixed, 1, -1, scope_.microbatch, 0, 1});
   return static_cast<TensorId>(graph_.tensors.size()) - 1;
 }
 
@@ -116,8 +123,8 @@ TensorId StepBuilder::gradient(const std::string& name) const {
   throw InvariantError(__FILE__, __LINE__, "gradient", "no parameter named " + name);
 }
 
-Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, int64_t rows, std::vector<TensorId> reads,
-                        std::vector<TensorId> writes) {
+Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, RowCount rows,
+                        std::vector<TensorId> reads, std::vector<TensorId> writes) {
   Task task;
   if (plan_.layout.micro_batches > 1) task.label = "microbatch " + std::to_string(scope_.microbatch) + " / ";
   if (scope_.layer >= 0) task.label += "layer " + std::to_string(scope_.layer) + " / ";
@@ -127,7 +134,8 @@ Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, in
   task.layer = scope_.layer;
   task.moe_layer = scope_.moe_layer;
   task.microbatch = scope_.microbatch;
-  task.fixed_rows = rows;
+  task.rows = rows.rows;
+  task.fixed_rows = rows.fixed;
   task.shape = shape;
   task.dtype = is_matrix_product(op) ? plan_.workload.compute_dtype : DType::f32;
   task.reads = std::move(reads);

@@ -17,6 +17,14 @@ struct Scope {
   int microbatch = 0;
 };
 
+/// The rows of a tensor or task: a number, or the tokens of each rank.
+struct RowCount {
+  RowCount(int64_t number) : fixed(number) {}  // not explicit: most counts are plain numbers
+  RowCount(Rows kind, int64_t number) : rows(kind), fixed(number) {}
+  Rows rows = Rows::fixed;
+  int64_t fixed = 0;
+};
+
 class StepBuilder {
  public:
   explicit StepBuilder(const Plan& plan);
@@ -24,8 +32,9 @@ class StepBuilder {
   const Plan& plan() const { return plan_; }
   const Model& model() const { return plan_.model; }
   bool training() const { return plan_.workload.phase == WorkloadPhase::training; }
-  int64_t tokens() const { return graph_.tokens_per_rank; }  // of one microbatch on one rank
-  int64_t sequences() const { return sequences_; }           // of one microbatch on one rank
+  /// Of one microbatch on one rank.
+  RowCount tokens() const { return {graph_.local_tokens.empty() ? Rows::fixed : Rows::local, graph_.tokens_per_rank}; }
+  int64_t sequences() const { return sequences_; }  // of one microbatch on one rank; where ranks differ, the most
   DType activation_dtype() const { return activation_dtype_; }
   Bytes row_bytes() const { return bytes_of(activation_dtype_, plan_.model.hidden); }
 
@@ -33,12 +42,14 @@ class StepBuilder {
   const Scope& scope() const { return scope_; }
 
   /// An activation of the current microbatch with a fixed number of rows.
-  TensorId activation(const std::string& name, int64_t rows, int64_t row_elements);
-  TensorId activation(const std::string& name, int64_t rows, int64_t row_elements, DType dtype);
+  TensorId activation(const std::string& name, RowCount rows, int64_t row_elements);
+  TensorId activation(const std::string& name, RowCount rows, int64_t row_elements, DType dtype);
   /// An activation whose rows routing decides.
   TensorId routed(const std::string& name, Rows rows, int64_t row_elements);
   /// A tensor that lives through the step.
   TensorId resident(const std::string& name, TensorKind kind, int64_t elements, DType dtype);
+  /// One integer per token of a microbatch, loaded before the step.
+  TensorId token_input(const std::string& name);
 
   /// Declares a trainable tensor of `elements` per rank; experts give the elements of one slot, one per slot of that
   /// layer.
@@ -49,7 +60,7 @@ class StepBuilder {
 
   /// Appends a task; the label is "layer 3 / forward / <what>", preceded by the microbatch where there are several. The
   /// reference is valid until the next call.
-  Task& task(Op op, const std::string& what, const OpShape& shape, int64_t rows, std::vector<TensorId> reads,
+  Task& task(Op op, const std::string& what, const OpShape& shape, RowCount rows, std::vector<TensorId> reads,
              std::vector<TensorId> writes);
   /// The same for a task whose rows routing decides.
   Task& routed_task(Op op, const std::string& what, const OpShape& shape, Rows rows, std::vector<TensorId> reads,

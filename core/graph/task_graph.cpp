@@ -91,6 +91,18 @@ void link_dependencies(TaskGraph& graph) {
   }
 }
 
+TaskGraph graph_of_rank(TaskGraph graph, int rank) {
+  graph.tokens_per_rank = graph.tokens_of(rank);
+  const auto bind = [&](auto& item) {
+    if (item.rows != Rows::local) return;
+    item.rows = Rows::fixed;
+    item.fixed_rows = graph.tokens_per_rank;
+  };
+  for (Task& task : graph.tasks) bind(task);
+  for (Tensor& tensor : graph.tensors) bind(tensor);
+  return graph;
+}
+
 void verify(const TaskGraph& graph, const std::string& after) {
   std::vector<bool> defined(graph.tensors.size());
   for (size_t i = 0; i < graph.tensors.size(); ++i) {

@@ -19,9 +19,10 @@ const char* name_of(Lane lane);
 enum class Phase : uint8_t { forward, backward, update };
 const char* name_of(Phase phase);
 
-/// How many rows a task or tensor has. Everything but `fixed` is bound by routing.
+/// How many rows a task or tensor has. `sent`, `relayed` and `received` are bound by routing.
 enum class Rows : uint8_t {
   fixed,
+  local,     // tokens of this rank; only where ranks hold different numbers of them
   sent,      // rows that this rank sends into the MoE layer: (token, choice) pairs of the chunk
   relayed,   // rows that pass through this rank between the two phases of a hierarchical all-to-all
   received,  // rows that arrive at this rank's expert slots
@@ -126,9 +127,10 @@ struct ParameterGroup {
 
 struct TaskGraph {
   int num_ranks = 1;
-  int64_t tokens_per_rank = 0;  // of one microbatch
-  int num_chunks = 1;           // of every MoE layer
-  std::vector<Task> tasks;      // program order: the order in which each lane runs them
+  int64_t tokens_per_rank = 0;        // of one microbatch; where ranks differ, of the rank with most
+  std::vector<int64_t> local_tokens;  // [ranks]: tokens of each rank; empty: tokens_per_rank everywhere
+  int num_chunks = 1;                 // of every MoE layer
+  std::vector<Task> tasks;            // program order: the order in which each lane runs them
   std::vector<Tensor> tensors;
   std::vector<CommunicatorFamily> communicators;
   std::vector<Parameter> parameters;
@@ -138,6 +140,9 @@ struct TaskGraph {
   const std::vector<int>& group(int communicator, int rank) const;
   int find_communicator(const std::string& name) const;  // -1 when absent
   int position(int communicator, int rank) const;        // of the rank in its group
+  int64_t tokens_of(int rank) const {
+    return local_tokens.empty() ? tokens_per_rank : local_tokens[static_cast<size_t>(rank)];
+  }
   /// The tensor whose memory holds this one: itself, unless it is a view. Views of views do not exist.
   TensorId base_of(TensorId tensor) const {
     const TensorId base = tensors[static_cast<size_t>(tensor)].view_of;
@@ -149,6 +154,9 @@ struct TaskGraph {
 /// program order, and numbers the collectives of each communicator. A view conflicts with its base, not with other
 /// views. Call after the last rewrite.
 void link_dependencies(TaskGraph& graph);
+
+/// The graph as one rank runs it: its own tokens are tokens_per_rank, and local rows are fixed rows.
+TaskGraph graph_of_rank(TaskGraph graph, int rank);
 
 /// Throws InvariantError unless: every tensor is written before it is read (parameters, gradients, optimizer state and
 /// inputs exist from the start), labels are unique, each collective has a communicator, regroupings and all-to-alls

@@ -106,7 +106,7 @@ class Chunker {
     const auto [entry, fresh] = pieces_.try_emplace(tensor);
     if (!fresh) return entry->second;
     const Tensor original = graph_.tensors[static_cast<size_t>(tensor)];
-    if (original.rows == Rows::fixed) return entry->second = {tensor};
+    if (original.rows == Rows::fixed || original.rows == Rows::local) return entry->second = {tensor};
     for (int chunk = 0; chunk < chunks_; ++chunk) {
       Tensor clone = original;
       clone.name += ".chunk" + std::to_string(chunk);
