@@ -31,6 +31,18 @@ if(MPI_C_FOUND)
   add_compile_definitions(OMPI_SKIP_MPICXX=1)  # mpi.h would pull in the C++ bindings, which are not linked
 endif()
 
+find_path(URING_INCLUDE liburing.h)
+find_library(URING_LIBRARY uring)
+if(URING_INCLUDE AND URING_LIBRARY)
+  set(MOESAIC_HAVE_URING ON)
+  set(MOESAIC_URING Uring::uring)
+  add_library(Uring::uring UNKNOWN IMPORTED)
+  set_target_properties(Uring::uring PROPERTIES IMPORTED_LOCATION ${URING_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${URING_INCLUDE})
+  add_compile_definitions(MOESAIC_HAVE_URING=1)
+else()
+  message(STATUS "moesaic: URING not found, files are read and written by threads")
+endif()
+
 find_package(benchmark QUIET)
 
 if(MOESAIC_CUDA)
