@@ -13,6 +13,7 @@
 #include "executor/comm/local_transport.h"
 #include "executor/comm/mpi_transport.h"
 #include "executor/cpu/cpu_backend.h"
+#include "executor/exchange/exchange_document.h"
 #include "executor/profiling/profile.h"
 #include "executor/runtime/result_document.h"
 #include "executor/runtime/threads.h"
@@ -27,7 +28,8 @@ struct Options {
   std::vector<std::string> plans;
   int64_t steps = 10;
   double budget_s = 60;
-  int ranks = 2;
+  double message_s = 0;
+  int ranks = 2, repetitions = 1;
   bool pin = false;
 };
 
@@ -115,6 +117,27 @@ void profile(const Options& o) {
 #endif
 }
 
+/// Times the exchanges of several plans for one cluster: one job, as starting one costs more than its measurements.
+void exchange(const Options& o) {
+  std::vector<Plan> plans;
+  for (const std::string& file : o.plans) plans.push_back(read_plan(read_json(file), file));
+  const Plan& first = plans.front();
+  const auto measure = [&](int rank, executor::Transport& transport) {
+    executor::cpu::CpuBackend backend;
+    const Json times = executor::measure_exchanges(plans, o.repetitions, rank, backend, transport);
+    if (rank == 0) write_file(o.result, times.dump() + "\n");
+  };
+  if (o.transport == "local")
+    return executor::run_on_threads(first.layout.ranks, executor::links_of(first.cluster, o.message_s), measure);
+#ifdef MOESAIC_HAVE_MPI
+  const executor::MpiSession session;
+  executor::MpiTransport transport(session, first.cluster.devices_per_node);
+  measure(transport.rank(), transport);
+#else
+  throw DeviceError("this executor was built without MPI; use --launcher local");
+#endif
+}
+
 int run(int argc, char** argv) {
   Options o;
   CLI::App app{"One rank of a moesaic job; started by `moesaic execute` and `moesaic profile`", "moesaic-executor"};
@@ -138,6 +161,13 @@ int run(int argc, char** argv) {
   profile_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
   profile_verb->add_flag("--pin", o.pin);
   profile_verb->callback([&] { profile(o); });
+  CLI::App* exchange_verb = app.add_subcommand("exchange", "time flat and hierarchical all-to-alls");
+  exchange_verb->add_option("--for", o.plans)->required();
+  exchange_verb->add_option("--repetitions", o.repetitions)->check(CLI::PositiveNumber);
+  exchange_verb->add_option("--message-seconds", o.message_s)->check(CLI::NonNegativeNumber);
+  exchange_verb->add_option("--result", o.result)->required();
+  exchange_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
+  exchange_verb->callback([&] { exchange(o); });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

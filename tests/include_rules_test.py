@@ -32,13 +32,14 @@ ROOMS = {
     "executor/runtime": ["executor/cpu", "executor/comm", "executor/store",
                          "core/technique", "core/timeline", "core/cost", "core/policy"],
     "executor/profiling": ["executor/runtime"],
+    "executor/exchange": ["executor/runtime"],
     "executor/benchmark": ["executor/profiling"],
     "experiments/fidelity": ["planner"],
     "experiments": ["experiments/fidelity", "planner", "simulator", "core/format"],
     "cli": ["planner", "simulator", "core/format", "experiments"],
     # The main() of the second program: MPI and SimGrid never meet in one binary, so it sees neither planner nor simulator.
-    "cli/moesaic_executor.cpp": ["executor/runtime", "executor/profiling", "executor/reference", "executor/cuda",
-                                 "core/format"],
+    "cli/moesaic_executor.cpp": ["executor/runtime", "executor/profiling", "executor/exchange", "executor/reference",
+                                 "executor/cuda", "core/format"],
 }
 # Headers of libraries that only these rooms may see.
 LIBRARIES = {

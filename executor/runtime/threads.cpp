@@ -5,14 +5,17 @@
 #include <thread>
 #include <vector>
 
-#include "executor/comm/local_transport.h"
-
 namespace moesaic::executor {
 
 void run_on_threads(int ranks, int ranks_per_node,
                     const std::function<void(int rank, Transport& transport)>& rank_main) {
   LocalOptions links;
   links.ranks_per_node = ranks_per_node;
+  run_on_threads(ranks, links, rank_main);
+}
+
+void run_on_threads(int ranks, const LocalOptions& links,
+                    const std::function<void(int rank, Transport& transport)>& rank_main) {
   LocalWorld world(ranks, links);
   std::exception_ptr first_error;
   std::mutex mutex;

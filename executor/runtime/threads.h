@@ -3,13 +3,16 @@
 
 #include <functional>
 
-#include "executor/comm/transport.h"
+#include "executor/comm/local_transport.h"
 
 namespace moesaic::executor {
 
 /// Calls `rank_main` on `ranks` threads, each with its own transport. A rank that throws ends all; its error is
 /// rethrown.
 void run_on_threads(int ranks, int ranks_per_node,
+                    const std::function<void(int rank, Transport& transport)>& rank_main);
+/// The same with chosen links between the ranks.
+void run_on_threads(int ranks, const LocalOptions& links,
                     const std::function<void(int rank, Transport& transport)>& rank_main);
 
 }  // namespace moesaic::executor

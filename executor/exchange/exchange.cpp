@@ -1,0 +1,71 @@
+#include "executor/exchange/exchange.h"
+
+#include <utility>
+
+#include "core/schema/error.h"
+
+namespace moesaic::executor {
+
+std::vector<const Task*> exchange_tasks(const TaskGraph& graph, Leg leg) {
+  const std::string suffix = leg == Leg::dispatch ? " / forward / dispatch" : " / forward / combine";
+  std::vector<const Task*> tasks;
+  for (const Task& task : graph.tasks) {
+    if (task.moe_layer != 0 || task.microbatch != 0) continue;
+    const std::string label = "layer " + std::to_string(task.layer) + suffix;
+    if (task.label == label || task.label.starts_with(label + " / ")) tasks.push_back(&task);
+  }
+  MOESAIC_CHECK(!tasks.empty(), "the plan exchanges nothing in its first MoE layer");
+  return tasks;
+}
+
+Exchange::Exchange(const TaskGraph& graph, const Plan& plan, SlotCounts counts, int rank, Backend& backend,
+                   Transport& transport)
+    : backend_(backend),
+      context_(make_step_context(graph, plan, rank)),
+      counts_{std::move(counts)},
+      collectives_(graph, transport, rank) {
+  MOESAIC_CHECK(plan.dispatch.chunks == 1, "an exchange is run whole");
+  dispatch_ = steps_of(Leg::dispatch);
+  combine_ = steps_of(Leg::combine);
+}
+
+Exchange::~Exchange() {
+  for (const auto& [tensor, operand] : operands_) backend_.release(operand.data);
+}
+
+Operand Exchange::operand(TensorId id) {
+  const auto [entry, is_new] = operands_.try_emplace(id);
+  if (!is_new) return entry->second;
+  const Tensor& tensor = context_.graph->tensors[static_cast<size_t>(id)];
+  const int me = context_.position();
+  Operand made;
+  made.tensor = id;
+  made.rows = tensor.rows == Rows::sent      ? counts_[0].sent(me)
+              : tensor.rows == Rows::relayed ? counts_[0].relayed(me, context_.ranks_per_node())
+                                             : counts_[0].received(me);
+  made.row_elements = tensor.row_elements;
+  made.data = backend_.allocate(bytes_of(tensor.dtype, made.elements()));
+  return entry->second = made;
+}
+
+std::vector<Exchange::Step> Exchange::steps_of(Leg leg) {
+  std::vector<Step> steps;
+  for (const Task* task : exchange_tasks(*context_.graph, leg))
+    steps.push_back({task, {operand(task->reads[0])}, {operand(task->writes[0])}});  // the counts are at hand
+  return steps;
+}
+
+void Exchange::run(const std::vector<Step>& steps, const std::function<void()>& idle) {
+  ++context_.step;  // numbers of collectives differ from one run to the next
+  for (const auto& [task, reads, writes] : steps) {
+    const Launch launch{*task, reads, writes, counts_, context_};
+    if (task->op != Op::all_to_all) {
+      backend_.launch(launch);
+      continue;
+    }
+    const std::unique_ptr<Operation> operation = collectives_.start(launch);
+    while (!operation->poll()) idle();
+  }
+}
+
+}  // namespace moesaic::executor

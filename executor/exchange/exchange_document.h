@@ -1,0 +1,21 @@
+#pragma once
+// The times of several plans' exchanges as one JSON document, and links between threads that are like a cluster's. It
+// parses no arguments and writes no files.
+
+#include <vector>
+
+#include "core/schema/documents.h"
+#include "executor/comm/local_transport.h"
+#include "executor/exchange/exchange_times.h"
+
+namespace moesaic::executor {
+
+/// Ports with the latencies and bandwidths of the cluster; a card is busy with every message for `message_s` more.
+LocalOptions links_of(const Cluster& cluster, Seconds message_s);
+
+/// Collective; complete on every rank. An array with an object per plan: "flat" and "hierarchical" with
+/// "seconds" [repetitions], "inter_node_messages", "inter_node_bytes".
+Json measure_exchanges(const std::vector<Plan>& plans, int repetitions, int rank, Backend& backend,
+                       Transport& transport);
+
+}  // namespace moesaic::executor
