@@ -39,6 +39,18 @@ void check_layout(const Plan& plan, const Checker& check) {
                 "choose a global_batch that is a multiple of " + number(parts));
 }
 
+void check_zero(const Plan& plan, const Checker& check) {
+  const int zero = plan.layout.zero;
+  check.require(zero >= 0 && zero <= 3, "/layout/zero", "is " + number(zero), "choose ZeRO stage 0, 1, 2 or 3");
+  check.require(zero == 0 || plan.workload.phase == WorkloadPhase::training, "/layout/zero",
+                "divides training states, the workload is inference", "set zero to 0");
+  check.require(zero == 3 || plan.fused_parameter_bytes == 0, "/fused_parameter_bytes",
+                "groups the all-gathers of ZeRO-3, the stage is " + number(zero), "set it to 0, or zero to 3");
+  check.require(plan.prefetch.dense >= 0 && (zero == 3 || plan.prefetch.dense == 0), "/prefetch/dense",
+                "gathers weights ahead, which only ZeRO-3 does; the stage is " + number(zero),
+                "set it to 0, or zero to 3");
+}
+
 void check_dispatch(const Plan& plan, const Checker& check) {
   const Dispatch& dispatch = plan.dispatch;
   const bool padded = dispatch.kind == DispatchKind::padded;
@@ -118,6 +130,7 @@ ExpertPlacement contiguous_placement(int num_experts, int ep) {
 void check_plan(const Plan& plan, const std::string& file) {
   const Checker check(file);
   check_layout(plan, check);
+  check_zero(plan, check);
   check_dispatch(plan, check);
   check_placement(plan, check);
   check_routing(plan, check);

@@ -21,6 +21,7 @@ struct Layout {
   int ranks = 1;
   int ep = 1;             // ranks that together hold every expert once; divides ranks
   int micro_batches = 1;  // per step
+  int zero = 0;           // ZeRO stage: 1 divides optimizer states, 2 gradients too, 3 weights too
   int expert_dp() const { return ranks / ep; }
   bool operator==(const Layout&) const = default;
 };
@@ -35,6 +36,12 @@ struct Dispatch {
   AllToAllKind all_to_all = AllToAllKind::flat;
   int chunks = 1;  // dispatch, experts and combine of a layer are cut into this many pieces of tokens
   bool operator==(const Dispatch&) const = default;
+};
+
+/// How far ahead of its use data is fetched.
+struct Prefetch {
+  int dense = 0;  // layers: all-gathers of dense weights (ZeRO-3)
+  bool operator==(const Prefetch&) const = default;
 };
 
 /// slot_to_expert: [ep * slots_per_rank], the logical expert in each physical slot of one expert-parallel group.
@@ -74,7 +81,9 @@ struct Plan {
   std::string name;
   Layout layout;
   Dispatch dispatch;
-  Bytes gradient_bucket_bytes = 0;         // 0: one collective per parameter tensor
+  Bytes gradient_bucket_bytes = 0;  // 0: one collective per parameter tensor
+  Bytes fused_parameter_bytes = 0;  // ZeRO-3: largest group that one all-gather carries; 0: each parameter alone
+  Prefetch prefetch;
   std::vector<ExpertPlacement> placement;  // [num_moe_layers]; empty: contiguous in every layer
   Model model;
   Cluster cluster;

@@ -17,8 +17,22 @@ Layout read_layout(ObjectReader reader) {
   layout.ranks = static_cast<int>(reader["ranks"].integer(kCount));
   layout.ep = static_cast<int>(reader["ep"].integer(kCount));
   layout.micro_batches = static_cast<int>(reader["micro_batches"].integer(kCount, layout.micro_batches));
+  layout.zero = static_cast<int>(reader["zero"].integer({0, 3}, layout.zero));
   reader.finish();
   return layout;
+}
+
+Prefetch read_prefetch(const Field& field) {
+  Prefetch prefetch;
+  if (!field.present()) return prefetch;
+  ObjectReader reader = field.object();
+  prefetch.dense = static_cast<int>(reader["dense"].integer({0, 1 << 16}, prefetch.dense));
+  reader.finish();
+  return prefetch;
+}
+
+Json write_layout(const Layout& layout) {
+  return {{"ranks", layout.ranks}, {"ep", layout.ep}, {"micro_batches", layout.micro_batches}, {"zero", layout.zero}};
 }
 
 Dispatch read_dispatch(const Field& field) {
@@ -154,6 +168,8 @@ Plan read_plan(const Json& json, const std::string& file, const std::string& poi
   plan.layout = read_layout(reader["layout"].object());
   plan.dispatch = read_dispatch(reader["dispatch"]);
   plan.gradient_bucket_bytes = reader["gradient_bucket_bytes"].bytes(kBytesRange, 0);
+  plan.fused_parameter_bytes = reader["fused_parameter_bytes"].bytes(kBytesRange, 0);
+  plan.prefetch = read_prefetch(reader["prefetch"]);
   if (const Field layers = reader["placement"]; layers.present()) {
     for (size_t i = 0; i < layers.size(); ++i) plan.placement.push_back(read_placement(layers[i].object()));
   }
@@ -178,24 +194,25 @@ Json write_plan(const Plan& plan) {
                           {"profile", write_profile(plan.profile)}};
   Json hashes = Json::object();
   for (const auto& [name, document] : documents.items()) hashes[name] = document_hash(document);
-  return {
-      {"kind", "moesaic.plan/1"},
-      {"name", plan.name},
-      {"layout", {{"ranks", plan.layout.ranks}, {"ep", plan.layout.ep}, {"micro_batches", plan.layout.micro_batches}}},
-      {"dispatch",
-       {{"kind", kDispatchKinds[static_cast<size_t>(plan.dispatch.kind)]},
-        {"capacity_factor", plan.dispatch.capacity_factor},
-        {"all_to_all", kAllToAllKinds[static_cast<size_t>(plan.dispatch.all_to_all)]},
-        {"chunks", plan.dispatch.chunks}}},
-      {"gradient_bucket_bytes", plan.gradient_bucket_bytes},
-      {"placement", write_placement(plan.placement)},
-      {"prediction", write_prediction(plan.prediction)},
-      {"decisions", write_decisions(plan.decisions)},
-      {"seed", plan.seed},
-      {"evaluations", plan.evaluations},
-      {"interrupted", plan.interrupted},
-      {"documents", documents},
-      {"hashes", hashes}};
+  return {{"kind", "moesaic.plan/1"},
+          {"name", plan.name},
+          {"layout", write_layout(plan.layout)},
+          {"dispatch",
+           {{"kind", kDispatchKinds[static_cast<size_t>(plan.dispatch.kind)]},
+            {"capacity_factor", plan.dispatch.capacity_factor},
+            {"all_to_all", kAllToAllKinds[static_cast<size_t>(plan.dispatch.all_to_all)]},
+            {"chunks", plan.dispatch.chunks}}},
+          {"gradient_bucket_bytes", plan.gradient_bucket_bytes},
+          {"fused_parameter_bytes", plan.fused_parameter_bytes},
+          {"prefetch", {{"dense", plan.prefetch.dense}}},
+          {"placement", write_placement(plan.placement)},
+          {"prediction", write_prediction(plan.prediction)},
+          {"decisions", write_decisions(plan.decisions)},
+          {"seed", plan.seed},
+          {"evaluations", plan.evaluations},
+          {"interrupted", plan.interrupted},
+          {"documents", documents},
+          {"hashes", hashes}};
 }
 
 }  // namespace moesaic

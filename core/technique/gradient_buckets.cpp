@@ -1,5 +1,6 @@
 #include <map>
 
+#include "core/technique/parameter_groups.h"
 #include "core/technique/technique.h"
 
 namespace moesaic {
@@ -10,10 +11,6 @@ struct Bucket {
   std::vector<size_t> members;
   Bytes bytes = 0;
 };
-
-bool is_gradient_reduction(const TaskGraph& graph, const Task& task) {
-  return task.op == Op::all_reduce && graph.tensors[static_cast<size_t>(task.reads[0])].kind == TensorKind::gradient;
-}
 
 /// Closes a bucket when the next gradient does not fit.
 std::vector<Bucket> fill_buckets(const TaskGraph& graph, Bytes limit) {

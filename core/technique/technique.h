@@ -17,6 +17,13 @@ void chunk_moe_layers(TaskGraph& graph, const Plan& plan);
 /// by the ranks per node.
 void hierarchical_all_to_all(TaskGraph& graph, const Plan& plan);
 
+/// ZeRO (arXiv 1910.02054): the ranks that hold the same parameters divide their optimizer states (plan.layout.zero 1),
+/// gradients too (2), weights too (3), among themselves. Parameters are fused into groups that one collective carries,
+/// of at most plan.gradient_bucket_bytes in stages 1 and 2 (sent as soon as backward has completed all members), of
+/// plan.fused_parameter_bytes within one layer in stage 3, where weights are gathered plan.prefetch.dense layers ahead
+/// of the layer that uses them, forward and backward (SE-MoE section 3.2.2, algorithm 1).
+void zero(TaskGraph& graph, const Plan& plan);
+
 /// Fuses gradient all-reduces of one communicator, in the order in which backward completes them, into buckets of at
 /// most plan.gradient_bucket_bytes (a larger gradient has its own), and AdamW tasks into one per bucket.
 void gradient_buckets(TaskGraph& graph, const Plan& plan);

@@ -2,58 +2,21 @@
 // fields.
 #include <gtest/gtest.h>
 
-#include "core/schema/documents.h"
-#include "core/schema/hash.h"
-#include "executor/runtime/trainer.h"
+#include "tests/executor/runtime/small_training.h"
 
 namespace moesaic::executor {
 namespace {
 
-constexpr int64_t kSteps = 6;
-
-Corpus corpus() {
-  std::vector<uint8_t> bytes;
-  for (uint64_t i = 0; i < 8192; ++i) bytes.push_back(static_cast<uint8_t>('a' + splitmix64(i / 3) % 20));
-  return Corpus(bytes);
-}
-
-/// 2 MoE layers and 1 dense layer, 8 experts, top 2; `nodes` of `per_node` ranks.
-Plan plan_of(int nodes, int per_node, int ep) {
-  Plan plan;
-  Model& m = plan.model;
-  m.family = "gpt_moe";
-  m.num_layers = 3;
-  m.hidden = 32;
-  m.num_heads = m.num_kv_heads = 2;
-  m.head_dim = 16;
-  m.vocabulary = 256;
-  m.num_experts = 8;
-  m.top_k = 2;
-  m.expert_intermediate = m.dense_intermediate = 48;
-  m.moe_layers = {true, false, true};
-  plan.cluster.num_nodes = nodes;
-  plan.cluster.devices_per_node = per_node;
-  plan.cluster.device.lanes_share_core = true;
-  plan.cluster.intra_node = plan.cluster.nic = {1e9, 1e-6};
-  plan.workload.global_batch = 16;
-  plan.workload.sequence_length = 16;
-  plan.workload.seed = 7;
-  plan.layout = {nodes * per_node, ep, 2};
-  check_plan(plan, "test");
-  return plan;
-}
-
-std::vector<double> losses(const Plan& plan) {
-  TrainOptions options;
-  options.steps = kSteps;
-  return train_on_threads(plan, corpus(), options).loss;
-}
+using testing::corpus;
+using testing::kSteps;
+using testing::losses;
+using testing::plan_of;
 
 struct Shape {
   int nodes, per_node, ep;
 };
 
-class Layouts : public testing::TestWithParam<Shape> {};
+class Layouts : public ::testing::TestWithParam<Shape> {};
 
 // Sums over ranks associate differently: f32 rounding, 6e-8 a sum, grows over 6 steps of AdamW to well below 2e-5.
 TEST_P(Layouts, TrainLikeOneRank) {
@@ -66,10 +29,11 @@ TEST_P(Layouts, TrainLikeOneRank) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, Layouts,
-                         testing::Values(Shape{1, 2, 1}, Shape{1, 2, 2}, Shape{1, 4, 2}, Shape{1, 4, 4}, Shape{2, 2, 4},
-                                         Shape{1, 8, 8}, Shape{2, 4, 8}, Shape{4, 2, 4}, Shape{8, 1, 8}));
+                         ::testing::Values(Shape{1, 2, 1}, Shape{1, 2, 2}, Shape{1, 4, 2}, Shape{1, 4, 4},
+                                           Shape{2, 2, 4}, Shape{1, 8, 8}, Shape{2, 4, 8}, Shape{4, 2, 4},
+                                           Shape{8, 1, 8}));
 
-class BitNeutral : public testing::TestWithParam<Shape> {};
+class BitNeutral : public ::testing::TestWithParam<Shape> {};
 
 /// The fields that docs/bit_neutral.md lists, each changed alone and then all together.
 TEST_P(BitNeutral, FieldsChangeNoBit) {
@@ -108,8 +72,8 @@ TEST_P(BitNeutral, PlacementChangesNoBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, BitNeutral,
-                         testing::Values(Shape{1, 2, 2}, Shape{1, 4, 2}, Shape{2, 2, 4}, Shape{4, 2, 8},
-                                         Shape{8, 1, 8}));
+                         ::testing::Values(Shape{1, 2, 2}, Shape{1, 4, 2}, Shape{2, 2, 4}, Shape{4, 2, 8},
+                                           Shape{8, 1, 8}));
 
 // Capacity 8 experts * 2 choices: 64 tokens per rank and microbatch at 2 ranks send 128 rows, 16 per expert on average;
 // factor 1 drops what exceeds it.

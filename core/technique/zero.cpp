@@ -1,0 +1,257 @@
+// ZeRO 1-3 (arXiv 1910.02054) with fused parameter groups and dense prefetch (SE-MoE sections 3.2.2 and 2.3).
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "core/schema/error.h"
+#include "core/technique/parameter_groups.h"
+#include "core/technique/technique.h"
+#include "core/technique/weight_windows.h"
+
+namespace moesaic {
+namespace {
+
+class Zero {
+ public:
+  Zero(TaskGraph& graph, const Plan& plan) : graph_(graph), stage_(plan.layout.zero), prefetch_(plan.prefetch.dense) {
+    graph.groups = stage_ == 3 ? group_parameters(graph, plan.fused_parameter_bytes, false)
+                               : group_parameters(graph, plan.gradient_bucket_bytes, true);
+  }
+
+  void run() {
+    if (graph_.groups.empty()) return;
+    for (size_t group = 0; group < graph_.groups.size(); ++group) lay_out(group);
+    if (stage_ == 3) gather_weights(graph_, gradient_tasks(), prefetch_);
+    reduce_gradients();
+    update_shares();
+  }
+
+ private:
+  int64_t members(const ParameterGroup& group) const {
+    return static_cast<int64_t>(graph_.group(group.communicator, 0).size());
+  }
+  int64_t share_elements(const ParameterGroup& group) const { return group.elements / members(group); }
+  Tensor& tensor(TensorId id) { return graph_.tensors[static_cast<size_t>(id)]; }
+  Parameter& parameter(int index) { return graph_.parameters[static_cast<size_t>(index)]; }
+  static std::string name(size_t group) { return "group " + std::to_string(group); }
+
+  TensorId add(const std::string& tensor_name, TensorKind kind, DType dtype, int64_t elements) {
+    graph_.tensors.push_back({tensor_name, kind, dtype, Rows::fixed, 1, elements});
+    return static_cast<TensorId>(graph_.tensors.size()) - 1;
+  }
+
+  /// This rank's part of a stretch.
+  TensorId share_of(TensorId base, const ParameterGroup& group) {
+    Tensor view = tensor(base);
+    view.name += " share";
+    view.row_elements = share_elements(group);
+    view.view_of = base;
+    view.view_communicator = group.communicator;
+    graph_.tensors.push_back(std::move(view));
+    return static_cast<TensorId>(graph_.tensors.size()) - 1;
+  }
+
+  void make_views(const ParameterGroup& group, TensorId base, TensorId Parameter::*of) {
+    for (size_t i = 0; i < group.parameters.size(); ++i) {
+      Tensor& view = tensor(parameter(group.parameters[i]).*of);
+      view.view_of = base;
+      view.view_offset = group.offsets[i];
+    }
+  }
+
+  /// A tensor that no task uses has no memory.
+  void retire(const ParameterGroup& group, TensorId Parameter::*of) {
+    for (int index : group.parameters) tensor(parameter(index).*of).kind = TensorKind::activation;
+  }
+
+  void lay_out(size_t number) {
+    ParameterGroup& group = graph_.groups[number];
+    const Parameter first = parameter(group.parameters[0]);
+    const DType weights = tensor(first.weight).dtype, gradients = tensor(first.gradient).dtype;
+    const int64_t states = tensor(first.moments).row_elements / first.elements;
+    group.moments = add(name(number) + " moments share", TensorKind::optimizer, tensor(first.moments).dtype,
+                        states * share_elements(group));
+    retire(group, &Parameter::moments);
+    group.shares_weights = stage_ == 3;
+    if (stage_ == 3) {
+      group.weight_share = add(name(number) + " weights share", TensorKind::parameter, weights, share_elements(group));
+      retire(group, &Parameter::weight);
+    } else {
+      bases_[number] = add(name(number) + " weights", TensorKind::parameter, weights, group.elements);
+      make_views(group, bases_[number], &Parameter::weight);
+      group.weight_share = share_of(bases_[number], group);
+    }
+    if (stage_ == 1) {
+      gradients_[number] = add(name(number) + " gradients", TensorKind::gradient, gradients, group.elements);
+      make_views(group, gradients_[number], &Parameter::gradient);
+      gradient_share_[number] = share_of(gradients_[number], group);
+    } else {
+      gradient_share_[number] =
+          add(name(number) + " gradients share", TensorKind::gradient, gradients, share_elements(group));
+    }
+    for (size_t i = 0; i < group.parameters.size(); ++i)
+      member_of_[parameter(group.parameters[i]).gradient] = {number, group.offsets[i]};
+  }
+
+  /// Tasks that later steps remove: reductions of single gradients and updates of single parameters.
+  std::vector<bool> gradient_tasks() const {
+    std::vector<bool> found;
+    for (const Task& task : graph_.tasks)
+      found.push_back((is_gradient_reduction(graph_, task) || task.op == Op::adamw) &&
+                      member_of_.contains(task.reads[0]));
+    return found;
+  }
+
+  Task collective(Op op, const std::string& label, const Task& beside, const ParameterGroup& group, TensorId from,
+                  TensorId to) const {
+    Task task;
+    task.label = label;
+    task.op = op;
+    task.lane = Lane::network;
+    task.phase = beside.phase;
+    task.microbatch = beside.microbatch;
+    task.communicator = group.communicator;
+    task.bytes = bytes_of(graph_.tensors[static_cast<size_t>(from)].dtype, share_elements(group));
+    task.reads = {from};
+    task.writes = {to};
+    return task;
+  }
+
+  Task elementwise(Op op, const std::string& label, const Task& beside, int64_t elements, std::vector<TensorId> from,
+                   TensorId to) const {
+    Task task;
+    task.label = label;
+    task.op = op;
+    task.phase = beside.phase;
+    task.microbatch = beside.microbatch;
+    task.fixed_rows = elements;
+    if (op == Op::add) task.shape.k = 1;
+    task.reads = std::move(from);
+    task.writes = {to};
+    return task;
+  }
+
+  /// First and last task that writes gradients of a group; in stages 2 and 3 of a microbatch, whose sum is then added.
+  struct Span {
+    size_t first = 0, last = 0;
+  };
+  using SpanKey = std::pair<size_t, int>;  // group, microbatch
+
+  std::map<SpanKey, Span> gradient_spans(const std::vector<bool>& dropped) const {
+    std::map<SpanKey, Span> spans;
+    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
+      if (dropped[i]) continue;
+      for (TensorId written : graph_.tasks[i].writes) {
+        const auto member = member_of_.find(written);
+        if (member == member_of_.end()) continue;
+        const SpanKey key{member->second.first, stage_ == 1 ? 0 : graph_.tasks[i].microbatch};
+        spans.try_emplace(key, Span{i, i}).first->second.last = i;
+      }
+    }
+    return spans;
+  }
+
+  void reduce_gradients() {
+    const std::vector<bool> dropped = gradient_tasks();
+    const std::map<SpanKey, Span> spans = gradient_spans(dropped);
+    std::vector<std::vector<Task>> before(graph_.tasks.size()), behind(graph_.tasks.size());
+    std::map<std::pair<TensorId, int>, TensorId> view_in;  // (gradient, microbatch) -> view of the transient stretch
+    for (const auto& [key, span] : spans) {
+      const auto& [number, microbatch] = key;
+      const Task first = graph_.tasks[span.first], last = graph_.tasks[span.last];
+      if (stage_ > 1) before[span.first].push_back(open_gradients(number, microbatch, first, view_in));
+      close_gradients(number, microbatch, last, behind[span.last]);
+    }
+    std::vector<Task> tasks;
+    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
+      if (dropped[i]) continue;
+      for (Task& task : before[i]) tasks.push_back(std::move(task));
+      Task task = std::move(graph_.tasks[i]);
+      for (std::vector<TensorId>* operands : {&task.reads, &task.writes})
+        for (TensorId& operand : *operands)
+          if (const auto view = view_in.find({operand, task.microbatch}); view != view_in.end()) operand = view->second;
+      tasks.push_back(std::move(task));
+      for (Task& added : behind[i]) tasks.push_back(std::move(added));
+    }
+    graph_.tasks = std::move(tasks);
+    if (stage_ > 1)
+      for (const ParameterGroup& group : graph_.groups) retire(group, &Parameter::gradient);
+  }
+
+  std::string in_microbatch(const std::string& what, int microbatch) const {
+    return (stage_ > 1 && several_microbatches() ? "microbatch " + std::to_string(microbatch) + " / " : "") +
+           "backward / " + what;
+  }
+  bool several_microbatches() const {
+    return std::any_of(graph_.tasks.begin(), graph_.tasks.end(), [](const Task& task) { return task.microbatch > 0; });
+  }
+
+  /// The stretch of gradients of one microbatch, cleared: the gradients of the group become views of it.
+  Task open_gradients(size_t number, int microbatch, const Task& first,
+                      std::map<std::pair<TensorId, int>, TensorId>& view_in) {
+    const ParameterGroup& group = graph_.groups[number];
+    const DType dtype = tensor(gradient_share_[number]).dtype;
+    const TensorId base =
+        add(name(number) + " gradients." + std::to_string(microbatch), TensorKind::activation, dtype, group.elements);
+    gradients_[number] = base;
+    for (size_t i = 0; i < group.parameters.size(); ++i) {
+      const Parameter& member = parameter(group.parameters[i]);
+      Tensor view = tensor(member.gradient);
+      view.name += "." + std::to_string(microbatch);
+      view.kind = TensorKind::activation;
+      view.view_of = base;
+      view.view_offset = group.offsets[i];
+      graph_.tensors.push_back(std::move(view));
+      view_in[{member.gradient, microbatch}] = static_cast<TensorId>(graph_.tensors.size()) - 1;
+    }
+    return elementwise(Op::clear, in_microbatch("clear gradients of " + name(number), microbatch), first,
+                       group.elements, {}, base);
+  }
+
+  /// Sums the stretch over the ranks; each keeps its share, which later microbatches are added to.
+  void close_gradients(size_t number, int microbatch, const Task& last, std::vector<Task>& out) {
+    const ParameterGroup& group = graph_.groups[number];
+    const std::string label = in_microbatch("reduce " + name(number), microbatch);
+    const TensorId share = gradient_share_[number], stretch = gradients_[number];
+    if (microbatch == 0) {
+      out.push_back(collective(Op::reduce_scatter, label, last, group, stretch, share));
+      return;
+    }
+    const TensorId summand = add(name(number) + " summand." + std::to_string(microbatch), TensorKind::activation,
+                                 tensor(share).dtype, share_elements(group));
+    out.push_back(collective(Op::reduce_scatter, label, last, group, stretch, summand));
+    out.push_back(elementwise(Op::add, label + " / accumulate", last, share_elements(group), {share, summand}, share));
+  }
+
+  void update_shares() {
+    const Task* beside = &graph_.tasks.back();
+    const auto found = std::find_if(graph_.tasks.begin(), graph_.tasks.end(),
+                                    [](const Task& task) { return task.phase == Phase::update; });
+    Task like = found == graph_.tasks.end() ? *beside : *found;
+    like.phase = Phase::update;
+    for (size_t number = 0; number < graph_.groups.size(); ++number) {
+      const ParameterGroup& group = graph_.groups[number];
+      Task update = elementwise(Op::adamw, "update / adamw " + name(number), like, share_elements(group),
+                                {gradient_share_[number]}, group.weight_share);
+      update.writes.push_back(group.moments);
+      update.writes.push_back(stage_ == 1 ? gradients_[number] : gradient_share_[number]);
+      graph_.tasks.push_back(std::move(update));
+      if (stage_ < 3)
+        graph_.tasks.push_back(collective(Op::all_gather, "update / gather " + name(number), like, group,
+                                          group.weight_share, bases_[number]));
+    }
+  }
+
+  TaskGraph& graph_;
+  const int stage_, prefetch_;
+  std::map<size_t, TensorId> bases_, gradients_, gradient_share_;  // by group
+  std::map<TensorId, std::pair<size_t, int64_t>> member_of_;       // gradient -> group, offset
+};
+
+}  // namespace
+
+void zero(TaskGraph& graph, const Plan& plan) {
+  if (plan.layout.zero > 0) Zero(graph, plan).run();
+}
+
+}  // namespace moesaic
