@@ -29,7 +29,7 @@ ROOMS = {
     "executor/backend": ["core/graph"],
     "executor/cpu": ["executor/backend"],
     "executor/cuda": ["executor/backend"],
-    "executor/runtime": ["executor/cpu", "executor/comm", "executor/store",
+    "executor/runtime": ["executor/cpu", "executor/comm", "executor/checkpoint", "executor/store",
                          "core/technique", "core/timeline", "core/cost", "core/policy"],
     "executor/profiling": ["executor/runtime"],
     "executor/exchange": ["executor/runtime"],

@@ -10,8 +10,8 @@
 
 namespace moesaic::executor {
 
-/// An operation of two stages: the sizes, then the texts. Takes two sequence numbers of the communicator, from `sequence`
-/// on.
+/// An operation of two stages: the sizes, then the texts. Takes two sequence numbers of the communicator, from
+/// `sequence` on.
 class TextGather {
  public:
   TextGather(Communicator& communicator, int64_t sequence, std::string text);

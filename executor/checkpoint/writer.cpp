@@ -38,6 +38,7 @@ CheckpointWriter::CheckpointWriter(FileSystem& files, Communicator& communicator
     : files_(files), communicator_(communicator), options_(std::move(options)) {
   MOESAIC_CHECK(options_.keep >= 2, "a checkpoint that is being replaced needs one behind it");
   if (options_.loaded_step >= 0) kept_.push_back(options_.loaded_step);
+  make_folder();
 }
 
 CheckpointWriter::~CheckpointWriter() = default;
@@ -110,7 +111,6 @@ void CheckpointWriter::wait() {
 }
 
 std::string CheckpointWriter::write_own_shard() const {
-  make_folder();
   Shard shard{shard_name(step_, communicator_.rank()), {}, pieces_};
   shard.summary =
       write_block_file(files_, options_.folder, shard.file, std::as_bytes(std::span(snapshot_)), options_.block_bytes);
@@ -137,7 +137,9 @@ std::string CheckpointWriter::commit() const {
 void CheckpointWriter::make_folder() const {
   const auto made = uninterrupted([&] { return files_.mkdir(options_.folder, 0777); });
   if (made == 0) return sync_folder(files_, folder_above(options_.folder), options_.folder);
-  if (errno != EEXIST) throw DeviceError(options_.folder + ": cannot be made: " + std::strerror(errno));
+  if (errno != EEXIST)
+    throw InputError(options_.folder, "", std::string("cannot be made: ") + std::strerror(errno),
+                     "a folder whose parent exists and may be written");
 }
 
 /// Only once CURRENT is durable. What cannot be removed now is found again by the next commit, so failures are no

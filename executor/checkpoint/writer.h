@@ -31,7 +31,8 @@ struct CheckpointOptions {
 /// is older.
 class CheckpointWriter {
  public:
-  /// The communicator joins all ranks and is used by nobody else while the writer lives. What else is found in the
+  /// Makes the folder, which other ranks may do at the same time; InputError where that cannot be. The communicator
+  /// joins all ranks and is used by nobody else while the writer lives. What else is found in the
   /// folder under names of checkpoints is removed by the first commit, so the caller makes sure whose folder it is.
   CheckpointWriter(FileSystem& files, Communicator& communicator, CheckpointOptions options);
   ~CheckpointWriter();  // a checkpoint that wait() has not seen through may stay incomplete, and so be ignored

@@ -9,11 +9,19 @@ namespace moesaic::executor {
 Json write_result(const Plan& plan, const TrainResult& result, const Corpus& corpus, const std::string& device) {
   Timeline timeline = result.timeline;
   timeline.plan_hash = document_hash(write_plan(plan));
+  Json rejected = Json::array();
+  for (const RejectedFile& file : result.start.rejected)
+    rejected.push_back({{"file", file.file}, {"problem", file.problem}});
+  if (result.loss.empty())
+    return {{"kind", "moesaic.result/1"}, {"plan_hash", timeline.plan_hash},      {"device", device},
+            {"ranks", plan.layout.ranks}, {"first_step", result.start.step},      {"steps", 0},
+            {"loss", Json::array()},      {"rejected_checkpoint_files", rejected}};
   const Seconds step = timeline.step_seconds;
   return {{"kind", "moesaic.result/1"},
           {"plan_hash", timeline.plan_hash},
           {"device", device},
           {"ranks", plan.layout.ranks},
+          {"first_step", result.start.step},
           {"steps", result.loss.size()},
           {"step_seconds", step},
           {"tokens_per_second", static_cast<double>(plan.workload.tokens_per_step()) / step},
@@ -22,6 +30,7 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
           {"tasks", timeline.times.size()},
           {"loss", result.loss},
           {"cross_entropy", result.cross_entropy},
+          {"rejected_checkpoint_files", rejected},
           {"bigram_entropy", corpus.bigram_entropy()},
           {"all_step_seconds", result.step_seconds},
           {"timeline_step", result.timeline_step},

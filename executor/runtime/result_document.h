@@ -9,7 +9,9 @@
 namespace moesaic::executor {
 
 /// kind moesaic.result/1 with the keys of `moesaic execute --json`, and `timeline`, `timeline_step`, `routing`,
-/// `plan_hash`, `bigram_entropy` (nats per byte of the corpus, given the byte before).
+/// `plan_hash`, `bigram_entropy` (nats per byte of the corpus, given the byte before), `first_step` (steps that were
+/// done before, in the run that was resumed), `rejected_checkpoint_files`. Of a run that was complete before: those of
+/// them that need no step.
 Json write_result(const Plan& plan, const TrainResult& result, const Corpus& corpus, const std::string& device);
 
 }  // namespace moesaic::executor

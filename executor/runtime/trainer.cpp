@@ -65,23 +65,34 @@ size_t median_step(const std::vector<Seconds>& seconds) {
 
 class Job {
  public:
-  Job(const Plan& plan, int rank, Backend& backend, Transport& transport)
-      : plan_(plan), rank_(rank), graph_(lower(plan)), step_(graph_, plan, rank, backend, transport) {
+  Job(const Plan& plan, int rank, Backend& backend, Transport& transport, const CheckpointPolicy& policy)
+      : plan_(plan),
+        rank_(rank),
+        graph_(lower(plan)),
+        step_(graph_, plan, rank, backend, transport),
+        checkpoint_(policy, plan, graph_, rank, step_.tensors(), transport) {
     initialise_weights(graph_, plan, rank, step_.tensors());
   }
 
   TrainResult run(const Corpus& corpus, const TrainOptions& options) {
-    for (int64_t step = 0; step < options.steps; ++step) {
+    result_.start = checkpoint_.start();
+    const auto check = [&] {
+      options.check();
+      checkpoint_.poll();
+    };
+    for (int64_t step = result_.start.step; step < options.steps; ++step) {
       options.check();
       load_batch(graph_, plan_, rank_, step, corpus, step_.tensors());
       double* loss = static_cast<double*>(step_.tensors().resident(tensor_named(graph_, "loss")).data);
       loss[0] = loss[1] = 0;
-      records_.push_back(step_.run(step, options.check));
+      records_.push_back(step_.run(step, check));
       result_.cross_entropy.push_back(loss[0]);
       result_.loss.push_back(loss[0] + loss[1]);
       if (rank_ == 0) options.on_step(step, result_.loss.back());
+      checkpoint_.after_step(step + 1, options.steps, result_.loss.back());
     }
-    collect(2 * options.steps);
+    checkpoint_.finish();
+    if (!records_.empty()) collect(2 * options.steps);
     return std::move(result_);
   }
 
@@ -140,6 +151,7 @@ class Job {
   const int rank_;
   const TaskGraph graph_;
   RankStep step_;
+  TrainingCheckpoint checkpoint_;
   std::vector<StepRecord> records_;
   TrainResult result_;
 };
@@ -167,7 +179,7 @@ void check_trainable(const Plan& plan, const std::string& file) {
 
 TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,
                   const TrainOptions& options) {
-  return Job(plan, rank, backend, transport).run(corpus, options);
+  return Job(plan, rank, backend, transport, options.checkpoint).run(corpus, options);
 }
 
 TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options) {

@@ -10,28 +10,32 @@
 #include "executor/backend/backend.h"
 #include "executor/comm/transport.h"
 #include "executor/runtime/initial_values.h"
+#include "executor/runtime/training_checkpoint.h"
 
 namespace moesaic::executor {
 
 struct TrainOptions {
-  int64_t steps = 10;
+  int64_t steps = 10;  // of the whole run, those before a checkpoint that is resumed included
+  CheckpointPolicy checkpoint;
   std::function<void()> check = [] {};  // called between tasks while waiting; throws to end the run
   std::function<void(int64_t step, double loss)> on_step = [](int64_t, double) {};  // on rank 0
 };
 
-/// What a job did; complete on rank 0, own values elsewhere.
+/// What a job did; complete on rank 0, own values elsewhere. [steps] are those from start.step on; a run that was
+/// complete already has none, and then no timeline and no routing.
 struct TrainResult {
+  ResumePoint start;
   std::vector<double> loss;           // [steps]: cross-entropy + auxiliary, before the step's update
   std::vector<double> cross_entropy;  // [steps]
   std::vector<Seconds> step_seconds;  // [steps]: of the slowest rank
   Bytes peak_bytes = 0;               // of the largest rank
-  int64_t timeline_step = 0;          // which step the timeline shows
+  int64_t timeline_step = 0;          // which of these steps the timeline shows
   Timeline timeline;        // of the step with the median duration, the first step left out where there are more
   RoutingDocument routing;  // recorded: [steps * micro_batches, num_moe_layers, ranks, num_experts]
 };
 
-/// Runs `options.steps` steps. Refuses (InputError) what this executor does not train: other phases than training,
-/// other blocks than GPT-MoE's.
+/// Runs up to `options.steps` steps. Refuses (InputError) what this executor does not train: other phases than
+/// training, other blocks than GPT-MoE's.
 TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,
                   const TrainOptions& options);
 

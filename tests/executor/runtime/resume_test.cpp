@@ -1,0 +1,170 @@
+// A run that stops and goes on from its checkpoint is the run that never stopped: bit for bit on the same plan, within
+// rounding on another plan or number of ranks.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/schema/documents.h"
+#include "core/schema/hash.h"
+#include "executor/runtime/trainer.h"
+#include "tests/executor/checkpoint/toy_state.h"
+
+namespace moesaic::executor {
+namespace {
+
+Corpus corpus() {
+  std::vector<uint8_t> bytes;
+  for (uint64_t i = 0; i < 4096; ++i) bytes.push_back(static_cast<uint8_t>('a' + splitmix64(i / 3) % 20));
+  return Corpus(bytes);
+}
+
+/// A MoE layer and a dense one, 8 experts, top 2.
+Plan plan_of(int ranks, int ep, std::vector<int> slot_to_expert = {}) {
+  Plan plan;
+  Model& m = plan.model;
+  m.family = "gpt_moe";
+  m.num_layers = 2;
+  m.hidden = 32;
+  m.num_heads = m.num_kv_heads = 2;
+  m.head_dim = 16;
+  m.vocabulary = 256;
+  m.num_experts = 8;
+  m.top_k = 2;
+  m.expert_intermediate = m.dense_intermediate = 48;
+  m.moe_layers = {true, false};
+  plan.cluster.num_nodes = 1;
+  plan.cluster.devices_per_node = ranks;
+  plan.cluster.device.lanes_share_core = true;
+  plan.cluster.intra_node = plan.cluster.nic = {1e9, 1e-6};
+  plan.workload.global_batch = 8;
+  plan.workload.sequence_length = 16;
+  plan.workload.seed = 7;
+  plan.layout = {ranks, ep, 1};
+  if (!slot_to_expert.empty()) plan.placement.assign(1, {8 / ep, slot_to_expert});
+  check_plan(plan, "test");
+  return plan;
+}
+
+TrainResult run(const Plan& plan, const std::string& folder, int64_t steps, bool resume, int64_t every = 3) {
+  TrainOptions options;
+  options.steps = steps;
+  options.checkpoint = {folder, every, resume};
+  return train_on_threads(plan, corpus(), options);
+}
+
+std::string contents(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+/// All bytes of the newest checkpoint: its manifest holds the hash of every shard.
+std::string newest(const std::string& folder) {
+  FileSystem files;
+  return contents(folder + "/" + manifest_name(find_checkpoint(files, folder).manifest->step));
+}
+
+class SamePlan : public testing::TestWithParam<std::pair<int, int>> {};
+
+// Six steps, of which a checkpoint after three; then again three and three. With checkpoints after every step the bits
+// are the same as without any.
+TEST_P(SamePlan, ResumesBitForBit) {
+  const TestFolder straight, parted, often;
+  const Plan plan = plan_of(GetParam().first, GetParam().second);
+  const std::vector<double> expected = run(plan, "", 6, false).loss;
+  EXPECT_EQ(run(plan, straight.path, 6, false).loss, expected);
+  EXPECT_EQ(run(plan, often.path, 6, false, 1).loss, expected);
+  std::vector<double> losses = run(plan, parted.path, 3, false).loss;
+  const TrainResult rest = run(plan, parted.path, 6, true);
+  EXPECT_EQ(rest.start.step, 3);
+  losses.insert(losses.end(), rest.loss.begin(), rest.loss.end());
+  EXPECT_EQ(losses, expected);
+  EXPECT_EQ(newest(parted.path), newest(straight.path));
+  EXPECT_EQ(newest(often.path), newest(straight.path));
+  EXPECT_NE(newest(often.path), contents(often.path + "/" + manifest_name(5)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranks, SamePlan,
+                         testing::Values(std::pair{1, 1}, std::pair{2, 1}, std::pair{2, 2}, std::pair{4, 2},
+                                         std::pair{4, 4}));
+
+// 1 -> 2 -> 4 -> 2 ranks with shuffled experts, two steps each. f32 sums over ranks associate differently: 2e-5, as in
+// plan_equivalence_test.
+TEST(AnotherPlan, GoesOnWithinRounding) {
+  const TestFolder folder;
+  const std::vector<double> expected = run(plan_of(1, 1), "", 8, false).loss;
+  std::vector<double> losses;
+  int64_t steps = 0;
+  for (const Plan& plan : {plan_of(1, 1), plan_of(2, 2), plan_of(4, 2, {5, 2, 7, 0, 1, 6, 3, 4}),
+                           plan_of(2, 2, {7, 6, 5, 4, 3, 2, 1, 0})}) {
+    steps += 2;
+    const std::vector<double> own = run(plan, folder.path, steps, steps > 2).loss;
+    ASSERT_EQ(own.size(), 2u);
+    losses.insert(losses.end(), own.begin(), own.end());
+  }
+  for (size_t step = 0; step < expected.size(); ++step)
+    EXPECT_NEAR(losses[step], expected[step], 2e-5 * expected[step]) << "step " << step;
+}
+
+// The newest checkpoint is damaged: the one before it is taken, the damage is told, the bits are the same in the end.
+TEST(Resume, FallsBackAndSaysSo) {
+  const TestFolder straight, damaged;
+  const Plan plan = plan_of(2, 2);
+  run(plan, straight.path, 6, false, 2);
+  run(plan, damaged.path, 4, false, 2);
+  std::ofstream(damaged.path + "/" + shard_name(4, 1), std::ios::binary | std::ios::in).seekp(1000).put('x');
+  const TrainResult result = run(plan, damaged.path, 6, true, 2);
+  EXPECT_EQ(result.start.step, 2);
+  ASSERT_EQ(result.start.rejected.size(), 1u);
+  EXPECT_EQ(result.start.rejected[0].file, shard_name(4, 1));
+  EXPECT_EQ(newest(damaged.path), newest(straight.path));
+}
+
+TEST(Resume, OfNothingBeginsAndOfACompleteRunDoesNothing) {
+  const TestFolder folder;
+  const Plan plan = plan_of(2, 1);
+  EXPECT_EQ(run(plan, folder.path, 2, true).start.step, 0);
+  const std::string before = newest(folder.path);
+  const TrainResult again = run(plan, folder.path, 2, true);
+  EXPECT_EQ(again.start.step, 2);
+  EXPECT_EQ(again.loss, std::vector<double>{});
+  EXPECT_EQ(newest(folder.path), before);
+}
+
+std::string refusal(const Plan& plan, const std::string& folder, bool resume) {
+  try {
+    run(plan, folder, 4, resume);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "nothing is refused";
+}
+
+TEST(Resume, RefusesWhatIsAnotherRun) {
+  const TestFolder folder;
+  const Plan plan = plan_of(2, 2);
+  run(plan, folder.path, 2, false);
+  Plan other_model = plan, other_optimizer = plan, other_name = plan;
+  other_model.model.expert_intermediate = 64;
+  other_optimizer.workload.optimizer.beta2 = 0.99;
+  other_name.model.name = "the same under another name";
+  EXPECT_NE(refusal(plan, folder.path, false).find("holds checkpoints of another run"), std::string::npos);
+  EXPECT_NE(refusal(other_model, folder.path, true).find("/meta/model/"), std::string::npos);
+  EXPECT_NE(refusal(other_optimizer, folder.path, true).find("/meta/optimizer/beta2: is 0.95, the plan's is 0.99"),
+            std::string::npos)
+      << refusal(other_optimizer, folder.path, true);
+  EXPECT_EQ(refusal(other_name, folder.path, true), "nothing is refused");
+  EXPECT_NE(refusal(plan, "/nonexistent/folder/checkpoints", false).find("cannot be made"), std::string::npos);
+}
+
+TEST(Resume, RefusesWhenNothingIsWhole) {
+  const TestFolder folder;
+  const Plan plan = plan_of(1, 1);
+  run(plan, folder.path, 2, false);
+  std::filesystem::resize_file(folder.path + "/" + shard_name(2, 0), 100);
+  EXPECT_NE(refusal(plan, folder.path, true).find("holds no checkpoint that is whole: step-000000002.shard-0"),
+            std::string::npos);
+  EXPECT_NE(refusal(plan, folder.path, false).find("another run"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace moesaic::executor
