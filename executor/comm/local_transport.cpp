@@ -25,7 +25,7 @@ struct Message {
   int64_t tag = 0;
   const void* data = nullptr;
   int64_t bytes = 0;
-  Clock::time_point leaves;
+  Clock::time_point leaves, left;  // first and last byte
   Clock::time_point due;
   std::atomic<int> stage{kPosted};
 };
@@ -109,27 +109,39 @@ Clock::duration occupancy(const LinkModel& link, int64_t bytes) {
   return to_duration(link.message_s + static_cast<double>(bytes) / link.bytes_per_s);
 }
 
-/// One direction of a port. Ranks learn of messages before these pass and in no order of time, so a reservation takes
-/// the first gap that is long enough.
+/// A stretch of time.
+struct Interval {
+  Clock::time_point begin, end;
+};
+
+/// One direction of a port. Ranks learn of messages before these pass and in no order of time, so a message takes what
+/// earlier ones have left, in several pieces if need be, as packets do.
 class Port {
  public:
-  /// When `length` of the port's time begins that no other reservation has, at `ready` or later.
-  Clock::time_point reserve(Clock::time_point ready, Clock::duration length) {
+  /// The time from `ready` on in which `length` of the port's time is free.
+  Interval reserve(Clock::time_point ready, Clock::duration length) {
     const std::lock_guard lock(mutex_);
     const Clock::time_point now = Clock::now();
     std::erase_if(busy_, [now](const Interval& interval) { return interval.end < now; });
-    auto next = busy_.begin();
-    for (; next != busy_.end() && ready + length > next->begin; ++next) ready = std::max(ready, next->end);
-    busy_.insert(next, {ready, ready + length});
-    return ready;
+    std::vector<Interval> pieces;
+    for (const Interval& other : busy_) {
+      if (ready < other.begin) {
+        const Clock::duration piece = std::min(length, other.begin - ready);
+        pieces.push_back({ready, ready + piece});
+        length -= piece;
+        if (length == Clock::duration::zero()) break;
+      }
+      ready = std::max(ready, other.end);
+    }
+    if (pieces.empty() || length > Clock::duration::zero()) pieces.push_back({ready, ready + length});
+    busy_.insert(busy_.end(), pieces.begin(), pieces.end());
+    std::sort(busy_.begin(), busy_.end(), [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
+    return {pieces.front().begin, pieces.back().end};
   }
 
  private:
-  struct Interval {
-    Clock::time_point begin, end;
-  };
   std::mutex mutex_;
-  std::vector<Interval> busy_;  // ascending
+  std::vector<Interval> busy_;  // ascending, disjoint
 };
 
 }  // namespace
@@ -188,7 +200,7 @@ class LocalWorld::LocalTransport final : public Transport {
 
  private:
   Clock::time_point now() const { return shared_.delayed ? Clock::now() : Clock::time_point{}; }
-  Clock::time_point leaves(int to, int64_t bytes);
+  Interval leave(int to, int64_t bytes);
   void read_mail();
   void match(const Key& key);
   bool copy(Message& message, LocalReceive& receive);
@@ -212,7 +224,9 @@ Request LocalWorld::LocalTransport::send(int to, int64_t tag, const void* data, 
   message->tag = tag;
   message->data = data;
   message->bytes = bytes;
-  message->leaves = leaves(to, bytes);
+  const auto [leaves, left] = leave(to, bytes);
+  message->leaves = leaves;
+  message->left = left;
   Mailbox& mailbox = shared_.mailboxes[to];
   {
     const std::lock_guard lock(mailbox.mutex);
@@ -295,9 +309,10 @@ bool LocalWorld::LocalTransport::copy(Message& message, LocalReceive& receive) {
   return true;
 }
 
-Clock::time_point LocalWorld::LocalTransport::leaves(int to, int64_t bytes) {
-  if (!shared_.delayed || shared_.out_ports.empty()) return now();
-  return shared_.out_ports[shared_.port(rank_, to)].reserve(now(), occupancy(shared_.link(rank_, to), bytes));
+Interval LocalWorld::LocalTransport::leave(int to, int64_t bytes) {
+  const Clock::time_point ready = now();
+  if (!shared_.delayed || shared_.out_ports.empty()) return {ready, ready};
+  return shared_.out_ports[shared_.port(rank_, to)].reserve(ready, occupancy(shared_.link(rank_, to), bytes));
 }
 
 Clock::time_point LocalWorld::LocalTransport::due(const Message& message, const LocalReceive& receive) {
@@ -307,7 +322,7 @@ Clock::time_point LocalWorld::LocalTransport::due(const Message& message, const 
   const Clock::time_point ready = std::max(message.leaves, receive.posted);
   if (!shared_.in_ports.empty()) {
     Port& port = shared_.in_ports[shared_.port(rank_, message.from)];
-    return port.reserve(ready, occupied) + occupied + to_duration(link.latency_s);
+    return std::max(message.left, port.reserve(ready, occupied).end) + to_duration(link.latency_s);
   }
   Clock::time_point& free = direction_free_[message.from];
   free = std::max(ready, free) + occupied;

@@ -26,9 +26,8 @@ struct LocalOptions {
   /// 0: each direction between two ranks is a link of its own,
   ///   due = max(sent, receive posted, direction free) + message_s + bytes / bytes_per_s + latency_s.
   /// Else links are ports, an intra-node one per rank and this many network cards per node, shared by neighbours.
-  /// A message leaves through its sender's port and, as the first byte arrives, passes its receiver's:
-  ///   leaves = max(sent, out port free),
-  ///   due = max(leaves, receive posted, in port free) + message_s + bytes / bytes_per_s + latency_s.
+  /// A message occupies its sender's port and, from its first byte on, its receiver's, each for message_s + bytes /
+  /// bytes_per_s in the order of time, and is due latency_s after it has passed both.
   int cards_per_node = 0;
 };
 
