@@ -50,6 +50,8 @@ class AsyncFile {
   /// file, operation, bytes, offset and reason, once none of its pieces is in flight any more.
   bool done(Ticket ticket);
   void wait(Ticket ticket);
+  /// Sleeps until a transfer has ended; at once where none is in flight. Ask done() afterwards.
+  void wait_for_any() { progress(true); }
   /// Waits for all requests, then makes what was written durable. Throws as well when any request ever failed.
   void sync();
 

@@ -74,6 +74,7 @@ TEST_P(AsyncFileOnEngine, KeepsABacklogOfManyRequests) {
   for (int i = 0; i < kRequests; ++i) tickets.push_back(file->read(i * kStride, in[i].data(), in[i].bytes()));
   std::vector<bool> seen(kRequests);
   for (int ended = 0; ended < kRequests;) {
+    file->wait_for_any();
     for (int i = 0; i < kRequests; ++i) {
       if (seen[i] || !file->done(tickets[i])) continue;
       seen[i] = true;
