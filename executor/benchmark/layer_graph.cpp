@@ -30,8 +30,9 @@ Layer layer_graph(const Plan& plan, bool backward) {
   StepBuilder b(plan);
   declare_moe(b, 0, 0);
   Layer layer;
-  layer.residual = b.resident("residual", TensorKind::input, b.tokens() * plan.model.hidden, DType::f32);
-  layer.output_gradient = b.resident("output_gradient", TensorKind::input, b.tokens() * plan.model.hidden, DType::f32);
+  const int64_t elements = b.graph().tokens_per_rank * plan.model.hidden;
+  layer.residual = b.resident("residual", TensorKind::input, elements, DType::f32);
+  layer.output_gradient = b.resident("output_gradient", TensorKind::input, elements, DType::f32);
   Saved saved;
   b.enter({Phase::forward, 0, 0, 0});
   moe_forward(b, layer.residual, saved);
