@@ -19,6 +19,7 @@ class AllReduce final : public Operation {
         slices_(even_slices(count, communicator.size())) {
     stage_ = communicator.reduce_scatter<T>(sequence, data, data + begin(communicator.rank()), slices_);
   }
+  std::vector<int> waiting_for() const override { return stage_->waiting_for(); }
 
  private:
   int64_t begin(int member) const { return std::accumulate(slices_.begin(), slices_.begin() + member, int64_t{0}); }

@@ -12,6 +12,7 @@ class Barrier final : public Operation {
       : communicator_(communicator), tag_(tag), messages_(communicator.transport()) {
     start_round();
   }
+  std::vector<int> waiting_for() const override { return messages_.peers(); }
 
  private:
   void start_round() {

@@ -2,6 +2,7 @@
 // A nonblocking operation on a communicator and the set of messages that one of its stages waits for.
 // It is not a thread or a future: nothing moves unless somebody polls.
 
+#include <algorithm>
 #include <cstdint>
 #include <thread>
 #include <utility>
@@ -28,6 +29,10 @@ class Operation {
     while (!poll()) std::this_thread::yield();
   }
 
+  /// Transport ranks, ascending, whose messages the present stage has not finished. That a rank is missing says nothing
+  /// about why: it may be slow, stopped, dead, or waiting for another one itself.
+  virtual std::vector<int> waiting_for() const = 0;
+
  private:
   virtual bool advance() = 0;
 
@@ -40,25 +45,39 @@ class PendingMessages {
   explicit PendingMessages(Transport& transport) : transport_(transport) {}
 
   void send(int to, int64_t tag, const void* data, int64_t bytes) {
-    requests_.push_back(transport_.send(to, tag, data, bytes));
+    messages_.push_back({to, transport_.send(to, tag, data, bytes)});
   }
   void receive(int from, int64_t tag, void* data, int64_t bytes) {
-    requests_.push_back(transport_.receive(from, tag, data, bytes));
+    messages_.push_back({from, transport_.receive(from, tag, data, bytes)});
   }
   bool all_finished() {
-    std::erase_if(requests_, [this](Request& request) { return transport_.test(request); });
-    return requests_.empty();
+    std::erase_if(messages_, [this](Message& message) { return transport_.test(message.request); });
+    return messages_.empty();
+  }
+  /// The other ends, ascending, each once.
+  std::vector<int> peers() const {
+    std::vector<int> peers;
+    for (const Message& message : messages_) peers.push_back(message.peer);
+    std::sort(peers.begin(), peers.end());
+    peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
+    return peers;
   }
 
  private:
+  struct Message {
+    int peer;
+    Request request;
+  };
+
   Transport& transport_;
-  std::vector<Request> requests_;
+  std::vector<Message> messages_;
 };
 
 /// An operation of one stage: complete when its messages are.
 class MessageOperation final : public Operation {
  public:
   explicit MessageOperation(PendingMessages messages) : messages_(std::move(messages)) {}
+  std::vector<int> waiting_for() const override { return messages_.peers(); }
 
  private:
   bool advance() override { return messages_.all_finished(); }

@@ -22,6 +22,7 @@ class ReduceScatter final : public Operation {
         contributions_(std::move(contributions)),
         output_(output),
         count_(count) {}
+  std::vector<int> waiting_for() const override { return messages_.peers(); }
 
  private:
   // Sends are waited for as well: output may stand inside the input that they still read.
