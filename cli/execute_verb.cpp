@@ -19,6 +19,7 @@ struct ExecuteOptions {
   int ranks = 0;
   bool pin = false;
   int64_t steps = 10;
+  double stall_warning_s = 10, stall_timeout_s = 120;
 };
 
 void check_ranks(const ExecuteOptions& o, const Plan& plan) {
@@ -59,12 +60,18 @@ void run(const ExecuteOptions& o, Session& session) {
   request.hosts = o.hosts;
   request.arguments = {
       "execute", "--plan", o.plan, "--steps", std::to_string(o.steps), "--result", folder.file("result.json")};
+  request.arguments.insert(request.arguments.end(), {"--stall-warning", std::to_string(o.stall_warning_s),
+                                                     "--stall-timeout", std::to_string(o.stall_timeout_s)});
   if (o.pin) request.arguments.push_back("--pin");
   if (!o.corpus.empty()) request.arguments.insert(request.arguments.end(), {"--corpus", o.corpus});
   {
     Progress progress;
     request.on_progress = [&](double done, double total, const std::string& what) {
       progress.update(done, total, what);
+    };
+    request.on_warning = [&](const std::string& what) {
+      progress.clear();
+      Session::say("warning: " + what);
     };
     launch(request);
   }
@@ -98,6 +105,14 @@ void add_execute(CLI::App& app, Session& session) {
   verb->add_option("--report", options->report, "write an HTML report");
   verb->add_option("-o,--output", options->output, "write the result document, for `moesaic compare`");
   verb->add_flag("--pin", options->pin, "keep rank r on core r");
+  verb->add_option("--stall-warning", options->stall_warning_s,
+                   "seconds without an answer after which a rank is named; 0: never")
+      ->check(CLI::NonNegativeNumber)
+      ->default_str("10");
+  verb->add_option("--stall-timeout", options->stall_timeout_s,
+                   "seconds without an answer after which the job is ended; 0: never")
+      ->check(CLI::NonNegativeNumber)
+      ->default_str("120");
   add_common_options(*verb, session);
   verb->footer("Example:\n  moesaic execute plan.json --steps 20 --trace trace.json -o result.json");
   verb->callback([options, &session] { run(*options, session); });

@@ -14,13 +14,14 @@
 #include <sstream>
 
 #include "cli/session.h"
+#include "cli/waits.h"
 #include "core/schema/error.h"
 
 namespace moesaic::cli {
 namespace {
 
-/// The executor speaks in lines: "@progress DONE TOTAL WHAT", "@error EXIT_CODE MESSAGE"; anything else is kept for a
-/// failure.
+/// The executor speaks in lines: "@progress DONE TOTAL WHAT", "@warning WHAT", "@wait ..." (waits.h), "@error EXIT_CODE
+/// MESSAGE"; anything else is kept for a failure.
 class Ear {
  public:
   explicit Ear(const LaunchRequest& request) : request_(request) {}
@@ -35,7 +36,9 @@ class Ear {
   [[noreturn]] void fail(int status) const {
     if (interrupted()) throw DeviceError("interrupted; every rank has been ended");
     if (error_code_ == kBadInput) throw InputError("", "", error_);
-    if (!death_.empty()) throw DeviceError(death_);
+    if (!death_.empty()) throw DeviceError(death_ + waits_.at_death_of(dead_rank_) + "; the job has been ended");
+    if (const std::string silent = waits_.timeout(); !silent.empty())
+      throw DeviceError(silent + "; the job has been ended (--stall-timeout)");
     if (!error_.empty()) throw DeviceError(error_);
     if (WIFSIGNALED(status))
       throw DeviceError(std::string("the executor died (") + strsignal(WTERMSIG(status)) + "); the job has been ended");
@@ -56,6 +59,12 @@ class Ear {
       words >> done >> total;
       std::getline(words >> std::ws, what);
       request_.on_progress(done, total, what);
+    } else if (tag == "@warning") {
+      std::string what;
+      std::getline(words >> std::ws, what);
+      request_.on_warning(what);
+    } else if (tag == "@wait") {
+      if (const std::string what = waits_.hear(text); !what.empty()) request_.on_warning(what);
     } else if (tag == "@error") {
       int code = 0;
       std::string message;
@@ -63,8 +72,9 @@ class Ear {
       std::getline(words >> std::ws, message);
       if (error_.empty()) error_ = message, error_code_ = code;
     } else if (std::regex_search(text, match, signalled)) {
+      dead_rank_ = std::stoi(match[1].str());
       death_ = "rank " + match[1].str() + " died (signal " + match[2].str() + ", " +
-               strsignal(std::stoi(match[2].str())) + "); the job has been ended";
+               strsignal(std::stoi(match[2].str())) + ")";
     } else if (noise_lines_ < kNoiseLines && text.find_first_not_of("- \r") != std::string::npos) {
       noise_ += text + "\n";
       ++noise_lines_;
@@ -76,7 +86,8 @@ class Ear {
   static constexpr int kNoiseLines = 12;
   std::string pending_, noise_, error_, death_;
   int noise_lines_ = 0;
-  int error_code_ = 0;
+  int error_code_ = 0, dead_rank_ = -1;
+  Waits waits_;
 };
 
 std::vector<std::string> command_of(const LaunchRequest& request) {

@@ -16,6 +16,7 @@ struct LaunchRequest {
   std::vector<std::string> arguments;  // of moesaic-executor
   std::function<void(double done, double total, const std::string& what)> on_progress = [](double, double,
                                                                                            const std::string&) {};
+  std::function<void(const std::string& what)> on_warning = [](const std::string&) {};
 };
 
 /// Runs the job to its end. Throws InputError or DeviceError with the job's own message, or naming the rank that died.

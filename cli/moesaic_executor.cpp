@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <CLI/CLI.hpp>
 
+#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -30,6 +31,7 @@ struct Options {
   double budget_s = 60;
   double message_s = 0;
   int ranks = 2, repetitions = 1;
+  executor::StallLimits stall;
   bool pin = false;
 };
 
@@ -54,6 +56,25 @@ void report_step(int64_t step, int64_t steps, double loss) {
   speak(text);
 }
 
+volatile std::sig_atomic_t ending = 0;
+
+/// mpirun ends the ranks of a job that has lost one with SIGTERM and, a second later, SIGKILL. In between a rank that
+/// waits says for whom.
+void end_with_a_word() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { ending = 1; };
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+void report_stall(const executor::Stall& stall, executor::StallEvent event) {
+  static constexpr const char* kEvents[] = {"begins", "ends", "times_out", "cut_short"};
+  std::string missing;
+  for (int rank : stall.missing) missing += (missing.empty() ? "" : ",") + std::to_string(rank);
+  char text[64];
+  std::snprintf(text, sizeof text, "@wait %s %d %.1f ", kEvents[static_cast<int>(event)], stall.rank, stall.seconds);
+  speak(text + missing + " " + stall.task);
+}
+
 void execute(const Options& o) {
   const Plan plan = read_plan(read_json(o.plan), o.plan);
   executor::check_trainable(plan, o.plan);
@@ -61,6 +82,8 @@ void execute(const Options& o) {
   executor::TrainOptions options;
   options.steps = o.steps;
   options.on_step = [&](int64_t step, double loss) { report_step(step, o.steps, loss); };
+  options.stall = o.stall;
+  options.on_stall = report_stall;
   const auto save = [&](const executor::TrainResult& result) {
     write_file(o.result, executor::write_result(plan, result, corpus, "cpu").dump() + "\n");
   };
@@ -78,6 +101,8 @@ void execute(const Options& o) {
         "as many ranks as the plan has",
         "start " + std::to_string(plan.layout.ranks) + " ranks, or plan for " + std::to_string(transport.size()));
   if (o.pin) pin(transport.rank());
+  options.ending = [] { return ending != 0; };
+  end_with_a_word();
   executor::cpu::CpuBackend backend;
   const executor::TrainResult result = executor::train(plan, transport.rank(), backend, transport, corpus, options);
   if (transport.rank() == 0) save(result);
@@ -149,6 +174,8 @@ int run(int argc, char** argv) {
   execute_verb->add_option("--result", o.result)->required();
   execute_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
   execute_verb->add_flag("--pin", o.pin);
+  execute_verb->add_option("--stall-warning", o.stall.warning)->check(CLI::NonNegativeNumber);
+  execute_verb->add_option("--stall-timeout", o.stall.timeout)->check(CLI::NonNegativeNumber);
   execute_verb->callback([&] { execute(o); });
   CLI::App* profile_verb = app.add_subcommand("profile", "measure this machine");
   profile_verb->add_option("--for", o.plans)->required();

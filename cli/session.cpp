@@ -145,8 +145,11 @@ void add_common_options(CLI::App& verb, Session& session) {
       ->default_val(0);
 }
 
-Progress::~Progress() {
+Progress::~Progress() { clear(); }
+
+void Progress::clear() {
   if (shown_) std::fprintf(stderr, "\r\033[K");
+  shown_ = false;
 }
 
 void Progress::update(double done, double total, const std::string& what) {

@@ -46,6 +46,8 @@ class Progress {
  public:
   ~Progress();
   void update(double done, double total, const std::string& what);
+  /// Removes the line, until the next update, so that another one can be printed.
+  void clear();
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -42,8 +42,9 @@ Seconds task_overhead(int64_t rows, int64_t width, int repetitions, Transport& t
   const TaskGraph graph = chain_of_additions(transport.size(), rows, width);
   RankStep step(graph, plan, transport.rank(), backend, transport);
   int64_t number = 0;
+  Watch watch;
   const auto once = [&] {
-    const StepRecord record = step.run(number++, [] {});
+    const StepRecord record = step.run(number++, watch);
     Seconds tasks = 0;
     for (const TaskTime& time : record.times) tasks += time.end - time.start;
     return bench.mean_over_ranks((record.seconds - tasks) / kTasks);

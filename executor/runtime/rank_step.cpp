@@ -34,7 +34,7 @@ RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& 
   }
 }
 
-StepRecord RankStep::run(int64_t step, const std::function<void()>& check) {
+StepRecord RankStep::run(int64_t step, Watch& watch) {
   context_.step = step;
   blockers_ = initial_blockers_;
   next_.assign(kNumLanes, 0);
@@ -44,7 +44,7 @@ StepRecord RankStep::run(int64_t step, const std::function<void()>& check) {
   record_.expert_rows.resize(counts_.size() * static_cast<size_t>(plan_.model.num_experts));
   for (auto& counts : counts_) counts.clear();
   tensors_.start_step();
-  control().barrier(2 * step)->wait();
+  watch.wait(*control().barrier(2 * step), "start of step " + std::to_string(step + 1));
   const Seconds start = now();
   while (remaining_ > 0) {
     // The network first: what it sends overlaps the operator that runs next. A collective that has just been started is
@@ -55,14 +55,20 @@ StepRecord RankStep::run(int64_t step, const std::function<void()>& check) {
       progress = true;
     }
     progress |= run_compute();
-    if (progress) continue;
-    check();
+    if (progress) {
+      watch.progress();
+      continue;
+    }
+    if (network_.operation)
+      watch.idle(*network_.operation, graph_.tasks[static_cast<size_t>(network_.task)].label);
+    else
+      watch.check();
     sched_yield();
   }
   record_.seconds = now() - start;
   for (TaskTime& time : record_.times) time.start -= start, time.end -= start;
   for (MemorySample& sample : record_.memory) sample.time -= start;
-  control().barrier(2 * step + 1)->wait();
+  watch.wait(*control().barrier(2 * step + 1), "end of step " + std::to_string(step + 1));
   return std::move(record_);
 }
 

@@ -2,7 +2,6 @@
 // Runs the task graph of one rank, step by step: each lane takes its tasks in program order, collectives progress
 // between operators. It does not know what the tensors mean; data and results are the trainer's.
 
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "executor/backend/backend.h"
 #include "executor/runtime/collectives.h"
 #include "executor/runtime/tensor_store.h"
+#include "executor/runtime/watch.h"
 
 namespace moesaic::executor {
 
@@ -28,9 +28,8 @@ class RankStep {
   TensorStore& tensors() { return tensors_; }
   Communicator& control() { return collectives_.control(); }
 
-  /// Runs step number `step` (from 0) between two barriers. `check` is called between tasks while waiting and may throw
-  /// to end the run.
-  StepRecord run(int64_t step, const std::function<void()>& check);
+  /// Runs step number `step` (from 0) between two barriers. `watch` counts the waits for other ranks.
+  StepRecord run(int64_t step, Watch& watch);
 
  private:
   struct Network {  // the collective in flight

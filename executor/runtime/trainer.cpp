@@ -48,9 +48,10 @@ void load_batch(const TaskGraph& graph, const Plan& plan, int rank, int64_t step
 
 /// All ranks' copies of a vector of equal length, [ranks * values.size()].
 template <typename T>
-std::vector<T> gather(Communicator& control, int64_t sequence, const std::vector<T>& values) {
+std::vector<T> gather(Communicator& control, int64_t sequence, const std::vector<T>& values, Watch& watch) {
   std::vector<T> all(values.size() * static_cast<size_t>(control.size()));
-  control.all_gather(sequence, values.data(), static_cast<int64_t>(values.size() * sizeof(T)), all.data())->wait();
+  watch.wait(*control.all_gather(sequence, values.data(), static_cast<int64_t>(values.size() * sizeof(T)), all.data()),
+             "collection of results");
   return all;
 }
 
@@ -80,12 +81,13 @@ class Job {
       options.check();
       checkpoint_.poll();
     };
+    watch_ = Watch(rank_, options.stall, {check, options.ending, options.on_stall});
     for (int64_t step = result_.start.step; step < options.steps; ++step) {
       options.check();
       load_batch(graph_, plan_, rank_, step, corpus, step_.tensors());
       double* loss = static_cast<double*>(step_.tensors().resident(tensor_named(graph_, "loss")).data);
       loss[0] = loss[1] = 0;
-      records_.push_back(step_.run(step, check));
+      records_.push_back(step_.run(step, watch_));
       result_.cross_entropy.push_back(loss[0]);
       result_.loss.push_back(loss[0] + loss[1]);
       if (rank_ == 0) options.on_step(step, result_.loss.back());
@@ -103,13 +105,13 @@ class Job {
     const size_t steps = records_.size(), ranks = static_cast<size_t>(plan_.layout.ranks);
     std::vector<Seconds> own;
     for (const StepRecord& record : records_) own.push_back(record.seconds);
-    const std::vector<Seconds> seconds = gather(control, sequence++, own);
+    const std::vector<Seconds> seconds = gather(control, sequence++, own, watch_);
     for (size_t step = 0; step < steps; ++step) {
       Seconds slowest = 0;
       for (size_t rank = 0; rank < ranks; ++rank) slowest = std::max(slowest, seconds[rank * steps + step]);
       result_.step_seconds.push_back(slowest);
     }
-    for (Bytes bytes : gather(control, sequence++, std::vector<Bytes>{step_.tensors().peak_bytes()}))
+    for (Bytes bytes : gather(control, sequence++, std::vector<Bytes>{step_.tensors().peak_bytes()}, watch_))
       result_.peak_bytes = std::max(result_.peak_bytes, bytes);
     collect_timeline(control, sequence);
     collect_routing(control, sequence + 2);
@@ -125,8 +127,8 @@ class Job {
     timeline.num_steps = static_cast<int>(records_.size());
     timeline.step_seconds = result_.step_seconds[shown];
     timeline.rows = task_rows(graph_);
-    timeline.times = gather(control, sequence, median.times);
-    timeline.memory = gather(control, sequence + 1, median.memory);
+    timeline.times = gather(control, sequence, median.times, watch_);
+    timeline.memory = gather(control, sequence + 1, median.memory, watch_);
   }
 
   void collect_routing(Communicator& control, int64_t sequence) {
@@ -134,7 +136,7 @@ class Job {
     std::vector<int64_t> own;
     for (const StepRecord& record : records_)
       own.insert(own.end(), record.expert_rows.begin(), record.expert_rows.end());
-    const std::vector<int64_t> all = gather(control, sequence, own);
+    const std::vector<int64_t> all = gather(control, sequence, own, watch_);
     RoutingDocument& routing = result_.routing;
     routing.name = "recorded";
     routing.num_iterations = static_cast<int64_t>(records_.size()) * plan_.layout.micro_batches;
@@ -152,6 +154,7 @@ class Job {
   const TaskGraph graph_;
   RankStep step_;
   TrainingCheckpoint checkpoint_;
+  Watch watch_;
   std::vector<StepRecord> records_;
   TrainResult result_;
 };

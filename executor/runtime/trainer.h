@@ -11,6 +11,7 @@
 #include "executor/comm/transport.h"
 #include "executor/runtime/initial_values.h"
 #include "executor/runtime/training_checkpoint.h"
+#include "executor/runtime/watch.h"
 
 namespace moesaic::executor {
 
@@ -18,6 +19,9 @@ struct TrainOptions {
   int64_t steps = 10;  // of the whole run, those before a checkpoint that is resumed included
   CheckpointPolicy checkpoint;
   std::function<void()> check = [] {};  // called between tasks while waiting; throws to end the run
+  StallLimits stall;
+  std::function<bool()> ending = [] { return false; };  // true once the job is being ended from outside
+  std::function<void(const Stall&, StallEvent)> on_stall = [](const Stall&, StallEvent) {};  // on any rank
   std::function<void(int64_t step, double loss)> on_step = [](int64_t, double) {};  // on rank 0
 };
 
