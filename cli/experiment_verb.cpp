@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/exchange_experiment.h"
 #include "cli/launcher.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
@@ -71,9 +72,20 @@ void regenerate_readme(const fs::path& file, const std::string& tables) {
   write_file(file.string(), text);
 }
 
+/// Writes the result beside the question and shows it.
+void finish(const fs::path& folder, const Json& result, const std::string& tables, Session& session) {
+  write_file((folder / "result.json").string(), result.dump(1) + "\n");
+  regenerate_readme(folder / "README.md", tables);
+  session.print(result["summary"], tables);
+}
+
 void run(const std::string& name, Session& session) {
   const fs::path folder = folder_of(name);
   const std::string file = (folder / "experiment.json").string();
+  if (folder.filename() == "04_when_does_hierarchical_all_to_all_win") {
+    const Json result = run_exchange_experiment(experiments::read_exchange_study(read_json(file), file));
+    return finish(folder, result, experiments::exchange_tables(result), session);
+  }
   const experiments::FidelityStudy study = experiments::read_fidelity_study(read_json(file), file);
   planner::Problem problem;
   problem.model = session.load_model(study.model);
@@ -87,10 +99,7 @@ void run(const std::string& name, Session& session) {
   experiments::StudyHooks hooks{&evaluator, execute_once,
                                 [&](int done, int total) { progress.update(done, total, "executions"); }};
   const Json result = experiments::run_fidelity_study(study, problem, hooks);
-  write_file((folder / "result.json").string(), result.dump(1) + "\n");
-  const std::string tables = experiments::fidelity_tables(result);
-  regenerate_readme(folder / "README.md", tables);
-  session.print(result["summary"], tables);
+  finish(folder, result, experiments::fidelity_tables(result), session);
 }
 
 void list(Session& session) {
