@@ -12,14 +12,18 @@
 
 namespace moesaic {
 
-/// The paper gives none of these values. The defaults are our free choice.
+/// K of Algorithm 2 in training iterations, for a caller that knows how many requests one of its iterations makes.
+constexpr double kDecayPeriodIterations = 2;
+
+/// The paper gives none of these values: the defaults are our free choice, by the study of
+/// experiments/03_which_experts_stay_in_host_memory.
 struct ExpertCacheSettings {
   int64_t capacity = 0;  // entries; 0 keeps nothing
-  /// Only an entry with at least so many hits may be evicted. 0 and 1 differ once hits decay: above 0, an entry that
-  /// decayed below the threshold is the minimum, is protected, and so blocks every further admission.
+  /// Only an entry with at least so many hits may be evicted. Above 0 and with decay, an entry that is no longer
+  /// requested falls below the threshold and is protected for ever; being the minimum, it blocks every admission.
   double threshold = 0;
-  double decay = 0.5;        // beta: what every entry's hits are multiplied by, in [0, 1]; 1 never forgets
-  int64_t period = 4096;     // K: requests between two decays
+  double decay = 0.25;       // beta: what every entry's hits are multiplied by, in [0, 1]; 1 never forgets
+  int64_t period = 1024;     // K: requests between two decays; better kDecayPeriodIterations of the caller's iterations
   int64_t flush_period = 0;  // steps between two flushes of dirty entries; 0: only drain()
   bool operator==(const ExpertCacheSettings&) const = default;
 };

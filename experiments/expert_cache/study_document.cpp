@@ -1,0 +1,63 @@
+// The axes of the study as JSON.
+
+#include <nlohmann/json.hpp>
+
+#include "core/schema/object_reader.h"
+#include "experiments/expert_cache/study.h"
+
+namespace moesaic::experiments {
+namespace {
+
+constexpr IntegerRange kPercent{1, 100};
+
+TraceSpec read_trace(ObjectReader reader) {
+  TraceSpec spec;
+  spec.name = reader["name"].text();
+  spec.group = reader["group"].text();
+  spec.recording = reader["recording"].text("");
+  spec.zipf_exponent = reader["zipf_exponent"].number({0, 16}, 0);
+  spec.drift_period = reader["drift_period"].integer(kCount, 0);
+  spec.moe_layers = reader["moe_layers"].integer({1, 1000});
+  spec.experts = reader["experts"].integer({1, 10000});
+  spec.rows = reader["rows"].integer(kCount);
+  spec.iterations = reader["iterations"].integer({2, 100000});
+  spec.warm_up = reader["warm_up"].integer({0, spec.iterations - 1});
+  spec.backward = reader["backward"].boolean(true);
+  reader.finish();
+  return spec;
+}
+
+std::vector<int64_t> integers(const Field& list, IntegerRange range) {
+  std::vector<int64_t> values;
+  for (size_t i = 0; i < list.size(); ++i) values.push_back(list[i].integer(range));
+  return values;
+}
+
+std::vector<double> numbers(const Field& list, NumberRange range) {
+  std::vector<double> values;
+  for (size_t i = 0; i < list.size(); ++i) values.push_back(list[i].number(range));
+  return values;
+}
+
+}  // namespace
+
+ExpertCacheStudy read_expert_cache_study(const Json& json, const std::string& file) {
+  ObjectReader reader = open_document(json, file, "", "experiment");
+  ExpertCacheStudy study;
+  study.name = reader["name"].text();
+  study.question = reader["question"].text();
+  const Field traces = reader["traces"];
+  for (size_t i = 0; i < traces.size(); ++i) study.traces.push_back(read_trace(traces[i].object()));
+  if (study.traces.empty()) traces.refuse("is an empty list", "at least one trace");
+  study.capacity_percents = integers(reader["capacity_percents"], kPercent);
+  study.sensitivity_percents = integers(reader["sensitivity_percents"], kPercent);
+  study.thresholds = numbers(reader["thresholds"], kNotNegative);
+  study.decays = numbers(reader["decays"], {0, 1});
+  study.periods = numbers(reader["periods"], kPositive);
+  study.flush_periods = integers(reader["flush_periods"], {0, 1 << 20});
+  study.seed = reader["seed"].seed(1);
+  reader.finish();
+  return study;
+}
+
+}  // namespace moesaic::experiments
