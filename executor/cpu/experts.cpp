@@ -1,8 +1,54 @@
 #include "executor/cpu/experts.h"
 
 #include "executor/cpu/gelu.h"
+#include "executor/cpu/scratch.h"
 
 namespace moesaic::executor::cpu {
+namespace {
+
+constexpr MatmulShape product(std::int64_t m, std::int64_t n, std::int64_t k, Transpose transpose_b) {
+  return {m, n, k, Transpose::no, transpose_b, false, 0, 0, 0};
+}
+
+// The operands of one expert's products, rounded. One at a time of each kind.
+struct RoundedOperands {
+  const BFloat16* rows(const float* x, std::int64_t count) { return rounded(x, count, row_scratch); }
+  const BFloat16* weight(Weight w, std::int64_t count) {
+    return w.bf16 != nullptr ? w.bf16 : rounded(w.f32, count, weight_scratch);
+  }
+  static const BFloat16* rounded(const float* x, std::int64_t count, Scratch<BFloat16>& scratch) {
+    BFloat16* copy = scratch.of_size(count);
+    round_to_bf16(x, copy, count);
+    return copy;
+  }
+  Scratch<BFloat16> row_scratch, weight_scratch, hidden_scratch;
+};
+
+RoundedOperands& operands() {
+  thread_local RoundedOperands instance;
+  return instance;
+}
+
+// The same bits as three separate operators; the rounded result of GELU never goes through memory twice.
+void forward_bf16(const float* x, Weight up, Weight down, float* u, float* a, float* y, std::int64_t rows,
+                  std::int64_t h, std::int64_t f) {
+  RoundedOperands& o = operands();
+  matmul(o.rows(x, rows * h), o.weight(up, f * h), u, product(rows, f, h, Transpose::yes));
+  BFloat16* a16 = o.hidden_scratch.of_size(rows * f);
+  gelu_forward(u, a, a16, rows * f);
+  matmul(a16, o.weight(down, h * f), y, product(rows, h, f, Transpose::yes));
+}
+
+void dgrad_bf16(const float* dy, const float* u, Weight up, Weight down, float* du, float* dx, std::int64_t rows,
+                std::int64_t h, std::int64_t f) {
+  RoundedOperands& o = operands();
+  matmul(o.rows(dy, rows * h), o.weight(down, h * f), du, product(rows, f, h, Transpose::no));
+  BFloat16* du16 = o.hidden_scratch.of_size(rows * f);
+  gelu_backward(du, u, du, du16, rows * f);
+  matmul(du16, o.weight(up, f * h), dx, product(rows, h, f, Transpose::no));
+}
+
+}  // namespace
 
 void experts_forward(const float* x, const std::int64_t* rows_per_slot, const Weight* up, const Weight* down, float* u,
                      float* a, float* y, const ExpertsShape& shape, Precision precision) {
@@ -10,9 +56,13 @@ void experts_forward(const float* x, const std::int64_t* rows_per_slot, const We
   for (std::int64_t slot = 0; slot < slots; ++slot) {
     const std::int64_t rows = rows_per_slot[slot];
     if (rows == 0) continue;
-    linear_forward(x, up[slot], u, rows, f, h, precision);
-    gelu_forward(u, a, rows * f);
-    linear_forward(a, down[slot], y, rows, h, f, precision);
+    if (precision == Precision::bf16) {
+      forward_bf16(x, up[slot], down[slot], u, a, y, rows, h, f);
+    } else {
+      linear_forward(x, up[slot], u, rows, f, h, precision);
+      gelu_forward(u, a, rows * f);
+      linear_forward(a, down[slot], y, rows, h, f, precision);
+    }
     x += rows * h;
     u += rows * f;
     a += rows * f;
@@ -26,9 +76,13 @@ void experts_dgrad(const float* dy, const float* u, const std::int64_t* rows_per
   for (std::int64_t slot = 0; slot < slots; ++slot) {
     const std::int64_t rows = rows_per_slot[slot];
     if (rows == 0) continue;
-    linear_dgrad(dy, down[slot], du, rows, h, f, precision);
-    gelu_backward(du, u, du, rows * f);
-    linear_dgrad(du, up[slot], dx, rows, f, h, precision);
+    if (precision == Precision::bf16) {
+      dgrad_bf16(dy, u, up[slot], down[slot], du, dx, rows, h, f);
+    } else {
+      linear_dgrad(dy, down[slot], du, rows, h, f, precision);
+      gelu_backward(du, u, du, rows * f);
+      linear_dgrad(du, up[slot], dx, rows, f, h, precision);
+    }
     dy += rows * h;
     u += rows * f;
     du += rows * f;

@@ -1,16 +1,16 @@
 #include "executor/cpu/linear.h"
 
-#include <vector>
+#include "executor/cpu/scratch.h"
 
 namespace moesaic::executor::cpu {
 namespace {
 
 void multiply_by_weight(const float* x, Weight w, float* y, const MatmulShape& shape, Precision precision) {
   if (precision == Precision::f32 || w.bf16 == nullptr) return matmul(x, w.f32, y, shape, precision);
-  thread_local std::vector<BFloat16> rounded;
-  rounded.resize(static_cast<std::size_t>(shape.m * shape.k));
-  round_to_bf16(x, rounded.data(), shape.m * shape.k);
-  matmul(rounded.data(), w.bf16, y, shape);
+  thread_local Scratch<BFloat16> scratch;
+  BFloat16* rounded = scratch.of_size(shape.m * shape.k);
+  round_to_bf16(x, rounded, shape.m * shape.k);
+  matmul(rounded, w.bf16, y, shape);
 }
 
 }  // namespace

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
-#include <vector>
 
 #include "executor/cpu/primitive_cache.h"
+#include "executor/cpu/scratch.h"
 
 namespace moesaic::executor::cpu {
 namespace {
@@ -52,27 +52,32 @@ void cut_output_rows(const Element* a, const Element* b, float* c, const MatmulS
   }
 }
 
+// The rows that a reduction over `rows` of at most kBlockRows takes.
+std::int64_t filled(std::int64_t rows) {
+  return rows <= kGranularity ? rows : (rows + kFilling - 1) / kFilling * kFilling;
+}
+
 // The first `rows` of `padded` rows are x, the others zero.
 template <typename Element>
 const Element* padded_rows(const Element* x, std::int64_t rows, std::int64_t padded, std::int64_t columns,
-                           std::int64_t stride, std::vector<Element>& scratch) {
-  scratch.resize(static_cast<std::size_t>(padded * columns));
-  for (std::int64_t i = 0; i < rows; ++i) std::copy_n(x + i * stride, columns, scratch.data() + i * columns);
-  std::fill(scratch.begin() + rows * columns, scratch.end(), Element{0});
-  return scratch.data();
+                           std::int64_t stride, Scratch<Element>& scratch) {
+  Element* copy = scratch.of_size(padded * columns);
+  for (std::int64_t i = 0; i < rows; ++i) std::copy_n(x + i * stride, columns, copy + i * columns);
+  std::fill_n(copy + rows * columns, (padded - rows) * columns, Element{0});
+  return copy;
 }
 
 // A is [k, m] as stored: the sum runs over its rows. Zeros in the last block add nothing, so the cuts depend on k
 // alone.
 template <typename Element>
 void cut_reduction_rows(const Element* a, const Element* b, float* c, const MatmulShape& shape) {
-  thread_local std::vector<Element> a_scratch, b_scratch;
+  thread_local Scratch<Element> a_scratch, b_scratch;
   MatmulShape block = shape;
   for (std::int64_t row = 0; row < shape.k; row += kBlockRows) {
     const std::int64_t rows = std::min(kBlockRows, shape.k - row);
     const Element* a_block = a + row * shape.lda;
     const Element* b_block = b + row * shape.ldb;
-    block.k = rows <= kGranularity ? rows : (rows + kFilling - 1) / kFilling * kFilling;
+    block.k = filled(rows);
     if (block.k != rows) {
       a_block = padded_rows(a_block, rows, block.k, shape.m, shape.lda, a_scratch);
       b_block = padded_rows(b_block, rows, block.k, shape.n, shape.ldb, b_scratch);
@@ -99,16 +104,17 @@ void multiply(const Element* a, const Element* b, float* c, const MatmulShape& g
   }
 }
 
-// A dense bf16 copy of rows [rows, columns] with the given row stride.
+// A dense bf16 copy of rows [rows, columns] with the given row stride, then zeros up to `padded` rows.
 const BFloat16* rounded_rows(const float* x, std::int64_t rows, std::int64_t columns, std::int64_t stride,
-                             std::vector<BFloat16>& scratch) {
-  scratch.resize(static_cast<std::size_t>(rows * columns));
+                             std::int64_t padded, Scratch<BFloat16>& scratch) {
+  BFloat16* copy = scratch.of_size(padded * columns);
   if (stride == columns) {
-    round_to_bf16(x, scratch.data(), rows * columns);
+    round_to_bf16(x, copy, rows * columns);
   } else {
-    for (std::int64_t i = 0; i < rows; ++i) round_to_bf16(x + i * stride, scratch.data() + i * columns, columns);
+    for (std::int64_t i = 0; i < rows; ++i) round_to_bf16(x + i * stride, copy + i * columns, columns);
   }
-  return scratch.data();
+  std::fill_n(copy + rows * columns, (padded - rows) * columns, BFloat16{0});
+  return copy;
 }
 
 }  // namespace
@@ -117,12 +123,15 @@ void matmul(const BFloat16* a, const BFloat16* b, float* c, const MatmulShape& s
 
 void matmul(const float* a, const float* b, float* c, const MatmulShape& given, Precision precision) {
   if (precision == Precision::f32) return multiply(a, b, c, given);
-  thread_local std::vector<BFloat16> a_scratch, b_scratch;
+  thread_local Scratch<BFloat16> a_scratch, b_scratch;
   MatmulShape shape = with_leading_dimensions(given);
   const bool ta = shape.transpose_a == Transpose::yes, tb = shape.transpose_b == Transpose::yes;
   const std::int64_t a_columns = ta ? shape.m : shape.k, b_columns = tb ? shape.k : shape.n;
-  const BFloat16* a16 = rounded_rows(a, ta ? shape.k : shape.m, a_columns, shape.lda, a_scratch);
-  const BFloat16* b16 = rounded_rows(b, tb ? shape.n : shape.k, b_columns, shape.ldb, b_scratch);
+  // A reduction over rows finds its last block filled up already, which saves a copy of it.
+  const std::int64_t last = shape.k % kBlockRows, k = ta && !tb ? shape.k - last + filled(last) : shape.k;
+  const BFloat16* a16 = rounded_rows(a, ta ? shape.k : shape.m, a_columns, shape.lda, ta ? k : shape.m, a_scratch);
+  const BFloat16* b16 = rounded_rows(b, tb ? shape.n : shape.k, b_columns, shape.ldb, tb ? shape.n : k, b_scratch);
+  shape.k = k;
   shape.lda = a_columns;
   shape.ldb = b_columns;
   multiply(a16, b16, c, shape);
