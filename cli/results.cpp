@@ -49,7 +49,8 @@ std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan) {
       {"workload", plan.workload.name + ": " + with_commas(plan.workload.global_batch) + " sequences of " +
                        with_commas(plan.workload.sequence_length) + " tokens, " + name_of(plan.workload.compute_dtype)},
       {"layout", std::to_string(l.ranks) + (l.ranks > 1 ? " ranks" : " rank") + ", ep " + std::to_string(l.ep) + ", " +
-                     std::to_string(l.micro_batches) + " microbatch" + (l.micro_batches > 1 ? "es" : "")},
+                     std::to_string(l.micro_batches) + " microbatch" + (l.micro_batches > 1 ? "es" : "") +
+                     (l.recompute != Recompute::none ? ", layers recomputed" : "")},
       {"dispatch", std::string(d.kind == DispatchKind::ragged ? "ragged" : "padded") + ", " +
                        (d.all_to_all == AllToAllKind::flat ? "flat" : "hierarchical") + " all-to-all, " +
                        std::to_string(d.chunks) + " chunk" + (d.chunks > 1 ? "s" : "")}};

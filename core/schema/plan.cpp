@@ -39,6 +39,12 @@ void check_layout(const Plan& plan, const Checker& check) {
                 "choose a global_batch that is a multiple of " + number(parts));
 }
 
+void check_recompute(const Plan& plan, const Checker& check) {
+  check.require(plan.layout.recompute == Recompute::none || plan.workload.phase == WorkloadPhase::training,
+                "/layout/recompute", "runs layers again for their backward pass, the workload is inference",
+                "set recompute to none");
+}
+
 void check_zero(const Plan& plan, const Checker& check) {
   const int zero = plan.layout.zero;
   check.require(zero >= 0 && zero <= 3, "/layout/zero", "is " + number(zero), "choose ZeRO stage 0, 1, 2 or 3");
@@ -130,6 +136,7 @@ ExpertPlacement contiguous_placement(int num_experts, int ep) {
 void check_plan(const Plan& plan, const std::string& file) {
   const Checker check(file);
   check_layout(plan, check);
+  check_recompute(plan, check);
   check_zero(plan, check);
   check_dispatch(plan, check);
   check_placement(plan, check);

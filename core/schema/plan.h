@@ -15,6 +15,9 @@
 
 namespace moesaic {
 
+/// What backward finds of a layer's forward: everything; the layer's input; its input and what collectives brought.
+enum class Recompute { none, full, communication_aware };
+
 /// How ranks share the work. Data parallelism spans all ranks for dense parameters; experts are spread over groups of
 /// `ep` consecutive ranks.
 struct Layout {
@@ -22,6 +25,7 @@ struct Layout {
   int ep = 1;             // ranks that together hold every expert once; divides ranks
   int micro_batches = 1;  // per step
   int zero = 0;           // ZeRO stage: 1 divides optimizer states, 2 gradients too, 3 weights too
+  Recompute recompute = Recompute::none;
   int expert_dp() const { return ranks / ep; }
   bool operator==(const Layout&) const = default;
 };

@@ -9,6 +9,7 @@ namespace moesaic {
 namespace {
 
 constexpr const char* kDispatchKinds[] = {"ragged", "padded"};
+constexpr const char* kRecomputes[] = {"none", "full", "communication_aware"};
 constexpr const char* kAllToAllKinds[] = {"flat", "hierarchical_2d"};
 constexpr IntegerRange kNotNegativeCount{0, std::numeric_limits<int64_t>::max()};
 
@@ -18,6 +19,7 @@ Layout read_layout(ObjectReader reader) {
   layout.ep = static_cast<int>(reader["ep"].integer(kCount));
   layout.micro_batches = static_cast<int>(reader["micro_batches"].integer(kCount, layout.micro_batches));
   layout.zero = static_cast<int>(reader["zero"].integer({0, 3}, layout.zero));
+  layout.recompute = reader["recompute"].choice(kRecomputes, layout.recompute);
   reader.finish();
   return layout;
 }
@@ -32,7 +34,11 @@ Prefetch read_prefetch(const Field& field) {
 }
 
 Json write_layout(const Layout& layout) {
-  return {{"ranks", layout.ranks}, {"ep", layout.ep}, {"micro_batches", layout.micro_batches}, {"zero", layout.zero}};
+  return {{"ranks", layout.ranks},
+          {"ep", layout.ep},
+          {"micro_batches", layout.micro_batches},
+          {"zero", layout.zero},
+          {"recompute", kRecomputes[static_cast<size_t>(layout.recompute)]}};
 }
 
 Dispatch read_dispatch(const Field& field) {

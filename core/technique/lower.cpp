@@ -11,9 +11,11 @@ struct Pass {
   void (*rewrite)(TaskGraph&, const Plan&);
 };
 
-// Order matters: chunks multiply the all-to-alls that the hierarchy then rewrites; ZeRO takes the gradient reductions
-// that several ranks share and leaves no bucket to fill where it is on.
+// Order matters: what runs again is cut and gathers its weights like all else; chunks multiply the all-to-alls that the
+// hierarchy then rewrites; ZeRO takes the gradient reductions that several ranks share and leaves no bucket to fill
+// where it is on.
 constexpr Pass kPasses[] = {
+    {"recompute", recompute},
     {"chunk_moe_layers", chunk_moe_layers},
     {"hierarchical_all_to_all", hierarchical_all_to_all},
     {"zero", zero},

@@ -68,6 +68,7 @@ Plan measured_form(const Plan& plan) {
   Plan simple = plan;
   simple.dispatch = {};
   simple.gradient_bucket_bytes = 0;
+  simple.layout.recompute = Recompute::none;
   return simple;
 }
 

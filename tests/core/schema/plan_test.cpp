@@ -63,5 +63,9 @@ TEST(Plan, illegal_plans_are_refused_where_they_are_wrong) {
             "/documents/routing/counts");
 }
 
+TEST(Plan, recompute_needs_a_backward_pass) {
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.workload.phase = WorkloadPhase::prefill; }), "/layout/recompute");
+}
+
 }  // namespace
 }  // namespace moesaic

@@ -47,6 +47,7 @@ inline Plan sample_plan() {
   Plan plan;
   plan.name = "sample";
   plan.layout = {4, 4, 2};
+  plan.layout.recompute = Recompute::full;
   plan.dispatch = {DispatchKind::padded, 1.25, AllToAllKind::hierarchical_2d, 4};
   plan.gradient_bucket_bytes = 1 << 20;
   plan.placement = {{2, {0, 1, 2, 3, 3, 2, 1, 0}}};

@@ -1,0 +1,108 @@
+#include <map>
+#include <set>
+
+#include "core/technique/technique.h"
+
+namespace moesaic {
+namespace {
+
+class Recomputer {
+ public:
+  Recomputer(TaskGraph& graph, bool keep_communicated)
+      : graph_(graph), keep_communicated_(keep_communicated), producer_(graph.tensors.size(), -1) {
+    for (size_t i = 0; i < graph.tasks.size(); ++i) {
+      if (graph.tasks[i].phase != Phase::forward) continue;
+      for (TensorId tensor : graph.tasks[i].writes) producer_[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(i);
+    }
+  }
+
+  void run() {
+    const std::map<LayerPass, Backward> passes = backward_passes();
+    std::map<TaskIndex, const Backward*> starts;
+    for (const auto& [layer, pass] : passes) starts[pass.begin] = &pass;
+    std::vector<Task> tasks;
+    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
+      if (const auto start = starts.find(static_cast<TaskIndex>(i)); start != starts.end())
+        for (TaskIndex forward : start->second->again) tasks.push_back(again(forward));
+      tasks.push_back(graph_.tasks[i]);
+      if (tasks.back().phase == Phase::backward) use_again(tasks.back());
+    }
+    graph_.tasks = std::move(tasks);
+  }
+
+ private:
+  using LayerPass = std::pair<int, int>;  // microbatch, layer
+  struct Backward {
+    TaskIndex begin = -1;
+    std::set<TaskIndex> again;  // forward tasks that run once more, in program order
+  };
+
+  std::map<LayerPass, Backward> backward_passes() const {
+    std::map<LayerPass, Backward> passes;
+    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
+      const Task& task = graph_.tasks[i];
+      if (task.phase != Phase::backward || task.layer < 0) continue;
+      Backward& pass = passes[{task.microbatch, task.layer}];
+      if (pass.begin < 0) pass.begin = static_cast<TaskIndex>(i);
+      for (TensorId tensor : task.reads) need(tensor, task, pass);
+    }
+    return passes;
+  }
+
+  /// Marks the forward tasks of the reader's own layer and microbatch from which the tensor follows.
+  void need(TensorId tensor, const Task& reader, Backward& pass) const {
+    const TaskIndex index = producer_[static_cast<size_t>(tensor)];
+    if (index < 0 || is_kept(index)) return;
+    const Task& task = graph_.tasks[static_cast<size_t>(index)];
+    if (task.layer != reader.layer || task.microbatch != reader.microbatch) return;
+    if (!pass.again.insert(index).second) return;
+    for (TensorId read : task.reads) need(read, task, pass);
+  }
+
+  /// The router's choices and the counts of all ranks are small and decide the size of everything behind them. A
+  /// regrouping only reorders what a collective has brought.
+  bool is_kept(TaskIndex index) const {
+    const Task& task = graph_.tasks[static_cast<size_t>(index)];
+    if (task.op == Op::router) return true;
+    if (is_collective(task.op) && is_routers(task.reads[0])) return true;
+    return keep_communicated_ && (is_collective(task.op) || task.op == Op::regroup);
+  }
+  bool is_routers(TensorId tensor) const {
+    const TaskIndex index = producer_[static_cast<size_t>(tensor)];
+    return index >= 0 && graph_.tasks[static_cast<size_t>(index)].op == Op::router;
+  }
+
+  Task again(TaskIndex forward) {
+    Task task = graph_.tasks[static_cast<size_t>(forward)];
+    const std::string phase = name_of(Phase::forward);
+    task.label.replace(task.label.find(phase + " / "), phase.size(), "backward / recompute");
+    task.phase = Phase::backward;
+    use_again(task);
+    for (TensorId& tensor : task.writes) {
+      Tensor fresh = graph_.tensors[static_cast<size_t>(tensor)];
+      fresh.name += ".recomputed";
+      graph_.tensors.push_back(std::move(fresh));
+      tensor = again_[tensor] = static_cast<TensorId>(graph_.tensors.size()) - 1;
+    }
+    return task;
+  }
+
+  void use_again(Task& task) const {
+    for (TensorId& tensor : task.reads)
+      if (const auto found = again_.find(tensor); found != again_.end()) tensor = found->second;
+  }
+
+  TaskGraph& graph_;
+  const bool keep_communicated_;
+  std::vector<TaskIndex> producer_;     // [tensors]: the forward task that writes it, -1: none
+  std::map<TensorId, TensorId> again_;  // what forward wrote -> what the second run writes
+};
+
+}  // namespace
+
+void recompute(TaskGraph& graph, const Plan& plan) {
+  if (plan.layout.recompute == Recompute::none) return;
+  Recomputer(graph, plan.layout.recompute == Recompute::communication_aware).run();
+}
+
+}  // namespace moesaic
