@@ -78,7 +78,8 @@ std::vector<Holding> holdings_of(const TaskGraph& graph, int rank, State state) 
     holdings.push_back(group_holding(graph, group, rank, state));
   }
   for (size_t i = 0; i < graph.parameters.size(); ++i)
-    if (!grouped[i]) holdings.push_back(parameter_holding(graph, graph.parameters[i], rank, state));
+    if (!grouped[i] && graph.parameters[i].home == Tier::device)
+      holdings.push_back(parameter_holding(graph, graph.parameters[i], rank, state));
   return holdings;
 }
 

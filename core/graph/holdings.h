@@ -19,7 +19,8 @@ struct Holding {
   std::vector<Piece> pieces;
   bool primary = true;  // of the ranks that hold the same elements, the first
 };
-/// Every element of that state that lives on the rank from step to step, once. Training graphs only.
+/// Every element of that state that lives in a tensor of the rank's device from step to step, once; parameters with
+/// another home are their store's. Training graphs only.
 std::vector<Holding> holdings_of(const TaskGraph& graph, int rank, State state);
 
 /// Elements [begin, end) of a weight tensor that AdamW updates, with or without weight decay.

@@ -23,10 +23,10 @@ Liveness liveness_of(const TaskGraph& graph) {
   return liveness;
 }
 
-Bytes resident_bytes(const TaskGraph& graph) {
+Bytes resident_bytes(const TaskGraph& graph, Tier tier) {
   Bytes bytes = 0;
   for (const Tensor& tensor : graph.tensors)
-    if (tensor.kind != TensorKind::activation && tensor.view_of < 0)
+    if (tensor.kind != TensorKind::activation && tensor.view_of < 0 && tensor.tier == tier)
       bytes += bytes_of(tensor.dtype, tensor.fixed_rows * tensor.row_elements);
   return bytes;
 }

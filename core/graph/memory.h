@@ -17,8 +17,8 @@ struct Liveness {
 };
 Liveness liveness_of(const TaskGraph& graph);
 
-/// Bytes of parameters, gradients, optimizer state and inputs of one rank.
-Bytes resident_bytes(const TaskGraph& graph);
+/// Bytes of parameters, gradients, optimizer state and inputs of one rank in a tier.
+Bytes resident_bytes(const TaskGraph& graph, Tier tier = Tier::device);
 
 struct MemoryPeak {
   Bytes bytes = 0;

@@ -30,6 +30,11 @@ constexpr std::array<const char*, kNumOps> kNames = {"embed",
                                                      "unpermute_backward",
                                                      "adamw",
                                                      "clear",
+                                                     "load_experts",
+                                                     "fetch_experts",
+                                                     "drain_gradients",
+                                                     "update_experts",
+                                                     "store_experts",
                                                      "all_to_all",
                                                      "all_reduce",
                                                      "all_gather",
@@ -49,6 +54,8 @@ std::optional<Op> op_named(const std::string& name) {
     if (name == kNames[static_cast<size_t>(i)]) return static_cast<Op>(i);
   return std::nullopt;
 }
+
+bool is_transfer(Op op) { return op >= Op::load_experts && op <= Op::store_experts; }
 
 bool is_collective(Op op) { return op >= Op::all_to_all; }
 

@@ -41,6 +41,12 @@ enum class Op : uint8_t {
   // update
   adamw,
   clear,
+  // transfers between tiers
+  load_experts,
+  fetch_experts,
+  drain_gradients,
+  update_experts,
+  store_experts,
   // collectives
   all_to_all,
   all_reduce,
@@ -52,6 +58,8 @@ inline constexpr int kNumOps = static_cast<int>(Op::reduce_scatter) + 1;
 const char* name_of(Op op);
 std::optional<Op> op_named(const std::string& name);
 bool is_collective(Op op);
+/// Moves or updates expert states outside the device.
+bool is_transfer(Op op);
 
 /// The dimensions of one operator but its rows, which may depend on routing. Unused ones are 0.
 struct OpShape {

@@ -9,7 +9,7 @@
 namespace moesaic {
 
 const char* name_of(Lane lane) {
-  constexpr const char* kNames[kNumLanes] = {"compute", "copy_in", "copy_out", "network", "storage"};
+  constexpr const char* kNames[kNumLanes] = {"compute", "copy_in", "copy_out", "network", "storage", "host"};
   return kNames[static_cast<size_t>(lane)];
 }
 
@@ -130,6 +130,8 @@ void verify(const TaskGraph& graph, const std::string& after) {
                   where + "regroupings and only they have an order");
     MOESAIC_CHECK(is_collective(task.op) == (task.lane == Lane::network),
                   where + "collectives and only they run on the network lane");
+    MOESAIC_CHECK(is_transfer(task.op) == (task.lane != Lane::compute && task.lane != Lane::network),
+                  where + "transfers and only they run on the copy, storage and host lanes");
     for (TaskIndex dependency : task.dependencies)
       MOESAIC_CHECK(dependency >= 0 && dependency < static_cast<TaskIndex>(index), where + "depends on a later task");
   }

@@ -12,8 +12,8 @@
 
 namespace moesaic {
 
-enum class Lane : uint8_t { compute, copy_in, copy_out, network, storage };
-inline constexpr int kNumLanes = 5;
+enum class Lane : uint8_t { compute, copy_in, copy_out, network, storage, host };
+inline constexpr int kNumLanes = 6;
 const char* name_of(Lane lane);
 
 enum class Phase : uint8_t { forward, backward, update };
@@ -51,6 +51,14 @@ enum class Regroup : uint8_t {
   relay_back,        // its inverse
 };
 
+/// Which experts a transfer task is about; which those are, routing and a cache decide (core/policy).
+enum class Demand : uint8_t {
+  none,
+  predicted,  // those that had rows when the layer last ran
+  missing,    // those with rows that the prediction left out
+  active,     // those with rows
+};
+
 enum class TensorKind : uint8_t { parameter, gradient, optimizer, activation, input };
 
 using TensorId = int32_t;
@@ -65,8 +73,9 @@ struct Tensor {
   int64_t row_elements = 0;
   int moe_layer = -1, microbatch = -1;  // which routing binds the rows
   int chunk = 0, num_chunks = 1;
-  TensorId view_of = -1;       // no memory of its own: elements of that tensor from view_offset on
-  int64_t view_offset = 0;     // elements
+  TensorId view_of = -1;    // no memory of its own: elements of that tensor from view_offset on
+  int64_t view_offset = 0;  // elements
+  Tier tier = Tier::device;
   int view_communicator = -1;  // given: the share of this rank, its position in the group times the view's elements on
 };
 
@@ -83,6 +92,7 @@ struct Task {
   DType dtype = DType::f32;
   Leg leg = Leg::none;
   Regroup regroup = Regroup::none;
+  Demand demand = Demand::none;
   int communicator = -1;    // index into TaskGraph::communicators; -1: no communication
   int sequence = -1;        // order among the tasks of that communicator, from 0
   Bytes bytes = 0;          // fixed-size collectives: contribution of one rank
@@ -108,6 +118,7 @@ struct Parameter {
   int moe_layer = -1;         // experts: which placement says what the slots hold
   int64_t slot_elements = 0;  // experts: elements of one slot
   bool decay = true;
+  Tier home = Tier::device;   // where weights and moments live between uses; device: in the tensors above
   int replicas = -1;          // communicator whose members hold the same elements
   int partition = -1;         // communicator over which the logical tensor is cut; -1: whole (experts: by slot)
   std::vector<Share> shares;  // what this rank holds of the logical tensor (shard.h); experts: in one slot

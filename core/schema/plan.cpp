@@ -57,6 +57,19 @@ void check_zero(const Plan& plan, const Checker& check) {
                 "set it to 0, or zero to 3");
 }
 
+void check_expert_storage(const Plan& plan, const Checker& check) {
+  const ExpertStorage& storage = plan.expert_storage;
+  const bool offloaded = storage.home != Tier::device;
+  check.require(!offloaded || plan.workload.phase == WorkloadPhase::training, "/expert_storage/home",
+                "offloads training states, the workload is inference", "set home to \"device\"");
+  check.require(storage.home == Tier::storage || storage.cache_entries == 0, "/expert_storage/cache_entries",
+                "caches states whose home is not storage", "set it to 0, or home to \"storage\"");
+  check.require(plan.prefetch.experts >= 0 && (offloaded || plan.prefetch.experts == 0), "/prefetch/experts",
+                "fetches experts ahead that live on the device", "set it to 0, or give expert_storage another home");
+  check.require(storage.home != Tier::storage || plan.cluster.storage_read_bytes_per_s > 0, "/expert_storage/home",
+                "is storage, which the cluster does not have", "give the cluster storage, or set home to \"host\"");
+}
+
 void check_dispatch(const Plan& plan, const Checker& check) {
   const Dispatch& dispatch = plan.dispatch;
   const bool padded = dispatch.kind == DispatchKind::padded;
@@ -138,6 +151,7 @@ void check_plan(const Plan& plan, const std::string& file) {
   check_layout(plan, check);
   check_recompute(plan, check);
   check_zero(plan, check);
+  check_expert_storage(plan, check);
   check_dispatch(plan, check);
   check_placement(plan, check);
   check_routing(plan, check);

@@ -44,8 +44,23 @@ struct Dispatch {
 
 /// How far ahead of its use data is fetched.
 struct Prefetch {
-  int dense = 0;  // layers: all-gathers of dense weights (ZeRO-3)
+  int dense = 0;    // layers: all-gathers of dense weights (ZeRO-3)
+  int experts = 0;  // MoE layers: expert weights from storage and host memory to the device
   bool operator==(const Prefetch&) const = default;
+};
+
+enum class Tier { device, host, storage };
+
+/// Where the states of experts (weights, moments) live between uses, and what of storage host memory caches (SE-MoE
+/// sections 3.2.1 and 3.2.2, algorithm 2). Its defaults are measured in experiments/03; the paper gives none.
+struct ExpertStorage {
+  Tier home = Tier::device;
+  int64_t cache_entries = 0;  // expert slots whose states host memory holds, per rank; storage only
+  double threshold = 0;       // hits below which an entry is not evicted
+  double decay = 0.25;        // beta
+  int64_t period = 0;         // K, requests between two decays; 0: two training iterations
+  int64_t flush_period = 0;   // steps between two flushes of changed states to storage; 0: only when evicted
+  bool operator==(const ExpertStorage&) const = default;
 };
 
 /// slot_to_expert: [ep * slots_per_rank], the logical expert in each physical slot of one expert-parallel group.
@@ -88,6 +103,7 @@ struct Plan {
   Bytes gradient_bucket_bytes = 0;  // 0: one collective per parameter tensor
   Bytes fused_parameter_bytes = 0;  // ZeRO-3: largest group that one all-gather carries; 0: each parameter alone
   Prefetch prefetch;
+  ExpertStorage expert_storage;
   std::vector<ExpertPlacement> placement;  // [num_moe_layers]; empty: contiguous in every layer
   Model model;
   Cluster cluster;

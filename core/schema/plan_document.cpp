@@ -11,6 +11,7 @@ namespace {
 constexpr const char* kDispatchKinds[] = {"ragged", "padded"};
 constexpr const char* kRecomputes[] = {"none", "full", "communication_aware"};
 constexpr const char* kAllToAllKinds[] = {"flat", "hierarchical_2d"};
+constexpr const char* kTiers[] = {"device", "host", "storage"};
 constexpr IntegerRange kNotNegativeCount{0, std::numeric_limits<int64_t>::max()};
 
 Layout read_layout(ObjectReader reader) {
@@ -29,8 +30,32 @@ Prefetch read_prefetch(const Field& field) {
   if (!field.present()) return prefetch;
   ObjectReader reader = field.object();
   prefetch.dense = static_cast<int>(reader["dense"].integer({0, 1 << 16}, prefetch.dense));
+  prefetch.experts = static_cast<int>(reader["experts"].integer({0, 1 << 16}, prefetch.experts));
   reader.finish();
   return prefetch;
+}
+
+ExpertStorage read_expert_storage(const Field& field) {
+  ExpertStorage storage;
+  if (!field.present()) return storage;
+  ObjectReader reader = field.object();
+  storage.home = reader["home"].choice(kTiers, storage.home);
+  storage.cache_entries = reader["cache_entries"].integer(kNotNegativeCount, storage.cache_entries);
+  storage.threshold = reader["threshold"].number(kNotNegative, storage.threshold);
+  storage.decay = reader["decay"].number({0, 1}, storage.decay);
+  storage.period = reader["period"].integer(kNotNegativeCount, storage.period);
+  storage.flush_period = reader["flush_period"].integer(kNotNegativeCount, storage.flush_period);
+  reader.finish();
+  return storage;
+}
+
+Json write_expert_storage(const ExpertStorage& storage) {
+  return {{"home", kTiers[static_cast<size_t>(storage.home)]},
+          {"cache_entries", storage.cache_entries},
+          {"threshold", storage.threshold},
+          {"decay", storage.decay},
+          {"period", storage.period},
+          {"flush_period", storage.flush_period}};
 }
 
 Json write_layout(const Layout& layout) {
@@ -176,6 +201,7 @@ Plan read_plan(const Json& json, const std::string& file, const std::string& poi
   plan.gradient_bucket_bytes = reader["gradient_bucket_bytes"].bytes(kBytesRange, 0);
   plan.fused_parameter_bytes = reader["fused_parameter_bytes"].bytes(kBytesRange, 0);
   plan.prefetch = read_prefetch(reader["prefetch"]);
+  plan.expert_storage = read_expert_storage(reader["expert_storage"]);
   if (const Field layers = reader["placement"]; layers.present()) {
     for (size_t i = 0; i < layers.size(); ++i) plan.placement.push_back(read_placement(layers[i].object()));
   }
@@ -210,7 +236,8 @@ Json write_plan(const Plan& plan) {
             {"chunks", plan.dispatch.chunks}}},
           {"gradient_bucket_bytes", plan.gradient_bucket_bytes},
           {"fused_parameter_bytes", plan.fused_parameter_bytes},
-          {"prefetch", {{"dense", plan.prefetch.dense}}},
+          {"prefetch", {{"dense", plan.prefetch.dense}, {"experts", plan.prefetch.experts}}},
+          {"expert_storage", write_expert_storage(plan.expert_storage)},
           {"placement", write_placement(plan.placement)},
           {"prediction", write_prediction(plan.prediction)},
           {"decisions", write_decisions(plan.decisions)},

@@ -18,6 +18,7 @@ constexpr Pass kPasses[] = {
     {"recompute", recompute},
     {"chunk_moe_layers", chunk_moe_layers},
     {"hierarchical_all_to_all", hierarchical_all_to_all},
+    {"expert_offload", expert_offload},
     {"zero", zero},
     {"gradient_buckets", gradient_buckets},
 };

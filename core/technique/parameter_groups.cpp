@@ -21,7 +21,8 @@ std::vector<int> in_order_of_completion(const TaskGraph& graph) {
 std::vector<int> as_declared(const TaskGraph& graph) {
   std::vector<int> order;
   for (size_t i = 0; i < graph.parameters.size(); ++i)
-    if (graph.group(graph.parameters[i].replicas, 0).size() > 1) order.push_back(static_cast<int>(i));
+    if (graph.group(graph.parameters[i].replicas, 0).size() > 1 && graph.parameters[i].home == Tier::device)
+      order.push_back(static_cast<int>(i));
   return order;
 }
 

@@ -22,6 +22,13 @@ void chunk_moe_layers(TaskGraph& graph, const Plan& plan);
 /// by the ranks per node.
 void hierarchical_all_to_all(TaskGraph& graph, const Plan& plan);
 
+/// Gives expert states a home in host memory or on storage (plan.expert_storage; SE-MoE section 3.2.1): per pass of a
+/// MoE layer their weights come storage -> host memory (a cache, core/policy) -> device, predicted
+/// plan.prefetch.experts MoE layers ahead and completed once the router has spoken; in backward they are known and come
+/// as far ahead. Gradients go to host memory, where AdamW updates the states of the experts that had rows; the others
+/// catch up when they are next loaded, so that the result is that of training in device memory, bit for bit.
+void expert_offload(TaskGraph& graph, const Plan& plan);
+
 /// ZeRO (arXiv 1910.02054): the ranks that hold the same parameters divide their optimizer states (plan.layout.zero 1),
 /// gradients too (2), weights too (3), among themselves. Parameters are fused into groups that one collective carries,
 /// of at most plan.gradient_bucket_bytes in stages 1 and 2 (sent as soon as backward has completed all members), of

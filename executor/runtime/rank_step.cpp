@@ -3,6 +3,9 @@
 #include <sched.h>
 
 #include <chrono>
+#include <utility>
+
+#include "core/schema/error.h"
 
 namespace moesaic::executor {
 namespace {
@@ -16,7 +19,8 @@ bool announces_counts(const Task& task, int num_ranks) {
 
 }  // namespace
 
-RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport)
+RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
+                   const std::string& storage_folder)
     : graph_(graph),
       plan_(plan),
       backend_(backend),
@@ -25,7 +29,10 @@ RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& 
       collectives_(graph, transport, rank),
       lanes_(kNumLanes),
       successors_(graph.tasks.size()),
-      counts_(static_cast<size_t>(plan.layout.micro_batches) * graph.placement.size()) {
+      counts_(static_cast<size_t>(plan.layout.micro_batches) * graph.placement.size()),
+      used_slots_(counts_.size()) {
+  if (plan.expert_storage.home != Tier::device && !graph.placement.empty())
+    experts_ = std::make_unique<ExpertStates>(graph, plan, rank, storage_folder);
   for (TaskIndex index = 0; index < static_cast<TaskIndex>(graph.tasks.size()); ++index) {
     const Task& task = graph.tasks[static_cast<size_t>(index)];
     lanes_[static_cast<size_t>(task.lane)].push_back(index);
@@ -54,7 +61,8 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
       finish_network();
       progress = true;
     }
-    progress |= run_compute();
+    progress |= advance_storage();
+    progress |= run_inline();
     if (progress) {
       watch.progress();
       continue;
@@ -97,16 +105,76 @@ bool RankStep::finish_network() {
   return true;
 }
 
-bool RankStep::run_compute() {
-  const TaskIndex index = head(Lane::compute);
-  if (index < 0 || !ready(index)) return false;
+/// Storage moves beside everything else, one task at a time.
+bool RankStep::advance_storage() {
+  bool progress = false;
+  if (storage_ >= 0) {
+    if (!experts_->poll()) return false;
+    complete(std::exchange(storage_, -1), storage_start_);
+    progress = true;
+  }
+  const TaskIndex index = head(Lane::storage);
+  if (index < 0 || !ready(index)) return progress;
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  tensors_.operands(task.writes, {}, context_, writes_);
+  storage_ = index;
+  storage_start_ = now();
+  experts_->start(task, active_slots(task));
+  return true;
+}
+
+/// Of the lanes that use this rank's core, the task that stands first in the program.
+bool RankStep::run_inline() {
+  TaskIndex first = -1;
+  for (Lane lane : {Lane::compute, Lane::copy_in, Lane::copy_out, Lane::host}) {
+    const TaskIndex index = head(lane);
+    if (index >= 0 && ready(index) && (first < 0 || index < first)) first = index;
+  }
+  if (first < 0) return false;
+  const Task& task = graph_.tasks[static_cast<size_t>(first)];
   tensors_.operands(task.reads, counts_of(task), context_, reads_);
   tensors_.operands(task.writes, counts_of(task), context_, writes_);
   const Seconds start = now();
-  backend_.launch({task, reads_, writes_, counts_of(task), context_});
-  complete(index, start);
+  if (is_transfer(task.op))
+    move_experts(task);
+  else
+    backend_.launch({task, reads_, writes_, counts_of(task), context_});
+  complete(first, start);
   return true;
+}
+
+void RankStep::move_experts(const Task& task) {
+  const std::vector<int> active = active_slots(task);
+  if (task.op == Op::fetch_experts) return experts_->fetch(task, active, writes_, context_.step);
+  if (task.op == Op::drain_gradients) return experts_->drain(task, active, reads_);
+  MOESAIC_CHECK(task.op == Op::update_experts,
+                "no transfer of the host lane is called " + std::string(name_of(task.op)));
+  experts_->update(task, active, context_.step);
+}
+
+/// Slots of the task's layer that have rows: here for weights, on any rank with the same experts for gradients and,
+/// over all microbatches, for updates.
+std::vector<int> RankStep::active_slots(const Task& task) const {
+  std::vector<int> active;
+  if (task.demand == Demand::none || task.demand == Demand::predicted) return active;
+  const size_t layers = graph_.placement.size(), layer = static_cast<size_t>(task.moe_layer);
+  const auto slots = static_cast<size_t>(graph_.placement[layer].slots_per_rank);
+  std::vector<bool> is_active(slots, false);
+  const bool update = task.phase == Phase::update;
+  for (size_t key = layer; key < counts_.size(); key += layers) {
+    if (!update && key != static_cast<size_t>(task.microbatch) * layers + layer) continue;
+    if (update || task.op == Op::drain_gradients) {
+      for (size_t slot = 0; slot < slots; ++slot) is_active[slot] = is_active[slot] || used_slots_[key][slot];
+      continue;
+    }
+    for (const SlotCounts& counts : counts_[key]) {
+      const std::vector<int64_t> rows = counts.slot_rows(context_.position());
+      for (size_t slot = 0; slot < slots; ++slot) is_active[slot] = is_active[slot] || rows[slot] > 0;
+    }
+  }
+  for (size_t slot = 0; slot < slots; ++slot)
+    if (is_active[slot]) active.push_back(static_cast<int>(slot));
+  return active;
 }
 
 void RankStep::complete(TaskIndex index, Seconds start) {
@@ -148,6 +216,21 @@ void RankStep::bind_counts(const Task& task) {
       record_.expert_rows[key * static_cast<size_t>(experts) + static_cast<size_t>(expert)] +=
           counts[(context_.rank * chunks + chunk) * experts + expert];
   }
+  if (experts_) bind_used_slots(task, counts, padded);
+}
+
+/// counts: as above.
+void RankStep::bind_used_slots(const Task& task, const int32_t* counts, bool padded) {
+  const int experts = static_cast<int>(plan_.model.num_experts), sources = plan_.layout.ranks * graph_.num_chunks;
+  const ExpertPlacement& placement = graph_.placement[static_cast<size_t>(task.moe_layer)];
+  const int first = context_.position() * placement.slots_per_rank;
+  std::vector<bool>& used =
+      used_slots_[static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer)];
+  used.assign(static_cast<size_t>(placement.slots_per_rank), padded);
+  for (int slot = 0; slot < placement.slots_per_rank; ++slot)
+    for (int source = 0; source < sources; ++source)
+      if (counts[source * experts + placement.slot_to_expert[static_cast<size_t>(first + slot)]] > 0)
+        used[static_cast<size_t>(slot)] = true;
 }
 
 }  // namespace moesaic::executor

@@ -2,12 +2,14 @@
 // Runs the task graph of one rank, step by step: each lane takes its tasks in program order, collectives progress
 // between operators. It does not know what the tensors mean; data and results are the trainer's.
 
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "core/timeline/timeline.h"
 #include "executor/backend/backend.h"
 #include "executor/runtime/collectives.h"
+#include "executor/runtime/expert_states.h"
 #include "executor/runtime/tensor_store.h"
 #include "executor/runtime/watch.h"
 
@@ -23,9 +25,12 @@ struct StepRecord {
 
 class RankStep {
  public:
-  RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport);
+  /// `storage_folder`: for expert states whose home is storage; "": the system's temporary folder.
+  RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
+           const std::string& storage_folder = "");
 
   TensorStore& tensors() { return tensors_; }
+  ExpertStates* experts() { return experts_.get(); }  // null: they live on the device
   Communicator& control() { return collectives_.control(); }
 
   /// Runs step number `step` (from 0) between two barriers. `watch` counts the waits for other ranks.
@@ -40,11 +45,15 @@ class RankStep {
 
   bool start_network();
   bool finish_network();
-  bool run_compute();
+  bool advance_storage();
+  bool run_inline();
+  void move_experts(const Task& task);
+  std::vector<int> active_slots(const Task& task) const;
   bool ready(TaskIndex task) const { return blockers_[static_cast<size_t>(task)] == 0; }
   TaskIndex head(Lane lane) const;
   void complete(TaskIndex task, Seconds start);
   void bind_counts(const Task& task);
+  void bind_used_slots(const Task& task, const int32_t* counts, bool padded);
   std::span<const SlotCounts> counts_of(const Task& task) const;
 
   const TaskGraph& graph_;
@@ -53,13 +62,17 @@ class RankStep {
   StepContext context_;
   TensorStore tensors_;
   Collectives collectives_;
+  std::unique_ptr<ExpertStates> experts_;
   std::vector<std::vector<TaskIndex>> lanes_;       // [lanes]: program order
   std::vector<std::vector<TaskIndex>> successors_;  // [tasks]
   std::vector<int> initial_blockers_, blockers_;    // [tasks]: dependencies not yet complete
   std::vector<size_t> next_;                        // [lanes]
   std::vector<std::vector<SlotCounts>> counts_;     // [micro_batches * num_moe_layers][chunks]
+  std::vector<std::vector<bool>> used_slots_;       // [micro_batches * num_moe_layers][slots]: by any replica's tokens
   std::vector<Operand> reads_, writes_, network_reads_, network_writes_;
   Network network_;
+  TaskIndex storage_ = -1;  // the task of the storage lane in flight
+  Seconds storage_start_ = 0;
   StepRecord record_;
   size_t remaining_ = 0;
 };

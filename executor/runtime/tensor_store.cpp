@@ -44,7 +44,7 @@ TensorStore::TensorStore(const TaskGraph& graph, Backend& backend, int rank)
   }
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     const Tensor& info = graph.tensors[i];
-    if (info.kind == TensorKind::activation || info.view_of >= 0) continue;
+    if (info.kind == TensorKind::activation || info.view_of >= 0 || info.tier != Tier::device) continue;
     create(static_cast<TensorId>(i), info.fixed_rows);
     std::memset(operands_[i].data, 0, static_cast<size_t>(operands_[i].elements()) * sizeof(float));
   }

@@ -66,12 +66,12 @@ size_t median_step(const std::vector<Seconds>& seconds) {
 
 class Job {
  public:
-  Job(const Plan& plan, int rank, Backend& backend, Transport& transport, const CheckpointPolicy& policy)
+  Job(const Plan& plan, int rank, Backend& backend, Transport& transport, const TrainOptions& options)
       : plan_(plan),
         rank_(rank),
         graph_(lower(plan)),
-        step_(graph_, plan, rank, backend, transport),
-        checkpoint_(policy, plan, graph_, rank, step_.tensors(), transport) {
+        step_(graph_, plan, rank, backend, transport, options.storage_folder),
+        checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), transport) {
     initialise_weights(graph_, plan, rank, step_.tensors());
   }
 
@@ -113,8 +113,26 @@ class Job {
     }
     for (Bytes bytes : gather(control, sequence++, std::vector<Bytes>{step_.tensors().peak_bytes()}, watch_))
       result_.peak_bytes = std::max(result_.peak_bytes, bytes);
+    if (step_.experts() != nullptr) collect_tiers(control, sequence++);
     collect_timeline(control, sequence);
     collect_routing(control, sequence + 2);
+  }
+
+  void collect_tiers(Communicator& control, int64_t sequence) {
+    const ExpertStates& experts = *step_.experts();
+    struct Own {
+      Bytes host, storage;
+      ExpertTraffic traffic;
+    };
+    const std::vector<Own> own = {{experts.peak_host_bytes(), experts.storage_bytes(), experts.traffic()}};
+    for (const Own& of_rank : gather(control, sequence, own, watch_)) {
+      result_.peak_host_bytes = std::max(result_.peak_host_bytes, of_rank.host);
+      result_.storage_bytes = std::max(result_.storage_bytes, of_rank.storage);
+      result_.expert_traffic.storage_read += of_rank.traffic.storage_read;
+      result_.expert_traffic.storage_written += of_rank.traffic.storage_written;
+      result_.expert_traffic.to_device += of_rank.traffic.to_device;
+      result_.expert_traffic.from_device += of_rank.traffic.from_device;
+    }
   }
 
   void collect_timeline(Communicator& control, int64_t sequence) {
@@ -182,7 +200,7 @@ void check_trainable(const Plan& plan, const std::string& file) {
 
 TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,
                   const TrainOptions& options) {
-  return Job(plan, rank, backend, transport, options.checkpoint).run(corpus, options);
+  return Job(plan, rank, backend, transport, options).run(corpus, options);
 }
 
 TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options) {

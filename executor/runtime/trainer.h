@@ -9,6 +9,7 @@
 #include "core/timeline/timeline.h"
 #include "executor/backend/backend.h"
 #include "executor/comm/transport.h"
+#include "executor/runtime/expert_states.h"
 #include "executor/runtime/initial_values.h"
 #include "executor/runtime/training_checkpoint.h"
 #include "executor/runtime/watch.h"
@@ -18,6 +19,7 @@ namespace moesaic::executor {
 struct TrainOptions {
   int64_t steps = 10;  // of the whole run, those before a checkpoint that is resumed included
   CheckpointPolicy checkpoint;
+  std::string storage_folder;           // for expert states whose home is storage; "": the system's temporary folder
   std::function<void()> check = [] {};  // called between tasks while waiting; throws to end the run
   StallLimits stall;
   std::function<bool()> ending = [] { return false; };  // true once the job is being ended from outside
@@ -29,11 +31,13 @@ struct TrainOptions {
 /// complete already has none, and then no timeline and no routing.
 struct TrainResult {
   ResumePoint start;
-  std::vector<double> loss;           // [steps]: cross-entropy + auxiliary, before the step's update
-  std::vector<double> cross_entropy;  // [steps]
-  std::vector<Seconds> step_seconds;  // [steps]: of the slowest rank
-  Bytes peak_bytes = 0;               // of the largest rank
-  int64_t timeline_step = 0;          // which of these steps the timeline shows
+  std::vector<double> loss;                      // [steps]: cross-entropy + auxiliary, before the step's update
+  std::vector<double> cross_entropy;             // [steps]
+  std::vector<Seconds> step_seconds;             // [steps]: of the slowest rank
+  Bytes peak_bytes = 0;                          // of the largest rank, on the device
+  Bytes peak_host_bytes = 0, storage_bytes = 0;  // of the largest rank: expert states and gradients outside the device
+  ExpertTraffic expert_traffic;                  // of all ranks together
+  int64_t timeline_step = 0;                     // which of these steps the timeline shows
   Timeline timeline;        // of the step with the median duration, the first step left out where there are more
   RoutingDocument routing;  // recorded: [steps * micro_batches, num_moe_layers, ranks, num_experts]
 };

@@ -47,6 +47,10 @@ inline Plan sample_plan() {
   Plan plan;
   plan.name = "sample";
   plan.layout = {4, 4, 2};
+  plan.layout.zero = 3;
+  plan.fused_parameter_bytes = 1 << 21;
+  plan.prefetch = {1, 2};
+  plan.expert_storage = {Tier::storage, 3, 0.5, 0.75, 100, 7};
   plan.layout.recompute = Recompute::full;
   plan.dispatch = {DispatchKind::padded, 1.25, AllToAllKind::hierarchical_2d, 4};
   plan.gradient_bucket_bytes = 1 << 20;

@@ -1,0 +1,332 @@
+// Hierarchical storage of expert states with sparse prefetch (SE-MoE sections 3.2.1 and 3.2.2): weights come to the
+// device for one pass of one layer, gradients leave it at once, the update happens in host memory.
+#include <algorithm>
+#include <map>
+
+#include "core/schema/error.h"
+#include "core/technique/technique.h"
+
+namespace moesaic {
+namespace {
+
+/// One pass of one microbatch through one MoE layer.
+struct Pass {
+  int moe_layer = -1, layer = -1, microbatch = 0;
+  Phase phase = Phase::forward;
+  size_t first = 0;       // first task of the layer in that phase, attention included
+  size_t counted = 0;     // forward: the task after which rows per expert are known
+  size_t last_write = 0;  // backward: the last task that writes expert gradients
+};
+
+class Offload {
+ public:
+  Offload(TaskGraph& graph, const Plan& plan)
+      : graph_(graph),
+        storage_(plan.expert_storage.home == Tier::storage),
+        ahead_(plan.prefetch.experts),
+        plan_(plan) {}
+
+  void run() {
+    find_passes();
+    for (size_t layer = 0; layer < graph_.placement.size(); ++layer) move_out(static_cast<int>(layer));
+    before_.resize(graph_.tasks.size() + 1);
+    behind_.resize(graph_.tasks.size());
+    for (size_t i = 0; i < passes_.size(); ++i) {
+      open_weights(passes_[i]);
+      if (passes_[i].phase == Phase::forward)
+        bring_forward(i);
+      else
+        bring_backward(i);
+    }
+    rewrite();
+    update();
+  }
+
+ private:
+  struct Experts {  // of one MoE layer
+    int layer = -1;
+    std::vector<int> parameters;  // up, down
+    int64_t elements = 0;         // of all slots
+    std::vector<TensorId> drained;
+  };
+  using Key = std::tuple<int, Phase, int>;  // MoE layer, phase, microbatch
+
+  void find_passes() {
+    std::map<std::tuple<int, Phase, int>, size_t> first_of_layer;  // layer, phase, microbatch
+    std::map<Key, size_t> known;
+    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
+      const Task& task = graph_.tasks[i];
+      if (task.layer < 0 || task.phase == Phase::update || is_expert_reduction(task)) continue;
+      const size_t first = first_of_layer.try_emplace({task.layer, task.phase, task.microbatch}, i).first->second;
+      if (task.moe_layer < 0) continue;
+      const auto [entry, fresh] = known.try_emplace({task.moe_layer, task.phase, task.microbatch}, passes_.size());
+      if (fresh) passes_.push_back({task.moe_layer, task.layer, task.microbatch, task.phase, first, 0, 0});
+      Pass& pass = passes_[entry->second];
+      if (task.op == (graph_.num_ranks == 1 ? Op::router : Op::all_gather)) pass.counted = i;
+      if (task.op == Op::experts_wgrad) pass.last_write = i;
+    }
+  }
+
+  TensorId add(const std::string& name, TensorKind kind, Tier tier, DType dtype, int64_t elements) {
+    Tensor tensor{name, kind, dtype, Rows::fixed, 1, elements};
+    tensor.tier = tier;
+    graph_.tensors.push_back(std::move(tensor));
+    return static_cast<TensorId>(graph_.tensors.size()) - 1;
+  }
+  /// Orders tasks; has no bytes.
+  TensorId signal(const std::string& name) { return add(name, TensorKind::activation, Tier::device, DType::i32, 0); }
+
+  Tensor& tensor(TensorId id) { return graph_.tensors[static_cast<size_t>(id)]; }
+  Parameter& parameter(int index) { return graph_.parameters[static_cast<size_t>(index)]; }
+
+  /// The layer's expert states leave the device: their tensors have no memory there any more.
+  void move_out(int moe_layer) {
+    Experts& experts = experts_[moe_layer];
+    for (size_t i = 0; i < graph_.parameters.size(); ++i) {
+      Parameter& p = graph_.parameters[i];
+      if (p.moe_layer != moe_layer) continue;
+      experts.layer = p.layer;
+      experts.parameters.push_back(static_cast<int>(i));
+      experts.elements += p.elements;
+      p.home = plan_.expert_storage.home;
+      for (TensorId state : {p.weight, p.gradient, p.moments}) tensor(state).kind = TensorKind::activation;
+      gradient_of_[p.gradient] = static_cast<int>(i);
+    }
+    const std::string prefix = "layers." + std::to_string(experts.layer) + ".experts";
+    add(prefix + " gradients", TensorKind::gradient, Tier::host,
+        tensor(parameter(experts.parameters[0]).gradient).dtype, experts.elements);
+    add(prefix + " states", TensorKind::optimizer, plan_.expert_storage.home, DType::f32, 3 * experts.elements);
+    if (!storage_ || moe_layer > 0) return;
+    const int64_t slot = experts.elements / graph_.placement[0].slots_per_rank;
+    int64_t slots = 0;
+    for (const ExpertPlacement& placement : graph_.placement) slots += placement.slots_per_rank;
+    add("expert cache", TensorKind::optimizer, Tier::host, DType::f32,
+        3 * slot * std::min(slots, plan_.expert_storage.cache_entries));
+  }
+
+  bool is_expert_reduction(const Task& task) const {
+    return task.op == Op::all_reduce &&
+           std::any_of(graph_.parameters.begin(), graph_.parameters.end(),
+                       [&](const Parameter& p) { return p.moe_layer >= 0 && p.gradient == task.reads[0]; });
+  }
+
+  Task transfer(Op op, Lane lane, Demand demand, const Pass& pass, const std::string& what) const {
+    Task task;
+    task.op = op;
+    task.lane = lane;
+    task.demand = demand;
+    task.phase = pass.phase;
+    task.layer = pass.layer;
+    task.moe_layer = pass.moe_layer;
+    task.microbatch = pass.microbatch;
+    task.fixed_rows = 1;
+    if (plan_.layout.micro_batches > 1 && pass.phase != Phase::update)
+      task.label = "microbatch " + std::to_string(pass.microbatch) + " / ";
+    task.label += "layer " + std::to_string(pass.layer) + " / " + name_of(pass.phase) + " / " + what;
+    return task;
+  }
+
+  /// The device copies of a pass's expert weights.
+  void open_weights(const Pass& pass) {
+    std::vector<TensorId>& windows = weights_[{pass.moe_layer, pass.phase, pass.microbatch}];
+    for (int index : experts_[pass.moe_layer].parameters) {
+      const Tensor weight = tensor(parameter(index).weight);
+      windows.push_back(add(weight.name + "." + name_of(pass.phase) + "." + std::to_string(pass.microbatch),
+                            TensorKind::activation, Tier::device, weight.dtype, weight.row_elements));
+    }
+  }
+
+  /// storage -> host memory -> device. `after`: what must have been computed before it may begin.
+  void bring(const Pass& pass, Demand demand, std::vector<TensorId> reads, std::vector<TensorId> after,
+             std::vector<Task>& out) {
+    const std::string which = std::string(" experts, ") + (demand == Demand::predicted ? "predicted"
+                                                           : demand == Demand::missing ? "missing"
+                                                                                       : "active");
+    if (storage_) {
+      Task load = transfer(Op::load_experts, Lane::storage, demand, pass, "load" + which);
+      load.reads = std::move(reads);
+      load.after = std::move(after);
+      load.writes = {signal(load.label)};
+      reads = load.writes;
+      after.clear();
+      out.push_back(std::move(load));
+    }
+    Task fetch = transfer(Op::fetch_experts, Lane::copy_in, demand, pass, "fetch" + which);
+    fetch.reads = std::move(reads);
+    fetch.after = std::move(after);
+    fetch.writes = weights_.at({pass.moe_layer, pass.phase, pass.microbatch});
+    out.push_back(std::move(fetch));
+  }
+
+  /// The activations that a task reads: what has been computed when it is its turn.
+  std::vector<TensorId> inputs_of(const Task& task) const {
+    std::vector<TensorId> inputs;
+    for (TensorId id : task.reads) {
+      const Tensor& read = graph_.tensors[static_cast<size_t>(id)];
+      if (read.kind == TensorKind::activation && read.row_elements > 0 && !is_offloaded(id)) inputs.push_back(id);
+    }
+    return inputs;
+  }
+  bool is_offloaded(TensorId id) const {
+    return std::any_of(graph_.parameters.begin(), graph_.parameters.end(), [&](const Parameter& p) {
+      return p.home != Tier::device && (p.weight == id || p.gradient == id);
+    });
+  }
+
+  TensorId counts_of(const Pass& pass) const {
+    for (const Pass& forward : passes_)
+      if (forward.phase == Phase::forward && forward.moe_layer == pass.moe_layer &&
+          forward.microbatch == pass.microbatch)
+        return graph_.tasks[forward.counted].writes.back();
+    throw InvariantError(__FILE__, __LINE__, "counts", "a MoE layer without a router");
+  }
+
+  /// Where the pass `ahead_` MoE layers before this one, of the same phase and microbatch, begins; else the phase.
+  size_t issue_at(size_t index) const {
+    const Pass& pass = passes_[index];
+    size_t at = pass.first;
+    int left = ahead_;
+    for (size_t i = index; left > 0 && i-- > 0;)
+      if (passes_[i].phase == pass.phase && passes_[i].microbatch == pass.microbatch) at = passes_[i].first, --left;
+    return at;
+  }
+
+  void bring_forward(size_t index) {
+    const Pass& pass = passes_[index];
+    if (ahead_ > 0) {
+      const size_t at = issue_at(index);
+      bring(pass, Demand::predicted, {}, inputs_of(graph_.tasks[at]), before_[at]);
+    }
+    bring(pass, Demand::missing, {counts_of(pass)}, {}, behind_[pass.counted]);
+  }
+
+  void bring_backward(size_t index) {
+    const Pass& pass = passes_[index];
+    const size_t at = issue_at(index);
+    bring(pass, Demand::active, {counts_of(pass)}, inputs_of(graph_.tasks[at]), before_[at]);
+    drain(pass);
+  }
+
+  /// The gradients of one microbatch: cleared, written, summed over the ranks that hold the same experts, taken to host
+  /// memory, which adds them up.
+  void drain(const Pass& pass) {
+    Task drain = transfer(Op::drain_gradients, Lane::copy_out, Demand::active, pass, "drain expert gradients");
+    std::vector<Task>& behind = behind_[pass.last_write];
+    for (int index : experts_[pass.moe_layer].parameters) {
+      const Parameter& p = parameter(index);
+      const Tensor gradient = tensor(p.gradient);
+      const TensorId own = add(gradient.name + "." + std::to_string(pass.microbatch), TensorKind::activation,
+                               Tier::device, gradient.dtype, gradient.row_elements);
+      gradients_[{p.gradient, pass.microbatch}] = own;
+      drain.reads.push_back(own);
+      Task clear = transfer(Op::clear, Lane::compute, Demand::none, pass, "clear " + p.name + " gradient");
+      clear.fixed_rows = p.elements;
+      clear.moe_layer = -1;
+      clear.writes = {own};
+      before_[pass.last_write].push_back(std::move(clear));
+      if (graph_.group(p.replicas, 0).size() > 1) behind.push_back(reduce(pass, p, own));
+    }
+    drain.reads.push_back(counts_of(pass));
+    drain.writes = {signal(drain.label)};
+    experts_[pass.moe_layer].drained.push_back(drain.writes[0]);
+    behind.push_back(std::move(drain));
+  }
+
+  Task reduce(const Pass& pass, const Parameter& p, TensorId gradient) const {
+    Task task = transfer(Op::all_reduce, Lane::network, Demand::none, pass, "reduce " + p.name);
+    task.moe_layer = -1;
+    task.fixed_rows = 0;
+    task.communicator = p.replicas;
+    task.bytes = bytes_of(graph_.tensors[static_cast<size_t>(gradient)].dtype, p.elements);
+    task.reads = task.writes = {gradient};
+    return task;
+  }
+
+  void rewrite() {
+    std::vector<Task> tasks;
+    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
+      for (Task& task : before_[i]) tasks.push_back(std::move(task));
+      Task task = std::move(graph_.tasks[i]);
+      const bool replaced = (task.op == Op::all_reduce || task.op == Op::adamw) && gradient_of_.contains(task.reads[0]);
+      if (!replaced) {
+        remap(task);
+        tasks.push_back(std::move(task));
+      }
+      for (Task& added : behind_[i]) tasks.push_back(std::move(added));
+    }
+    graph_.tasks = std::move(tasks);
+  }
+
+  void remap(Task& task) {
+    if (task.moe_layer < 0) return;
+    const std::vector<int>& parameters = experts_[task.moe_layer].parameters;
+    for (TensorId& read : task.reads)
+      for (size_t i = 0; i < parameters.size(); ++i)
+        if (read == parameter(parameters[i]).weight) {
+          read = weights_.at({task.moe_layer, task.phase, task.microbatch})[i];
+          break;
+        }
+    for (TensorId& write : task.writes)
+      if (const auto own = gradients_.find({write, task.microbatch}); own != gradients_.end()) write = own->second;
+  }
+
+  /// The last layers' gradients are complete first.
+  void update() {
+    TensorId flushed_after = -1;
+    for (auto entry = experts_.rbegin(); entry != experts_.rend(); ++entry) {
+      const auto& [moe_layer, experts] = *entry;
+      const Pass pass{moe_layer, experts.layer, 0, Phase::update, 0, 0, 0};
+      std::vector<TensorId> ready = experts.drained;
+      if (storage_) {
+        Task load = transfer(Op::load_experts, Lane::storage, Demand::active, pass, "load experts");
+        load.reads = ready;
+        load.writes = {signal(load.label)};
+        ready.push_back(load.writes[0]);
+        graph_.tasks.push_back(std::move(load));
+      }
+      Task update = transfer(Op::update_experts, Lane::host, Demand::active, pass, "update experts");
+      update.reads = ready;
+      update.after = {loss()};
+      update.writes = {signal(update.label)};
+      flushed_after = update.writes[0];
+      graph_.tasks.push_back(update);
+      if (!storage_) continue;
+      Task store = transfer(Op::store_experts, Lane::storage, Demand::active, pass, "store experts");
+      store.reads = update.writes;
+      store.writes = {signal(store.label)};
+      graph_.tasks.push_back(std::move(store));
+    }
+    if (plan_.expert_storage.flush_period == 0 || !storage_) return;
+    Task flush = transfer(Op::store_experts, Lane::storage, Demand::none, {-1, -1, 0, Phase::update, 0, 0, 0}, "");
+    flush.label = "update / flush experts";
+    flush.reads = {flushed_after};
+    flush.writes = {signal(flush.label)};
+    graph_.tasks.push_back(std::move(flush));
+  }
+
+  /// The sum of losses says whether the step counts at all.
+  TensorId loss() const {
+    for (size_t i = 0; i < graph_.tensors.size(); ++i)
+      if (graph_.tensors[i].name == "loss") return static_cast<TensorId>(i);
+    throw InvariantError(__FILE__, __LINE__, "loss", "a training step without a loss");
+  }
+
+  TaskGraph& graph_;
+  const bool storage_;
+  const int ahead_;
+  const Plan& plan_;
+  std::vector<Pass> passes_;                                // in program order
+  std::map<int, Experts> experts_;                          // by MoE layer
+  std::map<Key, std::vector<TensorId>> weights_;            // up, down
+  std::map<TensorId, int> gradient_of_;                     // gradient -> parameter
+  std::map<std::pair<TensorId, int>, TensorId> gradients_;  // (gradient, microbatch) -> that of the microbatch
+  std::vector<std::vector<Task>> before_, behind_;
+};
+
+}  // namespace
+
+void expert_offload(TaskGraph& graph, const Plan& plan) {
+  if (plan.expert_storage.home != Tier::device && !graph.placement.empty()) Offload(graph, plan).run();
+}
+
+}  // namespace moesaic

@@ -1,0 +1,98 @@
+#pragma once
+// The expert states of one rank whose home is host memory or storage: weights and moments, moved and updated as the
+// transfer tasks of its graph say. What is moved, core/policy decides; when, the graph and the runtime do.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/policy/expert_residency.h"
+#include "executor/backend/backend.h"
+#include "executor/store/aligned_buffer.h"
+#include "executor/store/block_store.h"
+
+namespace moesaic::executor {
+
+/// What the experts' tasks moved between the tiers since the start, in bytes.
+struct ExpertTraffic {
+  int64_t storage_read = 0, storage_written = 0;
+  int64_t to_device = 0, from_device = 0;
+};
+
+class ExpertStates {
+ public:
+  /// Initial weights, zero moments. Storage is a file in `folder` that ends with this object.
+  ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, const std::string& folder);
+
+  /// Begins a task of the storage lane: load_experts or store_experts. active: the slots that its demand is about.
+  void start(const Task& task, std::span<const int> active);
+  /// True once what was started has ended. Never blocks.
+  bool poll();
+
+  /// The tasks of the other lanes, done at once. active: as above; `weights`, `gradients`: up, down [slots, elements].
+  void fetch(const Task& task, std::span<const int> active, std::span<const Operand> weights, int64_t step);
+  void drain(const Task& task, std::span<const int> active, std::span<const Operand> gradients);
+  void update(const Task& task, std::span<const int> active, int64_t step);
+
+  /// From now on that step counts as not taken: nobody catches it up.
+  void skip(int64_t step) { skipped_.insert(step); }
+
+  using Visit = std::function<void(int moe_layer, int slot, float* states)>;
+  /// Between steps: shows the states of every slot as of `steps` steps, up and down as [weights, first, second moments]
+  /// each. What `visit` changes is kept where `changes` says so.
+  void for_each(int64_t steps, bool changes, const Visit& visit);
+
+  Bytes host_bytes() const { return host_bytes_; }
+  Bytes peak_host_bytes() const { return peak_host_bytes_; }
+  Bytes storage_bytes() const { return store_ ? store_->num_blocks() * store_->block_bytes() : 0; }
+  ExpertTraffic traffic() const;
+
+ private:
+  struct States {
+    AlignedBuffer memory;
+    int64_t steps = 0;  // how many are applied
+    float* data() const { return reinterpret_cast<float*>(memory.data()); }
+  };
+  using Shared = std::shared_ptr<States>;
+  struct Write {
+    int64_t block;
+    Shared states;  // until it has ended
+    Ticket ticket;
+  };
+
+  void initialise(const Plan& plan, int rank);
+  Shared make_states();
+  void carry_out(const ExpertMoves& moves, int layer, TensorId signal);
+  void write(int64_t block, const Shared& states);
+  void end_writes_of(int64_t block);
+  bool end_writes();
+  Shared find(const Task& task, int slot);
+  void catch_up(States& states, int64_t steps);
+  void adamw(States& states, int64_t step, const float* const* gradients);
+  ExpertMoves moves_of(const Task& task, std::span<const int> active);
+
+  const TaskGraph& graph_;
+  const Plan& plan_;
+  std::vector<std::vector<int>> parameters_;  // [num_moe_layers][2]: up, down
+  std::vector<int64_t> slot_elements_;        // [2]: of one slot
+  std::vector<float> zeros_;                  // a gradient of nothing
+  ExpertResidency residency_;
+  std::unique_ptr<BlockStore> store_;
+  std::vector<int64_t> stored_steps_;                           // [blocks]: steps applied to what storage holds
+  std::map<int64_t, Shared> held_;                              // blocks in host memory from task to task
+  std::map<TensorId, std::map<int, Shared>> loaded_;            // by the signal of the load: slot -> states
+  std::map<TensorId, std::vector<int>> brought_;                // by the signal of the load: slots
+  std::map<int, std::map<int, std::vector<float>>> gradients_;  // MoE layer -> slot -> both parameters, of this step
+  std::map<int, std::vector<std::pair<int64_t, Shared>>> write_through_;  // MoE layer -> updated outside the cache
+  std::vector<std::pair<Ticket, Shared>> reads_;
+  std::vector<Write> writes_;
+  std::set<int64_t> skipped_;
+  ExpertTraffic traffic_;
+  Bytes host_bytes_ = 0, peak_host_bytes_ = 0;
+};
+
+}  // namespace moesaic::executor

@@ -1,0 +1,71 @@
+// Experts whose states live in host memory or on storage train as experts on the device do, bit for bit, whatever the
+// cache holds and however far ahead they are fetched: no update is lost.
+#include <gtest/gtest.h>
+
+#include "tests/executor/runtime/small_training.h"
+
+namespace moesaic::executor {
+namespace {
+
+using testing::losses;
+using testing::plan_of;
+
+Plan offloaded(const Plan& base, Tier home, int64_t cache_entries, int ahead) {
+  Plan plan = base;
+  plan.cluster.storage_read_bytes_per_s = plan.cluster.storage_write_bytes_per_s = 1e9;
+  plan.expert_storage.home = home;
+  plan.expert_storage.cache_entries = cache_entries;
+  plan.prefetch.experts = ahead;
+  return plan;
+}
+
+struct Case {
+  int nodes, per_node, ep, micro_batches;
+};
+class ExpertOffload : public ::testing::TestWithParam<Case> {};
+
+// 2 MoE layers with 8 / ep slots per rank: 16 / ep entries hold everything.
+TEST_P(ExpertOffload, TrainsAsOnTheDevice) {
+  const Case c = GetParam();
+  Plan base = plan_of(c.nodes, c.per_node, c.ep);
+  base.layout.micro_batches = c.micro_batches;
+  const std::vector<double> expected = losses(base);
+  for (int ahead : {0, 1, 2}) EXPECT_EQ(losses(offloaded(base, Tier::host, 0, ahead)), expected) << ahead;
+  for (int64_t entries : {0, 1, 3, 16 / c.ep})
+    for (int ahead : {0, 1})
+      EXPECT_EQ(losses(offloaded(base, Tier::storage, entries, ahead)), expected)
+          << entries << " entries, " << ahead << " ahead";
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranks, ExpertOffload,
+                         ::testing::Values(Case{1, 1, 1, 1}, Case{1, 2, 2, 2}, Case{1, 4, 2, 1}, Case{2, 2, 4, 2}));
+
+TEST(ExpertOffload, WorksWithThresholdDecayAndFlush) {
+  const Plan base = plan_of(1, 2, 2);
+  Plan plan = offloaded(base, Tier::storage, 3, 1);
+  plan.expert_storage.threshold = 1;
+  plan.expert_storage.decay = 1;
+  plan.expert_storage.period = 5;
+  plan.expert_storage.flush_period = 2;
+  EXPECT_EQ(losses(plan), losses(base));
+}
+
+// An expert that no token chooses sleeps; when it wakes up, AdamW's decay of weights and moments has caught up. One
+// token per microbatch wakes 2 of 8 experts.
+TEST(ExpertOffload, SleepingExpertsCatchUp) {
+  Plan base = plan_of(1, 1, 1);
+  base.workload.global_batch = 1;
+  base.workload.sequence_length = 3;
+  base.layout.micro_batches = 1;
+  base.workload.optimizer.weight_decay = 0.5;
+  TrainOptions options;
+  options.steps = 30;
+  const TrainResult expected = train_on_threads(base, testing::corpus(), options);
+  const TrainResult found = train_on_threads(offloaded(base, Tier::storage, 4, 1), testing::corpus(), options);
+  EXPECT_EQ(found.loss, expected.loss);
+  EXPECT_LT(found.expert_traffic.to_device, 30 * 2 * 16 * 2 * 48 * 32 * 4);  // less than every expert, twice a step
+  EXPECT_LT(found.peak_bytes, expected.peak_bytes);
+}
+
+}  // namespace
+}  // namespace moesaic::executor
