@@ -11,6 +11,7 @@
 #include "cli/verbs.h"
 #include "core/schema/error.h"
 #include "core/timeline/timeline.h"
+#include "experiments/expert_cache/study.h"
 #include "experiments/fidelity/study.h"
 #include "simulator/simgrid_evaluator.h"
 
@@ -72,21 +73,14 @@ void regenerate_readme(const fs::path& file, const std::string& tables) {
   write_file(file.string(), text);
 }
 
-/// Writes the result beside the question and shows it.
-void finish(const fs::path& folder, const Json& result, const std::string& tables, Session& session) {
-  write_file((folder / "result.json").string(), result.dump(1) + "\n");
-  regenerate_readme(folder / "README.md", tables);
-  session.print(result["summary"], tables);
-}
+/// What a run leaves: the result document, and its tables for the README.
+struct Outcome {
+  Json result;
+  std::string tables;
+};
 
-void run(const std::string& name, Session& session) {
-  const fs::path folder = folder_of(name);
-  const std::string file = (folder / "experiment.json").string();
-  if (folder.filename() == "04_when_does_hierarchical_all_to_all_win") {
-    const Json result = run_exchange_experiment(experiments::read_exchange_study(read_json(file), file));
-    return finish(folder, result, experiments::exchange_tables(result), session);
-  }
-  const experiments::FidelityStudy study = experiments::read_fidelity_study(read_json(file), file);
+Outcome run_fidelity(const Json& experiment, const std::string& file, Session& session) {
+  const experiments::FidelityStudy study = experiments::read_fidelity_study(experiment, file);
   planner::Problem problem;
   problem.model = session.load_model(study.model);
   problem.cluster = session.load_cluster(study.machine);
@@ -99,7 +93,47 @@ void run(const std::string& name, Session& session) {
   experiments::StudyHooks hooks{&evaluator, execute_once,
                                 [&](int done, int total) { progress.update(done, total, "executions"); }};
   const Json result = experiments::run_fidelity_study(study, problem, hooks);
-  finish(folder, result, experiments::fidelity_tables(result), session);
+  return {result, experiments::fidelity_tables(result)};
+}
+
+Outcome run_expert_cache(const Json& experiment, const std::string& file, Session& session) {
+  const experiments::ExpertCacheStudy study = experiments::read_expert_cache_study(experiment, file);
+  Progress progress;
+  const experiments::ExpertCacheHooks hooks{[&](const std::string& name) { return session.load_routing(name); },
+                                            [&](int done, int total) { progress.update(done, total, "replays"); }};
+  const Json result = experiments::run_expert_cache_study(study, hooks);
+  return {result, experiments::expert_cache_tables(result)};
+}
+
+Outcome run_exchange(const Json& experiment, const std::string& file, Session&) {
+  const Json result = run_exchange_experiment(experiments::read_exchange_study(experiment, file));
+  return {result, experiments::exchange_tables(result)};
+}
+
+struct Runner {
+  const char* name;  // the experiment's folder
+  Outcome (*run)(const Json& experiment, const std::string& file, Session& session);
+};
+constexpr Runner kRunners[] = {
+    {"01_does_the_simulator_predict_the_executor", run_fidelity},
+    {"03_which_experts_stay_in_host_memory", run_expert_cache},
+    {"04_when_does_hierarchical_all_to_all_win", run_exchange},
+};
+
+const Runner& runner_of(const std::string& name) {
+  for (const Runner& runner : kRunners)
+    if (name == runner.name) return runner;
+  throw InputError(name, "", "has no runner in this program");
+}
+
+void run(const std::string& name, Session& session) {
+  const fs::path folder = folder_of(name);
+  const Runner& runner = runner_of(folder.filename());
+  const std::string file = (folder / "experiment.json").string();
+  const Outcome outcome = runner.run(read_json(file), file, session);
+  write_file((folder / "result.json").string(), outcome.result.dump(1) + "\n");
+  regenerate_readme(folder / "README.md", outcome.tables);
+  session.print(outcome.result["summary"], outcome.tables);
 }
 
 void list(Session& session) {
