@@ -10,7 +10,7 @@ bool prices_experts(Op op) { return op == Op::experts || op == Op::experts_dgrad
 }  // namespace
 
 TaskPrices::TaskPrices(const TaskGraph& graph, const Plan& plan, const Platform& platform, RowTable& rows)
-    : graph_(graph), platform_(platform), rows_(rows), cost_(plan.profile, plan.cluster) {
+    : graph_(graph), platform_(platform), rows_(rows), plan_(plan), cost_(plan.profile, plan.cluster) {
   cost_.prepare(graph);
 }
 
@@ -32,7 +32,7 @@ Seconds TaskPrices::compute(TaskIndex task, int rank) {
         "task '" + graph_.tasks[static_cast<size_t>(task)].label + "' would take " + format_seconds(price.seconds),
         "rates that let a task end within 1e9 s", "look for a rate that is far too small");
   ++basis_[static_cast<size_t>(price.basis)];
-  return price.seconds + cost_.task_overhead();
+  return (price.seconds + cost_.task_overhead()) / plan_.cluster.speed_of(rank);
 }
 
 CollectivePrice TaskPrices::collective(Op op, const CollectiveDemand& demand) {

@@ -23,7 +23,7 @@ struct CollectivePrice {
 
 class TaskPrices {
  public:
-  /// `graph`, `platform` and `rows` must outlive the prices.
+  /// All but the profile must outlive the prices.
   TaskPrices(const TaskGraph& graph, const Plan& plan, const Platform& platform, RowTable& rows);
 
   /// 0 for tasks without rows: nothing is launched for them.
@@ -39,6 +39,7 @@ class TaskPrices {
   const TaskGraph& graph_;
   const Platform& platform_;
   RowTable& rows_;
+  const Plan& plan_;
   CostModel cost_;
   std::array<int64_t, 4> basis_{};  // by Basis
   int64_t alpha_beta_ = 0;

@@ -25,6 +25,17 @@ int moe_index(const Model& model, int layer) {
   return index;
 }
 
+/// The layers with experts, whoever chooses the expert.
+struct ExpertLayer {
+  void (*declare)(StepBuilder&, int layer, int moe_layer);
+  TensorId (*forward)(StepBuilder&, TensorId, Saved&);
+  TensorId (*backward)(StepBuilder&, TensorId, const Saved&);
+};
+ExpertLayer expert_layer(const Model& model) {
+  if (model.routed_by_task) return {declare_task_experts, task_experts_forward, task_experts_backward};
+  return {declare_moe, moe_forward, moe_backward};
+}
+
 std::string head_name(const Model& model) { return model.tied_embeddings ? "embedding" : "head"; }
 
 void declare_parameters(StepBuilder& b) {
@@ -33,7 +44,7 @@ void declare_parameters(StepBuilder& b) {
   for (int layer = 0; layer < m.num_layers; ++layer) {
     declare_attention(b, layer);
     if (moe_index(m, layer) >= 0)
-      declare_moe(b, layer, moe_index(m, layer));
+      expert_layer(m).declare(b, layer, moe_index(m, layer));
     else
       declare_dense_ffn(b, layer);
   }
@@ -78,7 +89,7 @@ Pass forward(StepBuilder& b, int microbatch) {
     Layer& saved = pass.layers[static_cast<size_t>(layer)];
     b.enter({Phase::forward, layer, moe_index(m, layer), microbatch});
     x = attention_forward(b, x, saved.attention);
-    x = moe_index(m, layer) >= 0 ? moe_forward(b, x, saved.ffn) : dense_ffn_forward(b, x, saved.ffn);
+    x = moe_index(m, layer) >= 0 ? expert_layer(m).forward(b, x, saved.ffn) : dense_ffn_forward(b, x, saved.ffn);
   }
   b.enter({Phase::forward, -1, -1, microbatch});
   head(b, x, pass);
@@ -99,7 +110,7 @@ void backward(StepBuilder& b, int microbatch, const Pass& pass) {
   for (int layer = static_cast<int>(m.num_layers) - 1; layer >= 0; --layer) {
     const Layer& saved = pass.layers[static_cast<size_t>(layer)];
     b.enter({Phase::backward, layer, moe_index(m, layer), microbatch});
-    dx = moe_index(m, layer) >= 0 ? moe_backward(b, dx, saved.ffn) : dense_ffn_backward(b, dx, saved.ffn);
+    dx = moe_index(m, layer) >= 0 ? expert_layer(m).backward(b, dx, saved.ffn) : dense_ffn_backward(b, dx, saved.ffn);
     dx = attention_backward(b, dx, saved.attention);
   }
   b.enter({Phase::backward, -1, -1, microbatch});
@@ -114,7 +125,8 @@ void reduce_gradients(TaskGraph& graph) {
     for (TensorId tensor : graph.tasks[i].writes) last_writer[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(i);
   std::vector<std::vector<Task>> after(graph.tasks.size());
   for (const Parameter& parameter : graph.parameters) {
-    if (graph.group(parameter.replicas, 0).size() == 1) continue;
+    const auto& groups = graph.communicators[static_cast<size_t>(parameter.replicas)].groups;
+    if (groups.size() == static_cast<size_t>(graph.num_ranks)) continue;  // each rank alone
     Task reduce;
     reduce.label = "backward / reduce " + parameter.name;
     reduce.op = Op::all_reduce;

@@ -19,16 +19,19 @@ struct Saved {
 void declare_attention(StepBuilder& b, int layer);
 void declare_dense_ffn(StepBuilder& b, int layer);
 void declare_moe(StepBuilder& b, int layer, int moe_layer);
+void declare_task_experts(StepBuilder& b, int layer, int moe_layer);
 
 /// x [tokens, hidden] -> x + part(norm(x)). Returns the output.
 TensorId attention_forward(StepBuilder& b, TensorId x, Saved& saved);
 TensorId dense_ffn_forward(StepBuilder& b, TensorId x, Saved& saved);
 TensorId moe_forward(StepBuilder& b, TensorId x, Saved& saved);
+TensorId task_experts_forward(StepBuilder& b, TensorId x, Saved& saved);
 
 /// Gradient of the output -> gradient of the input. Weight gradients accumulate into the parameters' gradient tensors.
 TensorId attention_backward(StepBuilder& b, TensorId dy, const Saved& saved);
 TensorId dense_ffn_backward(StepBuilder& b, TensorId dy, const Saved& saved);
 TensorId moe_backward(StepBuilder& b, TensorId dy, const Saved& saved);
+TensorId task_experts_backward(StepBuilder& b, TensorId dy, const Saved& saved);
 
 /// norm(x) as tensors {normed, statistics}; and its gradient added to the residual's: dx = dy_residual +
 /// norm_backward(d_normed).

@@ -97,37 +97,62 @@ SlotCounts split_over_slots(const std::vector<int64_t>& expert_rows, int num_ran
   return counts;
 }
 
+SlotCounts task_counts(const Plan& plan, const ExpertPlacement& placement, int microbatch) {
+  SlotCounts counts(plan.layout.ranks, placement.slots_per_rank);
+  for (int rank = 0; rank < plan.layout.ranks; ++rank) {
+    int slot = rank * placement.slots_per_rank;
+    for (const SequenceRange& range : local_batch(plan, rank, microbatch))
+      counts.at(rank, slot++) = range.count * plan.workload.sequence_length;
+  }
+  return counts;
+}
+
+namespace {
+
+/// (token, choice) pairs of each rank: [ranks].
+std::vector<int64_t> assignments(const TaskGraph& graph, const Plan& plan) {
+  std::vector<int64_t> rows;
+  for (int rank = 0; rank < plan.layout.ranks; ++rank) rows.push_back(graph.tokens_of(rank) * plan.model.top_k);
+  return rows;
+}
+
+}  // namespace
+
 RoutingBinding::RoutingBinding(const TaskGraph& graph, const Plan& plan)
     : graph_(graph),
-      dispatch_(plan.dispatch),
+      plan_(plan),
       ranks_per_node_(std::min(plan.cluster.devices_per_node, plan.layout.ep)),
-      capacity_(dispatch_.capacity_factor > 0 ? capacity_rows(dispatch_.capacity_factor, graph.tokens_per_rank,
-                                                              plan.model.top_k, plan.model.num_experts)
-                                              : 0),
       ep_(plan.layout.ep),
       routing_(plan.routing, plan.model.num_moe_layers(), plan.layout.ranks, plan.model.num_experts,
-               graph.tokens_per_rank * plan.model.top_k) {}
+               assignments(graph, plan)) {}
 
 const SlotCounts& RoutingBinding::counts(int64_t iteration, int moe_layer, int rank, int chunk, int num_chunks) const {
   const int group = rank / ep_;
   const Key key{iteration, moe_layer, group, chunk, num_chunks};
   if (const auto known = memo_.find(key); known != memo_.end()) return known->second;
+  const ExpertPlacement& placement = graph_.placement[static_cast<size_t>(moe_layer)];
+  if (plan_.model.routed_by_task)
+    return memo_.emplace(key, task_counts(plan_, placement, static_cast<int>(iteration % plan_.layout.micro_batches)))
+        .first->second;
+  const Dispatch& dispatch = plan_.dispatch;
   const int experts = static_cast<int>(routing_.num_experts());
   std::vector<int64_t> rows(static_cast<size_t>(ep_) * experts);
   for (int source = 0; source < ep_; ++source) {
     const std::vector<int64_t>& routed = routing_.counts(iteration, moe_layer, group * ep_ + source);
+    const int64_t capacity =
+        capacity_rows(dispatch.capacity_factor, graph_.tokens_of(group * ep_ + source), plan_.model.top_k, experts);
     for (int expert = 0; expert < experts; ++expert) {
       int64_t n = routed[static_cast<size_t>(expert)];
-      if (capacity_ > 0) n = dispatch_.kind == DispatchKind::padded ? capacity_ : std::min(n, capacity_);
+      if (dispatch.capacity_factor > 0) n = dispatch.kind == DispatchKind::padded ? capacity : std::min(n, capacity);
       rows[static_cast<size_t>(source) * experts + expert] = chunk_share(n, chunk, num_chunks);
     }
   }
-  return memo_.emplace(key, split_over_slots(rows, ep_, experts, graph_.placement[static_cast<size_t>(moe_layer)]))
-      .first->second;
+  return memo_.emplace(key, split_over_slots(rows, ep_, experts, placement)).first->second;
 }
 
 int64_t RoutingBinding::rows(const Task& task, int rank, int64_t iteration) const {
   if (task.rows == Rows::fixed) return task.fixed_rows;
+  if (task.rows == Rows::local) return graph_.tokens_of(rank);
   const SlotCounts& bound = counts(iteration + task.microbatch, task.moe_layer, rank, task.chunk, task.num_chunks);
   const int position = rank % ep_;
   if (task.rows == Rows::sent) return bound.sent(position);
@@ -137,7 +162,9 @@ int64_t RoutingBinding::rows(const Task& task, int rank, int64_t iteration) cons
 
 Bytes RoutingBinding::bytes(const Tensor& tensor, int rank, int64_t iteration) const {
   int64_t rows = tensor.fixed_rows;
-  if (tensor.rows != Rows::fixed) {
+  if (tensor.rows == Rows::local) {
+    rows = graph_.tokens_of(rank);
+  } else if (tensor.rows != Rows::fixed) {
     const SlotCounts& bound =
         counts(iteration + tensor.microbatch, tensor.moe_layer, rank, tensor.chunk, tensor.num_chunks);
     const int position = rank % ep_;

@@ -48,6 +48,9 @@ class SlotCounts {
 SlotCounts split_over_slots(const std::vector<int64_t>& expert_rows, int num_ranks, int num_experts,
                             const ExpertPlacement& placement);
 
+/// Rows of each task on each rank, which send none: what binds a model that routes by task.
+SlotCounts task_counts(const Plan& plan, const ExpertPlacement& placement, int microbatch);
+
 /// The share of chunk c of C in n rows: floor((c+1) n / C) - floor(c n / C).
 int64_t chunk_share(int64_t n, int chunk, int num_chunks);
 
@@ -58,7 +61,7 @@ int64_t capacity_rows(double capacity_factor, int64_t tokens, int64_t top_k, int
 /// of the group.
 class RoutingBinding {
  public:
-  /// `graph` must outlive the binding.
+  /// `graph` and `plan` must outlive the binding.
   RoutingBinding(const TaskGraph& graph, const Plan& plan);
 
   /// Counts of the expert-parallel group of `rank`. `iteration` = step * micro_batches + microbatch.
@@ -70,9 +73,8 @@ class RoutingBinding {
 
  private:
   const TaskGraph& graph_;
-  Dispatch dispatch_;
+  const Plan& plan_;
   int ranks_per_node_;
-  int64_t capacity_;
   int ep_;
   Routing routing_;
   using Key = std::array<int64_t, 5>;  // iteration, MoE layer, group, chunk, num_chunks

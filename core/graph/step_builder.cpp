@@ -28,10 +28,10 @@ int layer_of(const std::string& parameter) {
 
 }  // namespace
 
-std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster) {
+std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster, const Elastic& elastic) {
   const int ranks = layout.ranks, ep = layout.ep, local = std::min(cluster.devices_per_node, ep);
   return {family("world", ranks, [](int) { return 0; }), family("ep", ranks, [=](int r) { return r / ep; }),
-          family("expert_dp", ranks, [=](int r) { return r % ep; }),
+          family("expert_dp", ranks, [&](int r) { return elastic.teams.empty() ? r % ep : team_of(elastic, r).team; }),
           family("node", ranks, [=](int r) { return r / local; }),
           family("rail", ranks, [=](int r) { return r / ep * local + r % local; })};
 }
@@ -39,16 +39,39 @@ std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Clu
 StepBuilder::StepBuilder(const Plan& plan)
     : plan_(plan), activation_dtype_(plan.cluster.device.lanes_share_core ? DType::f32 : plan.workload.compute_dtype) {
   const Layout& layout = plan.layout;
-  sequences_ = plan.workload.global_batch / (static_cast<int64_t>(layout.micro_batches) * layout.ranks);
   graph_.num_ranks = layout.ranks;
-  graph_.tokens_per_rank =
-      sequences_ * (plan.workload.phase == WorkloadPhase::decode ? 1 : plan.workload.sequence_length);
-  graph_.communicators = communicators_of(layout, plan.cluster);
+  share_batch();
+  graph_.communicators = communicators_of(layout, plan.cluster, plan.elastic);
   graph_.placement = plan.placement;
-  if (graph_.placement.empty())
+  if (plan.model.routed_by_task)
+    place_tasks();
+  else if (graph_.placement.empty())
     graph_.placement.assign(static_cast<size_t>(plan.model.num_moe_layers()),
                             contiguous_placement(static_cast<int>(plan.model.num_experts), layout.ep));
   if (training()) loss_ = resident("loss", TensorKind::input, 4, DType::f32);
+}
+
+void StepBuilder::share_batch() {
+  std::vector<int64_t> sequences = local_sequences(plan_);
+  sequences_ = *std::max_element(sequences.begin(), sequences.end());
+  const int64_t length = plan_.workload.phase == WorkloadPhase::decode ? 1 : plan_.workload.sequence_length;
+  graph_.tokens_per_rank = sequences_ * length;
+  if (*std::min_element(sequences.begin(), sequences.end()) == sequences_) return;
+  for (int64_t count : sequences) graph_.local_tokens.push_back(count * length);
+}
+
+/// A slot per task of the largest team on every rank; what a smaller team leaves over holds no expert.
+void StepBuilder::place_tasks() {
+  ExpertPlacement placement;
+  for (const Team& team : plan_.elastic.teams)
+    placement.slots_per_rank = std::max(placement.slots_per_rank, static_cast<int>(team.tasks.size()));
+  for (const Team& team : plan_.elastic.teams)
+    for (int rank = 0; rank < team.ranks; ++rank)
+      for (int slot = 0; slot < placement.slots_per_rank; ++slot)
+        placement.slot_to_expert.push_back(
+            slot < static_cast<int>(team.tasks.size()) ? team.tasks[static_cast<size_t>(slot)] : kNoExpert);
+  task_rows_ = resident("task_rows", TensorKind::input, placement.slots_per_rank, DType::i32);
+  graph_.placement.assign(static_cast<size_t>(model().num_moe_layers()), placement);
 }
 
 TensorId StepBuilder::activation(const std::string& name, RowCount rows, int64_t row_elements) {

@@ -48,6 +48,9 @@ class StepBuilder {
   TensorId routed(const std::string& name, Rows rows, int64_t row_elements);
   /// A tensor that lives through the step.
   TensorId resident(const std::string& name, TensorKind kind, int64_t elements, DType dtype);
+  /// Rows of each slot of this rank, as integers: what tasks bind where a router would count. Models that route by task
+  /// only.
+  TensorId task_rows() const { return task_rows_; }
   /// One integer per token of a microbatch, loaded before the step.
   TensorId token_input(const std::string& name);
 
@@ -75,16 +78,20 @@ class StepBuilder {
   TaskGraph& graph() { return graph_; }
 
  private:
+  void share_batch();
+  void place_tasks();
+
   const Plan& plan_;
   TaskGraph graph_;
   Scope scope_;
   int64_t sequences_ = 0;
-  TensorId loss_ = -1;
+  TensorId loss_ = -1, task_rows_ = -1;
   DType activation_dtype_;
 };
 
-/// The families of a layout: "world", "ep", "expert_dp" (ranks that hold the same slots), "node" and "rail" (the two
-/// phases of a hierarchical all-to-all inside one expert-parallel group).
-std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster);
+/// The families of a layout: "world", "ep", "expert_dp" (ranks that hold the same slots; the teams of a workload with
+/// tasks), "node" and "rail" (the two phases of a hierarchical all-to-all inside one expert-parallel group).
+std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster,
+                                                 const Elastic& elastic = {});
 
 }  // namespace moesaic

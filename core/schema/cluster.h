@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/schema/units.h"
 
@@ -49,6 +50,9 @@ struct Cluster {
   int nics_per_node = 1;
   Link spine;                   // uplink of one rail or leaf towards the others; absent: non-blocking
   bool rail_optimized = false;  // local rank i of every node hangs on rail i; other pairs cross the spine
+
+  std::vector<double> device_speeds = {};  // [num_devices], relative to `device`: mixed machines; empty: all 1
+  double speed_of(int rank) const { return device_speeds.empty() ? 1 : device_speeds[static_cast<size_t>(rank)]; }
 
   int num_devices() const { return num_nodes * devices_per_node; }
   int node_of(int rank) const { return rank / devices_per_node; }

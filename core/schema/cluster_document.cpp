@@ -117,6 +117,11 @@ Cluster read_cluster(const Json& json, const std::string& file, const std::strin
   read_nodes(reader["nodes"].object(), cluster);
   cluster.device = read_device(reader["device"].object());
   read_links(reader["links"].object(), cluster);
+  if (const Field speeds = reader["device_speeds"]; speeds.present()) {
+    for (size_t i = 0; i < speeds.size(); ++i) cluster.device_speeds.push_back(speeds[i].number({1e-6, 1e6}));
+    if (static_cast<int64_t>(speeds.size()) != int64_t{cluster.num_nodes} * cluster.devices_per_node)
+      speeds.refuse("has " + std::to_string(speeds.size()) + " entries", "one per device");
+  }
   reader.finish();
   return cluster;
 }
@@ -132,17 +137,19 @@ Json write_cluster(const Cluster& cluster) {
                         {"read_bytes_per_s", cluster.storage_read_bytes_per_s},
                         {"write_bytes_per_s", cluster.storage_write_bytes_per_s}};
   }
-  return {{"kind", "moesaic.cluster/1"},
-          {"name", cluster.name},
-          {"source", cluster.source},
-          {"nodes", nodes},
-          {"device",
-           {{"name", device.name},
-            {"memory_bytes", device.memory_bytes},
-            {"memory_bandwidth_bytes_per_s", device.memory_bandwidth_bytes_per_s},
-            {"peak_flops_per_s", {{"f32", device.peak_f32_flops_per_s}, {"bf16", device.peak_bf16_flops_per_s}}},
-            {"lanes_share_core", device.lanes_share_core}}},
-          {"links", write_links(cluster)}};
+  Json json = {{"kind", "moesaic.cluster/1"},
+               {"name", cluster.name},
+               {"source", cluster.source},
+               {"nodes", nodes},
+               {"device",
+                {{"name", device.name},
+                 {"memory_bytes", device.memory_bytes},
+                 {"memory_bandwidth_bytes_per_s", device.memory_bandwidth_bytes_per_s},
+                 {"peak_flops_per_s", {{"f32", device.peak_f32_flops_per_s}, {"bf16", device.peak_bf16_flops_per_s}}},
+                 {"lanes_share_core", device.lanes_share_core}}},
+               {"links", write_links(cluster)}};
+  if (!cluster.device_speeds.empty()) json["device_speeds"] = cluster.device_speeds;
+  return json;
 }
 
 }  // namespace moesaic

@@ -42,7 +42,7 @@ ParameterCount count_parameters(const Model& model) {
   const int64_t moe = model.num_moe_layers();
   const int64_t norm = model.hidden * (model.norm == Norm::layer_norm ? 2 : 1);
   const int64_t bias = (model.activation == Activation::swiglu ? 2 : 1) * model.expert_intermediate + model.hidden;
-  const int64_t router = model.num_experts * (model.hidden + (model.router_bias ? 1 : 0));
+  const int64_t router = model.routed_by_task ? 0 : model.num_experts * (model.hidden + (model.router_bias ? 1 : 0));
 
   const int64_t matrices = model.num_layers * attention_matrices(model) +
                            (model.num_layers - moe) * ffn_matrices(model, model.dense_intermediate) +

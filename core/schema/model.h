@@ -47,6 +47,7 @@ struct Model {
   bool expert_bias = false;
   bool router_bias = false;
   bool normalize_top_k = true;
+  bool routed_by_task = false;   // expert e serves task e of the workload; there is no router
   std::vector<bool> moe_layers;  // [num_layers]
   Activation activation = Activation::gelu;
   Norm norm = Norm::layer_norm;

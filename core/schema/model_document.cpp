@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char* kActivations[] = {"gelu", "swiglu"};
 constexpr const char* kNorms[] = {"layer_norm", "rms_norm"};
+constexpr const char* kRoutings[] = {"router", "task"};
 constexpr const char* kMoeLayerNames[] = {"all", "every_other"};
 // Bytes of 16-byte training state per parameter, times any small factor, stay within 64 bits.
 constexpr double kMaxParameters = 1e15;
@@ -54,6 +55,7 @@ Model read_short_form(ObjectReader reader) {
   model.head_dim = model.hidden / model.num_heads;
   model.vocabulary = reader["vocabulary"].integer(kVocabulary);
   model.num_experts = reader["experts"].integer(kExperts);
+  model.routed_by_task = reader["routing"].choice(kRoutings, 0) == 1;
   model.top_k = reader["top_k"].integer(kExperts);
   model.expert_intermediate = model.dense_intermediate =
       reader["intermediate"].integer(kIntermediate, 4 * model.hidden);
@@ -98,6 +100,7 @@ void read_experts(ObjectReader& reader, Model& model) {
   model.expert_bias = reader["expert_bias"].boolean();
   model.router_bias = reader["router_bias"].boolean();
   model.normalize_top_k = reader["normalize_top_k"].boolean();
+  model.routed_by_task = reader["routing"].choice(kRoutings, 0) == 1;
   const Field layers = reader["moe_layers"];
   layers.size();  // refuses absence and the names of the short form
   model.moe_layers = read_moe_layers(layers, model.num_layers);
@@ -154,6 +157,7 @@ void check_model(const Model& model, const ObjectReader& reader) {
         std::to_string(model.num_heads) + " heads share " + std::to_string(model.num_kv_heads) + " key-value heads",
         "a number of key-value heads that divides the heads");
   }
+  if (model.routed_by_task && model.top_k != 1) reader.refuse("routes by task to more than one expert", "top_k 1");
   const int64_t moe = model.num_moe_layers();
   if (moe == 0) reader.refuse("has no MoE layer", "at least one");
   if (moe < model.num_layers && model.dense_intermediate == 0) {
@@ -203,6 +207,7 @@ Json write_model(const Model& model) {
   for (size_t layer = 0; layer < model.moe_layers.size(); ++layer) {
     if (model.moe_layers[layer]) json["moe_layers"].push_back(layer);
   }
+  if (model.routed_by_task) json["routing"] = kRoutings[1];
   if (const auto& mla = model.latent_attention) {
     json["latent_attention"] = {{"q_lora_rank", mla->q_lora_rank},
                                 {"kv_lora_rank", mla->kv_lora_rank},

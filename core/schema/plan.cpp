@@ -1,5 +1,6 @@
 #include "core/schema/plan.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "core/schema/error.h"
@@ -33,7 +34,7 @@ void check_layout(const Plan& plan, const Checker& check) {
                 "ep " + number(layout.ep) + " does not divide " + number(layout.ranks) + " ranks",
                 "choose an ep that divides the ranks");
   const int64_t parts = int64_t{layout.ranks} * layout.micro_batches;
-  check.require(plan.workload.global_batch % parts == 0, "/layout",
+  check.require(plan.elastic.present() || plan.workload.global_batch % parts == 0, "/layout",
                 "a global batch of " + number(plan.workload.global_batch) + " does not split over " +
                     number(layout.ranks) + " ranks and " + number(layout.micro_batches) + " micro-batches",
                 "choose a global_batch that is a multiple of " + number(parts));
@@ -78,7 +79,9 @@ void check_dispatch(const Plan& plan, const Checker& check) {
   check.require(padded || dispatch.capacity_factor == 0, "/dispatch/capacity_factor",
                 "ragged dispatch drops no token, so it has no capacity",
                 "set capacity_factor to 0, or dispatch padded");
-  const int64_t tokens = plan.workload.tokens_per_step() / (int64_t{plan.layout.ranks} * plan.layout.micro_batches);
+  const std::vector<int64_t> sequences = local_sequences(plan);
+  const int64_t tokens = *std::min_element(sequences.begin(), sequences.end()) *
+                         (plan.workload.phase == WorkloadPhase::decode ? 1 : plan.workload.sequence_length);
   check.require(dispatch.chunks >= 1 && dispatch.chunks <= tokens, "/dispatch/chunks",
                 number(dispatch.chunks) + " chunks of " + number(tokens) + " tokens per rank and micro-batch",
                 "choose 1 to " + number(tokens) + " chunks");
@@ -92,6 +95,7 @@ void check_dispatch(const Plan& plan, const Checker& check) {
 
 void check_placement(const Plan& plan, const Checker& check) {
   const int64_t num_experts = plan.model.num_experts;
+  if (plan.model.routed_by_task) return;  // the teams place the experts
   if (plan.placement.empty()) {
     check.require(num_experts % plan.layout.ep == 0, "/layout/ep",
                   number(num_experts) + " experts do not divide evenly over ep " + number(plan.layout.ep),
@@ -149,6 +153,7 @@ ExpertPlacement contiguous_placement(int num_experts, int ep) {
 void check_plan(const Plan& plan, const std::string& file) {
   const Checker check(file);
   check_layout(plan, check);
+  check_elastic(plan, file);
   check_recompute(plan, check);
   check_zero(plan, check);
   check_expert_storage(plan, check);

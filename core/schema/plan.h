@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/schema/cluster.h"
+#include "core/schema/elastic.h"
 #include "core/schema/model.h"
 #include "core/schema/profile.h"
 #include "core/schema/routing.h"
@@ -63,6 +64,7 @@ struct ExpertStorage {
   bool operator==(const ExpertStorage&) const = default;
 };
 
+constexpr int kNoExpert = -1;  // a slot that is left empty
 /// slot_to_expert: [ep * slots_per_rank], the logical expert in each physical slot of one expert-parallel group.
 struct ExpertPlacement {
   int slots_per_rank = 0;
@@ -105,6 +107,7 @@ struct Plan {
   Prefetch prefetch;
   ExpertStorage expert_storage;
   std::vector<ExpertPlacement> placement;  // [num_moe_layers]; empty: contiguous in every layer
+  Elastic elastic;
   Model model;
   Cluster cluster;
   Workload workload;

@@ -90,6 +90,27 @@ ExpertPlacement read_placement(ObjectReader reader) {
   return placement;
 }
 
+Elastic read_elastic(const Field& field) {
+  Elastic elastic;
+  if (!field.present()) return elastic;
+  ObjectReader reader = field.object();
+  if (const Field shares = reader["sequences_per_rank"]; shares.present())
+    for (size_t rank = 0; rank < shares.size(); ++rank)
+      elastic.sequences_per_rank.push_back(shares[rank].integer(kCount));
+  if (const Field teams = reader["teams"]; teams.present()) {
+    for (size_t i = 0; i < teams.size(); ++i) {
+      ObjectReader team = teams[i].object();
+      Team& added = elastic.teams.emplace_back();
+      added.ranks = static_cast<int>(team["ranks"].integer({1, 1 << 20}));
+      const Field tasks = team["tasks"];
+      for (size_t j = 0; j < tasks.size(); ++j) added.tasks.push_back(static_cast<int>(tasks[j].integer({0, 1 << 16})));
+      team.finish();
+    }
+  }
+  reader.finish();
+  return elastic;
+}
+
 Prediction read_prediction(const Field& field) {
   Prediction prediction;
   if (!field.present()) return prediction;
@@ -190,6 +211,13 @@ Json write_placement(const std::vector<ExpertPlacement>& layers) {
   return list;
 }
 
+Json write_elastic(const Elastic& elastic) {
+  Json json = Json::object();
+  if (!elastic.sequences_per_rank.empty()) json["sequences_per_rank"] = elastic.sequences_per_rank;
+  for (const Team& team : elastic.teams) json["teams"].push_back({{"tasks", team.tasks}, {"ranks", team.ranks}});
+  return json;
+}
+
 }  // namespace
 
 Plan read_plan(const Json& json, const std::string& file, const std::string& pointer) {
@@ -205,6 +233,7 @@ Plan read_plan(const Json& json, const std::string& file, const std::string& poi
   if (const Field layers = reader["placement"]; layers.present()) {
     for (size_t i = 0; i < layers.size(); ++i) plan.placement.push_back(read_placement(layers[i].object()));
   }
+  plan.elastic = read_elastic(reader["elastic"]);
   plan.prediction = read_prediction(reader["prediction"]);
   if (const Field decisions = reader["decisions"]; decisions.present()) {
     for (size_t i = 0; i < decisions.size(); ++i) plan.decisions.push_back(read_decision(decisions[i].object()));
@@ -239,6 +268,7 @@ Json write_plan(const Plan& plan) {
           {"prefetch", {{"dense", plan.prefetch.dense}, {"experts", plan.prefetch.experts}}},
           {"expert_storage", write_expert_storage(plan.expert_storage)},
           {"placement", write_placement(plan.placement)},
+          {"elastic", write_elastic(plan.elastic)},
           {"prediction", write_prediction(plan.prediction)},
           {"decisions", write_decisions(plan.decisions)},
           {"seed", plan.seed},

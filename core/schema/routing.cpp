@@ -60,12 +60,19 @@ std::vector<int64_t> largest_remainder(const std::vector<double>& weights, int64
 
 Routing::Routing(const RoutingDocument& document, int64_t num_moe_layers, int64_t num_sources, int64_t num_experts,
                  int64_t assignments_per_source)
+    : Routing(document, num_moe_layers, num_sources, num_experts,
+              std::vector<int64_t>(static_cast<size_t>(std::max<int64_t>(num_sources, 0)), assignments_per_source)) {}
+
+Routing::Routing(const RoutingDocument& document, int64_t num_moe_layers, int64_t num_sources, int64_t num_experts,
+                 std::vector<int64_t> assignments)
     : document_(document),
       num_moe_layers_(num_moe_layers),
       num_sources_(num_sources),
       num_experts_(num_experts),
-      assignments_per_source_(assignments_per_source) {
-  MOESAIC_CHECK(num_moe_layers >= 0 && num_sources > 0 && num_experts > 0 && assignments_per_source >= 0,
+      assignments_(std::move(assignments)) {
+  MOESAIC_CHECK(num_moe_layers >= 0 && num_sources > 0 && num_experts > 0 &&
+                    static_cast<int64_t>(assignments_.size()) == num_sources &&
+                    std::all_of(assignments_.begin(), assignments_.end(), [](int64_t rows) { return rows >= 0; }),
                 "routing needs sources and experts");
   if (!document.recorded()) return;
   if (document.num_moe_layers != num_moe_layers || document.num_experts != num_experts) {
@@ -110,7 +117,7 @@ std::vector<double> Routing::weights(int64_t iteration, int64_t moe_layer, int64
 
 std::vector<int64_t> Routing::generate(int64_t iteration, int64_t moe_layer, int64_t source) const {
   if (!document_.recorded() && document_.generator.sampled) return sample(iteration, moe_layer, source);
-  return largest_remainder(weights(iteration, moe_layer, source), assignments_per_source_, source);
+  return largest_remainder(weights(iteration, moe_layer, source), assignments_[static_cast<size_t>(source)], source);
 }
 
 std::vector<int64_t> Routing::sample(int64_t iteration, int64_t moe_layer, int64_t source) const {
@@ -120,7 +127,7 @@ std::vector<int64_t> Routing::sample(int64_t iteration, int64_t moe_layer, int64
   uint64_t key = splitmix64(document_.generator.seed ^ 0x726F757465);  // apart from the key of the shuffle
   for (const int64_t index : {iteration, moe_layer, source}) key = splitmix64(key ^ static_cast<uint64_t>(index));
   std::vector<int64_t> drawn(cumulative.size());
-  for (int64_t i = 0; i < assignments_per_source_; ++i) {
+  for (int64_t i = 0; i < assignments_[static_cast<size_t>(source)]; ++i) {
     const double draw = unit_interval(splitmix64(key + static_cast<uint64_t>(i)));
     ++drawn[static_cast<size_t>(std::upper_bound(cumulative.begin(), cumulative.end(), draw) - cumulative.begin())];
   }
@@ -131,7 +138,8 @@ std::vector<double> Routing::mean_load(int64_t moe_layer) const {
   std::vector<double> load(static_cast<size_t>(num_experts_));
   if (period() == 0) {
     load = popularity(document_.generator, num_experts_, moe_layer);
-    for (double& rows : load) rows *= static_cast<double>(assignments_per_source_ * num_sources_);
+    const int64_t all = std::accumulate(assignments_.begin(), assignments_.end(), int64_t{0});
+    for (double& rows : load) rows *= static_cast<double>(all);
     return load;
   }
   for (int64_t iteration = 0; iteration < period(); ++iteration) {

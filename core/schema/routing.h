@@ -37,10 +37,13 @@ struct RoutingDocument {
 class Routing {
  public:
   /// `assignments_per_source` = tokens of one microbatch on one rank * top_k: what a generated row of counts sums to.
+  /// One number for all sources, or one each: [num_sources].
   /// Recorded counts of another number of sources or another batch are summed and rescaled (largest remainder);
   /// iterations wrap around.
   Routing(const RoutingDocument& document, int64_t num_moe_layers, int64_t num_sources, int64_t num_experts,
           int64_t assignments_per_source);
+  Routing(const RoutingDocument& document, int64_t num_moe_layers, int64_t num_sources, int64_t num_experts,
+          std::vector<int64_t> assignments);
 
   /// Rows that source sends to each expert: [num_experts]. The same arguments give the same counts.
   const std::vector<int64_t>& counts(int64_t iteration, int64_t moe_layer, int64_t source) const;
@@ -59,7 +62,8 @@ class Routing {
   std::vector<double> weights(int64_t iteration, int64_t moe_layer, int64_t source) const;
 
   RoutingDocument document_;
-  int64_t num_moe_layers_, num_sources_, num_experts_, assignments_per_source_;
+  int64_t num_moe_layers_, num_sources_, num_experts_;
+  std::vector<int64_t> assignments_;  // [num_sources]
   mutable std::map<std::array<int64_t, 3>, std::vector<int64_t>>
       cache_;  // by (iteration, layer, source); references stay valid
 };

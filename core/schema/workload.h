@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/schema/units.h"
 
@@ -19,6 +20,13 @@ struct Optimizer {  // AdamW, arXiv 1711.05101
   bool operator==(const Optimizer&) const = default;
 };
 
+/// One of several tasks that are trained together, each with its own share of every step.
+struct WorkloadTask {
+  std::string name;
+  int64_t batch = 1;  // sequences per step
+  bool operator==(const WorkloadTask&) const = default;
+};
+
 struct Workload {
   std::string name;
   WorkloadPhase phase = WorkloadPhase::training;
@@ -27,7 +35,8 @@ struct Workload {
       1;  // tokens per sequence; for decode: context already in the KV cache, one new token per sequence
   DType compute_dtype = DType::f32;
   Optimizer optimizer;
-  uint64_t seed = 0;  // of initial values and data
+  uint64_t seed = 0;                     // of initial values and data
+  std::vector<WorkloadTask> tasks = {};  // their batches sum to global_batch; empty: one task
 
   /// Tokens that one step processes: global_batch * sequence_length, or global_batch for decode.
   int64_t tokens_per_step() const {

@@ -28,6 +28,20 @@ Optimizer read_optimizer(const Field& field) {
   return optimizer;
 }
 
+/// The tasks' batches give the global batch.
+void read_tasks(const Field& field, Workload& workload) {
+  workload.global_batch = 0;
+  for (size_t i = 0; i < field.size(); ++i) {
+    ObjectReader reader = field[i].object();
+    workload.tasks.push_back({reader["name"].text(), reader["batch"].integer(kBatch)});
+    workload.global_batch += workload.tasks.back().batch;
+    reader.finish();
+  }
+  if (workload.tasks.empty()) field.refuse("is empty", "at least one task", "leave tasks out");
+  if (workload.global_batch > kBatch.most)
+    field.refuse("sum to " + std::to_string(workload.global_batch) + " sequences");
+}
+
 }  // namespace
 
 Workload read_workload(const Json& json, const std::string& file, const std::string& pointer) {
@@ -35,7 +49,14 @@ Workload read_workload(const Json& json, const std::string& file, const std::str
   Workload workload;
   workload.name = reader["name"].text("");
   workload.phase = static_cast<WorkloadPhase>(reader["phase"].choice(kPhases));
-  workload.global_batch = reader["global_batch"].integer(kBatch);
+  if (const Field tasks = reader["tasks"]; tasks.present()) {
+    read_tasks(tasks, workload);
+    const Field batch = reader["global_batch"];
+    if (batch.integer(kBatch, workload.global_batch) != workload.global_batch)
+      batch.refuse("is not the sum of the tasks' batches", std::to_string(workload.global_batch), "leave it out");
+  } else {
+    workload.global_batch = reader["global_batch"].integer(kBatch);
+  }
   workload.sequence_length = reader["sequence_length"].integer(kBatch);
   workload.compute_dtype = reader["compute_dtype"].choice(kComputeTypes, workload.compute_dtype);
   workload.optimizer = read_optimizer(reader["optimizer"]);
@@ -50,19 +71,21 @@ Workload read_workload(const Json& json, const std::string& file, const std::str
 
 Json write_workload(const Workload& workload) {
   const Optimizer& optimizer = workload.optimizer;
-  return {{"kind", "moesaic.workload/1"},
-          {"name", workload.name},
-          {"phase", kPhases[static_cast<size_t>(workload.phase)]},
-          {"global_batch", workload.global_batch},
-          {"sequence_length", workload.sequence_length},
-          {"compute_dtype", name_of(workload.compute_dtype)},
-          {"optimizer",
-           {{"learning_rate", optimizer.learning_rate},
-            {"beta1", optimizer.beta1},
-            {"beta2", optimizer.beta2},
-            {"epsilon", optimizer.epsilon},
-            {"weight_decay", optimizer.weight_decay}}},
-          {"seed", workload.seed}};
+  Json json = {{"kind", "moesaic.workload/1"},
+               {"name", workload.name},
+               {"phase", kPhases[static_cast<size_t>(workload.phase)]},
+               {"global_batch", workload.global_batch},
+               {"sequence_length", workload.sequence_length},
+               {"compute_dtype", name_of(workload.compute_dtype)},
+               {"optimizer",
+                {{"learning_rate", optimizer.learning_rate},
+                 {"beta1", optimizer.beta1},
+                 {"beta2", optimizer.beta2},
+                 {"epsilon", optimizer.epsilon},
+                 {"weight_decay", optimizer.weight_decay}}},
+               {"seed", workload.seed}};
+  for (const WorkloadTask& task : workload.tasks) json["tasks"].push_back({{"name", task.name}, {"batch", task.batch}});
+  return json;
 }
 
 }  // namespace moesaic

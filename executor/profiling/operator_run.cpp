@@ -23,7 +23,7 @@ float unit_uniform(uint64_t seed) { return static_cast<float>(splitmix64(seed) >
 
 }  // namespace
 
-MeasuredPlan::MeasuredPlan(const Plan& of) : plan(measured_form(of)), graph(lower(plan)) {}
+MeasuredPlan::MeasuredPlan(const Plan& of) : plan(measured_form(of)), graph(graph_of_rank(lower(plan), 0)) {}
 
 OperatorRun::OperatorRun(const MeasuredPlan& of, const OperatorShape& shape, int64_t rows, Backend& backend,
                          uint64_t seed)

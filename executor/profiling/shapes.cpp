@@ -30,8 +30,9 @@ int64_t unit_of(Op op, const OpShape& shape) {
 int64_t whole_units(int64_t rows, int64_t unit) { return std::max<int64_t>((rows + unit - 1) / unit, 1) * unit; }
 
 void add_task(const Task& task, const Plan& plan, const TaskGraph& graph, Demand& demand) {
-  if (task.rows == Rows::fixed) {
+  if (task.rows == Rows::fixed || task.rows == Rows::local) {
     demand.exact.insert(task.fixed_rows);
+    if (task.rows == Rows::local) demand.exact.insert(graph.local_tokens.begin(), graph.local_tokens.end());
     return;
   }
   const int64_t rows = balanced_rows(plan, graph);

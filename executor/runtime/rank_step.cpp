@@ -49,7 +49,7 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
   record_ = {};
   record_.times.resize(graph_.tasks.size());
   record_.expert_rows.resize(counts_.size() * static_cast<size_t>(plan_.model.num_experts));
-  for (auto& counts : counts_) counts.clear();
+  start_counts();
   tensors_.start_step();
   watch.wait(*control().barrier(2 * step), "start of step " + std::to_string(step + 1));
   const Seconds start = now();
@@ -78,6 +78,20 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
   for (MemorySample& sample : record_.memory) sample.time -= start;
   watch.wait(*control().barrier(2 * step + 1), "end of step " + std::to_string(step + 1));
   return std::move(record_);
+}
+
+/// Counts come from the router, or from the plan where tasks take its place.
+void RankStep::start_counts() {
+  const auto experts = static_cast<size_t>(plan_.model.num_experts), layers = graph_.placement.size();
+  for (size_t key = 0; key < counts_.size(); ++key) {
+    counts_[key].clear();
+    if (!plan_.model.routed_by_task) continue;
+    const ExpertPlacement& placement = graph_.placement[key % layers];
+    counts_[key].push_back(task_counts(plan_, placement, static_cast<int>(key / layers)));
+    for (const SequenceRange& range : local_batch(plan_, context_.rank, static_cast<int>(key / layers)))
+      record_.expert_rows[key * experts + static_cast<size_t>(range.task)] +=
+          range.count * plan_.workload.sequence_length;
+  }
 }
 
 TaskIndex RankStep::head(Lane lane) const {
@@ -201,16 +215,17 @@ void RankStep::bind_counts(const Task& task) {
   tensors_.operands({&tensor, 1}, {}, context_, reads_);
   const int32_t* counts = reads_[0].i32();
   const bool padded = plan_.dispatch.kind == DispatchKind::padded;
-  const int64_t capacity =
-      padded ? capacity_rows(plan_.dispatch.capacity_factor, graph_.tokens_per_rank, plan_.model.top_k, experts) : 0;
   const size_t key =
       static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer);
   for (int chunk = 0; chunk < chunks; ++chunk) {
     std::vector<int64_t> rows;
-    for (int source = context_.group_first_rank(); source < context_.group_first_rank() + ep; ++source)
+    for (int source = context_.group_first_rank(); source < context_.group_first_rank() + ep; ++source) {
+      const int64_t capacity =
+          capacity_rows(plan_.dispatch.capacity_factor, graph_.tokens_of(source), plan_.model.top_k, experts);
       for (int expert = 0; expert < experts; ++expert)
         rows.push_back(padded ? chunk_share(capacity, chunk, chunks)
                               : counts[(source * chunks + chunk) * experts + expert]);
+    }
     counts_[key].push_back(split_over_slots(rows, ep, experts, graph_.placement[static_cast<size_t>(task.moe_layer)]));
     for (int expert = 0; expert < experts; ++expert)
       record_.expert_rows[key * static_cast<size_t>(experts) + static_cast<size_t>(expert)] +=

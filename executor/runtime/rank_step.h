@@ -52,6 +52,7 @@ class RankStep {
   bool ready(TaskIndex task) const { return blockers_[static_cast<size_t>(task)] == 0; }
   TaskIndex head(Lane lane) const;
   void complete(TaskIndex task, Seconds start);
+  void start_counts();
   void bind_counts(const Task& task);
   void bind_used_slots(const Task& task, const int32_t* counts, bool padded);
   std::span<const SlotCounts> counts_of(const Task& task) const;

@@ -34,16 +34,21 @@ TensorId tensor_named(const TaskGraph& graph, const std::string& name) {
 /// This rank's sequences of every microbatch; see docs/training_model.md for who gets which.
 void load_batch(const TaskGraph& graph, const Plan& plan, int rank, int64_t step, const Corpus& corpus,
                 TensorStore& tensors) {
-  const int64_t length = plan.workload.sequence_length,
-                per_microbatch = plan.workload.global_batch / plan.layout.micro_batches;
-  const int64_t per_rank = per_microbatch / plan.layout.ranks;
+  const int64_t length = plan.workload.sequence_length;
   for (int microbatch = 0; microbatch < plan.layout.micro_batches; ++microbatch) {
     int32_t* inputs = tensors.resident(tensor_named(graph, "tokens." + std::to_string(microbatch))).i32();
     int32_t* targets = tensors.resident(tensor_named(graph, "targets." + std::to_string(microbatch))).i32();
-    for (int64_t i = 0; i < per_rank; ++i)
-      corpus.sequence(plan.workload.seed, step, microbatch * per_microbatch + rank * per_rank + i, length,
-                      inputs + i * length, targets + i * length);
+    for (const SequenceRange& range : local_batch(plan, rank, microbatch))
+      for (int64_t i = 0; i < range.count; ++i, inputs += length, targets += length)
+        corpus.sequence(plan.workload.seed, step, range.first + i, length, inputs, targets);
   }
+}
+
+/// Models that route by task: rows of this rank's slots, the same in every microbatch.
+void load_task_rows(const TaskGraph& graph, const Plan& plan, int rank, TensorStore& tensors) {
+  if (!plan.model.routed_by_task) return;
+  const std::vector<int64_t> rows = task_counts(plan, graph.placement[0], 0).slot_rows(rank);
+  std::copy(rows.begin(), rows.end(), tensors.resident(tensor_named(graph, "task_rows")).i32());
 }
 
 /// All ranks' copies of a vector of equal length, [ranks * values.size()].
@@ -69,10 +74,11 @@ class Job {
   Job(const Plan& plan, int rank, Backend& backend, Transport& transport, const TrainOptions& options)
       : plan_(plan),
         rank_(rank),
-        graph_(lower(plan)),
+        graph_(graph_of_rank(lower(plan), rank)),
         step_(graph_, plan, rank, backend, transport, options.storage_folder),
         checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), transport) {
     initialise_weights(graph_, plan, rank, step_.tensors());
+    load_task_rows(graph_, plan, rank, step_.tensors());
   }
 
   TrainResult run(const Corpus& corpus, const TrainOptions& options) {

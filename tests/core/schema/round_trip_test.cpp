@@ -49,6 +49,28 @@ TEST(RoundTrip, plan_with_every_field_set) {
   EXPECT_EQ(read_plan(reread(write_plan(plan)), "again"), plan);
 }
 
+TEST(RoundTrip, plans_that_share_the_batch_unevenly) {
+  Plan plan = testing::sample_plan();
+  plan.cluster.device_speeds = {1, 1, 0.5, 2};
+  plan.elastic.sequences_per_rank = {1, 4, 2, 1};
+  EXPECT_EQ(read_plan(reread(write_plan(plan)), "again"), plan);
+}
+
+// Four tasks on four ranks: one split over two, two merged on one.
+TEST(RoundTrip, plan_with_tasks) {
+  Plan plan = testing::sample_plan();
+  plan.dispatch = {};
+  plan.placement.clear();
+  plan.layout.zero = 0;
+  plan.fused_parameter_bytes = 0;
+  plan.prefetch = {};
+  plan.model.routed_by_task = true;
+  plan.model.top_k = 1;
+  plan.workload.tasks = {{"a", 8}, {"b", 4}, {"c", 2}, {"d", 2}};
+  plan.elastic.teams = {{{0}, 2}, {{1}, 1}, {{2, 3}, 1}};
+  EXPECT_EQ(read_plan(reread(write_plan(plan)), "again"), plan);
+}
+
 TEST(RoundTrip, plan_hashes_guard_the_embedded_documents) {
   Json json = write_plan(testing::sample_plan());
   json["documents"]["workload"]["sequence_length"] = 129;

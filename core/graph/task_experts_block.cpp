@@ -1,0 +1,57 @@
+// The MoE layer of a model that routes by task: x + expert_of_the_task(norm2(x)). A rank's rows stand task by task, as
+// its slots do, so nothing is scored, permuted or sent.
+#include "core/graph/blocks.h"
+
+namespace moesaic {
+namespace {
+
+OpShape expert_shape(const StepBuilder& b) {
+  OpShape shape = linear_shape(b.model().expert_intermediate, b.model().hidden);
+  shape.gated = b.model().activation == Activation::swiglu;
+  return shape;
+}
+
+int64_t up_width(const StepBuilder& b) {
+  return b.model().expert_intermediate * (b.model().activation == Activation::swiglu ? 2 : 1);
+}
+
+}  // namespace
+
+void declare_task_experts(StepBuilder& b, int layer, int moe_layer) {
+  const Model& m = b.model();
+  const std::string prefix = "layers." + std::to_string(layer) + ".";
+  b.parameter(prefix + "norm2", (m.norm == Norm::layer_norm ? 2 : 1) * m.hidden, false);
+  b.expert_parameter(prefix + "experts.up", moe_layer, up_width(b) * m.hidden);
+  b.expert_parameter(prefix + "experts.down", moe_layer, m.hidden * m.expert_intermediate);
+}
+
+TensorId task_experts_forward(StepBuilder& b, TensorId x, Saved& saved) {
+  const RowCount t = b.tokens();
+  const int64_t h = b.model().hidden;
+  norm_forward(b, in_layer(b, "norm2"), x, t, saved);
+  saved.expert_hidden = b.activation(in_layer(b, "expert_hidden"), t, up_width(b));
+  saved.expert_activated = b.activation(in_layer(b, "expert_activated"), t, b.model().expert_intermediate);
+  const TensorId out = b.activation(in_layer(b, "expert_out"), t, h);
+  b.task(Op::experts, "experts", expert_shape(b), t,
+         {saved.normed, b.task_rows(), b.weight(in_layer(b, "experts.up")), b.weight(in_layer(b, "experts.down"))},
+         {saved.expert_hidden, saved.expert_activated, out});
+  const TensorId sum = b.activation(in_layer(b, "moe_sum"), t, h);
+  b.task(Op::add, "experts residual", width_shape(h), t, {x, out}, {sum});
+  return sum;
+}
+
+TensorId task_experts_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
+  const RowCount t = b.tokens();
+  const TensorId d_hidden = b.activation(in_layer(b, "d_expert_hidden"), t, up_width(b));
+  const TensorId d_normed = b.activation(in_layer(b, "d_norm2"), t, b.model().hidden);
+  b.task(Op::experts_dgrad, "experts dgrad", expert_shape(b), t,
+         {dy, b.task_rows(), saved.expert_hidden, b.weight(in_layer(b, "experts.up")),
+          b.weight(in_layer(b, "experts.down"))},
+         {d_hidden, d_normed});
+  b.task(Op::experts_wgrad, "experts wgrad", expert_shape(b), t,
+         {b.task_rows(), saved.normed, saved.expert_activated, dy, d_hidden},
+         {b.gradient(in_layer(b, "experts.up")), b.gradient(in_layer(b, "experts.down"))});
+  return norm_backward_and_add(b, in_layer(b, "norm2"), d_normed, dy, t, saved);
+}
+
+}  // namespace moesaic

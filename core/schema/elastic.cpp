@@ -1,0 +1,151 @@
+#include "core/schema/elastic.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/schema/error.h"
+#include "core/schema/plan.h"
+
+namespace moesaic {
+namespace {
+
+/// The first of `parts` shares of n from which position p starts: floor(p n / parts).
+int64_t start_of(int64_t n, int64_t p, int64_t parts) { return p * n / parts; }
+
+std::string number(int64_t value) { return std::to_string(value); }
+
+void refuse(const std::string& file, const std::string& pointer, const std::string& problem,
+            const std::string& remedy) {
+  throw InputError(file, pointer, problem, "", remedy);
+}
+
+void check_shares(const Plan& plan, const std::string& file) {
+  const std::vector<int64_t>& shares = plan.elastic.sequences_per_rank;
+  const std::string pointer = "/elastic/sequences_per_rank";
+  if (!plan.elastic.teams.empty())
+    refuse(file, pointer, "is given beside teams", "the teams split the batch: leave it out");
+  if (static_cast<int>(shares.size()) != plan.layout.ranks)
+    refuse(
+        file, pointer,
+        "has " + number(static_cast<int64_t>(shares.size())) + " entries for " + number(plan.layout.ranks) + " ranks",
+        "give the sequences of every rank");
+  for (const int64_t share : shares)
+    if (share < 1) refuse(file, pointer, "leaves a rank without sequences", "give every rank at least 1");
+  const int64_t sum = std::accumulate(shares.begin(), shares.end(), int64_t{0}) * plan.layout.micro_batches;
+  if (sum != plan.workload.global_batch)
+    refuse(file, pointer,
+           "sums to " + number(sum) + " sequences over " + number(plan.layout.micro_batches) +
+               " micro-batches; the global batch is " + number(plan.workload.global_batch),
+           "make the shares of one micro-batch sum to global_batch / micro_batches");
+}
+
+void check_tasks_are_served(const Plan& plan, const std::string& file) {
+  const auto num_tasks = static_cast<int64_t>(plan.workload.tasks.size());
+  std::vector<int> served(static_cast<size_t>(num_tasks), 0);
+  int ranks = 0;
+  for (const Team& team : plan.elastic.teams) {
+    if (team.tasks.empty() || team.ranks < 1)
+      refuse(file, "/elastic/teams", "has a team without tasks or ranks", "give each team both");
+    ranks += team.ranks;
+    for (const int task : team.tasks) {
+      if (task < 0 || task >= num_tasks)
+        refuse(file, "/elastic/teams", "names task " + number(task), "tasks are 0 to " + number(num_tasks - 1));
+      ++served[static_cast<size_t>(task)];
+      const int64_t batch = plan.workload.tasks[static_cast<size_t>(task)].batch;
+      if (batch % plan.layout.micro_batches != 0)
+        refuse(file, "/layout/micro_batches",
+               "do not divide the batch of " + number(batch) + " of task '" +
+                   plan.workload.tasks[static_cast<size_t>(task)].name + "'",
+               "choose a divisor of every task's batch");
+    }
+  }
+  if (ranks != plan.layout.ranks)
+    refuse(file, "/elastic/teams", "have " + number(ranks) + " ranks; the layout has " + number(plan.layout.ranks),
+           "give every rank to one team");
+  if (std::any_of(served.begin(), served.end(), [](int teams) { return teams != 1; }))
+    refuse(file, "/elastic/teams", "serve a task never or twice", "give every task to one team");
+  for (const int64_t sequences : local_sequences(plan))
+    if (sequences < 1)
+      refuse(file, "/elastic/teams", "leave a rank without sequences", "give small tasks fewer ranks, or merge them");
+}
+
+/// Tasks and a model that routes by task belong together; what moves tokens between ranks has nothing to do there.
+void check_tasks(const Plan& plan, const std::string& file) {
+  if (!plan.model.routed_by_task) {
+    if (!plan.workload.tasks.empty())
+      refuse(file, "/documents/workload/tasks", "are given to a model with a router",
+             "take a model with \"routing\": \"task\", or a workload without tasks");
+    return;
+  }
+  if (static_cast<int64_t>(plan.workload.tasks.size()) != plan.model.num_experts)
+    refuse(file, "/documents/workload/tasks",
+           "are " + number(static_cast<int64_t>(plan.workload.tasks.size())) +
+               "; the model has an expert for each of " + number(plan.model.num_experts),
+           "give one task per expert");
+  if (plan.elastic.teams.empty())
+    refuse(file, "/elastic/teams", "is missing for a workload with tasks", "say which ranks serve which tasks");
+  if (plan.layout.ep != plan.layout.ranks)
+    refuse(file, "/layout/ep", "is " + number(plan.layout.ep) + " where teams place the experts", "set ep to ranks");
+  if (!(plan.dispatch == Dispatch{}) || !plan.placement.empty())
+    refuse(file, "/dispatch", "has choices of a router, and the model routes by task",
+           "leave dispatch and placement out");
+  if (plan.layout.zero > 0)
+    refuse(file, "/layout/zero", "divides the states of experts evenly, and teams differ in size", "set zero to 0");
+  if (plan.expert_storage.home != Tier::device)
+    refuse(file, "/expert_storage/home", "moves the states of experts that a router asks for, and there is none",
+           "keep them on the device");
+  check_tasks_are_served(plan, file);
+}
+
+}  // namespace
+
+TeamPosition team_of(const Elastic& elastic, int rank) {
+  TeamPosition found{0, rank};
+  while (found.position >= elastic.teams[static_cast<size_t>(found.team)].ranks)
+    found.position -= elastic.teams[static_cast<size_t>(found.team++)].ranks;
+  return found;
+}
+
+std::vector<SequenceRange> local_batch(const Plan& plan, int rank, int microbatch) {
+  const int64_t micro_batches = plan.layout.micro_batches;
+  if (plan.elastic.teams.empty()) {
+    const std::vector<int64_t> sequences = local_sequences(plan);
+    const int64_t first = std::accumulate(sequences.begin(), sequences.begin() + rank, int64_t{0});
+    return {
+        {microbatch * (plan.workload.global_batch / micro_batches) + first, sequences[static_cast<size_t>(rank)], 0}};
+  }
+  const TeamPosition at = team_of(plan.elastic, rank);
+  const Team& team = plan.elastic.teams[static_cast<size_t>(at.team)];
+  std::vector<SequenceRange> ranges;
+  for (const int task : team.tasks) {
+    int64_t first = 0;
+    for (int before = 0; before < task; ++before) first += plan.workload.tasks[static_cast<size_t>(before)].batch;
+    const int64_t batch = plan.workload.tasks[static_cast<size_t>(task)].batch / micro_batches;
+    const int64_t begin = start_of(batch, at.position, team.ranks), end = start_of(batch, at.position + 1, team.ranks);
+    ranges.push_back({first + microbatch * batch + begin, end - begin, task});
+  }
+  return ranges;
+}
+
+std::vector<int64_t> local_sequences(const Plan& plan) {
+  if (!plan.elastic.sequences_per_rank.empty()) return plan.elastic.sequences_per_rank;
+  const auto ranks = static_cast<size_t>(plan.layout.ranks);
+  const int64_t parts = int64_t{plan.layout.ranks} * plan.layout.micro_batches;
+  std::vector<int64_t> sequences(ranks, plan.workload.global_batch / parts);
+  for (int rank = 0; rank < plan.layout.ranks && !plan.elastic.teams.empty(); ++rank) {
+    sequences[static_cast<size_t>(rank)] = 0;
+    for (const SequenceRange& range : local_batch(plan, rank, 0)) sequences[static_cast<size_t>(rank)] += range.count;
+  }
+  return sequences;
+}
+
+void check_elastic(const Plan& plan, const std::string& file) {
+  if (plan.elastic.present() && plan.workload.phase != WorkloadPhase::training)
+    refuse(file, "/elastic", "splits the batch of an inference workload", "leave elastic out");
+  if (!plan.elastic.sequences_per_rank.empty()) check_shares(plan, file);
+  if (!plan.model.routed_by_task && !plan.elastic.teams.empty())
+    refuse(file, "/elastic/teams", "are given to a model with a router", "leave teams out");
+  check_tasks(plan, file);
+}
+
+}  // namespace moesaic

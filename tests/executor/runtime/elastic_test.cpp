@@ -1,0 +1,158 @@
+// However a batch or its tasks are shared out, the job trains what one rank trains.
+#include <gtest/gtest.h>
+
+#include "core/schema/documents.h"
+#include "core/schema/error.h"
+#include "core/schema/hash.h"
+#include "executor/backend/slowed_backend.h"
+#include "executor/cpu/cpu_backend.h"
+#include "executor/runtime/threads.h"
+#include "executor/runtime/trainer.h"
+
+namespace moesaic::executor {
+namespace {
+
+constexpr int64_t kSteps = 4;
+
+Corpus corpus() {
+  std::vector<uint8_t> bytes;
+  for (uint64_t i = 0; i < 8192; ++i) bytes.push_back(static_cast<uint8_t>('a' + splitmix64(i / 3) % 20));
+  return Corpus(bytes);
+}
+
+/// 2 MoE layers and 1 dense layer, 4 experts, 2 microbatches of 8 sequences of 16 tokens.
+Plan plan_of(int ranks, int ep) {
+  Plan plan;
+  Model& m = plan.model;
+  m.family = "gpt_moe";
+  m.num_layers = 3;
+  m.hidden = 32;
+  m.num_heads = m.num_kv_heads = 2;
+  m.head_dim = 16;
+  m.vocabulary = 256;
+  m.num_experts = 4;
+  m.top_k = 2;
+  m.expert_intermediate = m.dense_intermediate = 48;
+  m.moe_layers = {true, false, true};
+  plan.cluster.devices_per_node = ranks;
+  plan.cluster.device.lanes_share_core = true;
+  plan.cluster.intra_node = {1e9, 1e-6};
+  plan.workload.global_batch = 16;
+  plan.workload.sequence_length = 16;
+  plan.workload.seed = 7;
+  plan.layout.ranks = ranks;
+  plan.layout.ep = ep;
+  plan.layout.micro_batches = 2;
+  return plan;
+}
+
+/// The same model with an expert per task instead of a router; SE-MoE's 512/256/128/128 scaled by 1/64.
+Plan task_plan(const std::vector<Team>& teams) {
+  int ranks = 0;
+  for (const Team& team : teams) ranks += team.ranks;
+  Plan plan = plan_of(ranks, ranks);
+  plan.model.routed_by_task = true;
+  plan.model.top_k = 1;
+  plan.workload.tasks = {{"a", 8}, {"b", 4}, {"c", 2}, {"d", 2}};
+  plan.elastic.teams = teams;
+  return plan;
+}
+
+TrainResult result_of(const Plan& plan) {
+  check_plan(plan, "test");
+  TrainOptions options;
+  options.steps = kSteps;
+  return train_on_threads(plan, corpus(), options);
+}
+
+// f32 sums in another order: 6e-8 a sum, grown over the steps.
+void expect_same_losses(const Plan& plan, const Plan& reference) {
+  const std::vector<double> expected = result_of(reference).loss, losses = result_of(plan).loss;
+  for (size_t step = 0; step < losses.size(); ++step) EXPECT_NEAR(losses[step], expected[step], 2e-5 * expected[step]);
+  EXPECT_LT(losses.back(), losses.front());
+}
+
+TEST(UnevenSplit, TrainsLikeOneRank) {
+  const Plan one = plan_of(1, 1);
+  for (const auto& [ep, shares] : std::vector<std::pair<int, std::vector<int64_t>>>{
+           {1, {5, 3}}, {2, {7, 1}}, {2, {1, 4, 2, 1}}, {4, {1, 4, 2, 1}}}) {
+    Plan uneven = plan_of(static_cast<int>(shares.size()), ep);
+    uneven.elastic.sequences_per_rank = shares;
+    expect_same_losses(uneven, one);
+  }
+}
+
+// Chunks of an uneven rank are pieces of its own tokens; they change no bit.
+TEST(UnevenSplit, ChunksAndBucketsChangeNoBit) {
+  Plan plain = plan_of(4, 4);
+  plain.elastic.sequences_per_rank = {1, 4, 2, 1};
+  Plan chunked = plain;
+  chunked.dispatch.chunks = 3;
+  chunked.gradient_bucket_bytes = 40'000;
+  EXPECT_EQ(result_of(chunked).loss, result_of(plain).loss);
+}
+
+// Factor 1, top 2 of 4 experts: a rank of 5 sequences of 16 tokens has room for 5 * 16 * 2 / 4 = 40 rows per expert,
+// one of 3 for 24.
+TEST(UnevenSplit, CapacityFollowsTheRanksOwnTokens) {
+  Plan plan = plan_of(2, 2);
+  plan.elastic.sequences_per_rank = {5, 3};
+  plan.dispatch.kind = DispatchKind::padded;
+  plan.dispatch.capacity_factor = 1.0;
+  const RoutingDocument routing = result_of(plan).routing;
+  int64_t most[2] = {0, 0};
+  for (size_t i = 0; i < routing.counts.size(); ++i) most[i / 4 % 2] = std::max(most[i / 4 % 2], routing.counts[i]);
+  EXPECT_EQ(most[0], 40);
+  EXPECT_EQ(most[1], 24);
+}
+
+TEST(Tasks, TrainLikeOneRankHoweverTheyAreServed) {
+  const Plan one = task_plan({{{0, 1, 2, 3}, 1}});
+  for (const std::vector<Team>& teams : std::vector<std::vector<Team>>{
+           {{{0}, 1}, {{1}, 1}, {{2}, 1}, {{3}, 1}},  // load imbalanced: 4/2/1/1 sequences a microbatch
+           {{{0}, 4}, {{1}, 2}, {{2}, 1}, {{3}, 1}},  // balanced: one each
+           {{{0}, 1}, {{1, 2, 3}, 1}},                // merged: a slot of rank 0 stays empty
+           {{{0, 3}, 1}, {{1, 2}, 1}},
+           {{{0, 1}, 2}, {{2, 3}, 1}}})  // split and merged
+    expect_same_losses(task_plan(teams), one);
+}
+
+// Rows of task t: its sequences of a microbatch times 16 tokens, on the ranks of its team alone.
+TEST(Tasks, RecordWhatEachRankTrained) {
+  const RoutingDocument routing = result_of(task_plan({{{0}, 2}, {{1}, 1}, {{2, 3}, 1}})).routing;
+  EXPECT_EQ(routing.num_iterations, kSteps * 2);
+  const std::vector<int64_t> first(routing.counts.begin(), routing.counts.begin() + 16);
+  EXPECT_EQ(first, (std::vector<int64_t>{32, 0, 0, 0, 32, 0, 0, 0, 0, 32, 0, 0, 0, 0, 16, 16}));
+}
+
+// A slower device computes the same bits.
+TEST(Mixed, SlowDevicesTrainTheSame) {
+  Plan plan = plan_of(2, 2);
+  plan.elastic.sequences_per_rank = {5, 3};
+  TrainOptions options;
+  options.steps = kSteps;
+  std::vector<double> losses;
+  run_on_threads(2, 2, [&](int rank, Transport& transport) {
+    cpu::CpuBackend cores;
+    SlowedBackend slowed(cores, rank == 0 ? 1 : 0.5);
+    const TrainResult own = train(plan, rank, slowed, transport, corpus(), options);
+    if (rank == 0) losses = own.loss;
+  });
+  EXPECT_EQ(losses, result_of(plan).loss);
+}
+
+TEST(Tasks, MissingOrDoubledAreRefused) {
+  for (const std::vector<Team>& teams : std::vector<std::vector<Team>>{{{{0}, 1}, {{1}, 1}, {{2}, 1}},
+                                                                       {{{0, 1}, 1}, {{1, 2, 3}, 1}},
+                                                                       {{{0, 1, 2, 4}, 1}},
+                                                                       {{{0, 1}, 1}, {{2}, 3}, {{3}, 1}}})
+    EXPECT_THROW(check_plan(task_plan(teams), "test"), InputError);
+  Plan shares = plan_of(2, 2);
+  shares.elastic.sequences_per_rank = {5, 4};
+  EXPECT_THROW(check_plan(shares, "test"), InputError);
+  shares.elastic.sequences_per_rank = {8, 0};
+  EXPECT_THROW(check_plan(shares, "test"), InputError);
+}
+
+}  // namespace
+}  // namespace moesaic::executor
