@@ -52,7 +52,7 @@ class Pass {
   }
 
   StepRecord run_layer(int64_t step) {
-    return step_.run(step, [] {});
+    return step_.run(step, watch_);
   }
 
   double run_raw() {
@@ -72,6 +72,7 @@ class Pass {
   bool backward_;
   Layer layer_;
   RankStep step_;
+  Watch watch_;
   std::unique_ptr<RawProducts> raw_;
 };
 

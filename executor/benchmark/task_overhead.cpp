@@ -50,8 +50,9 @@ struct Share {
 
 Share median_step(RankStep& step) {
   std::vector<Share> shares;
+  Watch watch;
   for (int64_t number = 0; number <= kRepetitions; ++number) {
-    const StepRecord record = step.run(number, [] {});
+    const StepRecord record = step.run(number, watch);
     Share share{record.seconds, record.seconds};
     for (const TaskTime& time : record.times) share.outside_tasks_s -= time.end - time.start;
     if (number > 0) shares.push_back(share);  // the first step makes the primitives
