@@ -1,4 +1,5 @@
-// Attention: x + out(attention(qkv(norm1(x)))). Rotary positions are part of the attention operator.
+// Attention: x + out(attention(qkv(norm1(x)))). Rotary positions are part of the attention operator. With tensor
+// parallelism each rank has its part of the heads.
 #include "core/graph/blocks.h"
 
 namespace moesaic {
@@ -8,8 +9,8 @@ OpShape attention_shape(const StepBuilder& b) {
   const Model& m = b.model();
   OpShape shape;
   shape.sequence = b.plan().workload.sequence_length;
-  shape.heads = m.num_heads;
-  shape.kv_heads = m.latent_attention ? m.num_heads : m.num_kv_heads;
+  shape.heads = m.num_heads / b.plan().layout.tp;
+  shape.kv_heads = m.latent_attention ? m.num_heads : m.num_kv_heads / b.plan().layout.tp;
   shape.head_dim =
       m.latent_attention ? m.latent_attention->qk_nope_head_dim + m.latent_attention->qk_rope_head_dim : m.head_dim;
   shape.causal_square = b.plan().workload.phase != WorkloadPhase::decode;
@@ -23,10 +24,14 @@ int64_t qkv_row(const StepBuilder& b) {
          s.kv_heads * (b.model().latent_attention ? b.model().latent_attention->v_head_dim : s.head_dim);
 }
 
+/// Of this rank.
+int64_t qkv_width(const StepBuilder& b) { return b.model().qkv_width() / b.plan().layout.tp; }
+int64_t attention_width(const StepBuilder& b) { return b.model().attention_width() / b.plan().layout.tp; }
+
 /// One projection of a chain: reads `x` [tokens, in], writes a new tensor [tokens, out].
 TensorId project(StepBuilder& b, const std::string& name, TensorId x, int64_t out, int64_t in) {
-  const TensorId y = b.activation(in_layer(b, name) + ".out", b.tokens(), out);
-  b.task(Op::linear, name, linear_shape(out, in), b.tokens(), {x, b.weight(in_layer(b, name))}, {y});
+  const TensorId y = b.activation(in_layer(b, name) + ".out", group_tokens(b), out);
+  b.task(Op::linear, name, linear_shape(out, in), group_tokens(b), {x, b.weight(in_layer(b, name))}, {y});
   return y;
 }
 
@@ -51,6 +56,7 @@ TensorId latent_projections(StepBuilder& b, TensorId x) {
 void declare_attention(StepBuilder& b, int layer) {
   const Model& m = b.model();
   const std::string prefix = "layers." + std::to_string(layer) + ".";
+  const int64_t tp = b.plan().layout.tp;
   const int64_t norm_rows = m.norm == Norm::layer_norm ? 2 : 1;
   b.parameter(prefix + "norm1", norm_rows * m.hidden, false);
   if (m.latent_attention) {
@@ -61,9 +67,10 @@ void declare_attention(StepBuilder& b, int layer) {
     b.parameter(prefix + "kv_a", (l.kv_lora_rank + l.qk_rope_head_dim) * m.hidden, true);
     b.parameter(prefix + "kv_b", m.num_heads * (l.qk_nope_head_dim + l.v_head_dim) * l.kv_lora_rank, true);
   } else {
-    b.parameter(prefix + "qkv", m.qkv_width() * m.hidden, true);
+    const int64_t q = m.num_heads * m.head_dim, kv = m.num_kv_heads * m.head_dim;
+    b.cut_parameter(prefix + "qkv", cut_rows(prefix + "qkv", {q, kv, kv}, m.hidden, tp), true);
   }
-  b.parameter(prefix + "out", m.hidden * m.attention_width(), true);
+  b.cut_parameter(prefix + "out", cut_columns(prefix + "out", m.hidden, m.attention_width(), tp), true);
   if (!b.training()) {  // key-value cache: latent vectors where attention is latent
     const int64_t per_token = m.latent_attention
                                   ? m.latent_attention->kv_lora_rank + m.latent_attention->qk_rope_head_dim
@@ -75,14 +82,15 @@ void declare_attention(StepBuilder& b, int layer) {
 
 TensorId attention_forward(StepBuilder& b, TensorId x, Saved& saved) {
   const Model& m = b.model();
+  const RowCount rows = group_tokens(b);
   norm_forward(b, in_layer(b, "norm1"), x, b.tokens(), saved);
+  saved.normed = gather_rows(b, "norm1", saved.normed);
   saved.qkv = m.latent_attention ? latent_projections(b, saved.normed)
-                                 : project(b, "qkv", saved.normed, m.qkv_width(), m.hidden);
-  saved.attended = b.activation(in_layer(b, "attended"), b.tokens(), m.attention_width());
-  saved.attention_saved = b.activation(in_layer(b, "attention_saved"), b.tokens(), m.num_heads, DType::f32);
-  b.task(Op::attention, "attention", attention_shape(b), b.tokens(), {saved.qkv},
-         {saved.attended, saved.attention_saved});
-  const TensorId projected = project(b, "out", saved.attended, m.hidden, m.attention_width());
+                                 : project(b, "qkv", saved.normed, qkv_width(b), m.hidden);
+  saved.attended = b.activation(in_layer(b, "attended"), rows, attention_width(b));
+  saved.attention_saved = b.activation(in_layer(b, "attention_saved"), rows, attention_shape(b).heads, DType::f32);
+  b.task(Op::attention, "attention", attention_shape(b), rows, {saved.qkv}, {saved.attended, saved.attention_saved});
+  const TensorId projected = sum_rows(b, "out", project(b, "out", saved.attended, m.hidden, attention_width(b)));
   const TensorId sum = b.activation(in_layer(b, "attention_sum"), b.tokens(), m.hidden);
   b.task(Op::add, "attention residual", width_shape(m.hidden), b.tokens(), {x, projected}, {sum});
   return sum;
@@ -90,21 +98,23 @@ TensorId attention_forward(StepBuilder& b, TensorId x, Saved& saved) {
 
 TensorId attention_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
   const Model& m = b.model();
-  const RowCount t = b.tokens();
-  const TensorId d_attended = b.activation(in_layer(b, "d_attended"), t, m.attention_width());
-  b.task(Op::linear_dgrad, "out dgrad", linear_shape(m.hidden, m.attention_width()), t,
-         {dy, b.weight(in_layer(b, "out"))}, {d_attended});
-  b.task(Op::linear_wgrad, "out wgrad", linear_shape(m.hidden, m.attention_width()), t, {dy, saved.attended},
+  const RowCount rows = group_tokens(b);
+  const TensorId d_out = gather_rows(b, "d_out", dy);
+  const TensorId d_attended = b.activation(in_layer(b, "d_attended"), rows, attention_width(b));
+  b.task(Op::linear_dgrad, "out dgrad", linear_shape(m.hidden, attention_width(b)), rows,
+         {d_out, b.weight(in_layer(b, "out"))}, {d_attended});
+  b.task(Op::linear_wgrad, "out wgrad", linear_shape(m.hidden, attention_width(b)), rows, {d_out, saved.attended},
          {b.gradient(in_layer(b, "out"))});
-  const TensorId d_qkv = b.activation(in_layer(b, "d_qkv"), t, m.qkv_width());
-  b.task(Op::attention_backward, "attention", attention_shape(b), t,
+  const TensorId d_qkv = b.activation(in_layer(b, "d_qkv"), rows, qkv_width(b));
+  b.task(Op::attention_backward, "attention", attention_shape(b), rows,
          {d_attended, saved.qkv, saved.attended, saved.attention_saved}, {d_qkv});
-  const TensorId d_normed = b.activation(in_layer(b, "d_norm1"), t, m.hidden);
-  b.task(Op::linear_dgrad, "qkv dgrad", linear_shape(m.qkv_width(), m.hidden), t, {d_qkv, b.weight(in_layer(b, "qkv"))},
-         {d_normed});
-  b.task(Op::linear_wgrad, "qkv wgrad", linear_shape(m.qkv_width(), m.hidden), t, {d_qkv, saved.normed},
+  const TensorId partial = b.activation(in_layer(b, "d_norm1"), rows, m.hidden);
+  b.task(Op::linear_dgrad, "qkv dgrad", linear_shape(qkv_width(b), m.hidden), rows,
+         {d_qkv, b.weight(in_layer(b, "qkv"))}, {partial});
+  const TensorId d_normed = sum_rows(b, "d_norm1", partial);
+  b.task(Op::linear_wgrad, "qkv wgrad", linear_shape(qkv_width(b), m.hidden), rows, {d_qkv, saved.normed},
          {b.gradient(in_layer(b, "qkv"))});
-  return norm_backward_and_add(b, in_layer(b, "norm1"), d_normed, dy, t, saved);
+  return norm_backward_and_add(b, in_layer(b, "norm1"), d_normed, dy, b.tokens(), saved);
 }
 
 }  // namespace moesaic

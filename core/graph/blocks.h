@@ -39,6 +39,12 @@ void norm_forward(StepBuilder& b, const std::string& name, TensorId x, RowCount 
 TensorId norm_backward_and_add(StepBuilder& b, const std::string& name, TensorId d_normed, TensorId dy_residual,
                                RowCount rows, const Saved& saved);
 
+/// Tensor parallelism, nothing where tp is 1: the tokens of a whole group; its members' rows in rank order; the sum of
+/// their partial rows, of which each keeps its own tokens'.
+RowCount group_tokens(const StepBuilder& b);
+TensorId gather_rows(StepBuilder& b, const std::string& what, TensorId own);
+TensorId sum_rows(StepBuilder& b, const std::string& what, TensorId partial);
+
 /// Shapes.
 OpShape linear_shape(int64_t out, int64_t in);
 OpShape width_shape(int64_t width);

@@ -1,6 +1,7 @@
 #include "core/graph/shard.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/schema/error.h"
 
@@ -19,6 +20,31 @@ Piece part(const Piece& piece, int64_t r, int64_t runs, int64_t first, int64_t l
 }
 
 }  // namespace
+
+std::vector<Share> cut_rows(const std::string& tensor, const std::vector<int64_t>& block_rows, int64_t columns,
+                            int64_t parts) {
+  if (parts == 1) {
+    const int64_t rows = std::accumulate(block_rows.begin(), block_rows.end(), int64_t{0});
+    return {{{tensor, 0, 0, 0, 0, rows * columns, 1}, 0}};
+  }
+  std::vector<Share> shares;
+  int64_t logical = 0, local = 0;
+  for (int64_t rows : block_rows) {
+    MOESAIC_CHECK(rows % parts == 0, "rows of '" + tensor + "' do not divide evenly");
+    const int64_t elements = rows / parts * columns;
+    shares.push_back({{tensor, logical, 0, local, 0, elements, 1}, elements});
+    logical += rows * columns;
+    local += elements;
+  }
+  return shares;
+}
+
+std::vector<Share> cut_columns(const std::string& tensor, int64_t rows, int64_t columns, int64_t parts) {
+  MOESAIC_CHECK(columns % parts == 0, "columns of '" + tensor + "' do not divide evenly");
+  if (parts == 1) return {{{tensor, 0, 0, 0, 0, rows * columns, 1}, 0}};
+  const int64_t run = columns / parts;
+  return {{{tensor, 0, columns, 0, run, run, rows}, run}};
+}
 
 std::vector<Piece> clip(const Piece& piece, int64_t begin, int64_t end) {
   MOESAIC_CHECK(piece.runs == 1 || piece.local_stride >= piece.run, "runs of a piece overlap in memory");

@@ -28,6 +28,13 @@ struct Share {
   bool operator==(const Share&) const = default;
 };
 
+/// A row-major matrix of `columns` columns that consists of blocks of rows (queries, keys, values), each of which is
+/// cut into `parts` equal shares of consecutive rows. Locally the shares of the blocks follow one another.
+std::vector<Share> cut_rows(const std::string& tensor, const std::vector<int64_t>& block_rows, int64_t columns,
+                            int64_t parts);
+/// A row-major matrix cut into `parts` equal shares of consecutive columns.
+std::vector<Share> cut_columns(const std::string& tensor, int64_t rows, int64_t columns, int64_t parts);
+
 /// The part of a piece that stands in local elements [begin, end), with local offsets counted from `begin`: up to three
 /// pieces (a cut run, whole runs, a cut run).
 std::vector<Piece> clip(const Piece& piece, int64_t begin, int64_t end);

@@ -26,14 +26,26 @@ int layer_of(const std::string& parameter) {
   return parameter.starts_with(prefix) ? std::stoi(parameter.substr(prefix.size())) : -1;
 }
 
+int64_t elements_of(const std::vector<Share>& shares) {
+  int64_t elements = 0;
+  for (const Share& share : shares) elements += share.piece.elements();
+  return elements;
+}
+
 }  // namespace
 
 std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster, const Elastic& elastic) {
   const int ranks = layout.ranks, ep = layout.ep, local = std::min(cluster.devices_per_node, ep);
-  return {family("world", ranks, [](int) { return 0; }), family("ep", ranks, [=](int r) { return r / ep; }),
-          family("expert_dp", ranks, [&](int r) { return elastic.teams.empty() ? r % ep : team_of(elastic, r).team; }),
-          family("node", ranks, [=](int r) { return r / local; }),
-          family("rail", ranks, [=](int r) { return r / ep * local + r % local; })};
+  std::vector<CommunicatorFamily> families = {
+      family("world", ranks, [](int) { return 0; }), family("ep", ranks, [=](int r) { return r / ep; }),
+      family("expert_dp", ranks, [&](int r) { return elastic.teams.empty() ? r % ep : team_of(elastic, r).team; }),
+      family("node", ranks, [=](int r) { return r / local; }),
+      family("rail", ranks, [=](int r) { return r / ep * local + r % local; })};
+  if (layout.tp > 1) {
+    families.push_back(family("tp", ranks, [tp = layout.tp](int r) { return r / tp; }));
+    families.push_back(family("dp", ranks, [tp = layout.tp](int r) { return r % tp; }));
+  }
+  return families;
 }
 
 StepBuilder::StepBuilder(const Plan& plan)
@@ -121,6 +133,15 @@ void StepBuilder::parameter(const std::string& name, int64_t elements, bool deca
                                  elements * (activation_dtype_ == DType::f32 ? 2 : 3), DType::f32);
   }
   graph_.parameters.push_back(std::move(parameter));
+}
+
+void StepBuilder::cut_parameter(const std::string& name, std::vector<Share> shares, bool decay) {
+  parameter(name, elements_of(shares), decay);
+  Parameter& added = graph_.parameters.back();
+  added.shares = std::move(shares);
+  if (plan_.layout.tp == 1) return;
+  added.partition = communicator("tp");
+  added.replicas = communicator("dp");
 }
 
 void StepBuilder::expert_parameter(const std::string& name, int moe_layer, int64_t slot_elements) {

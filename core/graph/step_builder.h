@@ -58,6 +58,8 @@ class StepBuilder {
   /// layer.
   void parameter(const std::string& name, int64_t elements, bool decay);
   void expert_parameter(const std::string& name, int moe_layer, int64_t slot_elements);
+  /// A matrix that the ranks of a tensor-parallel group cut among themselves: the share of its first rank.
+  void cut_parameter(const std::string& name, std::vector<Share> shares, bool decay);
   TensorId weight(const std::string& name) const;
   TensorId gradient(const std::string& name) const;
 
@@ -90,7 +92,8 @@ class StepBuilder {
 };
 
 /// The families of a layout: "world", "ep", "expert_dp" (ranks that hold the same slots; the teams of a workload with
-/// tasks), "node" and "rail" (the two phases of a hierarchical all-to-all inside one expert-parallel group).
+/// tasks), "node" and "rail" (the two phases of a hierarchical all-to-all inside one expert-parallel group); with
+/// tensor parallelism "tp" and "dp" (ranks that hold the same part of cut parameters).
 std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster,
                                                  const Elastic& elastic = {});
 

@@ -104,7 +104,7 @@ struct Task {
 
 /// A family of disjoint groups; a rank belongs to exactly one of them.
 struct CommunicatorFamily {
-  std::string name;                      // "world", "ep", "expert_dp", "node", "rail"
+  std::string name;                      // "world", "ep", "expert_dp", "node", "rail", "tp", "dp"
   std::vector<std::vector<int>> groups;  // members in rank order
   std::vector<int> group_of_rank;        // [ranks]
 };

@@ -40,6 +40,23 @@ void check_layout(const Plan& plan, const Checker& check) {
                 "choose a global_batch that is a multiple of " + number(parts));
 }
 
+void check_tensor_parallelism(const Plan& plan, const Checker& check) {
+  const int tp = plan.layout.tp;
+  const Model& model = plan.model;
+  const auto divides = [&](int64_t whole, const std::string& what) {
+    check.require(tp >= 1 && whole % tp == 0, "/layout/tp",
+                  "tp " + number(tp) + " does not divide " + number(whole) + " " + what,
+                  "choose a tp that divides ranks, devices per node, heads, key-value heads and the dense FFN's width");
+  };
+  divides(plan.layout.ranks, "ranks");
+  divides(plan.cluster.devices_per_node, "devices per node");
+  divides(model.num_heads, "heads");
+  divides(model.num_kv_heads, "key-value heads");
+  if (model.num_moe_layers() < model.num_layers) divides(model.dense_intermediate, "columns of the dense FFN");
+  check.require(tp == 1 || !model.latent_attention, "/layout/tp",
+                "cuts heads; latent attention shares one latent vector", "set tp to 1");
+}
+
 void check_recompute(const Plan& plan, const Checker& check) {
   check.require(plan.layout.recompute == Recompute::none || plan.workload.phase == WorkloadPhase::training,
                 "/layout/recompute", "runs layers again for their backward pass, the workload is inference",
@@ -154,6 +171,7 @@ void check_plan(const Plan& plan, const std::string& file) {
   const Checker check(file);
   check_layout(plan, check);
   check_elastic(plan, file);
+  check_tensor_parallelism(plan, check);
   check_recompute(plan, check);
   check_zero(plan, check);
   check_expert_storage(plan, check);

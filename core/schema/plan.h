@@ -26,6 +26,7 @@ struct Layout {
   int ep = 1;             // ranks that together hold every expert once; divides ranks
   int micro_batches = 1;  // per step
   int zero = 0;           // ZeRO stage: 1 divides optimizer states, 2 gradients too, 3 weights too
+  int tp = 1;             // consecutive ranks that cut attention and dense FFN among themselves; each has own tokens
   Recompute recompute = Recompute::none;
   int expert_dp() const { return ranks / ep; }
   bool operator==(const Layout&) const = default;

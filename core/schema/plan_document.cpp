@@ -20,6 +20,7 @@ Layout read_layout(ObjectReader reader) {
   layout.ep = static_cast<int>(reader["ep"].integer(kCount));
   layout.micro_batches = static_cast<int>(reader["micro_batches"].integer(kCount, layout.micro_batches));
   layout.zero = static_cast<int>(reader["zero"].integer({0, 3}, layout.zero));
+  layout.tp = static_cast<int>(reader["tp"].integer({1, 1 << 16}, layout.tp));
   layout.recompute = reader["recompute"].choice(kRecomputes, layout.recompute);
   reader.finish();
   return layout;
@@ -63,6 +64,7 @@ Json write_layout(const Layout& layout) {
           {"ep", layout.ep},
           {"micro_batches", layout.micro_batches},
           {"zero", layout.zero},
+          {"tp", layout.tp},
           {"recompute", kRecomputes[static_cast<size_t>(layout.recompute)]}};
 }
 

@@ -76,7 +76,8 @@ Operand OperatorRun::sized(TensorId id) const {
     return {id, nullptr, 1,
             rows_ * (tensor.row_elements / graph_.tensors[static_cast<size_t>(task_.writes[0])].row_elements)};
   if (tensor.rows != Rows::fixed) return {id, nullptr, rows_, tensor.row_elements};
-  if (!resident && tensor.fixed_rows == of_.graph.tokens_per_rank)
+  const int64_t tokens = of_.graph.tokens_per_rank, gathered = tokens * of_.plan.layout.tp;
+  if (!resident && (tensor.fixed_rows == tokens || tensor.fixed_rows == gathered))
     return {id, nullptr, graph_.tokens_per_rank, tensor.row_elements};
   if (tensor.kind == TensorKind::input && tensor.dtype == DType::i32) return {id, nullptr, 1, graph_.tokens_per_rank};
   if (resident && works_on_slots(task_.op))

@@ -1,5 +1,7 @@
 #include "planner/layout/enumerate.h"
 
+#include <algorithm>
+
 #include "core/graph/memory.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
@@ -22,6 +24,28 @@ std::string memory_refusal(const Problem& problem, const Layout& layout) {
          " of one rank take " + format_bytes(static_cast<double>(resident)) + "; the device has " +
          format_bytes(static_cast<double>(capacity)) +
          (layout.ep < layout.ranks ? "; a larger ep would lift it" : "; more devices or a smaller model would lift it");
+}
+
+/// The candidates with attention and dense FFN cut over `tp` ranks of a node.
+std::vector<LayoutCandidate> cut_over(const Problem& problem, const std::vector<LayoutCandidate>& whole, int tp) {
+  const Model& model = problem.model;
+  const int64_t dense = model.num_moe_layers() < model.num_layers ? model.dense_intermediate : 0;
+  std::vector<LayoutCandidate> cut;
+  for (LayoutCandidate candidate : whole) {
+    candidate.layout.tp = tp;
+    const int64_t wholes[] = {candidate.layout.ranks, problem.cluster.devices_per_node, model.num_heads,
+                              model.num_kv_heads, dense};
+    const bool divides = std::all_of(std::begin(wholes), std::end(wholes), [&](int64_t n) { return n % tp == 0; });
+    if (!divides || model.latent_attention) continue;
+    candidate.refusal = memory_refusal(problem, candidate.layout);
+    cut.push_back(std::move(candidate));
+  }
+  return cut;
+}
+
+bool any_fits(const std::vector<LayoutCandidate>& candidates) {
+  return std::any_of(candidates.begin(), candidates.end(),
+                     [](const auto& candidate) { return candidate.refusal == ""; });
 }
 
 }  // namespace
@@ -64,6 +88,9 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
     check_plan(baseline_plan(problem, candidate.layout), "");
     candidate.refusal = memory_refusal(problem, candidate.layout);
   }
+  const std::vector<LayoutCandidate> whole = candidates;
+  for (int tp = 2; tp <= 8 && !any_fits(candidates); tp *= 2)
+    for (LayoutCandidate& candidate : cut_over(problem, whole, tp)) candidates.push_back(std::move(candidate));
   return candidates;
 }
 

@@ -14,9 +14,10 @@ struct LayoutCandidate {
   std::string refusal;  // "" when it may be tried
 };
 
-/// ep over the divisors of the ranks, microbatches over powers of two. Memory: parameters, gradients and optimizer
-/// state of one rank must fit the device; activations are the evaluator's business. Throws InputError when the batch or
-/// the experts divide over no layout.
+/// ep over the divisors of the ranks, microbatches over powers of two; where none of these fits, also tp 2, 4, 8 inside
+/// a node, up to the first that fits. Memory: parameters, gradients and optimizer state of one rank must fit the
+/// device; activations are the evaluator's business. Throws InputError when the batch or the experts divide over no
+/// layout.
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem);
 
 /// The plan of a problem with a layout and every other decision at its baseline: contiguous, flat, one chunk, one

@@ -67,5 +67,21 @@ TEST(Plan, recompute_needs_a_backward_pass) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.workload.phase = WorkloadPhase::prefill; }), "/layout/recompute");
 }
 
+// The sample has 2 heads, 2 devices per node and a dense FFN of width 32.
+TEST(Plan, tensor_parallelism_divides_all_that_it_cuts) {
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.tp = 0; }), "/layout/tp");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.tp = 4; }), "/layout/tp");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.model.num_heads = 3; }), "/layout/tp");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.model.num_kv_heads = 1; }), "/layout/tp");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.model.dense_intermediate = 31; }), "/layout/tp");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.model.latent_attention = LatentAttention{}; }), "/layout/tp");
+  EXPECT_EQ(refused_at([](Plan& plan) {
+              plan.model.dense_intermediate = 31;
+              plan.model.moe_layers = {true, true};
+              plan.placement.clear();
+            }),
+            "accepted");
+}
+
 }  // namespace
 }  // namespace moesaic

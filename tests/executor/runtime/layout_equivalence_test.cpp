@@ -1,7 +1,18 @@
-// Layouts that run tasks again compute what the same layout without it computes: the same losses bit for bit.
+// Layouts that cut tensors or run tasks again compute what one rank computes: the same losses over several steps and,
+// logical tensor by logical tensor, the same gradients.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "core/graph/holdings.h"
 #include "core/schema/hash.h"
+#include "core/technique/lower.h"
+#include "executor/cpu/cpu_backend.h"
+#include "executor/runtime/rank_step.h"
+#include "executor/runtime/threads.h"
 #include "executor/runtime/trainer.h"
 
 namespace moesaic::executor {
@@ -43,6 +54,113 @@ std::vector<double> losses(const Plan& plan) {
   TrainOptions options;
   options.steps = 4;
   return train_on_threads(plan, corpus(), options).loss;
+}
+
+using Tensors = std::map<std::string, std::vector<float>>;
+
+void initialise_weights(const TaskGraph& graph, const Plan& plan, int rank, TensorStore& tensors) {
+  std::set<std::string> norms;
+  for (const Parameter& parameter : graph.parameters)
+    if (!parameter.decay) norms.insert(parameter.name);
+  for (const Holding& holding : holdings_of(graph, rank, State::weight))
+    for (const Piece& piece : holding.pieces)
+      initialise(piece, norms.contains(piece.tensor), plan.model.hidden, plan.workload.seed,
+                 tensors.resident(holding.tensor).f32());
+}
+
+/// Tokens of every microbatch of step 0.
+void load(const TaskGraph& graph, const Plan& plan, int rank, const Corpus& text, TensorStore& tensors) {
+  const int64_t length = plan.workload.sequence_length,
+                microbatch_size = plan.workload.global_batch / plan.layout.micro_batches,
+                own = microbatch_size / plan.layout.ranks;
+  std::map<std::string, TensorId> named;
+  for (size_t i = 0; i < graph.tensors.size(); ++i) named[graph.tensors[i].name] = static_cast<TensorId>(i);
+  for (int microbatch = 0; microbatch < plan.layout.micro_batches; ++microbatch) {
+    int32_t* inputs = tensors.resident(named.at("tokens." + std::to_string(microbatch))).i32();
+    int32_t* targets = tensors.resident(named.at("targets." + std::to_string(microbatch))).i32();
+    for (int64_t i = 0; i < own; ++i)
+      text.sequence(plan.workload.seed, 0, microbatch * microbatch_size + rank * own + i, length, inputs + i * length,
+                    targets + i * length);
+  }
+}
+
+void add_pieces(const Holding& holding, const float* local, Tensors& whole) {
+  for (const Piece& piece : holding.pieces) {
+    std::vector<float>& tensor = whole[piece.tensor];
+    for (int64_t run = 0; run < piece.runs; ++run) {
+      const auto begin = static_cast<size_t>(piece.logical_offset + run * piece.logical_stride);
+      tensor.resize(std::max(tensor.size(), begin + static_cast<size_t>(piece.run)));
+      std::copy_n(local + piece.local_offset + run * piece.local_stride, piece.run, tensor.data() + begin);
+    }
+  }
+}
+
+/// First moments after one step, a tenth of the gradients, by logical tensor.
+Tensors gradients(const Plan& plan) {
+  check_plan(plan, "test");
+  const Corpus text = corpus();
+  const TaskGraph graph = lower(plan);
+  Tensors whole;
+  std::mutex mutex;
+  run_on_threads(plan.layout.ranks, plan.cluster.devices_per_node, [&](int rank, Transport& transport) {
+    cpu::CpuBackend backend;
+    RankStep step(graph, plan, rank, backend, transport);
+    initialise_weights(graph, plan, rank, step.tensors());
+    load(graph, plan, rank, text, step.tensors());
+    Watch watch;
+    step.run(0, watch);
+    const std::lock_guard lock(mutex);
+    for (const Holding& holding : holdings_of(graph, rank, State::first_moment))
+      add_pieces(holding, step.tensors().resident(holding.tensor).f32(), whole);
+  });
+  return whole;
+}
+
+float largest(const std::vector<float>& values) {
+  float most = 0;
+  for (float value : values) most = std::max(most, std::abs(value));
+  return most;
+}
+
+/// Sums over parts associate differently: f32 rounding, 6e-8 a sum, of sums that cancel.
+void expect_like_one_rank(const Plan& plan) {
+  static const Tensors expected = gradients(plan_of(1, 1));
+  static const std::vector<double> one_rank = losses(plan_of(1, 1));
+  const Tensors found = gradients(plan);
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, one] : expected) {
+    const std::vector<float>& many = found.at(name);
+    ASSERT_EQ(many.size(), one.size()) << name;
+    for (size_t i = 0; i < one.size(); ++i)
+      ASSERT_NEAR(many[i], one[i], 1e-4f * largest(one)) << name << " element " << i;
+  }
+  const std::vector<double> many = losses(plan);
+  for (size_t step = 0; step < many.size(); ++step) EXPECT_NEAR(many[step], one_rank[step], 2e-5 * one_rank[step]);
+}
+
+Plan layout(int ranks, int ep, int tp, Recompute recompute = Recompute::none) {
+  Plan plan = plan_of(ranks, ep);
+  plan.layout.tp = tp;
+  plan.layout.recompute = recompute;
+  return plan;
+}
+
+TEST(TensorParallel, TrainsLikeOneRank) {
+  expect_like_one_rank(layout(2, 1, 2));
+  expect_like_one_rank(layout(4, 4, 4));
+  expect_like_one_rank(layout(8, 4, 2, Recompute::full));
+}
+
+TEST(TensorParallel, TrainsLikeOneRankWithChunksBucketsAndZero) {
+  Plan plan = layout(4, 2, 2, Recompute::communication_aware);
+  plan.dispatch.chunks = 2;
+  plan.gradient_bucket_bytes = 4000;
+  expect_like_one_rank(plan);
+  plan.layout.zero = 1;
+  expect_like_one_rank(plan);
+  plan.layout.zero = 3;
+  plan.fused_parameter_bytes = 4000;
+  expect_like_one_rank(plan);
 }
 
 TEST(Recompute, ChangesNoBit) {

@@ -80,5 +80,17 @@ TEST(Layouts, what_does_not_fit_says_what_would_lift_it) {
   EXPECT_NE(enumerate_layouts(problem)[0].refusal.find("more devices or a smaller model"), std::string::npos);
 }
 
+// qkv and out, 256 parameters, are cut: ep 4 takes 4096 less 128 * 16 bytes of the 7424 + 4096 that it took.
+TEST(Layouts, cuts_dense_tensors_where_nothing_fits_otherwise) {
+  Problem problem = tiny_problem();
+  problem.cluster.device.memory_bytes = 10'000;
+  problem.fixed.micro_batches = 1;
+  std::vector<Layout> expected = {{4, 4, 1}};
+  expected[0].tp = 2;
+  EXPECT_EQ(layouts_of(problem), expected);
+  problem.model.num_kv_heads = 1;
+  EXPECT_TRUE(layouts_of(problem).empty());
+}
+
 }  // namespace
 }  // namespace moesaic::planner
