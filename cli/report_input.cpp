@@ -17,8 +17,11 @@ ReportInput report_input(const Plan& plan, const Timeline* predicted, const Time
   const int64_t tokens = plan.workload.tokens_per_step() / (int64_t{plan.layout.ranks} * plan.layout.micro_batches);
   const Routing routing(plan.routing, plan.model.num_moe_layers(), plan.layout.ranks, plan.model.num_experts,
                         tokens * plan.model.top_k);
-  for (int layer = 0; layer < plan.model.num_moe_layers(); ++layer)
-    input.expert_loads.push_back(routing.mean_load(layer));
+  for (int layer = 0; layer < plan.model.num_moe_layers(); ++layer) {
+    std::vector<double>& loads = input.expert_loads.emplace_back();  // of slices, as placement counts them
+    for (double load : routing.mean_load(layer))
+      loads.insert(loads.end(), static_cast<size_t>(plan.layout.expert_slices), load);
+  }
   input.memory_limit_bytes = plan.cluster.device.memory_bytes;
   return input;
 }

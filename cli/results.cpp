@@ -51,6 +51,7 @@ std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan) {
       {"layout", std::to_string(l.ranks) + (l.ranks > 1 ? " ranks" : " rank") + ", ep " + std::to_string(l.ep) + ", " +
                      std::to_string(l.micro_batches) + " microbatch" + (l.micro_batches > 1 ? "es" : "") +
                      (l.tp > 1 ? ", tp " + std::to_string(l.tp) : "") +
+                     (l.expert_slices > 1 ? ", " + std::to_string(l.expert_slices) + " slices per expert" : "") +
                      (l.recompute != Recompute::none ? ", layers recomputed" : "")},
       {"dispatch", std::string(d.kind == DispatchKind::ragged ? "ragged" : "padded") + ", " +
                        (d.all_to_all == AllToAllKind::flat ? "flat" : "hierarchical") + " all-to-all, " +

@@ -168,7 +168,7 @@ void check_trains(const Plan& plan) {
                      "has latent attention or shared experts, whose backward pass is not built",
                      "a model without them for training", "plan its prefill or decode step");
   for (size_t layer = 0; layer < plan.placement.size(); ++layer)
-    if (static_cast<int64_t>(plan.placement[layer].slot_to_expert.size()) > plan.model.num_experts)
+    if (static_cast<int64_t>(plan.placement[layer].slot_to_expert.size()) > num_placed_experts(plan))
       throw InputError(plan.name, "/placement/" + std::to_string(layer),
                        "replicates experts, whose gradients the training step does not reduce", "every expert once",
                        "use replicas for prefill and decode only");

@@ -19,10 +19,11 @@ std::vector<Piece> slot_pieces(const TaskGraph& graph, const Parameter& paramete
   std::vector<Piece> pieces;
   for (int slot = 0; slot < placement.slots_per_rank; ++slot)
     for (const Share& share : parameter.shares) {
-      const int expert = placement.slot_to_expert[static_cast<size_t>(first + slot)];
-      if (expert == kNoExpert) continue;
+      const int placed = placement.slot_to_expert[static_cast<size_t>(first + slot)];
+      if (placed == kNoExpert) continue;
       Piece piece = share.piece;
-      piece.tensor = expert_name(parameter.name, expert);
+      piece.tensor = expert_name(parameter.name, placed / graph.expert_slices);
+      piece.logical_offset += placed % graph.expert_slices * share.step;
       piece.local_offset += slot * parameter.slot_elements;
       pieces.push_back(std::move(piece));
     }

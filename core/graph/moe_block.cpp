@@ -11,15 +11,20 @@ OpShape router_shape(const StepBuilder& b) {
   return shape;
 }
 
+/// Of one slot: an expert, or a slice of one.
+int64_t slot_width(const StepBuilder& b) { return b.model().expert_intermediate / b.plan().layout.expert_slices; }
+int64_t up_matrices(const StepBuilder& b) { return b.model().activation == Activation::swiglu ? 2 : 1; }
+
 OpShape expert_shape(const StepBuilder& b) {
-  OpShape shape = linear_shape(b.model().expert_intermediate, b.model().hidden);
+  OpShape shape = linear_shape(slot_width(b), b.model().hidden);
   shape.gated = b.model().activation == Activation::swiglu;
   return shape;
 }
 
+/// A choice sends a row to every slice of its expert; their results add up.
 OpShape choice_shape(const StepBuilder& b) {
   OpShape shape = width_shape(b.model().hidden);
-  shape.top_k = b.model().top_k;
+  shape.top_k = b.model().top_k * b.plan().layout.expert_slices;
   return shape;
 }
 
@@ -51,8 +56,9 @@ void route(StepBuilder& b, Saved& saved) {
   const Model& m = b.model();
   const int64_t count_elements = m.num_experts * b.plan().dispatch.chunks;
   saved.probabilities = b.activation(in_layer(b, "probabilities"), b.tokens(), m.num_experts, DType::f32);
-  // Per choice: expert (i32), weight (f32), row in the send buffer (i32).
-  saved.route = b.activation(in_layer(b, "route"), b.tokens(), 3 * m.top_k, DType::i32);
+  // Per choice: expert (i32), weight (f32), and for every slice of the expert the row in the send buffer (i32).
+  saved.route =
+      b.activation(in_layer(b, "route"), b.tokens(), (2 + b.plan().layout.expert_slices) * m.top_k, DType::i32);
   const TensorId local = b.activation(in_layer(b, "local_counts"), 1, count_elements, DType::i32);
   b.task(Op::router, "router", router_shape(b), b.tokens(), {saved.normed, b.weight(in_layer(b, "router"))},
          {saved.probabilities, saved.route, local});
@@ -93,11 +99,13 @@ TensorId shared_experts(StepBuilder& b, TensorId x, TensorId normed) {
 void declare_moe(StepBuilder& b, int layer, int moe_layer) {
   const Model& m = b.model();
   const std::string prefix = "layers." + std::to_string(layer) + ".";
-  const int64_t up_matrices = m.activation == Activation::swiglu ? 2 : 1;
   b.parameter(prefix + "norm2", (m.norm == Norm::layer_norm ? 2 : 1) * m.hidden, false);
   b.parameter(prefix + "router", m.num_experts * m.hidden, true);
-  b.expert_parameter(prefix + "experts.up", moe_layer, up_matrices * m.expert_intermediate * m.hidden);
-  b.expert_parameter(prefix + "experts.down", moe_layer, m.hidden * m.expert_intermediate);
+  const std::vector<int64_t> halves(static_cast<size_t>(up_matrices(b)), m.expert_intermediate);
+  const std::string up = prefix + "experts.up", down = prefix + "experts.down";
+  const int64_t slices = b.plan().layout.expert_slices;
+  b.expert_parameter(up, moe_layer, cut_rows(up, halves, m.hidden, slices));
+  b.expert_parameter(down, moe_layer, cut_columns(down, m.hidden, m.expert_intermediate, slices));
   if (m.shared_intermediate > 0) {
     b.parameter(prefix + "shared_up", 2 * m.shared_intermediate * m.hidden, true);
     b.parameter(prefix + "shared_down", m.hidden * m.shared_intermediate, true);
@@ -113,9 +121,9 @@ TensorId moe_forward(StepBuilder& b, TensorId x, Saved& saved) {
   const TensorId send = b.routed(in_layer(b, "send"), Rows::sent, m.hidden);
   b.routed_task(Op::permute, "permute", choice_shape(b), Rows::sent, {saved.normed, saved.route, saved.counts}, {send});
   saved.received = to_experts(b, "dispatch", send, saved.counts);
-  const int64_t up_width = m.expert_intermediate * (m.activation == Activation::swiglu ? 2 : 1);
+  const int64_t up_width = up_matrices(b) * slot_width(b);
   saved.expert_hidden = b.routed(in_layer(b, "expert_hidden"), Rows::received, up_width);
-  saved.expert_activated = b.routed(in_layer(b, "expert_activated"), Rows::received, m.expert_intermediate);
+  saved.expert_activated = b.routed(in_layer(b, "expert_activated"), Rows::received, slot_width(b));
   const TensorId out = b.routed(in_layer(b, "expert_out"), Rows::received, m.hidden);
   b.routed_task(
       Op::experts, "experts", expert_shape(b), Rows::received,
@@ -136,7 +144,7 @@ TensorId moe_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
   b.routed_task(Op::unpermute_backward, "unpermute", choice_shape(b), Rows::sent, {dy, saved.returned, saved.route},
                 {d_returned, d_weights});
   const TensorId d_out = to_experts(b, "combine gradient", d_returned, saved.counts);
-  const int64_t up_width = m.expert_intermediate * (m.activation == Activation::swiglu ? 2 : 1);
+  const int64_t up_width = up_matrices(b) * slot_width(b);
   const TensorId d_hidden = b.routed(in_layer(b, "d_expert_hidden"), Rows::received, up_width);
   const TensorId d_received = b.routed(in_layer(b, "d_received"), Rows::received, m.hidden);
   b.routed_task(Op::experts_dgrad, "experts dgrad", expert_shape(b), Rows::received,

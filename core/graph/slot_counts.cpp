@@ -81,6 +81,13 @@ int64_t capacity_rows(double capacity_factor, int64_t tokens, int64_t top_k, int
   return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(capacity_factor * mean)));
 }
 
+std::vector<int64_t> rows_of_slices(const std::vector<int64_t>& expert_rows, int slices) {
+  std::vector<int64_t> rows;
+  rows.reserve(expert_rows.size() * static_cast<size_t>(slices));
+  for (int64_t n : expert_rows) rows.insert(rows.end(), static_cast<size_t>(slices), n);
+  return rows;
+}
+
 SlotCounts split_over_slots(const std::vector<int64_t>& expert_rows, int num_ranks, int num_experts,
                             const ExpertPlacement& placement) {
   SlotCounts counts(num_ranks, placement.slots_per_rank);
@@ -147,7 +154,9 @@ const SlotCounts& RoutingBinding::counts(int64_t iteration, int moe_layer, int r
       rows[static_cast<size_t>(source) * experts + expert] = chunk_share(n, chunk, num_chunks);
     }
   }
-  return memo_.emplace(key, split_over_slots(rows, ep_, experts, placement)).first->second;
+  const int slices = graph_.expert_slices;
+  return memo_.emplace(key, split_over_slots(rows_of_slices(rows, slices), ep_, experts * slices, placement))
+      .first->second;
 }
 
 int64_t RoutingBinding::rows(const Task& task, int rank, int64_t iteration) const {

@@ -51,6 +51,10 @@ SlotCounts split_over_slots(const std::vector<int64_t>& expert_rows, int num_ran
 /// Rows of each task on each rank, which send none: what binds a model that routes by task.
 SlotCounts task_counts(const Plan& plan, const ExpertPlacement& placement, int microbatch);
 
+/// Rows per expert -> rows per slice of an expert: every slice sees all rows of its expert. [..., num_experts] ->
+/// [..., num_experts * slices].
+std::vector<int64_t> rows_of_slices(const std::vector<int64_t>& expert_rows, int slices);
+
 /// The share of chunk c of C in n rows: floor((c+1) n / C) - floor(c n / C).
 int64_t chunk_share(int64_t n, int chunk, int num_chunks);
 

@@ -54,12 +54,13 @@ StepBuilder::StepBuilder(const Plan& plan)
   graph_.num_ranks = layout.ranks;
   share_batch();
   graph_.communicators = communicators_of(layout, plan.cluster, plan.elastic);
+  graph_.expert_slices = layout.expert_slices;
   graph_.placement = plan.placement;
   if (plan.model.routed_by_task)
     place_tasks();
   else if (graph_.placement.empty())
     graph_.placement.assign(static_cast<size_t>(plan.model.num_moe_layers()),
-                            contiguous_placement(static_cast<int>(plan.model.num_experts), layout.ep));
+                            contiguous_placement(static_cast<int>(num_placed_experts(plan)), layout.ep));
   if (training()) loss_ = resident("loss", TensorKind::input, 4, DType::f32);
 }
 
@@ -144,14 +145,15 @@ void StepBuilder::cut_parameter(const std::string& name, std::vector<Share> shar
   added.replicas = communicator("dp");
 }
 
-void StepBuilder::expert_parameter(const std::string& name, int moe_layer, int64_t slot_elements) {
+void StepBuilder::expert_parameter(const std::string& name, int moe_layer, std::vector<Share> slot) {
   const DType dense_dtype = model().weight_dtype;
+  const int64_t slot_elements = elements_of(slot);
   parameter(name, slot_elements * graph_.placement[static_cast<size_t>(moe_layer)].slots_per_rank, true);
   Parameter& added = graph_.parameters.back();
   added.moe_layer = moe_layer;
   added.slot_elements = slot_elements;
   added.replicas = communicator("expert_dp");
-  added.shares = {{{name, 0, 0, 0, 0, slot_elements, 1}, 0}};
+  added.shares = std::move(slot);
   if (!training() && model().expert_dtype != dense_dtype) graph_.tensors.back().dtype = model().expert_dtype;
 }
 

@@ -54,10 +54,10 @@ class StepBuilder {
   /// One integer per token of a microbatch, loaded before the step.
   TensorId token_input(const std::string& name);
 
-  /// Declares a trainable tensor of `elements` per rank; experts give the elements of one slot, one per slot of that
+  /// Declares a trainable tensor of `elements` per rank; experts give the share of one slot, one per slot of that
   /// layer.
   void parameter(const std::string& name, int64_t elements, bool decay);
-  void expert_parameter(const std::string& name, int moe_layer, int64_t slot_elements);
+  void expert_parameter(const std::string& name, int moe_layer, std::vector<Share> slot);
   /// A matrix that the ranks of a tensor-parallel group cut among themselves: the share of its first rank.
   void cut_parameter(const std::string& name, std::vector<Share> shares, bool decay);
   TensorId weight(const std::string& name) const;

@@ -21,8 +21,9 @@ void declare_task_experts(StepBuilder& b, int layer, int moe_layer) {
   const Model& m = b.model();
   const std::string prefix = "layers." + std::to_string(layer) + ".";
   b.parameter(prefix + "norm2", (m.norm == Norm::layer_norm ? 2 : 1) * m.hidden, false);
-  b.expert_parameter(prefix + "experts.up", moe_layer, up_width(b) * m.hidden);
-  b.expert_parameter(prefix + "experts.down", moe_layer, m.hidden * m.expert_intermediate);
+  const std::string up = prefix + "experts.up", down = prefix + "experts.down";
+  b.expert_parameter(up, moe_layer, cut_rows(up, {up_width(b)}, m.hidden, 1));
+  b.expert_parameter(down, moe_layer, cut_columns(down, m.hidden, m.expert_intermediate, 1));
 }
 
 TensorId task_experts_forward(StepBuilder& b, TensorId x, Saved& saved) {

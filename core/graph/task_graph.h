@@ -147,6 +147,7 @@ struct TaskGraph {
   std::vector<Parameter> parameters;
   std::vector<ParameterGroup> groups;      // empty: every rank updates all elements that it holds
   std::vector<ExpertPlacement> placement;  // [num_moe_layers]
+  int expert_slices = 1;                   // placement counts slices: e * expert_slices + i is slice i of expert e
 
   const std::vector<int>& group(int communicator, int rank) const;
   int find_communicator(const std::string& name) const;  // -1 when absent

@@ -55,6 +55,21 @@ void check_tensor_parallelism(const Plan& plan, const Checker& check) {
   if (model.num_moe_layers() < model.num_layers) divides(model.dense_intermediate, "columns of the dense FFN");
   check.require(tp == 1 || !model.latent_attention, "/layout/tp",
                 "cuts heads; latent attention shares one latent vector", "set tp to 1");
+  check.require(tp == 1 || !plan.elastic.present(), "/layout/tp",
+                "gathers equally many tokens of each rank, and elastic shares may differ", "set tp to 1");
+}
+
+void check_expert_slices(const Plan& plan, const Checker& check) {
+  const int slices = plan.layout.expert_slices;
+  check.require(slices >= 1 && plan.model.expert_intermediate % slices == 0, "/layout/expert_slices",
+                number(slices) + " slices of an expert of width " + number(plan.model.expert_intermediate),
+                "choose a number of slices that divides expert_intermediate");
+  constexpr int64_t kMostSlots = 1 << 16;  // what a placement can name
+  check.require(slices == 1 || plan.model.num_experts <= kMostSlots / slices, "/layout/expert_slices",
+                number(slices) + " slices of each of " + number(plan.model.num_experts) + " experts",
+                "choose at most " + number(kMostSlots) + " slices in all");
+  check.require(slices == 1 || !plan.model.routed_by_task, "/layout/expert_slices",
+                "sends each token to several slots, and the model routes by task", "set expert_slices to 1");
 }
 
 void check_recompute(const Plan& plan, const Checker& check) {
@@ -111,7 +126,7 @@ void check_dispatch(const Plan& plan, const Checker& check) {
 }
 
 void check_placement(const Plan& plan, const Checker& check) {
-  const int64_t num_experts = plan.model.num_experts;
+  const int64_t num_experts = num_placed_experts(plan);
   if (plan.model.routed_by_task) return;  // the teams place the experts
   if (plan.placement.empty()) {
     check.require(num_experts % plan.layout.ep == 0, "/layout/ep",
@@ -172,6 +187,7 @@ void check_plan(const Plan& plan, const std::string& file) {
   check_layout(plan, check);
   check_elastic(plan, file);
   check_tensor_parallelism(plan, check);
+  check_expert_slices(plan, check);
   check_recompute(plan, check);
   check_zero(plan, check);
   check_expert_storage(plan, check);

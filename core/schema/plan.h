@@ -27,6 +27,7 @@ struct Layout {
   int micro_batches = 1;  // per step
   int zero = 0;           // ZeRO stage: 1 divides optimizer states, 2 gradients too, 3 weights too
   int tp = 1;             // consecutive ranks that cut attention and dense FFN among themselves; each has own tokens
+  int expert_slices = 1;  // parts of every expert's intermediate width, placed like experts of their own
   Recompute recompute = Recompute::none;
   int expert_dp() const { return ranks / ep; }
   bool operator==(const Layout&) const = default;
@@ -66,7 +67,8 @@ struct ExpertStorage {
 };
 
 constexpr int kNoExpert = -1;  // a slot that is left empty
-/// slot_to_expert: [ep * slots_per_rank], the logical expert in each physical slot of one expert-parallel group.
+/// slot_to_expert: [ep * slots_per_rank], the logical expert in each physical slot of one expert-parallel group; with
+/// expert_slices, e * expert_slices + i for slice i of expert e.
 struct ExpertPlacement {
   int slots_per_rank = 0;
   std::vector<int> slot_to_expert;
@@ -121,6 +123,9 @@ struct Plan {
   bool interrupted = false;
   bool operator==(const Plan&) const = default;
 };
+
+/// What placement counts: experts, or their slices.
+inline int64_t num_placed_experts(const Plan& plan) { return plan.model.num_experts * plan.layout.expert_slices; }
 
 /// Contiguous placement: expert e in slot e. Requires num_experts % ep == 0.
 ExpertPlacement contiguous_placement(int num_experts, int ep);

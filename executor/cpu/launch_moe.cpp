@@ -1,5 +1,6 @@
-// Tasks of the MoE layer -> operator calls. The route tensor holds [3][tokens * top_k]: expert, weight (f32), row in
-// its chunk's send buffer.
+// Tasks of the MoE layer -> operator calls. The route tensor holds for every choice [tokens * top_k] its expert and its
+// weight (f32), then for every choice and slice of its expert [tokens * top_k * expert_slices] the row in its chunk's
+// send buffer.
 #include <cstring>
 #include <numeric>
 
@@ -35,12 +36,11 @@ Route route_at(const Launch& l, const Operand& route, int64_t first_token) {
   const int64_t k = l.context.plan->model.top_k, choices = l.context.graph->tokens_per_rank * k;
   int32_t* data = route.i32();
   return {data + first_token * k, reinterpret_cast<float*>(data + choices) + first_token * k,
-          data + 2 * choices + first_token * k};
+          data + 2 * choices + first_token * k * l.context.graph->expert_slices};
 }
 
 PermuteShape permute_shape(const Launch& l) {
-  return {chunk_tokens(l, l.task.chunk, l.task.num_chunks).count, l.context.plan->model.top_k,
-          l.context.plan->model.hidden};
+  return {chunk_tokens(l, l.task.chunk, l.task.num_chunks).count, l.task.shape.top_k, l.context.plan->model.hidden};
 }
 
 Route chunk_route(const Launch& l, const Operand& route) {
@@ -77,13 +77,27 @@ std::vector<int32_t> slots_of_choices(const Launch& l, const int32_t* chosen, co
   return slots;
 }
 
+/// One value per slice of an expert from one per expert: what `of` says of value and slice.
+template <typename T, typename Of>
+std::vector<T> for_slices(const T* values, int64_t count, int slices, const Of& of) {
+  std::vector<T> all;
+  all.reserve(static_cast<size_t>(count * slices));
+  for (int64_t i = 0; i < count; ++i)
+    for (int slice = 0; slice < slices; ++slice) all.push_back(of(values[i], slice));
+  return all;
+}
+
 /// Rows of the send buffer: in slot order, or in padded slots of `capacity` rows each.
 void place_rows(const Launch& l, const Route& route, const std::vector<int64_t>& counts, int64_t tokens,
                 int64_t capacity) {
   const ExpertPlacement& placement = l.context.graph->placement[static_cast<size_t>(l.task.moe_layer)];
   const auto num_slots = static_cast<int64_t>(placement.slot_to_expert.size());
-  const int64_t k = l.task.shape.top_k;
-  const std::vector<int32_t> slots = slots_of_choices(l, route.chosen, counts, tokens * k);
+  const int slices = l.context.graph->expert_slices;
+  const int64_t k = l.task.shape.top_k * slices;
+  const std::vector<int32_t> chosen =
+      for_slices(route.chosen, tokens * l.task.shape.top_k, slices,
+                 [=](int32_t expert, int slice) { return expert < 0 ? expert : expert * slices + slice; });
+  const std::vector<int32_t> slots = slots_of_choices(l, chosen.data(), rows_of_slices(counts, slices), tokens * k);
   std::vector<int32_t> identity(static_cast<size_t>(num_slots));
   std::iota(identity.begin(), identity.end(), 0);
   std::vector<int64_t> rows_per_slot(static_cast<size_t>(num_slots));
@@ -233,11 +247,18 @@ void permute_gradient(const Launch& l) {
                    permute_shape(l));
 }
 
+/// Every slice of an expert counts with the weight of the choice.
+std::vector<float> weights_of_rows(const Launch& l, const Route& route) {
+  const int slices = l.context.graph->expert_slices;
+  const PermuteShape shape = permute_shape(l);
+  return for_slices(route.weights, shape.m * shape.k / slices, slices, [](float weight, int) { return weight; });
+}
+
 void unpermute(const Launch& l) {
   const int64_t offset = chunk_tokens(l, l.task.chunk, l.task.num_chunks).first * l.task.shape.k;
   const Route route = chunk_route(l, l.reads[1]);
-  unpermute_forward(l.reads[0].f32(), route.rows, route.weights, l.reads[2].f32() + offset, l.writes[0].f32() + offset,
-                    permute_shape(l));
+  unpermute_forward(l.reads[0].f32(), route.rows, weights_of_rows(l, route).data(), l.reads[2].f32() + offset,
+                    l.writes[0].f32() + offset, permute_shape(l));
 }
 
 void unpermute_gradient(const Launch& l) {
@@ -245,8 +266,14 @@ void unpermute_gradient(const Launch& l) {
   const Route route = chunk_route(l, l.reads[2]);
   if (l.context.plan->dispatch.kind == DispatchKind::padded)
     std::memset(l.writes[0].data, 0, static_cast<size_t>(l.writes[0].elements()) * sizeof(float));
-  unpermute_backward(l.reads[0].f32() + tokens.first * l.task.shape.k, l.reads[1].f32(), route.rows, route.weights,
-                     l.writes[0].f32(), l.writes[1].f32() + tokens.first * l.task.shape.top_k, permute_shape(l));
+  const int slices = l.context.graph->expert_slices;
+  const PermuteShape shape = permute_shape(l);
+  std::vector<float> d_weights(static_cast<size_t>(shape.m * shape.k));
+  unpermute_backward(l.reads[0].f32() + tokens.first * shape.h, l.reads[1].f32(), route.rows,
+                     weights_of_rows(l, route).data(), l.writes[0].f32(), d_weights.data(), shape);
+  float* d_choices = l.writes[1].f32() + tokens.first * shape.k / slices;
+  std::fill_n(d_choices, d_weights.size() / static_cast<size_t>(slices), 0.0f);
+  for (size_t i = 0; i < d_weights.size(); ++i) d_choices[i / static_cast<size_t>(slices)] += d_weights[i];
 }
 
 }  // namespace

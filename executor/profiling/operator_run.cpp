@@ -29,7 +29,7 @@ OperatorRun::OperatorRun(const MeasuredPlan& of, const OperatorShape& shape, int
                          uint64_t seed)
     : of_(of), rows_(rows), backend_(backend), seed_(seed), graph_(of.graph) {
   find_task(shape);
-  graph_.tokens_per_rank = moves_choices(task_.op) ? rows / of.plan.model.top_k : rows;
+  graph_.tokens_per_rank = moves_choices(task_.op) ? rows / task_.shape.top_k : rows;
   context_ = make_step_context(graph_, of_.plan, 0);
   for (std::vector<UpdateRange>& ranges : context_.update_ranges)
     for (UpdateRange& range : ranges) range.end = rows;

@@ -226,7 +226,9 @@ void RankStep::bind_counts(const Task& task) {
         rows.push_back(padded ? chunk_share(capacity, chunk, chunks)
                               : counts[(source * chunks + chunk) * experts + expert]);
     }
-    counts_[key].push_back(split_over_slots(rows, ep, experts, graph_.placement[static_cast<size_t>(task.moe_layer)]));
+    counts_[key].push_back(split_over_slots(rows_of_slices(rows, graph_.expert_slices), ep,
+                                            experts * graph_.expert_slices,
+                                            graph_.placement[static_cast<size_t>(task.moe_layer)]));
     for (int expert = 0; expert < experts; ++expert)
       record_.expert_rows[key * static_cast<size_t>(experts) + static_cast<size_t>(expert)] +=
           counts[(context_.rank * chunks + chunk) * experts + expert];
@@ -242,10 +244,11 @@ void RankStep::bind_used_slots(const Task& task, const int32_t* counts, bool pad
   std::vector<bool>& used =
       used_slots_[static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer)];
   used.assign(static_cast<size_t>(placement.slots_per_rank), padded);
-  for (int slot = 0; slot < placement.slots_per_rank; ++slot)
+  for (int slot = 0; slot < placement.slots_per_rank; ++slot) {
+    const int expert = placement.slot_to_expert[static_cast<size_t>(first + slot)] / graph_.expert_slices;
     for (int source = 0; source < sources; ++source)
-      if (counts[source * experts + placement.slot_to_expert[static_cast<size_t>(first + slot)]] > 0)
-        used[static_cast<size_t>(slot)] = true;
+      if (counts[source * experts + expert] > 0) used[static_cast<size_t>(slot)] = true;
+  }
 }
 
 }  // namespace moesaic::executor

@@ -36,7 +36,7 @@ std::vector<LayoutCandidate> cut_over(const Problem& problem, const std::vector<
     const int64_t wholes[] = {candidate.layout.ranks, problem.cluster.devices_per_node, model.num_heads,
                               model.num_kv_heads, dense};
     const bool divides = std::all_of(std::begin(wholes), std::end(wholes), [&](int64_t n) { return n % tp == 0; });
-    if (!divides || model.latent_attention) continue;
+    if (!divides || model.latent_attention || model.routed_by_task) continue;
     candidate.refusal = memory_refusal(problem, candidate.layout);
     cut.push_back(std::move(candidate));
   }

@@ -19,7 +19,7 @@ int64_t tokens_per_rank(const Plan& plan) {
 
 PlacementRequest request_of(const Plan& plan, const LayerLoad& load, int replica_slots = 0) {
   PlacementRequest request;
-  request.num_experts = static_cast<int>(plan.model.num_experts);
+  request.num_experts = static_cast<int>(num_placed_experts(plan));
   request.num_ranks = plan.layout.ep;
   request.slots_per_rank = (request.num_experts + plan.layout.ep - 1) / plan.layout.ep + replica_slots;
   request.tokens = load.tokens;
@@ -55,8 +55,10 @@ LayerLoad layer_load(const Plan& plan, int moe_layer) {
   const int ep = plan.layout.ep, experts = static_cast<int>(plan.model.num_experts);
   const Routing routing(plan.routing, plan.model.num_moe_layers(), plan.layout.ranks, experts,
                         tokens_per_rank(plan) * plan.model.top_k);
-  std::vector<double> tokens = routing.mean_load(moe_layer);
-  for (double& rows : tokens) rows *= static_cast<double>(ep) / plan.layout.ranks;
+  std::vector<double> tokens;  // every slice of an expert sees all its rows
+  for (double rows : routing.mean_load(moe_layer))
+    tokens.insert(tokens.end(), static_cast<size_t>(plan.layout.expert_slices),
+                  rows * static_cast<double>(ep) / plan.layout.ranks);
   return even_sources(tokens, ep);
 }
 
@@ -70,7 +72,7 @@ LayerCostModel layer_cost_model(const Plan& plan) {
     if (op != Op::experts && !training) break;
     Task task;
     task.op = op;
-    task.shape.n = plan.model.expert_intermediate;
+    task.shape.n = plan.model.expert_intermediate / plan.layout.expert_slices;
     task.shape.k = plan.model.hidden;
     task.shape.gated = plan.model.activation == Activation::swiglu;
     task.dtype = plan.workload.compute_dtype;

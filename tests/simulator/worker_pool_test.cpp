@@ -20,7 +20,7 @@ Plan plan_with_chunks(int chunks) {
   Plan plan = testing::sample_plan();
   plan.profile.operators.clear();
   plan.dispatch.chunks = chunks;
-  plan.placement = {{1, {3, 1, 0, 2}}};  // the sample's replicas are for inference
+  plan.placement = {{2, {6, 1, 7, 0, 5, 2, 3, 4}}};
   return plan;
 }
 

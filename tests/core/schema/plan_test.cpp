@@ -28,12 +28,12 @@ TEST(Plan, contiguous_placement_numbers_the_slots) {
 TEST(Plan, legal_plans_pass) {
   EXPECT_EQ(refused_at([](Plan&) {}), "accepted");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.placement.clear(); }), "accepted");
-  EXPECT_EQ(refused_at([](Plan& plan) { plan.placement = {contiguous_placement(4, 4)}; }), "accepted");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.placement = {contiguous_placement(8, 4)}; }), "accepted");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.dispatch = {}; }), "accepted");
 }
 
-// The sample: 4 devices on 2 nodes, 4 ranks, ep 4, 2 micro-batches, batch 16 of 128 tokens, 4 experts in 8 slots of 1
-// MoE layer.
+// The sample: 4 devices on 2 nodes, 4 ranks, ep 4, 2 micro-batches, batch 16 of 128 tokens, 4 experts in halves in 8
+// slots of 1 MoE layer.
 TEST(Plan, illegal_plans_are_refused_where_they_are_wrong) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ranks = 8; }), "/layout/ranks");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ranks = 0; }), "/layout");
@@ -47,12 +47,12 @@ TEST(Plan, illegal_plans_are_refused_where_they_are_wrong) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ep = 2; }), "/dispatch/all_to_all");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.placement.push_back(plan.placement[0]); }), "/placement");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.placement[0].slots_per_rank = 1; }), "/placement/0");
-  EXPECT_EQ(refused_at([](Plan& plan) { plan.placement[0].slot_to_expert[5] = 4; }), "/placement/0/slot_to_expert");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.placement[0].slot_to_expert[5] = 8; }), "/placement/0/slot_to_expert");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.placement[0].slot_to_expert = {0, 1, 2, 2, 2, 2, 1, 0}; }),
             "/placement/0/slot_to_expert");
   EXPECT_EQ(refused_at([](Plan& plan) {
               plan.placement.clear();
-              plan.model.num_experts = 6;
+              plan.model.num_experts = 5;
             }),
             "/layout/ep");
   EXPECT_EQ(refused_at([](Plan& plan) {
@@ -75,12 +75,21 @@ TEST(Plan, tensor_parallelism_divides_all_that_it_cuts) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.num_kv_heads = 1; }), "/layout/tp");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.dense_intermediate = 31; }), "/layout/tp");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.latent_attention = LatentAttention{}; }), "/layout/tp");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.elastic.sequences_per_rank = {3, 1, 2, 2}; }), "/layout/tp");
   EXPECT_EQ(refused_at([](Plan& plan) {
               plan.model.dense_intermediate = 31;
               plan.model.moe_layers = {true, true};
               plan.placement.clear();
             }),
             "accepted");
+}
+
+TEST(Plan, slices_divide_the_width_of_experts) {
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.expert_slices = 0; }), "/layout/expert_slices");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.expert_slices = 3; }), "/layout/expert_slices");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.expert_slices = plan.model.expert_intermediate = 1 << 15; }),
+            "/layout/expert_slices");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.expert_slices = 1; }), "/placement/0/slot_to_expert");
 }
 
 }  // namespace

@@ -51,10 +51,10 @@ inline Plan sample_plan() {
   plan.fused_parameter_bytes = 1 << 21;
   plan.prefetch = {1, 2};
   plan.expert_storage = {Tier::storage, 3, 0.5, 0.75, 100, 7};
-  plan.layout.tp = 2, plan.layout.recompute = Recompute::full;
+  plan.layout.tp = plan.layout.expert_slices = 2, plan.layout.recompute = Recompute::full;
   plan.dispatch = {DispatchKind::padded, 1.25, AllToAllKind::hierarchical_2d, 4};
   plan.gradient_bucket_bytes = 1 << 20;
-  plan.placement = {{2, {0, 1, 2, 3, 3, 2, 1, 0}}};
+  plan.placement = {{2, {0, 1, 2, 3, 7, 6, 5, 4}}};
   plan.model = sample_model();
   plan.cluster = sample_cluster();
   plan.workload = {

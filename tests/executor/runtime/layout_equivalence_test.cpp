@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <set>
 
 #include "core/graph/holdings.h"
@@ -138,21 +139,22 @@ void expect_like_one_rank(const Plan& plan) {
   for (size_t step = 0; step < many.size(); ++step) EXPECT_NEAR(many[step], one_rank[step], 2e-5 * one_rank[step]);
 }
 
-Plan layout(int ranks, int ep, int tp, Recompute recompute = Recompute::none) {
+Plan layout(int ranks, int ep, int tp, int slices, Recompute recompute = Recompute::none) {
   Plan plan = plan_of(ranks, ep);
   plan.layout.tp = tp;
+  plan.layout.expert_slices = slices;
   plan.layout.recompute = recompute;
   return plan;
 }
 
 TEST(TensorParallel, TrainsLikeOneRank) {
-  expect_like_one_rank(layout(2, 1, 2));
-  expect_like_one_rank(layout(4, 4, 4));
-  expect_like_one_rank(layout(8, 4, 2, Recompute::full));
+  expect_like_one_rank(layout(2, 1, 2, 1));
+  expect_like_one_rank(layout(4, 4, 4, 1));
+  expect_like_one_rank(layout(8, 4, 2, 1, Recompute::full));
 }
 
 TEST(TensorParallel, TrainsLikeOneRankWithChunksBucketsAndZero) {
-  Plan plan = layout(4, 2, 2, Recompute::communication_aware);
+  Plan plan = layout(4, 2, 2, 1, Recompute::communication_aware);
   plan.dispatch.chunks = 2;
   plan.gradient_bucket_bytes = 4000;
   expect_like_one_rank(plan);
@@ -161,6 +163,38 @@ TEST(TensorParallel, TrainsLikeOneRankWithChunksBucketsAndZero) {
   plan.layout.zero = 3;
   plan.fused_parameter_bytes = 4000;
   expect_like_one_rank(plan);
+}
+
+TEST(ExpertSlices, TrainLikeOneRank) {
+  expect_like_one_rank(layout(1, 1, 1, 2));
+  expect_like_one_rank(layout(2, 2, 1, 2));
+  expect_like_one_rank(layout(8, 8, 1, 2));  // twice as many ranks as experts
+}
+
+TEST(ExpertSlices, TrainLikeOneRankWithEverythingElse) {
+  Plan plan = layout(8, 4, 2, 3, Recompute::full);
+  plan.dispatch.chunks = 2;
+  plan.placement = {{3, {11, 2, 7, 0, 1, 6, 3, 4, 5, 8, 9, 10}}};
+  expect_like_one_rank(plan);
+}
+
+TEST(ExpertSlices, TrainLikeOneRankFromHostMemory) {
+  Plan plan = layout(4, 4, 2, 2, Recompute::full);
+  const std::vector<double> on_device = losses(plan);
+  plan.expert_storage.home = Tier::host;
+  plan.prefetch.experts = 1;
+  EXPECT_EQ(losses(plan), on_device);
+  plan.layout.recompute = Recompute::none;
+  EXPECT_EQ(losses(plan), on_device);
+}
+
+// 64 tokens of 16 sequences of 8 choose 2 experts per microbatch, whatever the slices.
+TEST(ExpertSlices, ResultsCountRealExperts) {
+  TrainOptions options;
+  options.steps = 1;
+  const TrainResult result = train_on_threads(layout(2, 2, 1, 2), corpus(), options);
+  EXPECT_EQ(result.routing.num_experts, 4);
+  EXPECT_EQ(std::accumulate(result.routing.counts.begin(), result.routing.counts.end(), int64_t{0}), 2 * 64 * 2);
 }
 
 TEST(Recompute, ChangesNoBit) {
