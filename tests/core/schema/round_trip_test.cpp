@@ -52,6 +52,7 @@ TEST(RoundTrip, plan_with_every_field_set) {
 TEST(RoundTrip, plans_that_share_the_batch_unevenly) {
   Plan plan = testing::sample_plan();
   plan.cluster.device_speeds = {1, 1, 0.5, 2};
+  plan.layout.tp = 1;
   plan.elastic.sequences_per_rank = {1, 4, 2, 1};
   EXPECT_EQ(read_plan(reread(write_plan(plan)), "again"), plan);
 }
@@ -61,6 +62,7 @@ TEST(RoundTrip, plan_with_tasks) {
   Plan plan = testing::sample_plan();
   plan.dispatch = {};
   plan.placement.clear();
+  plan.layout.tp = plan.layout.expert_slices = 1;
   plan.layout.zero = 0;
   plan.fused_parameter_bytes = 0;
   plan.prefetch = {};
