@@ -8,7 +8,7 @@
 namespace moesaic::simulator {
 
 const char* name_of(PortKind kind) {
-  constexpr const char* kNames[kNumPortKinds] = {"intra_node", "nic", "spine"};
+  constexpr const char* kNames[kNumPortKinds] = {"intra_node", "nic", "spine", "pcie", "storage", "host_memory"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -18,6 +18,7 @@ Platform::Platform(const Cluster& cluster, int num_ranks)
   const bool own_cards = cards >= devices;
   std::map<std::pair<int, int>, int> card_port;  // (node, card) -> port
   std::map<int, int> rail_port;
+  std::map<std::pair<PortKind, int>, int> shared_port;  // (kind, switch or node) -> port
   const auto once = [](auto& known, const auto& key, const auto& make) {
     const auto [entry, is_new] = known.try_emplace(key, -1);
     if (is_new) entry->second = make();
@@ -36,6 +37,15 @@ Platform::Platform(const Cluster& cluster, int num_ranks)
     set(PortKind::spine, once(rail_port, local, [&] {
           return add_port(PortKind::spine, "rail " + std::to_string(local), cluster.spine.bandwidth_bytes_per_s);
         }));
+    const auto share = [&](PortKind kind, const char* owner, int number, BytesPerSecond bandwidth) {
+      set(kind, once(shared_port, std::pair(kind, number),
+                     [&] { return add_port(kind, owner + std::to_string(number), bandwidth); }));
+    };
+    const int switches = (devices + cluster.devices_per_pcie_switch - 1) / cluster.devices_per_pcie_switch;
+    share(PortKind::pcie, "switch ", node * switches + local / cluster.devices_per_pcie_switch,
+          cluster.pcie.bandwidth_bytes_per_s);
+    share(PortKind::storage, "node ", node, cluster.storage_read_bytes_per_s);
+    share(PortKind::host_memory, "node ", node, cluster.host_memory_bandwidth_bytes_per_s);
   }
 }
 
@@ -67,6 +77,19 @@ void Platform::append_flows(const MemberDemand& member, std::vector<Flow>& flows
   append(PortKind::intra_node, member.rank, member.intra_out, member.intra_in, flows);
   append(PortKind::nic, member.rank, member.inter_out, member.inter_in, flows);
   append(PortKind::spine, member.rank, member.spine_out, member.spine_in, flows);
+}
+
+void Platform::append_flows(const MovedBytes& moved, int rank, bool on_core, std::vector<Flow>& flows) const {
+  if (moved.storage_written > 0) {
+    const double slower = cluster_.storage_read_bytes_per_s / cluster_.storage_write_bytes_per_s;
+    append(PortKind::storage, rank, 0, static_cast<Bytes>(static_cast<double>(moved.storage_written) * slower), flows);
+  }
+  append(PortKind::storage, rank, 0, moved.storage_read, flows);
+  if (on_core) return;
+  append(PortKind::pcie, rank, moved.from_device, moved.to_device, flows);
+  // AdamW reads the gradient, reads and writes the weight and both moments, and clears the gradient: 8 words of 4
+  // bytes.
+  append(PortKind::host_memory, rank, 0, moved.updated_elements * 8 * 4, flows);
 }
 
 Seconds Platform::port_seconds(const CollectiveDemand& demand) const {

@@ -8,16 +8,20 @@
 #include "core/network/collective_demand.h"
 #include "core/schema/cluster.h"
 #include "simulator/activity_engine.h"
+#include "simulator/expert_traffic.h"
 
 namespace moesaic::simulator {
 
 /// The kinds of port that a byte can pass. Flows of one member through several of them run side by side.
 enum class PortKind : uint8_t {
-  intra_node,  // one per device
-  nic,         // one per network card; where a node has more cards than devices, one per device with its share of them
-  spine,       // one uplink per rail, shared by all nodes; none where the spine does not block
+  intra_node,   // one per device
+  nic,          // one per network card; where a node has more cards than devices, one per device with its share of them
+  spine,        // one uplink per rail, shared by all nodes; none where the spine does not block
+  pcie,         // one per switch, shared by its devices
+  storage,      // one per node: in is reading; writing takes bytes in proportion to how much slower it is
+  host_memory,  // one per node, in only
 };
-inline constexpr int kNumPortKinds = 3;
+inline constexpr int kNumPortKinds = 6;
 const char* name_of(PortKind kind);
 
 /// What one member of a collective asks of one direction of one port.
@@ -36,6 +40,9 @@ class Platform {
 
   /// The flows of a member, at most two per port kind. InputError where bytes must pass a link that the cluster lacks.
   void append_flows(const MemberDemand& member, std::vector<Flow>& flows) const;
+
+  /// The flows of a transfer between tiers; `on_core`: what a CPU rank moves in memory is its core's work, no flow.
+  void append_flows(const MovedBytes& moved, int rank, bool on_core, std::vector<Flow>& flows) const;
 
   /// Seconds that the ports need when nobody else uses them: max over directions of ports of bytes / bandwidth.
   Seconds port_seconds(const CollectiveDemand& demand) const;

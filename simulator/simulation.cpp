@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "core/graph/memory.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
@@ -51,9 +53,19 @@ void judge_memory(const TaskGraph& graph, const Cluster& cluster, const StepSimu
   evaluation.reason += "; more ranks per expert group, more micro-batches or more memory would lift it";
 }
 
-}  // namespace
-
-namespace {
+/// Host memory and storage hold the same bytes all the time; the ranks of a node share them.
+void judge_tier(const TaskGraph& graph, const Cluster& cluster, Tier tier, const char* name, Bytes capacity,
+                Evaluation& evaluation) {
+  const Bytes bytes = resident_bytes(graph, tier);
+  if (bytes == 0) return;
+  evaluation.prediction.peak_bytes[name] = bytes;
+  const Bytes of_node = bytes * std::min(cluster.devices_per_node, graph.num_ranks);
+  if (of_node <= capacity || capacity == 0 || !evaluation.feasible) return;
+  evaluation.feasible = false;
+  evaluation.reason = "out of " + std::string(name) + " memory: the expert states of a node need " +
+                      format_bytes(static_cast<double>(of_node)) + ", it has " +
+                      format_bytes(static_cast<double>(capacity)) + "; more nodes or a lower tier would lift it";
+}
 
 /// The interpreter keeps about 100 bytes per task of every rank; 4e7 of them are 4 GB, and minutes.
 void check_size(const TaskGraph& graph, const Plan& plan) {
@@ -76,7 +88,9 @@ SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& pl
   RowTable rows(graph, plan, options.step);
   TaskPrices prices(graph, plan, platform, rows);
   MemoryTracker memory(graph, rows, options.timeline);
-  StepSimulation simulation(graph, platform, prices, rows, memory);
+  std::optional<ExpertTraffic> experts;
+  if (plan.expert_storage.home != Tier::device && !graph.placement.empty()) experts.emplace(graph, plan, options.step);
+  StepSimulation simulation(graph, platform, prices, rows, memory, experts ? &*experts : nullptr);
   simulation.run();
 
   SimulationResult result;
@@ -91,6 +105,8 @@ SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& pl
   evaluation.activities = simulation.activities();
   evaluation.price_basis = prices.basis();
   judge_memory(graph, plan.cluster, simulation, rows, memory, evaluation);
+  judge_tier(graph, plan.cluster, Tier::host, "host", plan.cluster.host_memory_bytes, evaluation);
+  judge_tier(graph, plan.cluster, Tier::storage, "storage", plan.cluster.storage_bytes, evaluation);
   if (options.timeline) {
     timeline.memory = memory.samples();
     timeline.plan_hash = document_hash(write_plan(plan));

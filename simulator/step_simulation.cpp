@@ -12,12 +12,13 @@ constexpr ActivityEngine::Tag kDelayTag = ActivityEngine::Tag{1} << 63;
 }  // namespace
 
 StepSimulation::StepSimulation(const TaskGraph& graph, const Platform& platform, TaskPrices& prices, RowTable& rows,
-                               MemoryTracker& memory)
+                               MemoryTracker& memory, ExpertTraffic* experts)
     : graph_(graph),
       platform_(platform),
       prices_(prices),
       rows_(rows),
       memory_(memory),
+      experts_(experts),
       program_(graph),
       cores_(graph.num_ranks),
       polled_(platform.cluster().device.lanes_share_core),
@@ -56,6 +57,7 @@ void StepSimulation::start(Instance instance) {
   starts_[instance] = engine_.now();
   memory_.task_starts(index, rank, starts_[instance]);
   if (graph_.tasks[static_cast<size_t>(index)].communicator >= 0) return arrive(instance, rank);
+  if (is_transfer(graph_.tasks[static_cast<size_t>(index)].op)) return move(instance, rank);
   const Seconds seconds = prices_.compute(index, rank);
   if (seconds <= 0) return finish(instance);
   if (polled_) return cores_.offer_compute(rank, instance, seconds);
@@ -83,6 +85,17 @@ void StepSimulation::completed(ActivityEngine::Tag tag) {
   else if (--waiting_[tag] == 0)
     finish(tag);
   start_ready();
+}
+
+void StepSimulation::move(Instance instance, int rank) {
+  const MovedBytes moved = experts_->of(static_cast<TaskIndex>(instance % num_tasks_), rank);
+  std::vector<Flow> flows;
+  platform_.append_flows(moved, rank, polled_, flows);
+  const Seconds seconds = polled_ ? prices_.on_core(moved) : 0;
+  if (seconds > 0) return cores_.offer_compute(rank, instance, seconds);  // then nothing flows
+  if (flows.empty()) return finish(instance);
+  waiting_[instance] = static_cast<int32_t>(flows.size());
+  for (const Flow& flow : flows) engine_.transfer(flow.port, flow.direction, static_cast<double>(flow.bytes), instance);
 }
 
 void StepSimulation::arrive(Instance instance, int rank) {

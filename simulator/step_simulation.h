@@ -25,9 +25,10 @@ struct OpenCollective {
 /// One step, run once: the constructor creates this process's only engine.
 class StepSimulation {
  public:
-  /// All arguments must outlive the simulation. `memory` is told of every start and end.
+  /// All arguments must outlive the simulation. `memory` is told of every start and end; `experts` is asked once for
+  /// what each transfer task moves, null where no task is one.
   StepSimulation(const TaskGraph& graph, const Platform& platform, TaskPrices& prices, RowTable& rows,
-                 MemoryTracker& memory);
+                 MemoryTracker& memory, ExpertTraffic* experts = nullptr);
 
   /// InvariantError where tasks remain that nothing can start any more.
   void run();
@@ -46,6 +47,7 @@ class StepSimulation {
   void start(Instance task);
   void finish(Instance task);
   void completed(ActivityEngine::Tag tag);
+  void move(Instance task, int rank);
   void arrive(Instance task, int rank);
   void launch(TaskIndex task, int rank);
   void open_flows(size_t collective);
@@ -57,6 +59,7 @@ class StepSimulation {
   TaskPrices& prices_;
   RowTable& rows_;
   MemoryTracker& memory_;
+  ExpertTraffic* experts_;
   StepProgram program_;
   ActivityEngine engine_;
   PolledCores cores_;

@@ -53,6 +53,24 @@ CollectivePrice TaskPrices::collective(Op op, const CollectiveDemand& demand) {
   return port_seconds > 0 ? CollectivePrice{0, 0, price.seconds / port_seconds} : CollectivePrice{price.seconds, 0, 0};
 }
 
+Seconds TaskPrices::on_core(const MovedBytes& moved) {
+  const Bytes row_bytes = bytes_of(DType::f32, plan_.model.hidden);
+  Seconds seconds = 0;
+  const auto add = [&](Op op, int64_t width, int64_t rows) {
+    if (rows <= 0) return;
+    Task task;
+    task.op = op;
+    task.shape.k = width;
+    const Price price = cost_.compute(task, rows);
+    ++basis_[static_cast<size_t>(price.basis)];
+    seconds += price.seconds;
+  };
+  add(Op::regroup, plan_.model.hidden, moved.to_device / row_bytes);
+  add(Op::add, plan_.model.hidden, moved.from_device / row_bytes);
+  add(Op::adamw, 0, moved.updated_elements);
+  return seconds;
+}
+
 std::map<std::string, int64_t> TaskPrices::basis() const {
   std::map<std::string, int64_t> counts;
   for (size_t i = 0; i < basis_.size(); ++i)

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/cost/cost_model.h"
+#include "simulator/expert_traffic.h"
 #include "simulator/platform.h"
 #include "simulator/row_table.h"
 
@@ -29,6 +30,9 @@ class TaskPrices {
   /// 0 for tasks without rows: nothing is launched for them.
   Seconds compute(TaskIndex task, int rank);
   CollectivePrice collective(Op op, const CollectiveDemand& demand);
+  /// What moving between tiers costs the core of a CPU rank: copies as regroupings, sums of gradients as additions,
+  /// updates as AdamW.
+  Seconds on_core(const MovedBytes& moved);
 
   /// Number of priced tasks per basis; collectives without a curve count as "alpha_beta".
   std::map<std::string, int64_t> basis() const;

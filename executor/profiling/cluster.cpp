@@ -1,10 +1,12 @@
 // The cluster document of this machine: peaks and bandwidths while all ranks are busy.
 #include <algorithm>
+#include <filesystem>
 
 #include "core/schema/error.h"
 #include "executor/profiling/bench.h"
 #include "executor/profiling/machine.h"
 #include "executor/profiling/profile.h"
+#include "executor/store/storage_rates.h"
 
 namespace moesaic::executor {
 namespace {
@@ -83,6 +85,20 @@ Link link_of(const Profile& profile) {
   return {};
 }
 
+/// The disk behind the system's temporary folder, where expert states live whose home is storage. No storage where it
+/// cannot be measured.
+void measure_disk(Cluster& cluster) {
+  try {
+    const std::filesystem::path folder = std::filesystem::temp_directory_path();
+    const StorageRates rates = measure_storage(folder.string());
+    cluster.storage_bytes = static_cast<Bytes>(std::filesystem::space(folder).available);
+    cluster.storage_read_bytes_per_s = rates.read_bytes_per_s;
+    cluster.storage_write_bytes_per_s = rates.write_bytes_per_s;
+  } catch (const DeviceError&) {
+    cluster.storage_bytes = 0;
+  }
+}
+
 }  // namespace
 
 Cluster measure_cluster(const Profile& profile, int rank, Transport& transport, Backend& backend,
@@ -104,6 +120,7 @@ Cluster measure_cluster(const Profile& profile, int rank, Transport& transport, 
   cluster.device.peak_bf16_flops_per_s = matmul_peak(DType::bf16, bench, backend);
   cluster.host_memory_bandwidth_bytes_per_s = ranks * cluster.device.memory_bandwidth_bytes_per_s;
   cluster.intra_node = link_of(profile);
+  if (rank == 0) measure_disk(cluster);
   return cluster;
 }
 

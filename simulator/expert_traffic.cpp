@@ -1,0 +1,112 @@
+#include "simulator/expert_traffic.h"
+
+#include <algorithm>
+
+namespace moesaic::simulator {
+namespace {
+
+std::vector<int> slots_of(const TaskGraph& graph) {
+  std::vector<int> slots;
+  for (const ExpertPlacement& placement : graph.placement) slots.push_back(placement.slots_per_rank);
+  return slots;
+}
+
+}  // namespace
+
+ExpertTraffic::ExpertTraffic(const TaskGraph& graph, const Plan& plan, int64_t step)
+    : graph_(graph),
+      plan_(plan),
+      step_(step),
+      binding_(graph, plan),
+      ranks_(static_cast<size_t>(graph.num_ranks), ExpertResidency(plan.expert_storage, slots_of(graph))),
+      brought_(static_cast<size_t>(graph.num_ranks) * graph.tensors.size()) {
+  for (const Parameter& parameter : graph.parameters) {
+    if (parameter.moe_layer != 0) continue;
+    slot_weights_ += parameter.slot_elements;
+    weight_bytes_ += bytes_of(graph.tensors[static_cast<size_t>(parameter.weight)].dtype, parameter.slot_elements);
+  }
+  block_bytes_ = bytes_of(DType::f32, 3 * slot_weights_);
+  for (int rank = 0; rank < graph.num_ranks; ++rank) warm_up(rank);
+}
+
+void ExpertTraffic::warm_up(int rank) {
+  constexpr int64_t kSteps = 3;  // the next steps of a stationary routing move what the fourth moves
+  for (int64_t back = kSteps; back >= 1; --back) {
+    const int64_t step = step_ >= back ? step_ - back : step_ + back;
+    for (const Task& task : graph_.tasks)
+      if (is_transfer(task.op)) move(task, rank, step);
+  }
+}
+
+MovedBytes ExpertTraffic::of(TaskIndex task, int rank) {
+  return move(graph_.tasks[static_cast<size_t>(task)], rank, step_);
+}
+
+MovedBytes ExpertTraffic::move(const Task& task, int rank, int64_t step) {
+  ExpertResidency& residency = ranks_[static_cast<size_t>(rank)];
+  const auto brought = [&](TensorId signal) -> std::vector<int>& {
+    return brought_[static_cast<size_t>(rank) * graph_.tensors.size() + static_cast<size_t>(signal)];
+  };
+  const auto load = [&] {
+    if (task.demand == Demand::predicted) return residency.load_predicted(task.moe_layer);
+    const std::vector<int> active = active_slots(task, rank, step);
+    return task.demand == Demand::missing ? residency.load_missing(task.moe_layer, active)
+                                          : residency.load_active(task.moe_layer, active);
+  };
+  const bool on_storage = plan_.expert_storage.home == Tier::storage;
+  MovedBytes moved;
+  switch (task.op) {
+    case Op::load_experts: {
+      const ExpertMoves moves = load();
+      moved.storage_read = moves.reads() * block_bytes_;
+      moved.storage_written = moves.writes() * block_bytes_;
+      brought(task.writes[0]) = moves.slots;
+      break;
+    }
+    case Op::fetch_experts: {
+      const size_t slots = on_storage ? brought(task.reads[0]).size() : load().slots.size();
+      moved.to_device = static_cast<Bytes>(slots) * weight_bytes_;
+      break;
+    }
+    case Op::drain_gradients:
+      moved.from_device = static_cast<Bytes>(active_slots(task, rank, step).size()) * weight_bytes_;
+      break;
+    case Op::update_experts: {
+      const std::vector<int> active = active_slots(task, rank, step);
+      moved.updated_elements = static_cast<int64_t>(active.size()) * slot_weights_;
+      brought(task.writes[0]).assign(residency.updated(task.moe_layer, active).size(), 0);
+      break;
+    }
+    default:  // store_experts: what the update left outside the cache, or a flush
+      moved.storage_written =
+          block_bytes_ *
+          static_cast<Bytes>(task.demand == Demand::none ? residency.end_step().size() : brought(task.reads[0]).size());
+  }
+  return moved;
+}
+
+/// As the executor's RankStep::active_slots: slots with rows here; for gradients on any rank with the same experts; for
+/// updates in any microbatch.
+std::vector<int> ExpertTraffic::active_slots(const Task& task, int rank, int64_t step) const {
+  std::vector<int> active;
+  const int slots = graph_.placement[static_cast<size_t>(task.moe_layer)].slots_per_rank;
+  for (int slot = 0; slot < slots; ++slot)
+    if (is_active(task, rank, step, slot)) active.push_back(slot);
+  return active;
+}
+
+bool ExpertTraffic::is_active(const Task& task, int rank, int64_t step, int slot) const {
+  const int ep = plan_.layout.ep, position = rank % ep;
+  const bool update = task.phase == Phase::update, replicas = update || task.op == Op::drain_gradients;
+  for (int microbatch = 0; microbatch < plan_.layout.micro_batches; ++microbatch) {
+    if (!update && microbatch != task.microbatch) continue;
+    for (int group = replicas ? 0 : rank / ep; group < (replicas ? graph_.num_ranks / ep : rank / ep + 1); ++group) {
+      const SlotCounts& counts =
+          binding_.counts(step * plan_.layout.micro_batches + microbatch, task.moe_layer, group * ep + position, 0, 1);
+      if (counts.slot_rows(position)[static_cast<size_t>(slot)] > 0) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace moesaic::simulator
