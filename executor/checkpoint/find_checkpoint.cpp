@@ -1,6 +1,8 @@
 // Which checkpoint of a folder is whole: CURRENT -> manifest -> shards, and back to older ones.
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "core/schema/documents.h"
@@ -24,13 +26,14 @@ void append_rejected(const Json& json, std::vector<RejectedFile>& rejected) {
 /// Manifests in the order in which they are tried.
 struct Candidates {
   std::vector<std::string> manifests;
-  std::vector<RejectedFile> rejected;  // CURRENT, when it is damaged
+  std::vector<RejectedFile> rejected;  // CURRENT, when it is damaged; the folder "." itself
 };
 
 Candidates list_candidates(FileSystem& files, const std::string& folder) {
   Candidates candidates;
   std::vector<std::string> names;
-  files.list(folder, names);  // a folder that does not exist holds nothing
+  if (files.list(folder, names) != 0 && errno != ENOENT)  // a folder that does not exist holds nothing
+    candidates.rejected.push_back({".", std::string("cannot be listed: ") + std::strerror(errno)});
   for (const std::string& name : names)
     if (is_manifest_name(name)) candidates.manifests.push_back(name);
   const auto newer = [](const std::string& a, const std::string& b) { return *step_of_name(a) > *step_of_name(b); };

@@ -122,5 +122,22 @@ TEST(Reader, FallsBackFromAFileThatCannotBeRead) {
   EXPECT_EQ(find_checkpoint(failing, folder.path).manifest->step, 2);
 }
 
+// Nothing is known of a folder that cannot be listed, least of all that it is empty.
+class UnlistableFolder final : public FileSystem {
+ public:
+  int list(const std::string&, std::vector<std::string>&) override { return errno = EACCES, -1; }
+};
+
+TEST(Reader, DoesNotTakeAFolderThatCannotBeListedForEmpty) {
+  const TestFolder folder;
+  FileSystem real;
+  EXPECT_EQ(find_checkpoint(real, folder.path).rejected, std::vector<RejectedFile>{});  // does not exist yet
+  save_steps(real, folder.path, {}, {1});
+  UnlistableFolder failing;
+  const FoundCheckpoint found = find_checkpoint(failing, folder.path);
+  EXPECT_FALSE(found.manifest.has_value());
+  EXPECT_EQ(found.rejected, (std::vector<RejectedFile>{{".", "cannot be listed: Permission denied"}}));
+}
+
 }  // namespace
 }  // namespace moesaic::executor
