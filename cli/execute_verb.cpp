@@ -15,10 +15,10 @@ namespace moesaic::cli {
 namespace {
 
 struct ExecuteOptions {
-  std::string plan, hosts, launcher, corpus, device = "cpu", trace, report, output;
+  std::string plan, hosts, launcher, corpus, device = "cpu", trace, report, output, checkpoint;
   int ranks = 0;
-  bool pin = false;
-  int64_t steps = 10;
+  bool pin = false, resume = false;
+  int64_t steps = 10, checkpoint_every = 10;
   double stall_warning_s = 10, stall_timeout_s = 120;
 };
 
@@ -33,8 +33,9 @@ void check_ranks(const ExecuteOptions& o, const Plan& plan) {
 std::string text_of(const Plan& plan, const Json& result) {
   const auto& loss = result["loss"];
   char losses[96];
-  std::snprintf(losses, sizeof losses, "%.4f at step 1, %.4f at step %zu", loss.front().get<double>(),
-                loss.back().get<double>(), loss.size());
+  const size_t before = result["first_step"].get<size_t>();
+  std::snprintf(losses, sizeof losses, "%.4f at step %zu, %.4f at step %zu", loss.front().get<double>(), before + 1,
+                loss.back().get<double>(), before + loss.size());
   char bigram[32];
   std::snprintf(bigram, sizeof bigram, "%.4f", result["bigram_entropy"].get<double>());
   return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) + " CPU rank" +
@@ -47,6 +48,30 @@ std::string text_of(const Plan& plan, const Json& result) {
                   {"a bigram model of this text", bigram}});
 }
 
+LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::string& result) {
+  LaunchRequest request;
+  request.ranks = plan.layout.ranks;
+  request.launcher = o.launcher;
+  request.hosts = o.hosts;
+  std::vector<std::string>& arguments = request.arguments;
+  arguments = {"execute", "--plan", o.plan, "--steps", std::to_string(o.steps), "--result", result};
+  arguments.insert(arguments.end(), {"--stall-warning", std::to_string(o.stall_warning_s), "--stall-timeout",
+                                     std::to_string(o.stall_timeout_s)});
+  if (o.pin) arguments.push_back("--pin");
+  if (!o.corpus.empty()) arguments.insert(arguments.end(), {"--corpus", o.corpus});
+  if (!o.checkpoint.empty())
+    arguments.insert(arguments.end(),
+                     {"--checkpoint", o.checkpoint, "--checkpoint-every", std::to_string(o.checkpoint_every)});
+  if (o.resume) arguments.push_back("--resume");
+  return request;
+}
+
+void tell_rejected(const Json& result, const Session& session) {
+  for (const Json& file : result["rejected_checkpoint_files"])
+    session.say("passed over a damaged checkpoint: " + file["file"].get<std::string>() + " " +
+                file["problem"].get<std::string>());
+}
+
 void run(const ExecuteOptions& o, Session& session) {
   const Plan plan = session.load_plan(o.plan);
   check_ranks(o, plan);
@@ -54,16 +79,7 @@ void run(const ExecuteOptions& o, Session& session) {
   if (!o.hosts.empty() && !std::ifstream(o.hosts).good())
     throw InputError(o.hosts, "", "cannot be read", "a host file for mpirun: one host name a line");
   const TemporaryFolder folder;
-  LaunchRequest request;
-  request.ranks = plan.layout.ranks;
-  request.launcher = o.launcher;
-  request.hosts = o.hosts;
-  request.arguments = {
-      "execute", "--plan", o.plan, "--steps", std::to_string(o.steps), "--result", folder.file("result.json")};
-  request.arguments.insert(request.arguments.end(), {"--stall-warning", std::to_string(o.stall_warning_s),
-                                                     "--stall-timeout", std::to_string(o.stall_timeout_s)});
-  if (o.pin) request.arguments.push_back("--pin");
-  if (!o.corpus.empty()) request.arguments.insert(request.arguments.end(), {"--corpus", o.corpus});
+  LaunchRequest request = request_of(o, plan, folder.file("result.json"));
   {
     Progress progress;
     request.on_progress = [&](double done, double total, const std::string& what) {
@@ -76,6 +92,10 @@ void run(const ExecuteOptions& o, Session& session) {
     launch(request);
   }
   Json result = read_json(folder.file("result.json"));
+  tell_rejected(result, session);
+  if (result["steps"] == 0)
+    return session.print(result, "nothing to train: " + o.checkpoint + " holds step " + result["first_step"].dump() +
+                                     " already; no result, trace or report is written");
   const Timeline timeline = read_timeline(result["timeline"], "result");
   if (!o.output.empty()) write_file(o.output, result.dump() + "\n");
   if (!o.trace.empty()) write_file(o.trace, chrome_trace(timeline));
@@ -101,6 +121,17 @@ void add_execute(CLI::App& app, Session& session) {
       ->default_str("10");
   verb->add_option("--corpus", options->corpus, "text to train on; default: the licence texts of a Debian system");
   verb->add_option("--device", options->device, "kind of device")->check(CLI::IsMember({"cpu"}))->default_str("cpu");
+  CLI::Option* checkpoint = verb->add_option(
+      "--checkpoint", options->checkpoint, "folder for checkpoints; a new or empty one, or that of the run to resume");
+  verb->add_option("--checkpoint-every", options->checkpoint_every,
+                   "steps between checkpoints; one more after the last")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
+      ->default_str("10")
+      ->needs(checkpoint);
+  verb->add_flag("--resume", options->resume,
+                 "go on from the newest checkpoint that is whole, also with another plan; --steps counts from the "
+                 "beginning of the run")
+      ->needs(checkpoint);
   verb->add_option("--trace", options->trace, "write a Chrome trace of the median step");
   verb->add_option("--report", options->report, "write an HTML report");
   verb->add_option("-o,--output", options->output, "write the result document, for `moesaic compare`");

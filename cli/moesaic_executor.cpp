@@ -27,6 +27,7 @@ using namespace moesaic;
 struct Options {
   std::string transport = "local", plan, corpus, result, folder, command, commit, name = "measured";
   std::vector<std::string> plans;
+  executor::CheckpointPolicy checkpoint;
   int64_t steps = 10;
   double budget_s = 60;
   double message_s = 0;
@@ -81,6 +82,7 @@ void execute(const Options& o) {
   const executor::Corpus corpus = executor::Corpus::load(o.corpus, plan.workload.sequence_length);
   executor::TrainOptions options;
   options.steps = o.steps;
+  options.checkpoint = o.checkpoint;
   options.on_step = [&](int64_t step, double loss) { report_step(step, o.steps, loss); };
   options.stall = o.stall;
   options.on_stall = report_stall;
@@ -171,6 +173,9 @@ int run(int argc, char** argv) {
   execute_verb->add_option("--plan", o.plan)->required();
   execute_verb->add_option("--corpus", o.corpus);
   execute_verb->add_option("--steps", o.steps)->check(CLI::PositiveNumber);
+  execute_verb->add_option("--checkpoint", o.checkpoint.folder);
+  execute_verb->add_option("--checkpoint-every", o.checkpoint.every)->check(CLI::PositiveNumber);
+  execute_verb->add_flag("--resume", o.checkpoint.resume);
   execute_verb->add_option("--result", o.result)->required();
   execute_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
   execute_verb->add_flag("--pin", o.pin);
