@@ -10,7 +10,8 @@ RowTable::RowTable(const TaskGraph& graph, const Plan& plan, int64_t step)
     : graph_(graph), iteration_(step * plan.layout.micro_batches) {
   const auto routed = [](const auto& item) { return item.rows != Rows::fixed; };
   const auto needs_counts = [&](const Task& task) { return routed(task) || task.leg != Leg::none; };
-  if (std::any_of(graph.tasks.begin(), graph.tasks.end(), needs_counts) ||
+  if (plan.model.routed_by_task ||  // experts are priced slot by slot
+      std::any_of(graph.tasks.begin(), graph.tasks.end(), needs_counts) ||
       std::any_of(graph.tensors.begin(), graph.tensors.end(), routed))
     binding_.emplace(graph, plan);
   std::map<Binding, int32_t> known;

@@ -9,7 +9,7 @@
 namespace moesaic {
 namespace {
 
-/// The first of `parts` shares of n from which position p starts: floor(p n / parts).
+/// Where share p of `parts` equal shares of n begins: floor(p n / parts).
 int64_t start_of(int64_t n, int64_t p, int64_t parts) { return p * n / parts; }
 
 std::string number(int64_t value) { return std::to_string(value); }
@@ -116,13 +116,19 @@ std::vector<SequenceRange> local_batch(const Plan& plan, int rank, int microbatc
   }
   const TeamPosition at = team_of(plan.elastic, rank);
   const Team& team = plan.elastic.teams[static_cast<size_t>(at.team)];
+  const auto batch_of = [&](int task) { return plan.workload.tasks[static_cast<size_t>(task)].batch / micro_batches; };
+  int64_t all = 0;
+  for (const int task : team.tasks) all += batch_of(task);
+  const int64_t own = start_of(all, at.position, team.ranks), own_end = start_of(all, at.position + 1, team.ranks);
   std::vector<SequenceRange> ranges;
+  int64_t passed = 0;  // sequences of the team's tasks before this one
   for (const int task : team.tasks) {
     int64_t first = 0;
     for (int before = 0; before < task; ++before) first += plan.workload.tasks[static_cast<size_t>(before)].batch;
-    const int64_t batch = plan.workload.tasks[static_cast<size_t>(task)].batch / micro_batches;
-    const int64_t begin = start_of(batch, at.position, team.ranks), end = start_of(batch, at.position + 1, team.ranks);
+    const int64_t batch = batch_of(task), begin = std::clamp<int64_t>(own - passed, 0, batch),
+                  end = std::clamp<int64_t>(own_end - passed, 0, batch);
     ranges.push_back({first + microbatch * batch + begin, end - begin, task});
+    passed += batch;
   }
   return ranges;
 }

@@ -33,7 +33,8 @@ struct SequenceRange {
 };
 
 /// What a rank trains in a microbatch, in the order of its rows. Sequences are numbered task by task through the step;
-/// microbatch j of M holds the j-th M-th of each task, split in order over the ranks that serve it.
+/// microbatch j of M holds the j-th M-th of each task. A team's ranks cut the row of its tasks' sequences into equal
+/// pieces, so that each has as many to within one; a range per task of the team, empty ones included.
 std::vector<SequenceRange> local_batch(const Plan& plan, int rank, int microbatch);
 
 /// Sequences of one microbatch: [ranks].

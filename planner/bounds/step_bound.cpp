@@ -73,6 +73,20 @@ int64_t rows_of_group(const RoutingBinding& binding, const Task& task) {
   return rows;
 }
 
+/// A split of the batch may give a rank any number of tokens; their mean stays.
+int64_t mean_tokens(const TaskGraph& graph) {
+  int64_t tokens = 0;
+  for (int rank = 0; rank < graph.num_ranks; ++rank) tokens += graph.tokens_of(rank);
+  return tokens / graph.num_ranks;
+}
+
+/// Of the plan's devices: work that they share takes at least its time at speed 1 over this.
+double mean_speed(const Plan& plan) {
+  double sum = 0;
+  for (int rank = 0; rank < plan.layout.ranks; ++rank) sum += plan.cluster.speed_of(rank);
+  return sum / plan.layout.ranks;
+}
+
 /// Bytes over the busiest port; buckets may save every latency.
 Seconds without_latency(const CollectiveDemand& demand, Cluster cluster) {
   cluster.nic.latency_s = cluster.intra_node.latency_s = cluster.spine.latency_s = 0;
@@ -98,11 +112,15 @@ StepBound step_bound(const Plan& original) {
       const CollectiveDemand demand = demand_of(graph, task, 0, nullptr, plan.cluster);
       if (!prices.measured(task, demand)) bound.network += without_latency(demand, plan.cluster);
     } else if (task.op != Op::regroup && !is_collective(task.op)) {
-      bound.compute +=
-          task.rows == Rows::fixed ? prices.whole(task, task.fixed_rows) : prices.cut(task, binding.rows(task, 0, 0));
+      const bool whole = task.rows == Rows::fixed && plan.cluster.device_speeds.empty();
+      bound.compute += whole ? prices.whole(task, task.fixed_rows)
+                       : task.rows == Rows::local || task.rows == Rows::fixed
+                           ? prices.cut(task, mean_tokens(graph))
+                           : prices.cut(task, binding.rows(task, 0, 0));
     }
   }
   bound.compute += prices.cut(update, updated);
+  bound.compute /= mean_speed(plan);
   if (plan.cluster.device.lanes_share_core) bound.network = 0;
   return bound;
 }

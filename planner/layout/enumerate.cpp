@@ -5,6 +5,7 @@
 #include "core/graph/memory.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
+#include "planner/elastic/teams.h"
 
 namespace moesaic::planner {
 namespace {
@@ -24,6 +25,20 @@ std::string memory_refusal(const Problem& problem, const Layout& layout) {
          " of one rank take " + format_bytes(static_cast<double>(resident)) + "; the device has " +
          format_bytes(static_cast<double>(capacity)) +
          (layout.ep < layout.ranks ? "; a larger ep would lift it" : "; more devices or a smaller model would lift it");
+}
+
+bool experts_divide(const Problem& problem, int ranks, int ep) {
+  if (problem.model.routed_by_task) return ep == ranks;  // teams place the experts
+  return ranks % ep == 0 && problem.model.num_experts % ep == 0;
+}
+
+bool batch_divides(const Problem& problem, int ranks, int micro_batches) {
+  const Workload& workload = problem.workload;
+  for (const WorkloadTask& task : workload.tasks)
+    if (task.batch % micro_batches != 0) return false;
+  const int64_t micro_batch = workload.global_batch / micro_batches;
+  if (workload.global_batch % micro_batches != 0) return false;
+  return workload.tasks.empty() ? micro_batch % ranks == 0 : micro_batch >= ranks;
 }
 
 /// The candidates with attention and dense FFN cut over `tp` ranks of a node.
@@ -50,6 +65,12 @@ bool any_fits(const std::vector<LayoutCandidate>& candidates) {
 
 }  // namespace
 
+std::vector<int64_t> task_batches(const Workload& workload, int micro_batches) {
+  std::vector<int64_t> batches;
+  for (const WorkloadTask& task : workload.tasks) batches.push_back(task.batch / micro_batches);
+  return batches;
+}
+
 Plan baseline_plan(const Problem& problem, const Layout& layout) {
   Plan plan;
   plan.name = problem.model.name + " on " + problem.cluster.name;
@@ -62,6 +83,8 @@ Plan baseline_plan(const Problem& problem, const Layout& layout) {
   plan.seed = problem.seed;
   plan.dispatch.kind = problem.fixed.dispatch.value_or(DispatchKind::ragged);
   plan.dispatch.capacity_factor = problem.fixed.capacity_factor.value_or(0);
+  if (plan.model.routed_by_task)
+    plan.elastic.teams = balanced_teams(task_batches(plan.workload, layout.micro_batches), layout.ranks);
   return plan;
 }
 
@@ -70,12 +93,12 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
   const bool training = problem.workload.phase == WorkloadPhase::training;
   std::vector<LayoutCandidate> candidates;
   for (int ep = ranks; ep >= 1; --ep) {
-    if (ranks % ep != 0 || problem.model.num_experts % ep != 0) continue;
+    if (!experts_divide(problem, ranks, ep)) continue;
     if (problem.fixed.ep && *problem.fixed.ep != ep) continue;
     for (int micro_batches = 1; micro_batches <= 64; micro_batches *= 2) {
       if (problem.fixed.micro_batches && *problem.fixed.micro_batches != micro_batches) continue;
       if (!training && micro_batches > 1) break;
-      if (problem.workload.global_batch % (static_cast<int64_t>(ranks) * micro_batches) != 0) continue;
+      if (!batch_divides(problem, ranks, micro_batches)) continue;
       candidates.push_back({{ranks, ep, micro_batches}, ""});
     }
   }

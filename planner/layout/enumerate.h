@@ -20,8 +20,11 @@ struct LayoutCandidate {
 /// layout.
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem);
 
+/// Sequences of each task in a microbatch: [tasks].
+std::vector<int64_t> task_batches(const Workload& workload, int micro_batches);
+
 /// The plan of a problem with a layout and every other decision at its baseline: contiguous, flat, one chunk, one
-/// bucket.
+/// bucket, tasks balanced over the ranks.
 Plan baseline_plan(const Problem& problem, const Layout& layout);
 
 }  // namespace moesaic::planner

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "planner/elastic/teams.h"
+#include "planner/layout/enumerate.h"
 #include "planner/placement/policies.h"
 
 namespace moesaic::planner {
@@ -79,19 +81,56 @@ DecisionSpace all_to_alls(const Problem& problem, const Plan& plan) {
   return space;
 }
 
+std::string describe_teams(const std::vector<Team>& teams, const Workload& workload) {
+  std::string text;
+  for (const Team& team : teams) {
+    text += text.empty() ? "" : ", ";
+    for (size_t i = 0; i < team.tasks.size(); ++i)
+      text += (i > 0 ? "+" : "") + workload.tasks[static_cast<size_t>(team.tasks[i])].name;
+    text += ": " + std::to_string(team.ranks);
+  }
+  return text;
+}
+
+/// Ranks per task, balanced, even or all tasks everywhere; or sequences per device, even or by speed.
+DecisionSpace shares(const Plan& plan) {
+  DecisionSpace space{"share of the ranks", {}};
+  const auto add_teams = [&](const std::string& name, const std::vector<Team>& teams) {
+    if (!teams.empty())
+      space.choices.push_back({name + " (" + describe_teams(teams, plan.workload) + ")",
+                               [teams](Plan& p) { p.elastic.teams = teams; }, ""});
+  };
+  if (plan.model.routed_by_task) {
+    const std::vector<int64_t> batches = task_batches(plan.workload, plan.layout.micro_batches);
+    add_teams("balanced", balanced_teams(batches, plan.layout.ranks));
+    add_teams("even", even_teams(batches, plan.layout.ranks));
+    add_teams("all tasks everywhere", one_team(batches, plan.layout.ranks));
+  } else if (!plan.cluster.device_speeds.empty() && plan.workload.phase == WorkloadPhase::training) {
+    std::vector<double> speeds;
+    for (int rank = 0; rank < plan.layout.ranks; ++rank) speeds.push_back(plan.cluster.speed_of(rank));
+    const std::vector<int64_t> fair = shares_by_speed(plan.workload.global_batch / plan.layout.micro_batches, speeds);
+    space.choices.push_back({"even", [](Plan& p) { p.elastic = {}; }, ""});
+    space.choices.push_back({"by device speed", [fair](Plan& p) { p.elastic.sequences_per_rank = fair; }, ""});
+  }
+  return space;
+}
+
+std::vector<DecisionSpace> spaces_of(const Problem& problem, const Plan& plan, size_t most_placements) {
+  if (plan.model.routed_by_task) return {buckets(problem, plan), shares(plan)};  // nothing is dispatched
+  return {all_to_alls(problem, plan), buckets(problem, plan), placements(problem, plan, most_placements),
+          chunk_counts(problem, plan), shares(plan)};
+}
+
 }  // namespace
 
 std::vector<DecisionSpace> decision_spaces(const Problem& problem, const Plan& plan) {
-  std::vector<DecisionSpace> spaces = {all_to_alls(problem, plan), buckets(problem, plan),
-                                       placements(problem, plan, std::numeric_limits<size_t>::max()),
-                                       chunk_counts(problem, plan)};
+  std::vector<DecisionSpace> spaces = spaces_of(problem, plan, std::numeric_limits<size_t>::max());
   std::erase_if(spaces, [](const DecisionSpace& space) { return space.choices.empty(); });
   return spaces;
 }
 
 Plan with_baseline_choices(const Problem& problem, Plan plan) {
-  for (const DecisionSpace& space : {all_to_alls(problem, plan), buckets(problem, plan), placements(problem, plan, 1),
-                                     chunk_counts(problem, plan)}) {
+  for (const DecisionSpace& space : spaces_of(problem, plan, 1)) {
     const auto first = std::find_if(space.choices.begin(), space.choices.end(),
                                     [](const Choice& choice) { return choice.refusal.empty(); });
     if (first != space.choices.end()) first->apply(plan);

@@ -90,6 +90,13 @@ TEST(LocalBatch, NumbersSequencesTaskByTask) {
   EXPECT_EQ(local_sequences(plan), (std::vector<int64_t>{2, 2, 2, 2}));
 }
 
+// Two tasks of 4 and 2 sequences a microbatch on two ranks: three each, so the first rank has none of the second task.
+TEST(LocalBatch, CutsTheRowOfATeamsTasks) {
+  const Plan plan = task_plan({{{0, 1}, 2}, {{2, 3}, 1}}, 3);
+  EXPECT_EQ(local_batch(plan, 0, 0), (std::vector<SequenceRange>{{0, 3, 0}, {8, 0, 1}}));
+  EXPECT_EQ(local_batch(plan, 1, 0), (std::vector<SequenceRange>{{3, 1, 0}, {8, 2, 1}}));
+}
+
 // Every sequence of the step once, whatever the split.
 TEST(LocalBatch, CoversTheStepOnce) {
   Plan uneven = plan_of(4);
