@@ -66,6 +66,7 @@ TEST(RoundTrip, plan_with_tasks) {
   plan.layout.zero = 0;
   plan.fused_parameter_bytes = 0;
   plan.prefetch = {};
+  plan.expert_storage = {};
   plan.model.routed_by_task = true;
   plan.model.top_k = 1;
   plan.workload.tasks = {{"a", 8}, {"b", 4}, {"c", 2}, {"d", 2}};
