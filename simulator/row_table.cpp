@@ -9,7 +9,7 @@ namespace moesaic::simulator {
 RowTable::RowTable(const TaskGraph& graph, const Plan& plan, int64_t step)
     : graph_(graph), iteration_(step * plan.layout.micro_batches) {
   const auto routed = [](const auto& item) { return item.rows != Rows::fixed; };
-  const auto needs_counts = [&](const Task& task) { return routed(task) || task.leg != Leg::none; };
+  const auto needs_counts = [&](const Task& task) { return routed(task) || is_routed(task.leg); };
   if (plan.model.routed_by_task ||  // experts are priced slot by slot
       std::any_of(graph.tasks.begin(), graph.tasks.end(), needs_counts) ||
       std::any_of(graph.tensors.begin(), graph.tensors.end(), routed))

@@ -109,8 +109,8 @@ void StepSimulation::arrive(Instance instance, int rank) {
 
 void StepSimulation::launch(TaskIndex index, int rank) {
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
-  const CollectiveDemand demand = demand_of(
-      graph_, task, rank, task.op == Op::all_to_all ? &rows_.counts(task, rank) : nullptr, platform_.cluster());
+  const CollectiveDemand demand =
+      demand_of(graph_, task, rank, is_routed(task.leg) ? &rows_.counts(task, rank) : nullptr, platform_.cluster());
   const CollectivePrice price = prices_.collective(task.op, demand);
   if (price.core_seconds > 0) {
     std::vector<int> ranks;

@@ -66,10 +66,12 @@ int64_t SlotCounts::leg_rows(Leg leg, int from, int to, int ranks_per_node) cons
       return over_locals(from / ranks_per_node, to);
     case Leg::inter_back:
       return over_locals(to / ranks_per_node, from);
+    case Leg::columns_out:
+    case Leg::columns_back:
     case Leg::none:
       break;
   }
-  throw InvariantError(__FILE__, __LINE__, "leg", "a task without a leg moves no rows between ranks");
+  throw InvariantError(__FILE__, __LINE__, "leg", "routing moves no rows on this leg");
 }
 
 int64_t chunk_share(int64_t n, int chunk, int num_chunks) {

@@ -18,6 +18,13 @@ const char* name_of(Phase phase) {
   return kNames[static_cast<size_t>(phase)];
 }
 
+bool is_routed(Leg leg) { return leg != Leg::none && leg != Leg::columns_out && leg != Leg::columns_back; }
+
+int64_t TaskGraph::rows_between(Leg leg, int from, int to) const {
+  MOESAIC_CHECK(leg != Leg::none && !is_routed(leg), "routing decides how many rows this leg moves");
+  return tokens_of(leg == Leg::columns_out ? to : from);
+}
+
 const std::vector<int>& TaskGraph::group(int communicator, int rank) const {
   const CommunicatorFamily& family = communicators[static_cast<size_t>(communicator)];
   return family.groups[static_cast<size_t>(family.group_of_rank[static_cast<size_t>(rank)])];

@@ -28,17 +28,21 @@ enum class Rows : uint8_t {
   received,  // rows that arrive at this rank's expert slots
 };
 
-/// The legs of an all-to-all or regrouping; `between(s, d)` below is the number of rows that source s sends to experts
-/// of rank d.
+/// The legs of an all-to-all; `between(s, d)` below is the number of rows that source s sends to experts of rank d. The
+/// rows of the last two are those of columns of tokens, which no routing decides.
 enum class Leg : uint8_t {
   none,
-  dispatch,    // s -> d
-  combine,     // d -> s
-  intra_out,   // (a, r) -> (a, r'): all rows of (a, r) for local rank r' of any node
-  inter_out,   // (a, r') -> (b, r'): rows of all local ranks of node a for (b, r')
-  inter_back,  // the way back of inter_out
-  intra_back,  // the way back of intra_out
+  dispatch,      // s -> d
+  combine,       // d -> s
+  intra_out,     // (a, r) -> (a, r'): all rows of (a, r) for local rank r' of any node
+  inter_out,     // (a, r') -> (b, r'): rows of all local ranks of node a for (b, r')
+  inter_back,    // the way back of inter_out
+  intra_back,    // the way back of intra_out
+  columns_out,   // s -> d: all tokens of d, the columns that s holds
+  columns_back,  // s -> d: all tokens of s, the columns that d holds
 };
+/// True where routing decides how many rows travel.
+bool is_routed(Leg leg);
 
 /// How a regrouping reorders rows; brackets give the order of segments, outermost first.
 enum class Regroup : uint8_t {
@@ -49,6 +53,8 @@ enum class Regroup : uint8_t {
   from_local_major,  // its inverse
   relay_out,         // relayed rows: [local source][node] -> [node][local source]
   relay_back,        // its inverse
+  join_columns,      // parts of rows: [rank that holds the columns][token] -> [token][rank]
+  split_columns,     // its inverse
 };
 
 /// Which experts a transfer task is about; which those are, routing and a cache decide (core/policy).
@@ -155,6 +161,8 @@ struct TaskGraph {
   int64_t tokens_of(int rank) const {
     return local_tokens.empty() ? tokens_per_rank : local_tokens[static_cast<size_t>(rank)];
   }
+  /// Rows that one rank sends another on a leg that is not routed.
+  int64_t rows_between(Leg leg, int from, int to) const;
   /// The tensor whose memory holds this one: itself, unless it is a view. Views of views do not exist.
   TensorId base_of(TensorId tensor) const {
     const TensorId base = tensors[static_cast<size_t>(tensor)].view_of;

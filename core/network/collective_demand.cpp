@@ -101,6 +101,13 @@ CollectiveDemand demand_of(const TaskGraph& graph, const Task& task, int rank, c
                            const Cluster& cluster) {
   const std::vector<int>& group = graph.group(task.communicator, rank);
   if (task.op != Op::all_to_all) return ring_demand(task.op, group, task.bytes, cluster);
+  if (!is_routed(task.leg)) {
+    const auto fixed_bytes = [&](int from, int to) {
+      return graph.rows_between(task.leg, group[static_cast<size_t>(from)], group[static_cast<size_t>(to)]) *
+             task.bytes_per_row;
+    };
+    return all_to_all_demand(group, fixed_bytes, cluster);
+  }
   MOESAIC_CHECK(counts != nullptr, "task '" + task.label + "': an all-to-all needs the rows that routing gives");
   const int ep = counts->num_ranks();
   const int ranks_per_node = std::min(cluster.devices_per_node, ep);

@@ -42,8 +42,8 @@ CollectiveDemand all_to_all_demand(const std::vector<int>& group, const PairByte
 /// it once, spread over its members.
 CollectiveDemand ring_demand(Op op, const std::vector<int>& group, Bytes bytes, const Cluster& cluster);
 
-/// The demand of a task of the graph for the group that `rank` belongs to. `counts` is needed for all_to_all only:
-/// those of the expert-parallel group of `rank`.
+/// The demand of a task of the graph for the group that `rank` belongs to. `counts` is needed for all_to_alls
+/// whose rows routing decides only: those of the expert-parallel group of `rank`.
 CollectiveDemand demand_of(const TaskGraph& graph, const Task& task, int rank, const SlotCounts* counts,
                            const Cluster& cluster);
 

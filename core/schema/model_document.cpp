@@ -37,8 +37,8 @@ std::vector<bool> read_moe_layers(const Field& field, int64_t num_layers) {
   return layers;
 }
 
-/// GPT-MoE as SE-MoE trains it: LayerNorm, GELU, no biases, tied embedding. `intermediate` serves experts and dense
-/// layers alike.
+/// GPT-MoE as SE-MoE trains it: LayerNorm, GELU, no biases. `intermediate` serves experts and dense layers alike; the
+/// head is tied to the embedding unless tied_embeddings is false.
 Model read_short_form(ObjectReader reader) {
   constexpr const char* kFamilies[] = {"gpt_moe"};
   Model model;
@@ -61,6 +61,7 @@ Model read_short_form(ObjectReader reader) {
       reader["intermediate"].integer(kIntermediate, 4 * model.hidden);
   model.moe_layers = read_moe_layers(reader["moe_layers"], model.num_layers);
   model.normalize_top_k = model.top_k > 1;
+  model.tied_embeddings = reader["tied_embeddings"].boolean(model.tied_embeddings);
   model.weight_dtype = model.expert_dtype = reader["weight_dtype"].choice(dtype_names(), model.weight_dtype);
   model.auxiliary_coefficient = reader["auxiliary_coefficient"].number(kNotNegative, model.auxiliary_coefficient);
   reader.finish();

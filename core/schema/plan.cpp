@@ -103,6 +103,21 @@ void check_expert_storage(const Plan& plan, const Checker& check) {
                 "is storage, which the cluster does not have", "give the cluster storage, or set home to \"host\"");
 }
 
+void check_embedding(const Plan& plan, const Checker& check) {
+  if (plan.embedding == Embedding::replicated) return;
+  check.require(plan.workload.phase == WorkloadPhase::training, "/embedding",
+                "divides training states, the workload is inference", "set embedding to \"replicated\"");
+  check.require(!plan.model.tied_embeddings, "/embedding",
+                "cuts the columns of a table that is the head too, which needs them all",
+                "take a model whose tied_embeddings are false, or set embedding to \"replicated\"");
+  check.require(!plan.elastic.present(), "/embedding", "exchanges as many tokens with every rank; the batch is uneven",
+                "share the batch evenly, or set embedding to \"replicated\"");
+  check.require(
+      plan.model.hidden % plan.layout.ranks == 0, "/embedding",
+      number(plan.model.hidden) + " columns do not divide evenly over " + number(plan.layout.ranks) + " ranks",
+      "choose ranks that divide the hidden size, or set embedding to \"replicated\"");
+}
+
 void check_dispatch(const Plan& plan, const Checker& check) {
   const Dispatch& dispatch = plan.dispatch;
   const bool padded = dispatch.kind == DispatchKind::padded;
@@ -191,6 +206,7 @@ void check_plan(const Plan& plan, const std::string& file) {
   check_recompute(plan, check);
   check_zero(plan, check);
   check_expert_storage(plan, check);
+  check_embedding(plan, check);
   check_dispatch(plan, check);
   check_placement(plan, check);
   check_routing(plan, check);

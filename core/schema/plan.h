@@ -67,6 +67,10 @@ struct ExpertStorage {
 };
 
 constexpr int kNoExpert = -1;  // a slot that is left empty
+/// Who holds the embedding table: every rank all of it, or each of the ranks an equal part of its columns (SE-MoE
+/// section 4.3).
+enum class Embedding { replicated, column_partition };
+
 /// slot_to_expert: [ep * slots_per_rank], the logical expert in each physical slot of one expert-parallel group; with
 /// expert_slices, e * expert_slices + i for slice i of expert e.
 struct ExpertPlacement {
@@ -109,6 +113,7 @@ struct Plan {
   Bytes fused_parameter_bytes = 0;  // ZeRO-3: largest group that one all-gather carries; 0: each parameter alone
   Prefetch prefetch;
   ExpertStorage expert_storage;
+  Embedding embedding = Embedding::replicated;
   std::vector<ExpertPlacement> placement;  // [num_moe_layers]; empty: contiguous in every layer
   Elastic elastic;
   Model model;

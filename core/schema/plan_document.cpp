@@ -12,6 +12,7 @@ constexpr const char* kDispatchKinds[] = {"ragged", "padded"};
 constexpr const char* kRecomputes[] = {"none", "full", "communication_aware"};
 constexpr const char* kAllToAllKinds[] = {"flat", "hierarchical_2d"};
 constexpr const char* kTiers[] = {"device", "host", "storage"};
+constexpr const char* kEmbeddings[] = {"replicated", "column_partition"};
 constexpr IntegerRange kNotNegativeCount{0, std::numeric_limits<int64_t>::max()};
 
 Layout read_layout(ObjectReader reader) {
@@ -234,6 +235,7 @@ Plan read_plan(const Json& json, const std::string& file, const std::string& poi
   plan.fused_parameter_bytes = reader["fused_parameter_bytes"].bytes(kBytesRange, 0);
   plan.prefetch = read_prefetch(reader["prefetch"]);
   plan.expert_storage = read_expert_storage(reader["expert_storage"]);
+  plan.embedding = reader["embedding"].choice(kEmbeddings, plan.embedding);
   if (const Field layers = reader["placement"]; layers.present()) {
     for (size_t i = 0; i < layers.size(); ++i) plan.placement.push_back(read_placement(layers[i].object()));
   }
@@ -271,6 +273,7 @@ Json write_plan(const Plan& plan) {
           {"fused_parameter_bytes", plan.fused_parameter_bytes},
           {"prefetch", {{"dense", plan.prefetch.dense}, {"experts", plan.prefetch.experts}}},
           {"expert_storage", write_expert_storage(plan.expert_storage)},
+          {"embedding", kEmbeddings[static_cast<size_t>(plan.embedding)]},
           {"placement", write_placement(plan.placement)},
           {"elastic", write_elastic(plan.elastic)},
           {"prediction", write_prediction(plan.prediction)},

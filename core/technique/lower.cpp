@@ -12,12 +12,13 @@ struct Pass {
 };
 
 // Order matters: what runs again is cut and gathers its weights like all else; chunks multiply the all-to-alls that the
-// hierarchy then rewrites; ZeRO takes the gradient reductions that several ranks share and leaves no bucket to fill
-// where it is on.
+// hierarchy then rewrites, before the embedding adds its own; ZeRO takes the gradient reductions that several ranks share
+// and leaves no bucket to fill where it is on.
 constexpr Pass kPasses[] = {
     {"recompute", recompute},
     {"chunk_moe_layers", chunk_moe_layers},
     {"hierarchical_all_to_all", hierarchical_all_to_all},
+    {"embedding_partition", embedding_partition},
     {"expert_offload", expert_offload},
     {"zero", zero},
     {"gradient_buckets", gradient_buckets},

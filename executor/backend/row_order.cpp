@@ -47,10 +47,12 @@ std::vector<RowSegment> regroup_segments(Regroup order, const SlotCounts& counts
       return transposed(ranks_per_node, nodes, relayed);
     case Regroup::relay_back:
       return transposed(nodes, ranks_per_node, [&](int n, int l) { return relayed(l, n); });
+    case Regroup::join_columns:
+    case Regroup::split_columns:
     case Regroup::none:
       break;
   }
-  throw InvariantError(__FILE__, __LINE__, "order", "a regrouping needs an order");
+  throw InvariantError(__FILE__, __LINE__, "order", "not an order of whole rows");
 }
 
 std::vector<ChunkSegment> whole_order(std::span<const SlotCounts> chunks, int position) {

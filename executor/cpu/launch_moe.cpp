@@ -7,6 +7,7 @@
 #include "core/schema/error.h"
 #include "executor/backend/row_order.h"
 #include "executor/cpu/cpu_backend.h"
+#include "executor/cpu/embedding.h"
 #include "executor/cpu/experts.h"
 #include "executor/cpu/permute.h"
 #include "executor/cpu/router.h"
@@ -162,11 +163,21 @@ void router_gradient(const Launch& l) {
                   {l.task.fixed_rows, l.task.shape.k, l.task.shape.n, l.task.shape.top_k});
 }
 
+/// Pieces of rows are as wide as what one rank holds of the columns.
+void regroup_columns(const Launch& l, bool join) {
+  const int64_t m = l.task.fixed_rows, h = l.task.shape.k;
+  const int64_t parts = h / (join ? l.reads[0] : l.writes[0]).row_elements;
+  (join ? join_columns : split_columns)(l.reads[0].f32(), l.writes[0].f32(), m, h, parts);
+}
+
 void regroup(const Launch& l) {
   const int64_t h = l.task.shape.k;
+  const Regroup order = l.task.regroup;
+  if (order == Regroup::join_columns || order == Regroup::split_columns)
+    return regroup_columns(l, order == Regroup::join_columns);
   float* to = l.writes[0].f32();
   for (const RowSegment& segment :
-       regroup_segments(l.task.regroup, l.chunk_counts(), l.context.position(), l.context.ranks_per_node())) {
+       regroup_segments(order, l.chunk_counts(), l.context.position(), l.context.ranks_per_node())) {
     std::memcpy(to, l.reads[0].f32() + segment.from * h, static_cast<size_t>(segment.rows * h) * sizeof(float));
     to += segment.rows * h;
   }

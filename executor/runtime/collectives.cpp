@@ -38,18 +38,24 @@ std::unique_ptr<Operation> Collectives::start(const Launch& launch) {
 }
 
 std::unique_ptr<Operation> Collectives::all_to_all(const Launch& launch, Communicator& communicator, int64_t sequence) {
-  const SlotCounts& counts = launch.chunk_counts();
+  const Task& task = launch.task;
   const auto members = static_cast<size_t>(communicator.size());
-  const int me = launch.context.position(), first = launch.context.group_first_rank(),
+  const int me = launch.context.rank, first = launch.context.group_first_rank(),
             local = launch.context.ranks_per_node();
+  const auto bytes = [&](int from, int to) {
+    const int64_t rows = is_routed(task.leg)
+                             ? launch.chunk_counts().leg_rows(task.leg, from - first, to - first, local)
+                             : graph_.rows_between(task.leg, from, to);
+    return rows * task.bytes_per_row;
+  };
   std::vector<int64_t> send(members), send_at(members), receive(members), receive_at(members);
   int64_t sent = 0, received = 0;
   for (size_t member = 0; member < members; ++member) {
-    const int peer = communicator.transport_rank(static_cast<int>(member)) - first;
+    const int peer = communicator.transport_rank(static_cast<int>(member));
     send_at[member] = sent;
     receive_at[member] = received;
-    sent += send[member] = counts.leg_rows(launch.task.leg, me, peer, local) * launch.task.bytes_per_row;
-    received += receive[member] = counts.leg_rows(launch.task.leg, peer, me, local) * launch.task.bytes_per_row;
+    sent += send[member] = bytes(me, peer);
+    received += receive[member] = bytes(peer, me);
   }
   return communicator.all_to_all_v(sequence, launch.reads[0].data, send, send_at, launch.writes[0].data, receive,
                                    receive_at);

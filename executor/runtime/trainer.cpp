@@ -190,9 +190,9 @@ void check_trainable(const Plan& plan, const std::string& file) {
     throw InputError(file, "/documents/workload/phase", "this executor trains; the plan is for inference",
                      "\"training\"", "simulate the plan instead");
   if (plan.model.activation != Activation::gelu || plan.model.norm != Norm::layer_norm || plan.model.latent_attention ||
-      plan.model.shared_intermediate > 0 || !plan.model.tied_embeddings)
+      plan.model.shared_intermediate > 0)
     throw InputError(file, "/documents/model",
-                     "this executor trains GPT-MoE blocks (layer norm, GELU, tied embeddings) only", "family gpt_moe",
+                     "this executor trains GPT-MoE blocks (layer norm, GELU) only", "family gpt_moe",
                      "simulate the plan instead");
   if (!plan.cluster.device.lanes_share_core)
     throw InputError(file, "/documents/cluster/device",

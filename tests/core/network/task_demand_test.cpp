@@ -123,6 +123,19 @@ TEST(TaskDemand, RingsTakeTheBytesOfTheTask) {
             (std::vector<MemberDemand>{{1, 0, 0, 100, 100, 0, 0, 0, 2}, {4, 0, 0, 100, 100, 0, 0, 0, 2}}));
 }
 
+// Rank 6, local rank 0 of the third node, has 5 tokens, every other rank of its group 7; 8 bytes a row. Out it sends
+// columns of their tokens: 2 * 7 * 8 inside the node, 3 * 7 * 8 elsewhere, and gets its own 5 from everybody; back the
+// other way round.
+TEST(TaskDemand, ColumnsTravelWithTheTokensOfTheirOwner) {
+  TaskGraph graph = graph_with_families();
+  graph.local_tokens.assign(static_cast<size_t>(graph.num_ranks), 7);
+  graph.local_tokens[6] = 5;
+  const auto out = demand_of(graph, all_to_all(Leg::columns_out, 0), 8, nullptr, two_nodes_of_three(4));
+  EXPECT_EQ(out.members.front(), (MemberDemand{6, 112, 80, 168, 120, 0, 0, 2, 3}));
+  const auto back = demand_of(graph, all_to_all(Leg::columns_back, 0), 8, nullptr, two_nodes_of_three(4));
+  EXPECT_EQ(back.members.front(), (MemberDemand{6, 80, 112, 120, 168, 0, 0, 2, 3}));
+}
+
 TEST(TaskDemand, AllToAllNeedsCounts) {
   EXPECT_THROW(demand_of(graph_with_families(), all_to_all(Leg::dispatch, 0), 0, nullptr, two_nodes_of_three(4)),
                InvariantError);

@@ -63,6 +63,25 @@ TEST(Plan, illegal_plans_are_refused_where_they_are_wrong) {
             "/documents/routing/counts");
 }
 
+// The sample's table [256, 16] is cut over 4 ranks.
+TEST(Plan, columns_of_the_embedding_are_cut_evenly_in_training_and_not_from_the_head) {
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.model.tied_embeddings = true; }), "/embedding");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.model.hidden = 18; }), "/embedding");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.tp = 1, plan.elastic.sequences_per_rank = {1, 4, 2, 1}; }),
+            "/embedding");
+  Plan plan = testing::sample_plan();
+  plan.layout.recompute = Recompute::none;
+  plan.layout.zero = 0;
+  plan.fused_parameter_bytes = 0;
+  plan.prefetch = {};
+  plan.expert_storage = {};
+  EXPECT_NO_THROW(check_plan(plan, "plan.json"));
+  plan.workload.phase = WorkloadPhase::prefill;
+  EXPECT_THROW(check_plan(plan, "plan.json"), InputError);
+  plan.embedding = Embedding::replicated;
+  EXPECT_NO_THROW(check_plan(plan, "plan.json"));
+}
+
 TEST(Plan, recompute_needs_a_backward_pass) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.workload.phase = WorkloadPhase::prefill; }), "/layout/recompute");
 }

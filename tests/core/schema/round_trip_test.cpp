@@ -51,6 +51,7 @@ TEST(RoundTrip, plan_with_every_field_set) {
 
 TEST(RoundTrip, plans_that_share_the_batch_unevenly) {
   Plan plan = testing::sample_plan();
+  plan.embedding = Embedding::replicated;
   plan.cluster.device_speeds = {1, 1, 0.5, 2};
   plan.layout.tp = 1;
   plan.elastic.sequences_per_rank = {1, 4, 2, 1};
@@ -60,6 +61,7 @@ TEST(RoundTrip, plans_that_share_the_batch_unevenly) {
 // Four tasks on four ranks: one split over two, two merged on one.
 TEST(RoundTrip, plan_with_tasks) {
   Plan plan = testing::sample_plan();
+  plan.embedding = Embedding::replicated;
   plan.dispatch = {};
   plan.placement.clear();
   plan.layout.tp = plan.layout.expert_slices = 1;

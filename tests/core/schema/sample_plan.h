@@ -12,6 +12,7 @@ inline Model sample_model() {
   model.vocabulary = 256;
   model.num_experts = 4, model.top_k = 2, model.expert_intermediate = model.dense_intermediate = 32;
   model.moe_layers = {false, true};
+  model.tied_embeddings = false;
   return model;
 }
 
@@ -52,6 +53,7 @@ inline Plan sample_plan() {
   plan.prefetch = {1, 2};
   plan.expert_storage = {Tier::storage, 3, 0.5, 0.75, 100, 7};
   plan.layout.tp = plan.layout.expert_slices = 2, plan.layout.recompute = Recompute::full;
+  plan.embedding = Embedding::column_partition;
   plan.dispatch = {DispatchKind::padded, 1.25, AllToAllKind::hierarchical_2d, 4};
   plan.gradient_bucket_bytes = 1 << 20;
   plan.placement = {{2, {0, 1, 2, 3, 7, 6, 5, 4}}};

@@ -116,6 +116,30 @@ TEST(Embedding, AgreesWithTheReference) {
   expect_close(dtable, dtable64, 1e-6, "dtable");
 }
 
+TEST(Embedding, JoinsAndSplitsColumnsAsTheReferenceDoes) {
+  for (const std::int64_t parts : {1, 2, 3, 6}) {
+    const std::int64_t m = 5, h = 6;
+    const Floats pieces = random_floats(m * h, 1);
+    Floats x = poisoned(m * h), back = poisoned(m * h);
+    Doubles x64(x.size()), back64(x.size());
+    join_columns(pieces.data(), x.data(), m, h, parts);
+    split_columns(x.data(), back.data(), m, h, parts);
+    reference::join_columns(to_double(pieces).data(), x64.data(), m, h, parts);
+    reference::split_columns(x64.data(), back64.data(), m, h, parts);
+    EXPECT_EQ(to_double(x), x64);
+    EXPECT_EQ(to_double(back), back64);
+    EXPECT_EQ(back, pieces);
+  }
+}
+
+// 2 rows of 4 columns with 2 ranks: rank 0 holds columns 0 and 1 of both rows, then rank 1 columns 2 and 3.
+TEST(Embedding, JoinsColumnsInTheOrderOfRanks) {
+  const Floats pieces = {0, 1, 10, 11, 2, 3, 12, 13};
+  Floats x = poisoned(8);
+  join_columns(pieces.data(), x.data(), 2, 4, 2);
+  EXPECT_EQ(x, (Floats{0, 1, 2, 3, 10, 11, 12, 13}));
+}
+
 TEST(CrossEntropy, AgreesWithTheReferenceAlsoInPlace) {
   for (const std::int64_t v : {1, 2, 17, 256, 1001}) {
     SCOPED_TRACE(v);
