@@ -11,6 +11,7 @@
 #include "cli/verbs.h"
 #include "core/schema/error.h"
 #include "core/timeline/timeline.h"
+#include "experiments/elastic/study.h"
 #include "experiments/expert_cache/study.h"
 #include "experiments/fidelity/study.h"
 #include "simulator/simgrid_evaluator.h"
@@ -110,6 +111,21 @@ Outcome run_exchange(const Json& experiment, const std::string& file, Session&) 
   return {result, experiments::exchange_tables(result)};
 }
 
+Outcome run_elastic(const Json& experiment, const std::string& file, Session& session) {
+  const experiments::ElasticStudy study = experiments::read_elastic_study(experiment, file);
+  simulator::SimgridEvaluator evaluator(1);
+  const experiments::LoadScene load = [&](const experiments::ElasticScene& scene) {
+    Plan documents;
+    documents.model = session.load_model(scene.model);
+    documents.cluster = session.load_cluster(scene.cluster);
+    documents.workload = session.load_workload(scene.workload);
+    documents.profile = session.load_profile("", documents.cluster);
+    return documents;
+  };
+  const Json result = experiments::run_elastic_study(study, load, evaluator);
+  return {result, experiments::elastic_tables(result)};
+}
+
 struct Runner {
   const char* name;  // the experiment's folder
   Outcome (*run)(const Json& experiment, const std::string& file, Session& session);
@@ -118,6 +134,7 @@ constexpr Runner kRunners[] = {
     {"01_does_the_simulator_predict_the_executor", run_fidelity},
     {"03_which_experts_stay_in_host_memory", run_expert_cache},
     {"04_when_does_hierarchical_all_to_all_win", run_exchange},
+    {"06_does_elastic_training_pay", run_elastic},
 };
 
 const Runner& runner_of(const std::string& name) {
