@@ -76,7 +76,7 @@ class Job {
         rank_(rank),
         graph_(graph_of_rank(lower(plan), rank)),
         step_(graph_, plan, rank, backend, transport, options.storage_folder),
-        checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), transport) {
+        checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), step_.experts(), transport) {
     initialise_weights(graph_, plan, rank, step_.tensors());
     load_task_rows(graph_, plan, rank, step_.tensors());
   }

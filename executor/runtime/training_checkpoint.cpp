@@ -1,5 +1,7 @@
 #include "executor/runtime/training_checkpoint.h"
 
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "core/schema/documents.h"
@@ -39,7 +41,7 @@ std::string listed(const std::vector<RejectedFile>& files) {
 }  // namespace
 
 TrainingCheckpoint::TrainingCheckpoint(const CheckpointPolicy& policy, const Plan& plan, const TaskGraph& graph,
-                                       int rank, TensorStore& tensors, Transport& transport)
+                                       int rank, TensorStore& tensors, ExpertStates* experts, Transport& transport)
     : policy_(policy), plan_(plan) {
   if (policy.folder.empty()) return;
   for (State state : {State::weight, State::first_moment, State::second_moment})
@@ -48,10 +50,49 @@ TrainingCheckpoint::TrainingCheckpoint(const CheckpointPolicy& policy, const Pla
       float* data = tensors.resident(holding.tensor).f32();
       state_.push_back({std::move(holding), data});
     }
+  experts_.states = experts;
+  find_experts(graph, rank);
   std::vector<int> all;
   for (int r = 0; r < graph.num_ranks; ++r) all.push_back(r);
   const int id = static_cast<int>(graph.communicators.size()) + 1;  // the one before is Collectives' control
   communicator_ = std::make_unique<Communicator>(transport, all, id);
+}
+
+void TrainingCheckpoint::find_experts(const TaskGraph& graph, int rank) {
+  constexpr State kStates[] = {State::weight, State::first_moment, State::second_moment};
+  constexpr int64_t kNumStates = std::size(kStates);
+  std::vector<std::vector<const Parameter*>> layers(graph.placement.size());  // up, down
+  for (const Parameter& parameter : graph.parameters)
+    if (parameter.home != Tier::device) layers[static_cast<size_t>(parameter.moe_layer)].push_back(&parameter);
+  for (size_t layer = 0; layer < layers.size(); ++layer) {
+    experts_.slot_elements = 0;
+    for (const Parameter* parameter : layers[layer]) experts_.slot_elements += kNumStates * parameter->slot_elements;
+    int64_t within = experts_.elements;  // of the first slot, this parameter's first element
+    for (const Parameter* parameter : layers[layer]) {
+      experts_.primary = graph.position(parameter->replicas, rank) == 0;
+      for (const Piece& piece : pieces_of(graph, *parameter, rank))
+        for (int64_t state = 0; state < kNumStates; ++state) {
+          const int64_t slot = piece.local_offset / parameter->slot_elements,
+                        element = piece.local_offset % parameter->slot_elements;
+          Piece saved = piece;
+          saved.tensor += suffix_of(kStates[state]);
+          saved.local_offset = within + slot * experts_.slot_elements + state * parameter->slot_elements + element;
+          experts_.pieces.push_back(std::move(saved));
+        }
+      within += kNumStates * parameter->slot_elements;
+    }
+    experts_.layer_offset.push_back(experts_.elements);
+    experts_.elements += graph.placement[layer].slots_per_rank * experts_.slot_elements;
+  }
+}
+
+void TrainingCheckpoint::copy_experts(int64_t steps, bool back, std::vector<float>& copy) {
+  copy.resize(static_cast<size_t>(experts_.elements));
+  if (experts_.states == nullptr) return;
+  experts_.states->for_each(steps, back, [&](int layer, int slot, float* states) {
+    float* place = copy.data() + experts_.layer_offset[static_cast<size_t>(layer)] + slot * experts_.slot_elements;
+    std::copy_n(back ? place : states, experts_.slot_elements, back ? states : place);
+  });
 }
 
 ResumePoint TrainingCheckpoint::start() {
@@ -78,7 +119,12 @@ void TrainingCheckpoint::load(const Manifest& manifest) {
   expect_same(saved.value("optimizer", Json()), optimizer_of(plan_), "optimizer", file);
   std::vector<LoadedArray> arrays;
   for (const Saved& part : state_) arrays.push_back({part.data, part.holding.pieces});
+  std::vector<float> experts(static_cast<size_t>(experts_.elements));
+  arrays.push_back({experts.data(), experts_.pieces});
   load_checkpoint(files_, policy_.folder, manifest, arrays);
+  if (experts_.states != nullptr)  // what is loaded replaces all that was to be caught up
+    for (int64_t step = 0; step < manifest.step; ++step) experts_.states->skip(step);
+  copy_experts(manifest.step, true, experts);
 }
 
 std::string TrainingCheckpoint::meta(double loss) const {
@@ -98,6 +144,11 @@ void TrainingCheckpoint::after_step(int64_t steps_done, int64_t steps, double lo
   std::vector<SavedArray> arrays;
   for (const Saved& part : state_)
     if (part.holding.primary) arrays.push_back({part.data, part.holding.pieces});
+  std::vector<float> experts;
+  if (experts_.primary) {
+    copy_experts(steps_done, false, experts);
+    arrays.push_back({experts.data(), experts_.pieces});
+  }
   writer_->save(steps_done, arrays, meta(loss));
 }
 

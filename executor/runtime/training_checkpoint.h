@@ -10,6 +10,7 @@
 #include "core/schema/plan.h"
 #include "executor/checkpoint/reader.h"
 #include "executor/checkpoint/writer.h"
+#include "executor/runtime/expert_states.h"
 #include "executor/runtime/tensor_store.h"
 
 namespace moesaic::executor {
@@ -29,8 +30,9 @@ struct ResumePoint {
 /// One rank's part of it. Does nothing where the policy names no folder. All functions but poll() are collective.
 class TrainingCheckpoint {
  public:
+  /// `experts`: those whose home is not the device; null: none.
   TrainingCheckpoint(const CheckpointPolicy& policy, const Plan& plan, const TaskGraph& graph, int rank,
-                     TensorStore& tensors, Transport& transport);
+                     TensorStore& tensors, ExpertStates* experts, Transport& transport);
 
   /// Before the first step: loads the newest whole checkpoint, where the policy says so and there is one, into the
   /// state, whatever plan and number of ranks saved it. InputError when it is of another model or optimizer, when none
@@ -48,7 +50,19 @@ class TrainingCheckpoint {
     Holding holding;
     float* data;
   };
+  /// Experts that live outside the device, as ExpertStates shows them: slot after slot of layer after layer, of each
+  /// up and down as [weights, first, second moments].
+  struct SavedExperts {
+    ExpertStates* states = nullptr;
+    std::vector<Piece> pieces;
+    std::vector<int64_t> layer_offset;  // [num_moe_layers]: where the first slot of a layer stands
+    int64_t slot_elements = 0, elements = 0;
+    bool primary = true;  // of the ranks that hold the same experts, the first
+  };
 
+  void find_experts(const TaskGraph& graph, int rank);
+  /// Copies the experts' states, as of so many steps, from where they live, or back.
+  void copy_experts(int64_t steps, bool back, std::vector<float>& copy);
   void load(const Manifest& manifest);
   std::string meta(double loss) const;
 
@@ -56,6 +70,7 @@ class TrainingCheckpoint {
   const Plan& plan_;
   FileSystem files_;
   std::vector<Saved> state_;
+  SavedExperts experts_;
   std::unique_ptr<Communicator> communicator_;  // null: no checkpoints
   std::unique_ptr<CheckpointWriter> writer_;
 };

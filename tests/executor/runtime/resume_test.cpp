@@ -110,6 +110,26 @@ TEST(Resume, OfNothingBeginsAndOfACompleteRunDoesNothing) {
   EXPECT_EQ(newest(folder.path), before);
 }
 
+// Experts in host memory or on storage are saved as those on the device are, and loaded to wherever they live.
+TEST(Resume, OfExpertsThatLiveElsewhere) {
+  const TestFolder on_device;
+  const Plan plan = plan_of(2, 2);
+  const std::vector<double> expected = run(plan, on_device.path, 6, false).loss;
+  for (Tier home : {Tier::host, Tier::storage}) {
+    const TestFolder folder;
+    Plan elsewhere = plan;
+    elsewhere.cluster.storage_read_bytes_per_s = elsewhere.cluster.storage_write_bytes_per_s = 1e9;
+    elsewhere.expert_storage.home = home;
+    elsewhere.expert_storage.cache_entries = home == Tier::storage ? 3 : 0;
+    std::vector<double> losses = run(elsewhere, folder.path, 2, false, 1).loss;
+    for (const auto& [next, steps] : {std::pair{plan, 3}, std::pair{elsewhere, 5}, std::pair{elsewhere, 6}}) {
+      const std::vector<double> more = run(next, folder.path, steps, true, 1).loss;
+      losses.insert(losses.end(), more.begin(), more.end());
+    }
+    EXPECT_EQ(losses, expected);
+  }
+}
+
 std::string refusal(const Plan& plan, const std::string& folder, bool resume) {
   try {
     run(plan, folder, 4, resume);
