@@ -286,7 +286,6 @@ class Offload {
       }
       Task update = transfer(Op::update_experts, Lane::host, Demand::active, pass, "update experts");
       update.reads = ready;
-      update.after = {loss()};
       update.writes = {signal(update.label)};
       flushed_after = update.writes[0];
       graph_.tasks.push_back(update);
@@ -302,13 +301,6 @@ class Offload {
     flush.reads = {flushed_after};
     flush.writes = {signal(flush.label)};
     graph_.tasks.push_back(std::move(flush));
-  }
-
-  /// The sum of losses says whether the step counts at all.
-  TensorId loss() const {
-    for (size_t i = 0; i < graph_.tensors.size(); ++i)
-      if (graph_.tensors[i].name == "loss") return static_cast<TensorId>(i);
-    throw InvariantError(__FILE__, __LINE__, "loss", "a training step without a loss");
   }
 
   TaskGraph& graph_;

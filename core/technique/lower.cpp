@@ -13,7 +13,7 @@ struct Pass {
 
 // Order matters: what runs again is cut and gathers its weights like all else; chunks multiply the all-to-alls that the
 // hierarchy then rewrites, before the embedding adds its own; ZeRO takes the gradient reductions that several ranks share
-// and leaves no bucket to fill where it is on.
+// and leaves no bucket to fill where it is on. Last of all, what updates there are wait for one another's gradients.
 constexpr Pass kPasses[] = {
     {"recompute", recompute},
     {"chunk_moe_layers", chunk_moe_layers},
@@ -22,6 +22,7 @@ constexpr Pass kPasses[] = {
     {"expert_offload", expert_offload},
     {"zero", zero},
     {"gradient_buckets", gradient_buckets},
+    {"agree_on_update", agree_on_update},
 };
 
 }  // namespace

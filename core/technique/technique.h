@@ -45,4 +45,8 @@ void zero(TaskGraph& graph, const Plan& plan);
 /// most plan.gradient_bucket_bytes (a larger gradient has its own), and AdamW tasks into one per bucket.
 void gradient_buckets(TaskGraph& graph, const Plan& plan);
 
+/// Always on: no update begins before all ranks have all gradients and have agreed that they are finite (verdict_task()
+/// in agree_on_update.h), so that a step is taken by all ranks or by none.
+void agree_on_update(TaskGraph& graph, const Plan& plan);
+
 }  // namespace moesaic

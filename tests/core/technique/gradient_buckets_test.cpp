@@ -90,11 +90,12 @@ TEST(GradientBuckets, each_has_one_update) {
                                             {"update / adamw layers.0.experts.up", 256}}));
 }
 
-// A bucket is updated as soon as it is reduced, whatever stands in the others.
-TEST(GradientBuckets, an_update_waits_for_its_own_reduction) {
+// What an update waits for: the last users of its weights, its gradients, and that all ranks have theirs.
+TEST(GradientBuckets, an_update_waits_for_its_own_reduction_and_for_the_agreement) {
   const TaskGraph graph = bucketed(2, 2, 256);
   EXPECT_EQ(testing::waits_for(graph, "update / adamw world bucket 1"),
-            (Labels{"layer 0 / forward / out", "layer 0 / backward / out dgrad", "backward / reduce world bucket 1"}));
+            (Labels{"layer 0 / forward / out", "layer 0 / backward / out dgrad", "backward / reduce world bucket 1",
+                    "update / sum losses"}));
 }
 
 TEST(GradientBuckets, one_rank_has_nothing_to_reduce) {

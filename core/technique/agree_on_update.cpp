@@ -1,0 +1,45 @@
+#include "core/technique/agree_on_update.h"
+
+#include "core/schema/error.h"
+#include "core/technique/technique.h"
+
+namespace moesaic {
+namespace {
+
+bool is_update(const Task& task) { return task.op == Op::adamw || task.op == Op::update_experts; }
+
+bool sums_losses(const TaskGraph& graph, const Task& task) {
+  return task.op == Op::all_reduce && graph.tensors[static_cast<size_t>(task.reads[0])].kind == TensorKind::input;
+}
+
+}  // namespace
+
+TaskIndex verdict_task(const TaskGraph& graph) {
+  for (size_t i = 0; i < graph.tasks.size(); ++i) {
+    if (sums_losses(graph, graph.tasks[i])) return static_cast<TaskIndex>(i);
+    if (!is_update(graph.tasks[i])) continue;
+    MOESAIC_CHECK(graph.num_ranks == 1, "the losses are summed after the first update");
+    return static_cast<TaskIndex>(i);
+  }
+  return -1;
+}
+
+void agree_on_update(TaskGraph& graph, const Plan&) {
+  const TaskIndex verdict = verdict_task(graph);
+  if (verdict < 0) return;
+  std::vector<bool> exists(graph.tensors.size());
+  for (size_t i = 0; i < graph.tensors.size(); ++i) exists[i] = graph.tensors[i].kind != TensorKind::activation;
+  for (TaskIndex i = 0; i < verdict; ++i)
+    for (TensorId written : graph.tasks[static_cast<size_t>(i)].writes) exists[static_cast<size_t>(written)] = true;
+  Task& agreement = graph.tasks[static_cast<size_t>(verdict)];
+  std::vector<TensorId> gradients;
+  for (Task& task : graph.tasks) {
+    if (!is_update(task)) continue;
+    for (TensorId read : task.reads)  // not the signal of a load, which an update of experts has for itself
+      if (exists[static_cast<size_t>(read)]) gradients.push_back(read);
+    if (&task != &agreement) task.after.push_back(agreement.writes[0]);
+  }
+  agreement.after = std::move(gradients);
+}
+
+}  // namespace moesaic
