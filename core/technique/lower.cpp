@@ -12,8 +12,9 @@ struct Pass {
 };
 
 // Order matters: what runs again is cut and gathers its weights like all else; chunks multiply the all-to-alls that the
-// hierarchy then rewrites, before the embedding adds its own; ZeRO takes the gradient reductions that several ranks share
-// and leaves no bucket to fill where it is on. Last of all, what updates there are wait for one another's gradients.
+// hierarchy then rewrites, before the embedding adds its own; ZeRO takes the gradient reductions that several ranks
+// share and leaves no bucket to fill where it is on. Last of all, what updates there are wait for one another's
+// gradients.
 constexpr Pass kPasses[] = {
     {"recompute", recompute},
     {"chunk_moe_layers", chunk_moe_layers},

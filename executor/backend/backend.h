@@ -22,6 +22,7 @@ struct StepContext {
   int rank = 0;
   int64_t step = 0;                                     // from 0
   std::vector<std::vector<UpdateRange>> update_ranges;  // [tensors]: of weights that AdamW updates
+  bool skip = false;  // known when updates begin: AdamW changes nothing and only clears gradients
 
   int position() const { return rank % plan->layout.ep; }  // in the expert-parallel group
   int group_first_rank() const { return rank - position(); }

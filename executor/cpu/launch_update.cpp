@@ -1,5 +1,5 @@
 // AdamW tasks: one or several weights, each with its moments and gradient. The gradient is cleared for the next step;
-// where ranks update shares of it, all of it is.
+// where ranks update shares of it, all of it is. In a step that does not count nothing else happens.
 #include <cstring>
 
 #include "executor/cpu/adamw.h"
@@ -14,9 +14,11 @@ void launch_update(const Launch& l) {
     const Operand &gradient = l.reads[i], &weight = l.writes[3 * i], &moments = l.writes[3 * i + 1],
                   &cleared = l.writes[3 * i + 2];
     float *first_moment = moments.f32(), *second_moment = moments.f32() + weight.elements();
-    for (const UpdateRange& range : l.context.update_ranges[static_cast<size_t>(weight.tensor)])
+    for (const UpdateRange& range : l.context.update_ranges[static_cast<size_t>(weight.tensor)]) {
+      if (l.context.skip) break;
       adamw_update(weight.f32() + range.begin, gradient.f32() + range.begin, first_moment + range.begin,
                    second_moment + range.begin, range.end - range.begin, settings, l.context.step + 1, range.decay);
+    }
     std::memset(cleared.data, 0, static_cast<size_t>(cleared.elements()) * sizeof(float));
   }
 }

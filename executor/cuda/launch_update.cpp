@@ -1,11 +1,13 @@
 // AdamW tasks: one or several parameters, each with its weight, moments and gradient, in one launch. The gradient is
 // cleared for the next step.
+#include "core/schema/error.h"
 #include "executor/cuda/adamw.h"
 #include "executor/cuda/cuda_backend.h"
 
 namespace moesaic::executor::cuda {
 
 void launch_update(const Launch& l, Stream stream) {
+  MOESAIC_CHECK(!l.context.skip, "there is no kernel yet that clears gradients without an update");
   const Optimizer& o = l.context.plan->workload.optimizer;
   const AdamW settings{o.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay};
   std::vector<AdamWParameter> parameters;

@@ -7,6 +7,7 @@
 #include "core/graph/holdings.h"
 #include "core/schema/error.h"
 #include "executor/cpu/adamw.h"
+#include "executor/cpu/finite.h"
 #include "executor/runtime/initial_values.h"
 
 namespace moesaic::executor {
@@ -237,6 +238,15 @@ void ExpertStates::drain(const Task& task, std::span<const int> active, std::spa
       traffic_.from_device += n * static_cast<int64_t>(sizeof(float));
     }
   }
+}
+
+int ExpertStates::find_non_finite() const {
+  for (const auto& [layer, slots] : gradients_)
+    for (const auto& [slot, sums] : slots) {
+      const int64_t at = cpu::find_non_finite_square(sums.data(), static_cast<int64_t>(sums.size()));
+      if (at >= 0) return parameters_[static_cast<size_t>(layer)][at < slot_elements_[0] ? 0 : 1];
+    }
+  return -1;
 }
 
 void ExpertStates::update(const Task& task, std::span<const int> active, int64_t step) {

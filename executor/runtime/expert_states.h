@@ -38,6 +38,10 @@ class ExpertStates {
   void drain(const Task& task, std::span<const int> active, std::span<const Operand> gradients);
   void update(const Task& task, std::span<const int> active, int64_t step);
 
+  /// A parameter of which a gradient drained in this step has no finite square, as index into TaskGraph::parameters;
+  /// -1: none.
+  int find_non_finite() const;
+
   /// From now on that step counts as not taken: nobody catches it up.
   void skip(int64_t step) { skipped_.insert(step); }
 

@@ -27,6 +27,7 @@ RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& 
       context_(make_step_context(graph, plan, rank)),
       tensors_(graph, backend, rank),
       collectives_(graph, transport, rank),
+      verdict_(graph, rank),
       lanes_(kNumLanes),
       successors_(graph.tasks.size()),
       counts_(static_cast<size_t>(plan.layout.micro_batches) * graph.placement.size()),
@@ -43,6 +44,7 @@ RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& 
 
 StepRecord RankStep::run(int64_t step, Watch& watch) {
   context_.step = step;
+  context_.skip = false;
   blockers_ = initial_blockers_;
   next_.assign(kNumLanes, 0);
   remaining_ = graph_.tasks.size();
@@ -51,7 +53,7 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
   record_.expert_rows.resize(counts_.size() * static_cast<size_t>(plan_.model.num_experts));
   start_counts();
   tensors_.start_step();
-  watch.wait(*control().barrier(2 * step), "start of step " + std::to_string(step + 1));
+  watch.wait(*control().barrier(kControlPerStep * step), "start of step " + std::to_string(step + 1));
   const Seconds start = now();
   while (remaining_ > 0) {
     // The network first: what it sends overlaps the operator that runs next. A collective that has just been started is
@@ -76,8 +78,15 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
   record_.seconds = now() - start;
   for (TaskTime& time : record_.times) time.start -= start, time.end -= start;
   for (MemorySample& sample : record_.memory) sample.time -= start;
-  watch.wait(*control().barrier(2 * step + 1), "end of step " + std::to_string(step + 1));
+  watch.wait(*control().barrier(kControlPerStep * step + 1), "end of step " + std::to_string(step + 1));
+  if (context_.skip) record_.skipped_because = verdict_.reason(control(), kControlPerStep * step + 2, watch);
   return std::move(record_);
+}
+
+/// All gradients are complete, here and on the other ranks; no update has begun.
+void RankStep::agree() {
+  context_.skip = verdict_.skips(tensors_);
+  if (context_.skip && experts_) experts_->skip(context_.step);
 }
 
 /// Counts come from the router, or from the plan where tasks take its place.
@@ -104,6 +113,7 @@ bool RankStep::start_network() {
   const TaskIndex index = head(Lane::network);
   if (network_.operation || index < 0 || !ready(index)) return false;
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  if (index == verdict_.task()) verdict_.look(tensors_, experts_.get());
   tensors_.operands(task.reads, counts_of(task), context_, network_reads_);
   tensors_.operands(task.writes, counts_of(task), context_, network_writes_);
   network_.task = index;
@@ -149,6 +159,7 @@ bool RankStep::run_inline() {
   tensors_.operands(task.reads, counts_of(task), context_, reads_);
   tensors_.operands(task.writes, counts_of(task), context_, writes_);
   const Seconds start = now();
+  if (first == verdict_.task()) verdict_.look(tensors_, experts_.get()), agree();
   if (is_transfer(task.op))
     move_experts(task);
   else
@@ -196,6 +207,7 @@ void RankStep::complete(TaskIndex index, Seconds start) {
   const Seconds end = now();
   record_.times[static_cast<size_t>(index)] = {context_.rank, index, start, end};
   if (announces_counts(task, plan_.layout.ranks)) bind_counts(task);
+  if (index == verdict_.task() && is_collective(task.op)) agree();
   record_.memory.push_back({context_.rank, end, tensors_.live_bytes()});
   tensors_.finish(index);
   ++next_[static_cast<size_t>(task.lane)];

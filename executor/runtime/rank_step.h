@@ -10,6 +10,7 @@
 #include "executor/backend/backend.h"
 #include "executor/runtime/collectives.h"
 #include "executor/runtime/expert_states.h"
+#include "executor/runtime/step_verdict.h"
 #include "executor/runtime/tensor_store.h"
 #include "executor/runtime/watch.h"
 
@@ -19,6 +20,7 @@ struct StepRecord {
   Seconds seconds = 0;          // of this rank
   std::vector<TaskTime> times;  // [tasks]
   std::vector<MemorySample> memory;
+  std::string skipped_because;  // not "": the step did not count, for no rank
   std::vector<int64_t>
       expert_rows;  // [micro_batches, num_moe_layers, num_experts]: rows that this rank's tokens sent, after dropping
 };
@@ -31,7 +33,9 @@ class RankStep {
 
   TensorStore& tensors() { return tensors_; }
   ExpertStates* experts() { return experts_.get(); }  // null: they live on the device
+  /// Steps use its sequence numbers below kControlPerStep * step; results come after them.
   Communicator& control() { return collectives_.control(); }
+  static constexpr int64_t kControlPerStep = 3;
 
   /// Runs step number `step` (from 0) between two barriers. `watch` counts the waits for other ranks.
   StepRecord run(int64_t step, Watch& watch);
@@ -52,6 +56,7 @@ class RankStep {
   bool ready(TaskIndex task) const { return blockers_[static_cast<size_t>(task)] == 0; }
   TaskIndex head(Lane lane) const;
   void complete(TaskIndex task, Seconds start);
+  void agree();
   void start_counts();
   void bind_counts(const Task& task);
   void bind_used_slots(const Task& task, const int32_t* counts, bool padded);
@@ -64,6 +69,7 @@ class RankStep {
   TensorStore tensors_;
   Collectives collectives_;
   std::unique_ptr<ExpertStates> experts_;
+  StepVerdict verdict_;
   std::vector<std::vector<TaskIndex>> lanes_;       // [lanes]: program order
   std::vector<std::vector<TaskIndex>> successors_;  // [tasks]
   std::vector<int> initial_blockers_, blockers_;    // [tasks]: dependencies not yet complete

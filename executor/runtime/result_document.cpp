@@ -12,6 +12,8 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
   Json rejected = Json::array();
   for (const RejectedFile& file : result.start.rejected)
     rejected.push_back({{"file", file.file}, {"problem", file.problem}});
+  Json skipped = Json::array();  // numbers of steps are from 1 where people read them
+  for (int64_t step : result.skipped_steps) skipped.push_back(step + 1);
   if (result.loss.empty())
     return {{"kind", "moesaic.result/1"}, {"plan_hash", timeline.plan_hash},      {"device", device},
             {"ranks", plan.layout.ranks}, {"first_step", result.start.step},      {"steps", 0},
@@ -30,6 +32,7 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
           {"tasks", timeline.times.size()},
           {"loss", result.loss},
           {"cross_entropy", result.cross_entropy},
+          {"skipped_steps", skipped},
           {"rejected_checkpoint_files", rejected},
           {"bigram_entropy", corpus.bigram_entropy()},
           {"all_step_seconds", result.step_seconds},

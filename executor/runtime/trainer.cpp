@@ -97,14 +97,29 @@ class Job {
       result_.cross_entropy.push_back(loss[0]);
       result_.loss.push_back(loss[0] + loss[1]);
       if (rank_ == 0) options.on_step(step, result_.loss.back());
+      note_skip(step, records_.back().skipped_because, options);
       checkpoint_.after_step(step + 1, options.steps, result_.loss.back());
     }
     checkpoint_.finish();
-    if (!records_.empty()) collect(2 * options.steps);
+    if (!records_.empty()) collect(RankStep::kControlPerStep * options.steps);
     return std::move(result_);
   }
 
  private:
+  /// `reason` "": the step counted.
+  void note_skip(int64_t step, const std::string& reason, const TrainOptions& options) {
+    skipped_in_a_row_ = reason.empty() ? 0 : skipped_in_a_row_ + 1;
+    if (reason.empty()) return;
+    result_.skipped_steps.push_back(step);
+    if (rank_ == 0) options.on_skip(step, reason);
+    if (skipped_in_a_row_ < kMaxSkippedInARow) return;
+    checkpoint_.finish();
+    throw DeviceError("step " + std::to_string(step + 1) + " is the " + std::to_string(kMaxSkippedInARow) +
+                      "th in a row that changes nothing: " + reason + "; weights and moments are those before step " +
+                      std::to_string(step + 2 - kMaxSkippedInARow) +
+                      "; lower the learning rate, or look for what is not finite");
+  }
+
   /// `sequence`: the first number that step barriers have not used.
   void collect(int64_t sequence) {
     Communicator& control = step_.control();
@@ -180,6 +195,7 @@ class Job {
   TrainingCheckpoint checkpoint_;
   Watch watch_;
   std::vector<StepRecord> records_;
+  int skipped_in_a_row_ = 0;
   TrainResult result_;
 };
 

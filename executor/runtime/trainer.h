@@ -16,6 +16,9 @@
 
 namespace moesaic::executor {
 
+/// A run ends when as many steps in a row do not count: it would not find back by itself.
+constexpr int kMaxSkippedInARow = 10;
+
 struct TrainOptions {
   int64_t steps = 10;  // of the whole run, those before a checkpoint that is resumed included
   CheckpointPolicy checkpoint;
@@ -24,17 +27,19 @@ struct TrainOptions {
   StallLimits stall;
   std::function<bool()> ending = [] { return false; };  // true once the job is being ended from outside
   std::function<void(const Stall&, StallEvent)> on_stall = [](const Stall&, StallEvent) {};  // on any rank
-  std::function<void(int64_t step, double loss)> on_step = [](int64_t, double) {};  // on rank 0
+  std::function<void(int64_t step, double loss)> on_step = [](int64_t, double) {};           // on rank 0
+  std::function<void(int64_t step, const std::string& reason)> on_skip = [](int64_t, const std::string&) {};  // as well
 };
 
 /// What a job did; complete on rank 0, own values elsewhere. [steps] are those from start.step on; a run that was
 /// complete already has none, and then no timeline and no routing.
 struct TrainResult {
   ResumePoint start;
-  std::vector<double> loss;                      // [steps]: cross-entropy + auxiliary, before the step's update
-  std::vector<double> cross_entropy;             // [steps]
-  std::vector<Seconds> step_seconds;             // [steps]: of the slowest rank
-  Bytes peak_bytes = 0;                          // of the largest rank, on the device
+  std::vector<double> loss;            // [steps]: cross-entropy + auxiliary, before the step's update; NaN: skipped
+  std::vector<int64_t> skipped_steps;  // from 0, of the whole run: a loss or gradient was not finite, no rank updated
+  std::vector<double> cross_entropy;   // [steps]
+  std::vector<Seconds> step_seconds;   // [steps]: of the slowest rank
+  Bytes peak_bytes = 0;                // of the largest rank, on the device
   Bytes peak_host_bytes = 0, storage_bytes = 0;  // of the largest rank: expert states and gradients outside the device
   ExpertTraffic expert_traffic;                  // of all ranks together
   int64_t timeline_step = 0;                     // which of these steps the timeline shows
@@ -42,8 +47,9 @@ struct TrainResult {
   RoutingDocument routing;  // recorded: [steps * micro_batches, num_moe_layers, ranks, num_experts]
 };
 
-/// Runs up to `options.steps` steps. Refuses (InputError) what this executor does not train: other phases than
-/// training, other blocks than GPT-MoE's.
+/// Runs up to `options.steps` steps. DeviceError after kMaxSkippedInARow steps in a row whose losses or gradients are
+/// not finite; what they left is what was before them. Refuses (InputError) what this executor does not train: other
+/// phases than training, other blocks than GPT-MoE's.
 TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,
                   const TrainOptions& options);
 

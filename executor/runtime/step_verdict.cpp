@@ -1,0 +1,77 @@
+#include "executor/runtime/step_verdict.h"
+
+#include <cmath>
+#include <limits>
+
+#include "core/schema/error.h"
+#include "core/technique/agree_on_update.h"
+#include "executor/cpu/finite.h"
+
+namespace moesaic::executor {
+namespace {
+
+constexpr int kNothing = -1, kLoss = -2;
+
+}  // namespace
+
+StepVerdict::StepVerdict(const TaskGraph& graph, int rank)
+    : graph_(graph), rank_(rank), task_(verdict_task(graph)), found_(kNothing) {
+  for (size_t i = 0; i < graph.tensors.size(); ++i)
+    if (graph.tensors[i].name == "loss") loss_ = static_cast<TensorId>(i);
+  for (const Task& task : graph.tasks)
+    for (size_t i = 0; task.op == Op::adamw && i < task.reads.size(); ++i)
+      gradients_.push_back(described(task.reads[i], task.writes[3 * i]));
+}
+
+StepVerdict::Gradient StepVerdict::described(TensorId gradient, TensorId weight) const {
+  for (size_t i = 0; i < graph_.groups.size(); ++i)
+    if (graph_.groups[i].weight_share == weight) return {gradient, -1, static_cast<int>(i)};
+  for (size_t i = 0; i < graph_.parameters.size(); ++i)
+    if (graph_.parameters[i].weight == weight) return {gradient, static_cast<int>(i), -1};
+  throw InvariantError(__FILE__, __LINE__, "weight", "an update of what is no parameter");
+}
+
+/// Which parameter the element of this rank's share belongs to.
+int StepVerdict::parameter_at(const Gradient& gradient, int64_t element) const {
+  if (gradient.group < 0) return gradient.parameter;
+  const ParameterGroup& group = graph_.groups[static_cast<size_t>(gradient.group)];
+  const auto members = static_cast<int64_t>(graph_.group(group.communicator, rank_).size());
+  const int64_t at = graph_.position(group.communicator, rank_) * (group.elements / members) + element;
+  size_t i = 0;
+  while (i + 1 < group.offsets.size() && group.offsets[i + 1] <= at) ++i;
+  return group.parameters[i];
+}
+
+double* StepVerdict::loss(TensorStore& tensors) const { return static_cast<double*>(tensors.resident(loss_).data); }
+
+void StepVerdict::look(TensorStore& tensors, const ExpertStates* experts) {
+  double* own = loss(tensors);
+  found_ = std::isfinite(own[0]) && std::isfinite(own[1]) ? kNothing : kLoss;
+  for (size_t i = 0; found_ == kNothing && i < gradients_.size(); ++i) {
+    const Operand gradient = tensors.resident(gradients_[i].tensor);
+    const int64_t element = cpu::find_non_finite_square(gradient.f32(), gradient.elements());
+    if (element >= 0) found_ = parameter_at(gradients_[i], element);
+  }
+  if (found_ == kNothing && experts != nullptr) found_ = experts->find_non_finite();
+  if (found_ != kNothing) own[0] = std::numeric_limits<double>::quiet_NaN();
+}
+
+bool StepVerdict::skips(TensorStore& tensors) const {
+  const double* sum = loss(tensors);
+  return !std::isfinite(sum[0]) || !std::isfinite(sum[1]);
+}
+
+std::string StepVerdict::reason(Communicator& control, int64_t sequence, Watch& watch) const {
+  std::vector<int> found(static_cast<size_t>(control.size()));
+  watch.wait(*control.all_gather(sequence, &found_, sizeof found_, found.data()), "reasons to skip a step");
+  for (size_t rank = 0; rank < found.size(); ++rank) {
+    if (found[rank] == kNothing) continue;
+    const std::string on = " on rank " + std::to_string(rank);
+    if (found[rank] == kLoss) return "the loss is not finite" + on;
+    return "the gradient of " + graph_.parameters[static_cast<size_t>(found[rank])].name +
+           " is not finite, or above 2^64," + on;
+  }
+  return "the sum of the losses is not finite";  // unreachable by sums of finite doubles short of 1e308
+}
+
+}  // namespace moesaic::executor
