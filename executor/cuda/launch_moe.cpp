@@ -1,6 +1,7 @@
 // Tasks of the MoE layer -> operator calls. The route tensor holds [3][tokens * top_k]: expert, weight (f32), row in
 // its chunk's send buffer. Slot counts are known to the host, so rows per expert need no device-side sizes.
 #include "executor/backend/row_order.h"
+#include "core/schema/error.h"
 #include "executor/cuda/cuda_backend.h"
 #include "executor/cuda/cuda_check.h"
 #include "executor/cuda/experts.h"
@@ -18,6 +19,7 @@ struct ChunkRoute {
 };
 
 ChunkRoute chunk_route(const Launch& l, const Operand& route) {
+  MOESAIC_CHECK(l.context.graph->expert_slices == 1, "the CUDA kernels do not know slices of experts yet");
   const int64_t tokens = l.context.graph->tokens_per_rank, k = l.context.plan->model.top_k;
   const int64_t first = l.task.chunk * tokens / l.task.num_chunks;
   const int64_t count = (l.task.chunk + 1) * tokens / l.task.num_chunks - first;
