@@ -83,6 +83,10 @@ Plan baseline_plan(const Problem& problem, const Layout& layout) {
   plan.seed = problem.seed;
   plan.dispatch.kind = problem.fixed.dispatch.value_or(DispatchKind::ragged);
   plan.dispatch.capacity_factor = problem.fixed.capacity_factor.value_or(0);
+  if (layout.zero == 3) {
+    plan.fused_parameter_bytes = problem.fixed.fused_parameter_bytes.value_or(0);
+    plan.prefetch.dense = problem.fixed.prefetch_dense.value_or(0);
+  }
   if (plan.model.routed_by_task)
     plan.elastic.teams = balanced_teams(task_batches(plan.workload, layout.micro_batches), layout.ranks);
   return plan;
@@ -91,6 +95,7 @@ Plan baseline_plan(const Problem& problem, const Layout& layout) {
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
   const int ranks = problem.ranks > 0 ? problem.ranks : problem.cluster.num_devices();
   const bool training = problem.workload.phase == WorkloadPhase::training;
+  const int zero = training ? problem.fixed.zero.value_or(0) : 0;  // there is nothing to divide in inference
   std::vector<LayoutCandidate> candidates;
   for (int ep = ranks; ep >= 1; --ep) {
     if (!experts_divide(problem, ranks, ep)) continue;
@@ -99,7 +104,7 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
       if (problem.fixed.micro_batches && *problem.fixed.micro_batches != micro_batches) continue;
       if (!training && micro_batches > 1) break;
       if (!batch_divides(problem, ranks, micro_batches)) continue;
-      candidates.push_back({{ranks, ep, micro_batches}, ""});
+      candidates.push_back({{ranks, ep, micro_batches, zero}, ""});
     }
   }
   if (candidates.empty())

@@ -17,7 +17,22 @@ void read_layout(const Field& field, Fixed& fixed) {
   ObjectReader layout = field.object();
   if (const Field ep = layout["ep"]; ep.present()) fixed.ep = static_cast<int>(ep.integer(kCount));
   if (const Field n = layout["micro_batches"]; n.present()) fixed.micro_batches = static_cast<int>(n.integer(kCount));
+  if (const Field zero = layout["zero"]; zero.present()) fixed.zero = static_cast<int>(zero.integer({0, 3}));
   layout.finish();
+}
+
+/// Fused all-gathers and their prefetch exist where weights are divided.
+void read_dense_weights(ObjectReader& preset, Fixed& fixed) {
+  const bool divided = fixed.zero == 3;
+  const Field fused = preset["fused_parameter_bytes"], prefetch = preset["prefetch"];
+  for (const Field* field : {&fused, &prefetch})
+    if (field->present() && !divided) field->refuse("is for weights that ZeRO-3 divides", "layout.zero 3");
+  if (fused.present()) fixed.fused_parameter_bytes = fused.bytes(kBytesRange);
+  if (!prefetch.present()) return;
+  ObjectReader layers = prefetch.object();
+  if (const Field dense = layers["dense"]; dense.present())
+    fixed.prefetch_dense = static_cast<int>(dense.integer({0, 1 << 16}));
+  layers.finish();
 }
 
 void read_dispatch(const Field& field, Fixed& fixed) {
@@ -47,6 +62,7 @@ Fixed read_preset(const Json& json, const std::string& file) {
   preset["note"].text("");
   read_layout(preset["layout"], fixed);
   read_dispatch(preset["dispatch"], fixed);
+  read_dense_weights(preset, fixed);
   if (const Field bucket = preset["gradient_bucket_bytes"]; bucket.present())
     fixed.gradient_bucket_bytes = bucket.bytes(kBytesRange);
   if (const Field policy = preset["placement"]; policy.present()) {

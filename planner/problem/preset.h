@@ -9,8 +9,9 @@
 
 namespace moesaic::planner {
 
-/// Keys, all but `kind` and `name` optional: layout.{ep, micro_batches}, dispatch.{kind, capacity_factor, all_to_all,
-/// chunks}, gradient_bucket_bytes, placement (a policy of placement/policies.h), note. Throws InputError.
+/// Keys, all but `kind` and `name` optional: layout.{ep, micro_batches, zero}, dispatch.{kind, capacity_factor,
+/// all_to_all, chunks}, gradient_bucket_bytes, fused_parameter_bytes and prefetch.dense (ZeRO-3 only), placement (a
+/// policy of placement/policies.h), note. Throws InputError.
 Fixed read_preset(const Json& json, const std::string& file);
 
 }  // namespace moesaic::planner

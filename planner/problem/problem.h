@@ -14,10 +14,11 @@ namespace moesaic::planner {
 struct Fixed {
   std::string preset;  // its name, "" without
   std::optional<int> ep, micro_batches, chunks;
+  std::optional<int> zero, prefetch_dense;  // of training only
   std::optional<DispatchKind> dispatch;
   std::optional<double> capacity_factor;
   std::optional<AllToAllKind> all_to_all;
-  std::optional<Bytes> gradient_bucket_bytes;
+  std::optional<Bytes> gradient_bucket_bytes, fused_parameter_bytes;
   std::optional<std::string> placement;  // a policy of placement/policies.h
 };
 
@@ -38,7 +39,7 @@ struct Problem {
   };
 };
 
-/// A candidate in words: "ep 8, 1 microbatch", "4 chunks".
+/// A candidate in words: "ep 8, 1 microbatch, ZeRO-3", "4 chunks".
 std::string describe_layout(const Layout& layout);
 std::string describe_bucket(Bytes bytes);
 

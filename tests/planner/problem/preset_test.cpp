@@ -37,13 +37,19 @@ TEST(Preset, semoe) {
   const Plan plan = plan_of("semoe");
   EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::ragged, 0, AllToAllKind::hierarchical_2d, 1}));
   EXPECT_EQ(plan.gradient_bucket_bytes, 16777216);  // 2^23 elements of bf16
+  EXPECT_EQ(plan.layout.zero, 3);
+  EXPECT_EQ(plan.fused_parameter_bytes, 268435456);  // 256 MiB
+  EXPECT_EQ(plan.prefetch, (Prefetch{1, 0}));
   EXPECT_EQ(plan.placement[0], contiguous_placement(4, 4));
 }
 
 TEST(Preset, deepspeed_moe) {
   const Plan plan = plan_of("deepspeed_moe");
-  EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::padded, 1.25, AllToAllKind::flat, 1}));
-  EXPECT_EQ(plan.gradient_bucket_bytes, 1000000000);  // 5e8 elements of bf16
+  EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::padded, 1.0, AllToAllKind::flat, 1}));
+  EXPECT_EQ(plan.gradient_bucket_bytes, 0);
+  EXPECT_EQ(plan.layout.zero, 0);
+  EXPECT_EQ(plan.fused_parameter_bytes, 0);
+  EXPECT_EQ(plan.prefetch, Prefetch{});
 }
 
 TEST(Preset, megatron) {
@@ -61,9 +67,23 @@ TEST(Preset, semoe_inside_one_node_is_flat) {
   EXPECT_EQ(make_plan(problem, prices).plan.dispatch.all_to_all, AllToAllKind::flat);
 }
 
+// Inference has no training states to divide: the preset's other decisions stand.
+TEST(Preset, semoe_divides_nothing_in_inference) {
+  Problem problem = testing::tiny_problem();
+  problem.workload.phase = WorkloadPhase::prefill;
+  problem.fixed = shipped_preset("semoe");
+  testing::KnownPrices prices([](const Plan&) { return 1.0; });
+  const Plan plan = make_plan(problem, prices).plan;
+  EXPECT_EQ(plan.layout.zero, 0);
+  EXPECT_EQ(plan.fused_parameter_bytes, 0);
+  EXPECT_EQ(plan.prefetch, Prefetch{});
+  EXPECT_EQ(plan.dispatch.all_to_all, AllToAllKind::hierarchical_2d);
+}
+
 TEST(Preset, reads_every_key) {
   const Fixed fixed = read_preset(
-      parse_json(R"({"kind": "moesaic.preset/1", "name": "all", "note": "n", "layout": {"ep": 8, "micro_batches": 2},
+      parse_json(R"({"kind": "moesaic.preset/1", "name": "all", "note": "n",
+        "layout": {"ep": 8, "micro_batches": 2, "zero": 3}, "fused_parameter_bytes": "1 MB", "prefetch": {"dense": 2},
         "dispatch": {"kind": "padded", "capacity_factor": 2, "all_to_all": "flat", "chunks": 4},
         "gradient_bucket_bytes": "25 MB", "placement": "local_search"})",
                  "all.json"),
@@ -77,6 +97,9 @@ TEST(Preset, reads_every_key) {
   EXPECT_EQ(fixed.chunks, 4);
   EXPECT_EQ(fixed.gradient_bucket_bytes, 25'000'000);
   EXPECT_EQ(fixed.placement, "local_search");
+  EXPECT_EQ(fixed.zero, 3);
+  EXPECT_EQ(fixed.fused_parameter_bytes, 1'000'000);
+  EXPECT_EQ(fixed.prefetch_dense, 2);
 }
 
 TEST(Preset, an_empty_one_fixes_nothing) { EXPECT_EQ(refusal(""), ""); }
@@ -86,6 +109,7 @@ TEST(Preset, refuses_with_the_nearest_key) {
       {R"(, "gradient_bucket_byte": 1)", "\"gradient_bucket_bytes\""},
       {R"(, "dispatch": {"chunk": 2})", "\"chunks\""},
       {R"(, "layout": {"eps": 2})", "\"ep\""},
+      {R"(, "layout": {"zero": 3}, "prefetch": {"denses": 1})", "\"dense\""},
       {R"(, "placement": "contigous")", "\"contiguous\""},
       {R"(, "dispatch": {"all_to_all": "hierarchical"})", "\"hierarchical_2d\""},
   };
@@ -98,6 +122,13 @@ TEST(Preset, refuses_values_out_of_range) {
                               R"(, "dispatch": {"kind": "padded", "capacity_factor": -1})",
                               R"(, "gradient_bucket_bytes": -1)", R"(, "placement": 3)"})
     EXPECT_NE(refusal(members), "") << members;
+}
+
+// Only ZeRO-3 gathers weights, so only there can gathers be fused or run ahead.
+TEST(Preset, refuses_gathers_of_whole_weights) {
+  EXPECT_NE(refusal(R"(, "fused_parameter_bytes": 1)"), "");
+  EXPECT_NE(refusal(R"(, "layout": {"zero": 2}, "prefetch": {"dense": 1})"), "");
+  EXPECT_EQ(refusal(R"(, "layout": {"zero": 3}, "prefetch": {"dense": 1})"), "");
 }
 
 // Neither could be lowered: padding without a size, a size without padding.
