@@ -30,12 +30,18 @@ void check_ranks(const ExecuteOptions& o, const Plan& plan) {
                      "leave --ranks out, or make a plan with `moesaic plan --ranks " + std::to_string(o.ranks) + "`");
 }
 
+/// null: of a step that was skipped.
+std::string loss_at(const Json& loss, size_t step) {
+  char text[48] = "not finite";
+  if (!loss.is_null()) std::snprintf(text, sizeof text, "%.4f", loss.get<double>());
+  return text + (" at step " + std::to_string(step));
+}
+
 std::string text_of(const Plan& plan, const Json& result) {
   const auto& loss = result["loss"];
-  char losses[96];
-  const size_t before = result["first_step"].get<size_t>();
-  std::snprintf(losses, sizeof losses, "%.4f at step %zu, %.4f at step %zu", loss.front().get<double>(), before + 1,
-                loss.back().get<double>(), before + loss.size());
+  const size_t before = result["first_step"].get<size_t>(), skipped = result["skipped_steps"].size();
+  const std::string losses = loss_at(loss.front(), before + 1) + ", " + loss_at(loss.back(), before + loss.size()) +
+                             (skipped > 0 ? "; " + std::to_string(skipped) + " skipped" : "");
   char bigram[32];
   std::snprintf(bigram, sizeof bigram, "%.4f", result["bigram_entropy"].get<double>());
   return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) + " CPU rank" +

@@ -84,6 +84,9 @@ void execute(const Options& o) {
   options.steps = o.steps;
   options.checkpoint = o.checkpoint;
   options.on_step = [&](int64_t step, double loss) { report_step(step, o.steps, loss); };
+  options.on_skip = [](int64_t step, const std::string& reason) {
+    speak("@warning step " + std::to_string(step + 1) + " is skipped by all ranks: " + reason);
+  };
   options.stall = o.stall;
   options.on_stall = report_stall;
   const auto save = [&](const executor::TrainResult& result) {
