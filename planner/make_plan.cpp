@@ -4,6 +4,7 @@
 
 #include "planner/bounds/step_bound.h"
 #include "planner/layout/enumerate.h"
+#include "planner/memory/relief.h"
 #include "planner/search/candidates.h"
 
 namespace moesaic::planner {
@@ -78,7 +79,37 @@ class Search {
       else
         refuse(describe_layout(candidate.layout), candidate.refusal);
     }
-    const auto allowed = static_cast<size_t>(std::max<int64_t>(0, problem_.effort));
+    std::vector<Evaluated> fitting = those_that_fit(std::move(candidates));
+    return fitting.empty() ? relieved() : fitting;
+  }
+
+  /// Where no layout fits: way after way to need less device memory, until one lets a layout fit.
+  std::vector<Evaluated> relieved() {
+    std::vector<Evaluated> fitting;
+    for (size_t way = 0; fitting.empty() && !finished(); ++way) {
+      std::vector<Evaluated> candidates;
+      bool known = false;
+      for (const LayoutCandidate& layout : enumerate_layouts(problem_)) {
+        const Plan plan = with_baseline_choices(problem_, baseline_plan(problem_, layout.layout));
+        const std::vector<Choice> ways = memory_reliefs(problem_, plan);
+        if (way >= ways.size()) continue;
+        known = true;
+        Evaluated candidate = candidate_of(plan, describe_layout(layout.layout) + ", " + ways[way].name);
+        ways[way].apply(candidate.plan);
+        const std::string refusal = ways[way].refusal.empty() ? memory_refusal(candidate.plan) : ways[way].refusal;
+        if (refusal.empty())
+          candidates.push_back(std::move(candidate));
+        else
+          refuse(candidate.choice, refusal);
+      }
+      if (!known) break;
+      fitting = those_that_fit(std::move(candidates));
+    }
+    return fitting;
+  }
+
+  std::vector<Evaluated> those_that_fit(std::vector<Evaluated> candidates) {
+    const auto allowed = static_cast<size_t>(std::max<int64_t>(0, problem_.effort - evaluations_));
     for (size_t i = allowed; i < candidates.size(); ++i)
       refuse(candidates[i].choice, "not evaluated: the effort was spent");
     std::vector<Evaluated> feasible;
@@ -153,7 +184,7 @@ class Search {
   PlanResult finish(Evaluated best) {
     PlanResult result{true, std::move(best.plan), std::move(best.evaluation), reasons_};
     Plan& plan = result.plan;
-    layout_decision_.choice = describe_layout(plan.layout);
+    layout_decision_.choice = best.choice;
     std::erase_if(layout_decision_.runners_up,
                   [&](const Alternative& a) { return a.choice == layout_decision_.choice; });
     plan.decisions.insert(plan.decisions.begin(), layout_decision_);
@@ -166,11 +197,13 @@ class Search {
     return result;
   }
 
-  /// The least bound of any layout that fits: no plan of the problem is faster.
+  /// The least bound of any layout that fits, of all where none fits as it is: no plan of the problem is faster.
   Seconds bound_over_layouts() const {
+    const std::vector<LayoutCandidate> layouts = enumerate_layouts(problem_);
+    const bool some_fit = std::any_of(layouts.begin(), layouts.end(), [](const auto& l) { return l.refusal.empty(); });
     Seconds least = 0;
-    for (const LayoutCandidate& candidate : enumerate_layouts(problem_)) {
-      if (!candidate.refusal.empty()) continue;
+    for (const LayoutCandidate& candidate : layouts) {
+      if (some_fit && !candidate.refusal.empty()) continue;
       const Seconds bound = step_bound(baseline_plan(problem_, candidate.layout)).seconds();
       if (least == 0 || bound < least) least = bound;
     }

@@ -16,17 +16,6 @@ std::string undivided(const Problem& problem, int ranks) {
          std::to_string(problem.workload.global_batch) + " sequences over " + std::to_string(ranks) + " ranks";
 }
 
-std::string memory_refusal(const Problem& problem, const Layout& layout) {
-  const Plan plan = baseline_plan(problem, layout);
-  const Bytes resident = resident_bytes(lower(plan)), capacity = problem.cluster.device.memory_bytes;
-  if (resident <= capacity) return "";
-  const bool training = problem.workload.phase == WorkloadPhase::training;
-  return std::string(training ? "parameters, gradients and optimizer state" : "parameters and key-value cache") +
-         " of one rank take " + format_bytes(static_cast<double>(resident)) + "; the device has " +
-         format_bytes(static_cast<double>(capacity)) +
-         (layout.ep < layout.ranks ? "; a larger ep would lift it" : "; more devices or a smaller model would lift it");
-}
-
 bool experts_divide(const Problem& problem, int ranks, int ep) {
   if (problem.model.routed_by_task) return ep == ranks;  // teams place the experts
   return ranks % ep == 0 && problem.model.num_experts % ep == 0;
@@ -52,7 +41,7 @@ std::vector<LayoutCandidate> cut_over(const Problem& problem, const std::vector<
                               model.num_kv_heads, dense};
     const bool divides = std::all_of(std::begin(wholes), std::end(wholes), [&](int64_t n) { return n % tp == 0; });
     if (!divides || model.latent_attention || model.routed_by_task) continue;
-    candidate.refusal = memory_refusal(problem, candidate.layout);
+    candidate.refusal = memory_refusal(baseline_plan(problem, candidate.layout));
     cut.push_back(std::move(candidate));
   }
   return cut;
@@ -64,6 +53,17 @@ bool any_fits(const std::vector<LayoutCandidate>& candidates) {
 }
 
 }  // namespace
+
+std::string memory_refusal(const Plan& plan) {
+  const Bytes resident = resident_bytes(lower(plan)), capacity = plan.cluster.device.memory_bytes;
+  if (resident <= capacity) return "";
+  const bool training = plan.workload.phase == WorkloadPhase::training;
+  return std::string(training ? "parameters, gradients and optimizer state" : "parameters and key-value cache") +
+         " of one rank take " + format_bytes(static_cast<double>(resident)) + "; the device has " +
+         format_bytes(static_cast<double>(capacity)) +
+         (plan.layout.ep < plan.layout.ranks ? "; a larger ep would lift it"
+                                             : "; more devices or a smaller model would lift it");
+}
 
 std::vector<int64_t> task_batches(const Workload& workload, int micro_batches) {
   std::vector<int64_t> batches;
@@ -114,7 +114,7 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
         "change global_batch in the workload, or --ranks");
   for (LayoutCandidate& candidate : candidates) {
     check_plan(baseline_plan(problem, candidate.layout), "");
-    candidate.refusal = memory_refusal(problem, candidate.layout);
+    candidate.refusal = memory_refusal(baseline_plan(problem, candidate.layout));
   }
   const std::vector<LayoutCandidate> whole = candidates;
   for (int tp = 2; tp <= 8 && !any_fits(candidates); tp *= 2)

@@ -20,6 +20,9 @@ struct LayoutCandidate {
 /// layout.
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem);
 
+/// Why the resident tensors of the plan do not fit the device; "" when they do.
+std::string memory_refusal(const Plan& plan);
+
 /// Sequences of each task in a microbatch: [tasks].
 std::vector<int64_t> task_batches(const Workload& workload, int micro_batches);
 
