@@ -8,6 +8,7 @@
 #include "cli/exchange_experiment.h"
 #include "cli/launcher.h"
 #include "cli/results.h"
+#include "cli/table_experiment.h"
 #include "cli/verbs.h"
 #include "core/schema/error.h"
 #include "core/timeline/timeline.h"
@@ -43,7 +44,8 @@ fs::path folder_of(const std::string& name) {
   throw InputError(name, "", "no experiment of this name", known);
 }
 
-experiments::Execution execute_once(const Plan& plan, int64_t steps) {
+/// The result document of one execution.
+Json execute_plan(const Plan& plan, int64_t steps) {
   const TemporaryFolder folder;
   write_file(folder.file("plan.json"), write_plan(plan).dump());
   LaunchRequest request;
@@ -57,7 +59,11 @@ experiments::Execution execute_once(const Plan& plan, int64_t steps) {
                        folder.file("result.json"),
                        "--pin"};
   launch(request);
-  const Json result = read_json(folder.file("result.json"));
+  return read_json(folder.file("result.json"));
+}
+
+experiments::Execution execute_once(const Plan& plan, int64_t steps) {
+  const Json result = execute_plan(plan, steps);
   return {result["step_seconds"], read_routing(result["routing"], "result", "/routing"), result["timeline_step"]};
 }
 
@@ -126,12 +132,27 @@ Outcome run_elastic(const Json& experiment, const std::string& file, Session& se
   return {result, experiments::elastic_tables(result)};
 }
 
+Outcome run_training_table(const Json& experiment, const std::string& file, Session& session) {
+  const experiments::TableStudy study = experiments::read_table_study(experiment, file);
+  const std::string constants = (fs::path(file).parent_path() / "fitted_constants.json").string();
+  const Json result = run_table_experiment(study, constants, session);
+  return {result, experiments::training_tables(result)};
+}
+
+Outcome run_presets_here(const Json& experiment, const std::string& file, Session& session) {
+  const Json result =
+      run_presets_here_experiment(experiments::read_presets_here(experiment, file), execute_plan, session);
+  return {result, experiments::presets_here_tables(result)};
+}
+
 struct Runner {
   const char* name;  // the experiment's folder
   Outcome (*run)(const Json& experiment, const std::string& file, Session& session);
 };
 constexpr Runner kRunners[] = {
     {"01_does_the_simulator_predict_the_executor", run_fidelity},
+    {"02_semoe_training_table", run_training_table},
+    {"02b_does_semoe_win_here", run_presets_here},
     {"03_which_experts_stay_in_host_memory", run_expert_cache},
     {"04_when_does_hierarchical_all_to_all_win", run_exchange},
     {"06_does_elastic_training_pay", run_elastic},
