@@ -15,7 +15,9 @@
 #include "experiments/elastic/study.h"
 #include "experiments/expert_cache/study.h"
 #include "experiments/fidelity/study.h"
+#include "experiments/prefetch_grid/study.h"
 #include "simulator/simgrid_evaluator.h"
+#include "simulator/simulation.h"
 
 namespace moesaic::cli {
 namespace {
@@ -145,6 +147,30 @@ Outcome run_presets_here(const Json& experiment, const std::string& file, Sessio
   return {result, experiments::presets_here_tables(result)};
 }
 
+Outcome run_prefetch_grid(const Json& experiment, const std::string& file, Session& session) {
+  const experiments::GridStudy study = experiments::read_grid_study(experiment, file);
+  Progress progress;
+  experiments::GridHooks hooks;
+  hooks.load = [&](const experiments::GridScenario& scenario) {
+    planner::Problem problem;
+    problem.model = session.load_model(scenario.model);
+    problem.cluster = session.load_cluster(scenario.cluster);
+    problem.workload = session.load_workload(scenario.workload);
+    problem.routing = session.load_routing(scenario.routing);
+    problem.profile = session.load_profile(scenario.profile, problem.cluster);
+    return problem;
+  };
+  hooks.simulate = [](const Plan& plan) { return simulator::simulate(plan, {true, 0}).timeline; };
+  hooks.execute = [](const Plan& plan, int64_t steps) {
+    const Json result = execute_plan(plan, steps);
+    return experiments::GridRun{read_timeline(result["timeline"], "result"),
+                                read_routing(result["routing"], "result", "/routing")};
+  };
+  hooks.progress = [&](int done, int total) { progress.update(done, total, "executions"); };
+  const Json result = experiments::run_grid_study(study, hooks);
+  return {result, experiments::grid_tables(result)};
+}
+
 struct Runner {
   const char* name;  // the experiment's folder
   Outcome (*run)(const Json& experiment, const std::string& file, Session& session);
@@ -156,6 +182,8 @@ constexpr Runner kRunners[] = {
     {"03_which_experts_stay_in_host_memory", run_expert_cache},
     {"04_when_does_hierarchical_all_to_all_win", run_exchange},
     {"06_does_elastic_training_pay", run_elastic},
+    {"08_what_does_2d_prefetch_hide", run_prefetch_grid},
+    {"09_does_it_predict_where_states_live", run_fidelity},
 };
 
 const Runner& runner_of(const std::string& name) {

@@ -40,6 +40,26 @@ std::string prediction_text(const Prediction& p) {
   return aligned(rows);
 }
 
+namespace {
+
+/// Where training states live, where not everything is on every device that uses it.
+void add_state_rows(const Plan& plan, std::vector<std::pair<std::string, std::string>>& rows) {
+  const auto ahead = [](int layers, const char* what) {
+    return layers == 0 ? std::string()
+                       : ", " + std::to_string(layers) + " " + what + (layers > 1 ? "s" : "") + " ahead";
+  };
+  if (plan.layout.zero > 0)
+    rows.emplace_back("dense states", "ZeRO-" + std::to_string(plan.layout.zero) + ahead(plan.prefetch.dense, "layer"));
+  const ExpertStorage& storage = plan.expert_storage;
+  if (storage.home == Tier::device) return;
+  rows.emplace_back("expert states", (storage.home == Tier::host ? std::string("in host memory")
+                                                                 : "on storage, " + with_commas(storage.cache_entries) +
+                                                                       " expert slots cached per rank") +
+                                         ahead(plan.prefetch.experts, "MoE layer"));
+}
+
+}  // namespace
+
 std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan) {
   const Layout& l = plan.layout;
   const Dispatch& d = plan.dispatch;
@@ -60,6 +80,7 @@ std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan) {
     rows.emplace_back("gradient buckets", plan.gradient_bucket_bytes == 0
                                               ? "none: one collective per gradient"
                                               : format_bytes(static_cast<double>(plan.gradient_bucket_bytes)));
+  add_state_rows(plan, rows);
   if (!plan.placement.empty() && plan.layout.ep > 1) {
     const ExpertPlacement& first = plan.placement.front();
     rows.emplace_back("experts", std::to_string(plan.model.num_experts) + " in " +

@@ -20,6 +20,67 @@ constexpr DispatchChoice kDispatches[] = {
     {DispatchKind::ragged, 0, "ragged"},
     {DispatchKind::padded, 1.25, "padded 1.25"}};  // DeepSpeed-MoE's default capacity
 
+void divide(Plan& plan, int stage, int ahead) {
+  plan.layout.zero = stage;
+  if (stage < 3) return;
+  plan.fused_parameter_bytes = 4'000'000;
+  plan.prefetch.dense = ahead;
+}
+
+/// Storage caches half of a rank's expert slots.
+void move_experts(Plan& plan, Tier home, int ahead) {
+  plan.expert_storage.home = home;
+  plan.prefetch.experts = ahead;
+  if (home == Tier::storage)
+    plan.expert_storage.cache_entries = plan.model.num_experts * plan.model.num_moe_layers() / (2 * plan.layout.ep);
+}
+
+void slice_experts(Plan& plan) {
+  plan.layout.expert_slices = 2;
+  plan.placement.clear();
+}
+
+/// One decision about training memory.
+struct MemoryChoice {
+  const char* what;
+  void (*apply)(Plan&);
+};
+constexpr MemoryChoice kMemoryChoices[] = {
+    {"", [](Plan&) {}},
+    {", ZeRO-1", [](Plan& plan) { divide(plan, 1, 0); }},
+    {", ZeRO-2", [](Plan& plan) { divide(plan, 2, 0); }},
+    {", ZeRO-3", [](Plan& plan) { divide(plan, 3, 0); }},
+    {", ZeRO-3 1 ahead", [](Plan& plan) { divide(plan, 3, 1); }},
+    {", experts in host memory", [](Plan& plan) { move_experts(plan, Tier::host, 0); }},
+    {", experts on storage", [](Plan& plan) { move_experts(plan, Tier::storage, 0); }},
+    {", experts on storage 1 ahead", [](Plan& plan) { move_experts(plan, Tier::storage, 1); }},
+    {", recompute", [](Plan& plan) { plan.layout.recompute = Recompute::full; }},
+    {", 2 slices", slice_experts},
+    {", tp 2", [](Plan& plan) { plan.layout.tp = 2; }},
+};
+
+bool is_legal(const Plan& plan) {
+  try {
+    check_plan(plan, plan.name);
+  } catch (const InputError&) {
+    return false;
+  }
+  return true;
+}
+
+/// Each plan with each decision about memory that is legal with it.
+std::vector<DrawnPlan> with_memory_choices(const std::vector<DrawnPlan>& plans) {
+  std::vector<DrawnPlan> all;
+  for (const DrawnPlan& plan : plans)
+    for (const MemoryChoice& choice : kMemoryChoices) {
+      DrawnPlan drawn = plan;
+      choice.apply(drawn.plan);
+      drawn.plan.name = drawn.what += choice.what;
+      if (is_legal(drawn.plan)) all.push_back(std::move(drawn));
+    }
+  return all;
+}
+
 /// Shuffles by the seed alone, the same on every machine (std::shuffle's draws are the library's choice).
 void shuffle(std::vector<DrawnPlan>& plans, uint64_t seed) {
   for (size_t i = plans.size(); i > 1; --i) std::swap(plans[i - 1], plans[splitmix64(seed + i) % i]);
@@ -41,7 +102,7 @@ void add_variants(const Plan& base, const std::string& what, std::vector<DrawnPl
 
 }  // namespace
 
-std::vector<DrawnPlan> legal_plans(const planner::Problem& original, int ranks) {
+std::vector<DrawnPlan> legal_plans(const planner::Problem& original, int ranks, bool memory) {
   planner::Problem problem = original;
   problem.ranks = ranks;
   std::vector<DrawnPlan> plans;
@@ -61,14 +122,14 @@ std::vector<DrawnPlan> legal_plans(const planner::Problem& original, int ranks) 
       }
     }
   }
-  return plans;
+  return memory ? with_memory_choices(plans) : plans;
 }
 
 std::vector<DrawnPlan> draw_plans(const planner::Problem& problem, const std::vector<int>& rank_counts, int count,
-                                  uint64_t seed, Evaluator& evaluator) {
+                                  uint64_t seed, bool memory, Evaluator& evaluator) {
   std::vector<DrawnPlan> drawn;
   for (const int ranks : rank_counts) {
-    std::vector<DrawnPlan> all = legal_plans(problem, ranks);
+    std::vector<DrawnPlan> all = legal_plans(problem, ranks, memory);
     std::vector<Plan> plans;
     for (const DrawnPlan& one : all) plans.push_back(one.plan);
     const std::vector<Evaluation> evaluations = evaluator.evaluate(plans);

@@ -16,12 +16,13 @@ struct DrawnPlan {
   bool near_best = false;  // predicted within 20 % of the best plan on as many ranks
 };
 
-/// Every legal combination of layout, dispatch, chunks, buckets and placement of the problem on `ranks` ranks.
-std::vector<DrawnPlan> legal_plans(const planner::Problem& problem, int ranks);
+/// Every legal combination of layout, dispatch, chunks, buckets and placement of the problem on `ranks` ranks; with
+/// `memory` each also with one decision about training memory: ZeRO, where expert states live, recompute, slices, tp.
+std::vector<DrawnPlan> legal_plans(const planner::Problem& problem, int ranks, bool memory);
 
 /// `count` plans for each rank count, half of them near the best (fewer where there are not as many), in an order that
 /// the seed decides.
 std::vector<DrawnPlan> draw_plans(const planner::Problem& problem, const std::vector<int>& rank_counts, int count,
-                                  uint64_t seed, Evaluator& evaluator);
+                                  uint64_t seed, bool memory, Evaluator& evaluator);
 
 }  // namespace moesaic::experiments

@@ -34,7 +34,8 @@ class Study {
       : study_(study), problem_(problem), hooks_(hooks) {}
 
   Json run() {
-    plans_ = draw_plans(problem_, study_.ranks, study_.plans_per_rank_count, study_.seed, *hooks_.evaluator);
+    plans_ =
+        draw_plans(problem_, study_.ranks, study_.plans_per_rank_count, study_.seed, study_.memory, *hooks_.evaluator);
     measure();
     summarise_measurements();
     const Predictions ours = predict(problem_.profile), plain = predict(plain_profile(problem_.cluster));
@@ -169,6 +170,7 @@ FidelityStudy read_fidelity_study(const Json& json, const std::string& file) {
   const Field ranks = reader["ranks"];
   for (size_t i = 0; i < ranks.size(); ++i) study.ranks.push_back(static_cast<int>(ranks[i].integer(kCount)));
   study.plans_per_rank_count = static_cast<int>(reader["plans_per_rank_count"].integer({2, 1000}));
+  study.memory = reader["memory"].boolean(false);
   study.rounds = static_cast<int>(reader["rounds"].integer({2, 100}));
   study.steps = reader["steps"].integer({3, 100000});
   study.seed = reader["seed"].seed(1);

@@ -20,6 +20,7 @@ struct FidelityStudy {
   std::string machine;  // folder or name with profile.json and cluster.json
   std::vector<int> ranks;
   int plans_per_rank_count = 12;
+  bool memory = false;  // draw decisions about training memory as well
   int rounds = 3;
   int64_t steps = 15;
   uint64_t seed = 1;

@@ -35,10 +35,10 @@ planner::Problem problem() {
 
 TEST(DrawPlans, EveryLegalPlanIsValidAndDifferent) {
   // One rank, 8 sequences: microbatches 1, 2, 4, 8, ragged or padded: 8 plans.
-  EXPECT_EQ(legal_plans(problem(), 1).size(), 8u);
+  EXPECT_EQ(legal_plans(problem(), 1, false).size(), 8u);
   // Two ranks: microbatches 1, 2, 4; 2 dispatches; 3 buckets; ep 1: 3 * 2 * 3 = 18; ep 2: times 2 placements and 3
   // chunk counts = 108.
-  const std::vector<DrawnPlan> two = legal_plans(problem(), 2);
+  const std::vector<DrawnPlan> two = legal_plans(problem(), 2, false);
   EXPECT_EQ(two.size(), 126u);
   std::set<std::string> names;
   for (const DrawnPlan& drawn : two) {
@@ -47,9 +47,16 @@ TEST(DrawPlans, EveryLegalPlanIsValidAndDifferent) {
   }
 }
 
+// One rank: of the 10 decisions about memory only recompute and slices are legal without storage and peers, and experts
+// in host memory: 8 * 4. ZeRO on one rank divides nothing but is legal: 4 more; tp 2 is not.
+TEST(DrawPlans, MemoryDecisionsComeOnTop) {
+  EXPECT_EQ(legal_plans(problem(), 1, true).size(), 8u * 8);
+  for (const DrawnPlan& drawn : legal_plans(problem(), 2, true)) EXPECT_NO_THROW(check_plan(drawn.plan, drawn.what));
+}
+
 TEST(DrawPlans, HalfOfTheDrawnPlansAreNearTheBest) {
   ByFields evaluator;
-  const std::vector<DrawnPlan> drawn = draw_plans(problem(), {2}, 10, 1, evaluator);
+  const std::vector<DrawnPlan> drawn = draw_plans(problem(), {2}, 10, 1, false, evaluator);
   ASSERT_EQ(drawn.size(), 10u);
   EXPECT_EQ(std::count_if(drawn.begin(), drawn.end(), [](const DrawnPlan& d) { return d.near_best; }), 5);
   for (const DrawnPlan& d : drawn) {
@@ -62,7 +69,7 @@ TEST(DrawPlans, TheSeedDecides) {
   ByFields evaluator;
   const auto names = [&](uint64_t seed) {
     std::vector<std::string> what;
-    for (const DrawnPlan& drawn : draw_plans(problem(), {1, 2}, 6, seed, evaluator)) what.push_back(drawn.what);
+    for (const DrawnPlan& drawn : draw_plans(problem(), {1, 2}, 6, seed, false, evaluator)) what.push_back(drawn.what);
     return what;
   };
   EXPECT_EQ(names(1), names(1));
