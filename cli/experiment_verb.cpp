@@ -13,6 +13,7 @@
 #include "core/schema/error.h"
 #include "core/timeline/timeline.h"
 #include "experiments/elastic/study.h"
+#include "experiments/embedding_partition/study.h"
 #include "experiments/expert_cache/study.h"
 #include "experiments/fidelity/study.h"
 #include "experiments/prefetch_grid/study.h"
@@ -171,6 +172,24 @@ Outcome run_prefetch_grid(const Json& experiment, const std::string& file, Sessi
   return {result, experiments::grid_tables(result)};
 }
 
+Outcome run_embedding(const Json& experiment, const std::string& file, Session& session) {
+  const experiments::EmbeddingStudy study = experiments::read_embedding_study(experiment, file);
+  simulator::SimgridEvaluator evaluator(1);
+  Progress progress;
+  experiments::EmbeddingHooks hooks;
+  hooks.evaluator = &evaluator;
+  hooks.model = [&](const std::string& name) { return session.load_model(name); };
+  hooks.cluster = [&](const std::string& name) { return session.load_cluster(name); };
+  hooks.profile = [&](const Cluster& cluster) { return session.load_profile("", cluster); };
+  hooks.execute = [](const Plan& plan, int64_t steps) -> experiments::EmbeddingRun {
+    const Json result = execute_plan(plan, steps);
+    return {result["step_seconds"], result["peak_bytes"]["device"]};
+  };
+  hooks.progress = [&](int done, int total) { progress.update(done, total, "executions"); };
+  const Json result = experiments::run_embedding_study(study, hooks);
+  return {result, experiments::embedding_tables(result)};
+}
+
 struct Runner {
   const char* name;  // the experiment's folder
   Outcome (*run)(const Json& experiment, const std::string& file, Session& session);
@@ -182,6 +201,7 @@ constexpr Runner kRunners[] = {
     {"03_which_experts_stay_in_host_memory", run_expert_cache},
     {"04_when_does_hierarchical_all_to_all_win", run_exchange},
     {"06_does_elastic_training_pay", run_elastic},
+    {"07_what_does_the_embedding_partition_save", run_embedding},
     {"08_what_does_2d_prefetch_hide", run_prefetch_grid},
     {"09_does_it_predict_where_states_live", run_fidelity},
 };

@@ -38,9 +38,10 @@ ROOMS = {
     "experiments/prefetch_grid": ["planner", "core/timeline", "experiments/fidelity"],
     "experiments/elastic": ["planner"],
     "experiments/expert_cache": ["core/policy"],
+    "experiments/embedding_partition": ["experiments/fidelity"],
     "experiments/hierarchical_all_to_all": ["experiments/fidelity", "core/timeline", "core/technique"],
     "experiments/semoe_training_table": ["experiments/fidelity", "core/timeline", "core/technique"],
-    "experiments": ["experiments/fidelity", "experiments/prefetch_grid", "experiments/semoe_training_table", "experiments/elastic", "experiments/hierarchical_all_to_all", "experiments/expert_cache", "planner", "simulator", "core/format"],
+    "experiments": ["experiments/fidelity", "experiments/embedding_partition", "experiments/prefetch_grid", "experiments/semoe_training_table", "experiments/elastic", "experiments/hierarchical_all_to_all", "experiments/expert_cache", "planner", "simulator", "core/format"],
     "cli": ["planner", "simulator", "core/format", "experiments"],
     # The main() of the second program: MPI and SimGrid never meet in one binary, so it sees neither planner nor simulator.
     "cli/moesaic_executor.cpp": ["executor/runtime", "executor/profiling", "executor/exchange", "executor/reference",
