@@ -22,9 +22,9 @@ void chunk_moe_layers(TaskGraph& graph, const Plan& plan);
 /// by the ranks per node.
 void hierarchical_all_to_all(TaskGraph& graph, const Plan& plan);
 
-/// Cuts the embedding table by columns over all ranks (plan.embedding; SE-MoE section 4.3): each looks the tokens of all
-/// ranks up in its columns, an all-to-all brings every rank all columns of its own tokens, and backward another one takes
-/// gradients the same way back. Each rank updates its columns alone: no gradient of the table is reduced.
+/// Cuts the embedding table by columns over all ranks (plan.embedding; SE-MoE section 4.3): each looks the tokens of
+/// all ranks up in its columns, an all-to-all brings every rank all columns of its own tokens, and backward another one
+/// takes gradients the same way back. Each rank updates its columns alone: no gradient of the table is reduced.
 void embedding_partition(TaskGraph& graph, const Plan& plan);
 
 /// Gives expert states a home in host memory or on storage (plan.expert_storage; SE-MoE section 3.2.1): per pass of a

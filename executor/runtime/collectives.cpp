@@ -43,9 +43,8 @@ std::unique_ptr<Operation> Collectives::all_to_all(const Launch& launch, Communi
   const int me = launch.context.rank, first = launch.context.group_first_rank(),
             local = launch.context.ranks_per_node();
   const auto bytes = [&](int from, int to) {
-    const int64_t rows = is_routed(task.leg)
-                             ? launch.chunk_counts().leg_rows(task.leg, from - first, to - first, local)
-                             : graph_.rows_between(task.leg, from, to);
+    const int64_t rows = is_routed(task.leg) ? launch.chunk_counts().leg_rows(task.leg, from - first, to - first, local)
+                                             : graph_.rows_between(task.leg, from, to);
     return rows * task.bytes_per_row;
   };
   std::vector<int64_t> send(members), send_at(members), receive(members), receive_at(members);

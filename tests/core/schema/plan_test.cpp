@@ -67,7 +67,9 @@ TEST(Plan, illegal_plans_are_refused_where_they_are_wrong) {
 TEST(Plan, columns_of_the_embedding_are_cut_evenly_in_training_and_not_from_the_head) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.tied_embeddings = true; }), "/embedding");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.hidden = 18; }), "/embedding");
-  EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.tp = 1, plan.elastic.sequences_per_rank = {1, 4, 2, 1}; }),
+  EXPECT_EQ(refused_at([](Plan& plan) {
+              plan.layout.tp = 1, plan.elastic.sequences_per_rank = {1, 4, 2, 1};
+            }),
             "/embedding");
   Plan plan = testing::sample_plan();
   plan.layout.recompute = Recompute::none;
