@@ -93,13 +93,14 @@ class Search {
         const Plan plan = with_baseline_choices(problem_, baseline_plan(problem_, layout.layout));
         const std::vector<Choice> ways = memory_reliefs(problem_, plan);
         if (way >= ways.size()) continue;
+        const bool first = !known;  // its ep is the largest: what refuses it refuses the others
         known = true;
         Evaluated candidate = candidate_of(plan, describe_layout(layout.layout) + ", " + ways[way].name);
         ways[way].apply(candidate.plan);
         const std::string refusal = ways[way].refusal.empty() ? memory_refusal(candidate.plan) : ways[way].refusal;
         if (refusal.empty())
           candidates.push_back(std::move(candidate));
-        else
+        else if (first)
           refuse(candidate.choice, refusal);
       }
       if (!known) break;

@@ -35,7 +35,7 @@ void MemoryTracker::task_ends(TaskIndex task, int rank, Seconds now) {
 
 TensorId MemoryTracker::largest_at_peak(const std::vector<Seconds>& starts, const std::vector<Seconds>& ends) {
   std::vector<bool> lives(graph_.tensors.size());
-  for (size_t i = 0; i < lives.size(); ++i) 
+  for (size_t i = 0; i < lives.size(); ++i)
     lives[i] = graph_.tensors[i].kind != TensorKind::activation && graph_.tensors[i].view_of < 0;
   for (size_t task = 0; task < starts.size(); ++task)
     for (TensorId tensor : liveness_.created[task]) lives[static_cast<size_t>(tensor)] = starts[task] <= peak_.time;

@@ -66,7 +66,7 @@ TEST(Parameters, published_models_lack_only_small_vectors) {
 Bytes state_bytes(const TaskGraph& graph) {
   Bytes inputs = 0;
   for (const Tensor& tensor : graph.tensors)
-    if (tensor.kind == TensorKind::input) inputs += bytes_of(tensor.dtype, tensor.row_elements);
+    if (tensor.kind == TensorKind::input) inputs += bytes_of(tensor.dtype, tensor.fixed_rows * tensor.row_elements);
   return resident_bytes(graph) - inputs;
 }
 

@@ -76,7 +76,7 @@ TEST(StepBreakdown, AgreesWithUnitByUnitScan) {
             open[static_cast<int>(timeline.rows[time.task].lane)] = true;
         }
         const bool network = open[static_cast<int>(Lane::network)];
-        const bool other = open[1] || open[2] || open[4];
+        const bool other = open[1] || open[2] || open[4] || open[5];
         compute += open[0];
         exposed += !open[0] && network;
         transfer += !open[0] && !network && other;
