@@ -95,6 +95,7 @@ main() {
   build
   write_agent
   # mpirun itself stands in the first host; its own traffic passes the cards as well, before and after the program runs.
+  # shellcheck disable=SC2016  # the inner shell expands them
   ip netns exec "$NAME-0" unshare --uts bash -c 'hostname "$0"; exec "$@"' "$NAME-0" \
     mpirun --allow-run-as-root --oversubscribe --bind-to none --hostfile "$FOLDER/hosts" --map-by slot \
     --mca plm_rsh_agent "$FOLDER/agent" --mca plm_rsh_no_tree_spawn 1 \

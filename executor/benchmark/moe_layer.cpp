@@ -51,9 +51,7 @@ class Pass {
     fill(tensors.resident(layer_.output_gradient), rank, kWeights);
   }
 
-  StepRecord run_layer(int64_t step) {
-    return step_.run(step, watch_);
-  }
+  StepRecord run_layer(int64_t step) { return step_.run(step, watch_); }
 
   double run_raw() {
     const auto begin = std::chrono::steady_clock::now();

@@ -1,7 +1,7 @@
 // Tasks of the MoE layer -> operator calls. The route tensor holds [3][tokens * top_k]: expert, weight (f32), row in
 // its chunk's send buffer. Slot counts are known to the host, so rows per expert need no device-side sizes.
-#include "executor/backend/row_order.h"
 #include "core/schema/error.h"
+#include "executor/backend/row_order.h"
 #include "executor/cuda/cuda_backend.h"
 #include "executor/cuda/cuda_check.h"
 #include "executor/cuda/experts.h"

@@ -207,9 +207,8 @@ void check_trainable(const Plan& plan, const std::string& file) {
                      "\"training\"", "simulate the plan instead");
   if (plan.model.activation != Activation::gelu || plan.model.norm != Norm::layer_norm || plan.model.latent_attention ||
       plan.model.shared_intermediate > 0)
-    throw InputError(file, "/documents/model",
-                     "this executor trains GPT-MoE blocks (layer norm, GELU) only", "family gpt_moe",
-                     "simulate the plan instead");
+    throw InputError(file, "/documents/model", "this executor trains GPT-MoE blocks (layer norm, GELU) only",
+                     "family gpt_moe", "simulate the plan instead");
   if (!plan.cluster.device.lanes_share_core)
     throw InputError(file, "/documents/cluster/device",
                      "the plan is for '" + plan.cluster.device.name + "'; this executor runs on CPU ranks",

@@ -214,12 +214,13 @@ TEST(MakePlan, infeasible_passes_on_the_evaluators_reason) {
   NothingFits evaluator;
   const PlanResult result = make_plan(tiny_problem(), evaluator);
   EXPECT_FALSE(result.feasible);
-  ASSERT_EQ(result.reasons.size(), 38u);  // 9 layouts, 3 ways to need less for each, 2 ways without host memory and storage
+  ASSERT_EQ(result.reasons.size(),
+            38u);  // 9 layouts, 3 ways to need less for each, 2 ways without host memory and storage
   EXPECT_EQ(result.reasons[0], "4 ranks, ep 4, 1 microbatch: activations");
 }
 
-// One rank: nothing can be divided. Its states take 16 bytes per weight; the experts' gradients alone stay on the device
-// while they are drained, so that host memory lifts what recompute does not.
+// One rank: nothing can be divided. Its states take 16 bytes per weight; the experts' gradients alone stay on the
+// device while they are drained, so that host memory lifts what recompute does not.
 TEST(MakePlan, moves_experts_where_nothing_else_fits) {
   Problem problem = tiny_problem();
   problem.ranks = 1;

@@ -81,13 +81,12 @@ TEST(Preset, semoe_divides_nothing_in_inference) {
 }
 
 TEST(Preset, reads_every_key) {
-  const Fixed fixed = read_preset(
-      parse_json(R"({"kind": "moesaic.preset/1", "name": "all", "note": "n",
+  const Fixed fixed = read_preset(parse_json(R"({"kind": "moesaic.preset/1", "name": "all", "note": "n",
         "layout": {"ep": 8, "micro_batches": 2, "zero": 3}, "fused_parameter_bytes": "1 MB", "prefetch": {"dense": 2},
         "dispatch": {"kind": "padded", "capacity_factor": 2, "all_to_all": "flat", "chunks": 4},
         "gradient_bucket_bytes": "25 MB", "placement": "local_search"})",
-                 "all.json"),
-      "all.json");
+                                             "all.json"),
+                                  "all.json");
   EXPECT_EQ(fixed.preset, "all");
   EXPECT_EQ(fixed.ep, 8);
   EXPECT_EQ(fixed.micro_batches, 2);
