@@ -8,6 +8,7 @@
 #include "executor/cpu/cpu_backend.h"
 #include "executor/runtime/threads.h"
 #include "executor/runtime/trainer.h"
+#include "tests/executor/checkpoint/toy_state.h"
 
 namespace moesaic::executor {
 namespace {
@@ -115,6 +116,43 @@ TEST(Tasks, TrainLikeOneRankHoweverTheyAreServed) {
            {{{0, 3}, 1}, {{1, 2}, 1}},
            {{{0, 1}, 2}, {{2, 3}, 1}}})  // split and merged
     expect_same_losses(task_plan(teams), one);
+}
+
+/// Trains `steps` steps more than the folder's checkpoint has.
+std::vector<double> go_on(Plan plan, const std::string& folder, int64_t& done, int64_t steps) {
+  check_plan(plan, "test");
+  TrainOptions options;
+  options.checkpoint = {folder, steps, done > 0};
+  options.steps = done += steps;
+  return train_on_threads(plan, corpus(), options).loss;
+}
+
+/// The losses of parts of two steps each, one plan after the other, against those of one rank that never stops.
+void expect_same_job(const std::vector<Plan>& parts, const Plan& one) {
+  const TestFolder folder;
+  int64_t done = 0;
+  std::vector<double> losses;
+  for (const Plan& part : parts)
+    for (double loss : go_on(part, folder.path, done, 2)) losses.push_back(loss);
+  TrainOptions options;
+  options.steps = done;
+  const std::vector<double> expected = train_on_threads(one, corpus(), options).loss;
+  ASSERT_EQ(losses.size(), expected.size());
+  for (size_t step = 0; step < losses.size(); ++step) EXPECT_NEAR(losses[step], expected[step], 2e-5 * expected[step]);
+}
+
+// A job changes its split at a step boundary, from its checkpoint, on another number of ranks, and loses nothing.
+TEST(UnevenSplit, ChangesInARunningJob) {
+  Plan uneven = plan_of(2, 2), wider = plan_of(4, 2);
+  uneven.elastic.sequences_per_rank = {5, 3};
+  wider.elastic.sequences_per_rank = {1, 4, 2, 1};
+  expect_same_job({plan_of(2, 1), uneven, wider}, plan_of(1, 1));
+}
+
+TEST(Tasks, ChangeTheirRanksInARunningJob) {
+  expect_same_job({task_plan({{{0}, 1}, {{1}, 1}, {{2}, 1}, {{3}, 1}}),
+                   task_plan({{{0}, 4}, {{1}, 2}, {{2}, 1}, {{3}, 1}}), task_plan({{{0}, 1}, {{1, 2, 3}, 1}})},
+                  task_plan({{{0, 1, 2, 3}, 1}}));
 }
 
 // Rows of task t: its sequences of a microbatch times 16 tokens, on the ranks of its team alone.
