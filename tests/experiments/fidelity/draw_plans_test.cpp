@@ -47,10 +47,9 @@ TEST(DrawPlans, EveryLegalPlanIsValidAndDifferent) {
   }
 }
 
-// One rank: of the 10 decisions about memory only recompute and slices are legal without storage and peers, and experts
-// in host memory: 8 * 4. ZeRO on one rank divides nothing but is legal: 4 more; tp 2 is not.
+// One rank: all of the 10 decisions about memory are legal but tp 2 (dividing among one changes nothing): 8 * (1 + 9).
 TEST(DrawPlans, MemoryDecisionsComeOnTop) {
-  EXPECT_EQ(legal_plans(problem(), 1, true).size(), 8u * 8);
+  EXPECT_EQ(legal_plans(problem(), 1, true).size(), 8u * 10);
   for (const DrawnPlan& drawn : legal_plans(problem(), 2, true)) EXPECT_NO_THROW(check_plan(drawn.plan, drawn.what));
 }
 
