@@ -44,14 +44,17 @@ std::string text_of(const Plan& plan, const Json& result) {
                              (skipped > 0 ? "; " + std::to_string(skipped) + " skipped" : "");
   char bigram[32];
   std::snprintf(bigram, sizeof bigram, "%.4f", result["bigram_entropy"].get<double>());
+  std::vector<std::pair<std::string, std::string>> rows = {
+      {"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size())},
+      {"tokens per second", with_commas(static_cast<int64_t>(result["tokens_per_second"].get<double>()))},
+      {"exposed communication", format_seconds(result["exposed_communication_seconds"])}};
+  if (before > 0) rows.insert(rows.begin(), {"resumed", "after step " + std::to_string(before)});
+  for (const auto& [tier, bytes] : result["peak_bytes"].items())
+    rows.emplace_back("peak memory, " + tier, format_bytes(bytes));
+  rows.emplace_back("loss", losses);
+  rows.emplace_back("a bigram model of this text", bigram);
   return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) + " CPU rank" +
-         (plan.layout.ranks > 1 ? "s" : "") + "\n" +
-         aligned({{"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size())},
-                  {"tokens per second", with_commas(static_cast<int64_t>(result["tokens_per_second"].get<double>()))},
-                  {"exposed communication", format_seconds(result["exposed_communication_seconds"])},
-                  {"peak memory, device", format_bytes(result["peak_bytes"]["device"])},
-                  {"loss", losses},
-                  {"a bigram model of this text", bigram}});
+         (plan.layout.ranks > 1 ? "s" : "") + "\n" + aligned(rows);
 }
 
 LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::string& result) {

@@ -40,6 +40,7 @@ ExpertStates::ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, c
         folder.empty() ? std::filesystem::temp_directory_path().string() : folder, residency_.num_blocks(),
         kStatesPerWeight * (slot_elements_[0] + slot_elements_[1]) * static_cast<int64_t>(sizeof(float)));
   initialise(plan, rank);
+  if (store_) initial_writes_ = store_->traffic().bytes_written;
 }
 
 void ExpertStates::initialise(const Plan& plan, int rank) {
@@ -216,7 +217,7 @@ ExpertTraffic ExpertStates::traffic() const {
   ExpertTraffic traffic = traffic_;
   if (store_) {
     traffic.storage_read = store_->traffic().bytes_read;
-    traffic.storage_written = store_->traffic().bytes_written;
+    traffic.storage_written = store_->traffic().bytes_written - initial_writes_;
   }
   return traffic;
 }

@@ -17,7 +17,7 @@
 
 namespace moesaic::executor {
 
-/// What the experts' tasks moved between the tiers since the start, in bytes.
+/// What the experts' tasks moved between the tiers since the first step, in bytes.
 struct ExpertTraffic {
   int64_t storage_read = 0, storage_written = 0;
   int64_t to_device = 0, from_device = 0;
@@ -96,6 +96,7 @@ class ExpertStates {
   std::vector<Write> writes_;
   std::set<int64_t> skipped_;
   ExpertTraffic traffic_;
+  int64_t initial_writes_ = 0;  // bytes
   Bytes host_bytes_ = 0, peak_host_bytes_ = 0;
 };
 

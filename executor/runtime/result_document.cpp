@@ -6,6 +6,25 @@
 
 namespace moesaic::executor {
 
+namespace {
+
+/// By tier; host memory and storage only where expert states live there.
+Json peak_bytes(const TrainResult& result) {
+  Json peaks = {{"device", result.peak_bytes}};
+  if (result.peak_host_bytes > 0) peaks["host"] = result.peak_host_bytes;
+  if (result.storage_bytes > 0) peaks["storage"] = result.storage_bytes;
+  return peaks;
+}
+
+Json expert_traffic(const ExpertTraffic& traffic) {
+  return {{"storage_read_bytes", traffic.storage_read},
+          {"storage_written_bytes", traffic.storage_written},
+          {"to_device_bytes", traffic.to_device},
+          {"from_device_bytes", traffic.from_device}};
+}
+
+}  // namespace
+
 Json write_result(const Plan& plan, const TrainResult& result, const Corpus& corpus, const std::string& device) {
   Timeline timeline = result.timeline;
   timeline.plan_hash = document_hash(write_plan(plan));
@@ -27,7 +46,8 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
           {"steps", result.loss.size()},
           {"step_seconds", step},
           {"tokens_per_second", static_cast<double>(plan.workload.tokens_per_step()) / step},
-          {"peak_bytes", {{"device", result.peak_bytes}}},
+          {"peak_bytes", peak_bytes(result)},
+          {"expert_traffic", expert_traffic(result.expert_traffic)},
           {"exposed_communication_seconds", exposed_communication(timeline)},
           {"tasks", timeline.times.size()},
           {"loss", result.loss},
