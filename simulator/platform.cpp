@@ -61,7 +61,7 @@ void Platform::build(ActivityEngine& engine) const {
   engine.seal();
 }
 
-void Platform::append(PortKind kind, int rank, Bytes out, Bytes in, std::vector<Flow>& flows) const {
+void Platform::append(PortKind kind, int rank, Bytes out, Bytes in, std::vector<Flow>& flows, double busy_out) const {
   if (out == 0 && in == 0) return;
   const int port = port_of_[static_cast<size_t>(kind) * num_ranks_ + rank];
   if (port < 0 && kind == PortKind::spine) return;
@@ -69,13 +69,19 @@ void Platform::append(PortKind kind, int rank, Bytes out, Bytes in, std::vector<
     throw InputError("cluster '" + cluster_.name + "'", std::string("/links/") + name_of(kind),
                      "ranks must exchange bytes over a link that the cluster does not have", "a bandwidth above 0",
                      "give the link a bandwidth, or a layout that does not need it");
-  if (out > 0) flows.push_back({port, ActivityEngine::Direction::out, out});
-  if (in > 0) flows.push_back({port, ActivityEngine::Direction::in, in});
+  if (out > 0) flows.push_back({port, ActivityEngine::Direction::out, static_cast<double>(out) + busy_out});
+  if (in > 0) flows.push_back({port, ActivityEngine::Direction::in, static_cast<double>(in)});
 }
 
 void Platform::append_flows(const MemberDemand& member, std::vector<Flow>& flows) const {
-  append(PortKind::intra_node, member.rank, member.intra_out, member.intra_in, flows);
-  append(PortKind::nic, member.rank, member.inter_out, member.inter_in, flows);
+  // Of a port of several cards a message occupies one, so the bandwidth of one card counts.
+  const auto busy = [](int64_t messages, const Link& link) {
+    return static_cast<double>(messages) * link.message_s * link.bandwidth_bytes_per_s;
+  };
+  append(PortKind::intra_node, member.rank, member.intra_out, member.intra_in, flows,
+         busy(member.intra_messages, cluster_.intra_node));
+  append(PortKind::nic, member.rank, member.inter_out, member.inter_in, flows,
+         busy(member.inter_messages, cluster_.nic));
   append(PortKind::spine, member.rank, member.spine_out, member.spine_in, flows);
 }
 
@@ -99,10 +105,9 @@ Seconds Platform::port_seconds(const CollectiveDemand& demand) const {
   std::sort(flows.begin(), flows.end(), [&](const Flow& a, const Flow& b) { return key(a) < key(b); });
   Seconds slowest = 0;
   for (size_t first = 0, last = 0; first < flows.size(); first = last) {
-    Bytes bytes = 0;
+    double bytes = 0;
     for (last = first; last < flows.size() && key(flows[last]) == key(flows[first]); ++last) bytes += flows[last].bytes;
-    slowest = std::max(
-        slowest, static_cast<double>(bytes) / links_[static_cast<size_t>(flows[first].port)].bandwidth_bytes_per_s);
+    slowest = std::max(slowest, bytes / links_[static_cast<size_t>(flows[first].port)].bandwidth_bytes_per_s);
   }
   return slowest;
 }

@@ -24,11 +24,12 @@ enum class PortKind : uint8_t {
 inline constexpr int kNumPortKinds = 6;
 const char* name_of(PortKind kind);
 
-/// What one member of a collective asks of one direction of one port.
+/// What one member of a collective asks of one direction of one port. `bytes` also hold what the port could pass while
+/// it is busy with messages.
 struct Flow {
   int port = 0;
   ActivityEngine::Direction direction = ActivityEngine::Direction::out;
-  Bytes bytes = 0;
+  double bytes = 0;
 };
 
 class Platform {
@@ -44,7 +45,8 @@ class Platform {
   /// The flows of a transfer between tiers; `on_core`: what a CPU rank moves in memory is its core's work, no flow.
   void append_flows(const MovedBytes& moved, int rank, bool on_core, std::vector<Flow>& flows) const;
 
-  /// Seconds that the ports need when nobody else uses them: max over directions of ports of bytes / bandwidth.
+  /// Seconds that the ports need when nobody else uses them: max over directions of ports of
+  /// messages sent * message_s + bytes / bandwidth.
   Seconds port_seconds(const CollectiveDemand& demand) const;
   /// latency_steps * alpha, the part of the price that no port takes part in.
   Seconds latency_seconds(const CollectiveDemand& demand) const;
@@ -57,7 +59,8 @@ class Platform {
     BytesPerSecond bandwidth_bytes_per_s = 0;
   };
   int add_port(PortKind kind, const std::string& owner, BytesPerSecond bandwidth);
-  void append(PortKind kind, int rank, Bytes out, Bytes in, std::vector<Flow>& flows) const;
+  /// `busy_out`: bytes that the port could send while it is busy with messages.
+  void append(PortKind kind, int rank, Bytes out, Bytes in, std::vector<Flow>& flows, double busy_out = 0) const;
 
   Cluster cluster_;
   int num_ranks_;

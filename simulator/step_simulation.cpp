@@ -95,7 +95,7 @@ void StepSimulation::move(Instance instance, int rank) {
   if (seconds > 0) return cores_.offer_compute(rank, instance, seconds);  // then nothing flows
   if (flows.empty()) return finish(instance);
   waiting_[instance] = static_cast<int32_t>(flows.size());
-  for (const Flow& flow : flows) engine_.transfer(flow.port, flow.direction, static_cast<double>(flow.bytes), instance);
+  for (const Flow& flow : flows) engine_.transfer(flow.port, flow.direction, flow.bytes, instance);
 }
 
 void StepSimulation::arrive(Instance instance, int rank) {
@@ -157,8 +157,7 @@ void StepSimulation::open_flows(size_t number) {
     waiting_[task] = static_cast<int32_t>(open.end_of_flows[i] - flow);
     if (waiting_[task] == 0) finish(task);
     for (; flow < open.end_of_flows[i]; ++flow)
-      engine_.transfer(open.flows[flow].port, open.flows[flow].direction,
-                       static_cast<double>(open.flows[flow].bytes) * open.scale, task);
+      engine_.transfer(open.flows[flow].port, open.flows[flow].direction, open.flows[flow].bytes * open.scale, task);
   }
   free_collectives_.push_back(number);
 }

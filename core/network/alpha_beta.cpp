@@ -9,14 +9,15 @@
 namespace moesaic {
 namespace {
 
-/// The busier direction of one port.
+/// Bytes through both directions of one port and messages out of it.
 struct PortLoad {
   Bytes out = 0, in = 0;
-  void add(Bytes more_out, Bytes more_in) {
+  int64_t messages = 0;
+  void add(Bytes more_out, Bytes more_in, int64_t more_messages) {
     out += more_out;
     in += more_in;
+    messages += more_messages;
   }
-  Bytes busier() const { return std::max(out, in); }
 };
 
 /// Where a node has fewer cards than devices, consecutive local ranks share one; else each device has its own share of
@@ -28,37 +29,42 @@ int card_of(int local_rank, const Cluster& cluster) {
 
 double cards_per_port(const Cluster& cluster) { return std::max(1, cluster.nics_per_node / cluster.devices_per_node); }
 
-Seconds seconds_of(Bytes bytes, BytesPerSecond bandwidth, const Cluster& cluster, const char* link) {
-  if (bytes == 0) return 0;
-  MOESAIC_CHECK(bandwidth > 0, "a collective uses the link " + std::string(link) + ", which cluster '" + cluster.name +
-                                   "' does not have");
-  return static_cast<double>(bytes) / bandwidth;
+/// Of the busier direction; `parallel` links act as one port, each message passes one of them.
+Seconds seconds_of(const PortLoad& load, const Link& link, double parallel, const Cluster& cluster, const char* name) {
+  if (load.out == 0 && load.in == 0) return 0;
+  MOESAIC_CHECK(link.present(), "a collective uses the link " + std::string(name) + ", which cluster '" + cluster.name +
+                                    "' does not have");
+  const double bandwidth = link.bandwidth_bytes_per_s * parallel;
+  const Seconds messages = static_cast<double>(load.messages) * link.message_s / parallel;
+  return std::max(static_cast<double>(load.out) / bandwidth + messages, static_cast<double>(load.in) / bandwidth);
 }
 
 }  // namespace
 
-// t = steps * alpha + max over ports of bytes / bandwidth
+// t = steps * alpha + max over ports of (messages * message_s + bytes / bandwidth)
 Seconds alpha_beta_seconds(const CollectiveDemand& demand, const Cluster& cluster) {
-  Bytes intra_bytes = 0, card_bytes = 0, uplink_bytes = 0;
+  Seconds slowest = 0;
   std::map<std::pair<int, int>, PortLoad> cards;  // by (node, card)
   std::map<int, PortLoad> uplinks;                // by rail
   for (const MemberDemand& member : demand.members) {
-    intra_bytes = std::max({intra_bytes, member.intra_out, member.intra_in});
+    const PortLoad device{member.intra_out, member.intra_in, member.intra_messages};
+    slowest = std::max(slowest, seconds_of(device, cluster.intra_node, 1, cluster, "intra_node"));
     const int local = cluster.local_rank(member.rank);
-    cards[{cluster.node_of(member.rank), card_of(local, cluster)}].add(member.inter_out, member.inter_in);
-    uplinks[local].add(member.spine_out, member.spine_in);
+    cards[{cluster.node_of(member.rank), card_of(local, cluster)}].add(member.inter_out, member.inter_in,
+                                                                       member.inter_messages);
+    uplinks[local].add(member.spine_out, member.spine_in, 0);
   }
-  for (const auto& [card, load] : cards) card_bytes = std::max(card_bytes, load.busier());
-  for (const auto& [rail, load] : uplinks) uplink_bytes = std::max(uplink_bytes, load.busier());
+  for (const auto& [card, load] : cards)
+    slowest = std::max(slowest, seconds_of(load, cluster.nic, cards_per_port(cluster), cluster, "nic"));
 
   Seconds alpha = demand.crosses_nodes ? cluster.nic.latency_s : cluster.intra_node.latency_s;
-  Seconds slowest = seconds_of(intra_bytes, cluster.intra_node.bandwidth_bytes_per_s, cluster, "intra_node");
-  slowest = std::max(
-      slowest, seconds_of(card_bytes, cluster.nic.bandwidth_bytes_per_s * cards_per_port(cluster), cluster, "nic"));
-  if (cluster.spine.present() && uplink_bytes > 0) {
-    alpha += cluster.spine.latency_s;
-    slowest = std::max(slowest, static_cast<double>(uplink_bytes) / cluster.spine.bandwidth_bytes_per_s);
+  if (!cluster.spine.present()) return demand.latency_steps * alpha + slowest;
+  bool leaves_rail = false;
+  for (const auto& [rail, load] : uplinks) {
+    leaves_rail |= load.out > 0 || load.in > 0;
+    slowest = std::max(slowest, seconds_of(load, cluster.spine, 1, cluster, "spine"));
   }
+  if (leaves_rail) alpha += cluster.spine.latency_s;
   return demand.latency_steps * alpha + slowest;
 }
 

@@ -19,16 +19,21 @@ bool spans_nodes(const std::vector<int>& group, const Cluster& cluster) {
                      [&](int rank) { return cluster.node_of(rank) != cluster.node_of(group.front()); });
 }
 
+/// A link's packets of one message.
+int64_t packets_of(Bytes bytes, const Link& link) {
+  return link.packet_bytes > 0 ? (bytes + link.packet_bytes - 1) / link.packet_bytes : 1;
+}
+
 void add_message(MemberDemand& from, MemberDemand& to, Bytes bytes, const Cluster& cluster) {
   if (cluster.node_of(from.rank) == cluster.node_of(to.rank)) {
     from.intra_out += bytes;
     to.intra_in += bytes;
-    ++from.intra_messages;
+    from.intra_messages += packets_of(bytes, cluster.intra_node);
     return;
   }
   from.inter_out += bytes;
   to.inter_in += bytes;
-  ++from.inter_messages;
+  from.inter_messages += packets_of(bytes, cluster.nic);
   if (cluster.rail_optimized && cluster.local_rank(from.rank) != cluster.local_rank(to.rank)) {
     from.spine_out += bytes;
     to.spine_in += bytes;
@@ -43,6 +48,11 @@ bool same_locals_in_every_node(const std::map<int, std::vector<int>>& locals_of_
 
 /// Rounds of the ring; each sends one message.
 int ring_steps(Op op, int n) { return op == Op::all_reduce ? 2 * (n - 1) : n - 1; }
+
+/// One message per round, of an equal part of the bytes.
+int64_t ring_messages(int steps, Bytes bytes, const Link& link) {
+  return bytes > 0 ? steps * packets_of((bytes + steps - 1) / steps, link) : 0;
+}
 
 /// all_reduce: 2 S (n-1)/n, rounded up to whole bytes; all_gather and reduce_scatter: S (n-1)   (nccl-tests
 /// PERFORMANCE.md).
@@ -85,12 +95,12 @@ CollectiveDemand ring_demand(Op op, const std::vector<int>& group, Bytes bytes, 
     const int neighbours = static_cast<int>(locals_of_node[node].size());
     if (neighbours > 1) {
       member.intra_out = member.intra_in = demand.busiest_bytes;
-      member.intra_messages = demand.latency_steps;
+      member.intra_messages = ring_messages(demand.latency_steps, member.intra_out, cluster.intra_node);
     }
     if (crosses) {
       // Shares of the node's members add up to exactly what leaves the node.
       member.inter_out = member.inter_in = chunk_share(demand.busiest_bytes, seen_of_node[node]++, neighbours);
-      member.inter_messages = demand.latency_steps;
+      member.inter_messages = ring_messages(demand.latency_steps, member.inter_out, cluster.nic);
     }
     if (leaves_rail) member.spine_out = member.spine_in = member.inter_out;
   }

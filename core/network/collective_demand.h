@@ -18,7 +18,7 @@ struct MemberDemand {
   Bytes intra_out = 0, intra_in = 0;
   Bytes inter_out = 0, inter_in = 0;
   Bytes spine_out = 0, spine_in = 0;
-  int64_t intra_messages = 0, inter_messages = 0;  // sent, empty ones not counted
+  int64_t intra_messages = 0, inter_messages = 0;  // sent, empty ones not counted; packets where the link cuts messages
   bool operator==(const MemberDemand&) const = default;
 };
 
@@ -47,7 +47,8 @@ CollectiveDemand ring_demand(Op op, const std::vector<int>& group, Bytes bytes, 
 CollectiveDemand demand_of(const TaskGraph& graph, const Task& task, int rank, const SlotCounts* counts,
                            const Cluster& cluster);
 
-/// alpha-beta price without contention from other tasks: latency_steps * alpha + the slowest port's bytes / bandwidth.
+/// alpha-beta price without contention from other tasks: latency_steps * alpha + the slowest port's
+/// messages sent * message_s + bytes / bandwidth.
 /// Ports are the intra-node port of each member, each network card (which members of a node may share) and each rail's
 /// uplink. alpha is the latency of a card where the group crosses nodes (plus the uplink's where bytes leave their
 /// rail), else that of the intra-node port.

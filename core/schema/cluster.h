@@ -22,10 +22,14 @@ struct Device {
   bool operator==(const Device&) const = default;
 };
 
-/// Bandwidth in one direction of one port, and the latency of one message.
+/// Bandwidth in one direction of one port, and what a message costs besides its bytes: latency, which messages in
+/// flight at once pay together, and time that the sending port is busy, which they pay one after the other (the gap g
+/// of LogGP).
 struct Link {
   BytesPerSecond bandwidth_bytes_per_s = 0;
   Seconds latency_s = 0;
+  Seconds message_s = 0;
+  Bytes packet_bytes = 0;  // a message of more pays message_s for every piece of this size; 0: never
   bool present() const { return bandwidth_bytes_per_s > 0; }
   bool operator==(const Link&) const = default;
 };

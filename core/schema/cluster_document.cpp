@@ -12,28 +12,22 @@ namespace {
 constexpr IntegerRange kNodes{1, 1 << 20};
 constexpr IntegerRange kPerNode{1, 1 << 10};
 
-Link read_link(ObjectReader& reader) {
+/// Only ports that send messages have a cost of one: those of devices and network cards.
+enum class Sends : bool { copies, messages };
+
+/// `count` gets the integer key that says how the link is shared, default 1; nullptr: no such key. Absent links stay
+/// absent.
+Link read_link(const Field& field, Sends sends, const char* key = nullptr, int* count = nullptr) {
+  if (!field.present()) return {};
+  ObjectReader reader = field.object();
   Link link;
   link.bandwidth_bytes_per_s = reader["bandwidth_bytes_per_s"].quantity("B/s", kPositive);
   link.latency_s = reader["latency_s"].quantity("s", kNotNegative);
-  return link;
-}
-
-/// A link without further keys; absent links stay absent.
-Link read_plain_link(const Field& field) {
-  if (!field.present()) return {};
-  ObjectReader reader = field.object();
-  const Link link = read_link(reader);
-  reader.finish();
-  return link;
-}
-
-/// A link with one more integer key, which says how it is shared. Default 1.
-Link read_shared_link(const Field& field, const char* key, int& count) {
-  if (!field.present()) return {};
-  ObjectReader reader = field.object();
-  const Link link = read_link(reader);
-  count = static_cast<int>(reader[key].integer(kPerNode, 1));
+  if (sends == Sends::messages) {
+    link.message_s = reader["message_s"].quantity("s", kNotNegative, 0);
+    link.packet_bytes = reader["packet_bytes"].bytes(kBytesRange, 0);
+  }
+  if (count != nullptr) *count = static_cast<int>(reader[key].integer(kPerNode, 1));
   reader.finish();
   return link;
 }
@@ -68,10 +62,10 @@ Device read_device(ObjectReader reader) {
 }
 
 void read_links(ObjectReader links, Cluster& cluster) {
-  cluster.intra_node = read_plain_link(links["intra_node"]);
-  cluster.pcie = read_shared_link(links["pcie"], "devices_per_switch", cluster.devices_per_pcie_switch);
-  cluster.nic = read_shared_link(links["nic"], "per_node", cluster.nics_per_node);
-  cluster.spine = read_plain_link(links["spine"]);
+  cluster.intra_node = read_link(links["intra_node"], Sends::messages);
+  cluster.pcie = read_link(links["pcie"], Sends::copies, "devices_per_switch", &cluster.devices_per_pcie_switch);
+  cluster.nic = read_link(links["nic"], Sends::messages, "per_node", &cluster.nics_per_node);
+  cluster.spine = read_link(links["spine"], Sends::copies);
   cluster.rail_optimized = links["rail_optimized"].boolean(false);
   links.finish();
   if (cluster.devices_per_node > 1 && !cluster.intra_node.present()) {
@@ -88,7 +82,10 @@ void read_links(ObjectReader links, Cluster& cluster) {
 }
 
 Json write_link(const Link& link) {
-  return {{"bandwidth_bytes_per_s", link.bandwidth_bytes_per_s}, {"latency_s", link.latency_s}};
+  Json json = {{"bandwidth_bytes_per_s", link.bandwidth_bytes_per_s}, {"latency_s", link.latency_s}};
+  if (link.message_s > 0) json["message_s"] = link.message_s;
+  if (link.packet_bytes > 0) json["packet_bytes"] = link.packet_bytes;
+  return json;
 }
 
 Json write_links(const Cluster& cluster) {

@@ -87,9 +87,10 @@ double mean_speed(const Plan& plan) {
   return sum / plan.layout.ranks;
 }
 
-/// Bytes over the busiest port; buckets may save every latency.
+/// Bytes over the busiest port; buckets may save every latency and message.
 Seconds without_latency(const CollectiveDemand& demand, Cluster cluster) {
   cluster.nic.latency_s = cluster.intra_node.latency_s = cluster.spine.latency_s = 0;
+  cluster.nic.message_s = cluster.intra_node.message_s = 0;
   return alpha_beta_seconds(demand, cluster);
 }
 

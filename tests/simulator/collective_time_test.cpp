@@ -64,19 +64,25 @@ Seconds simulated(const TaskGraph& graph, const Plan& plan) {
 }
 
 TEST(CollectiveTime, UncontendedIsAlphaBeta) {
-  // Two nodes of four devices with two NICs each, rails and a narrow spine: every kind of port takes part.
-  for (const BytesPerSecond spine : {0.0, 0.5e9, 8e9}) {
+  // Two nodes of four devices with two NICs each, rails and a narrow spine: every kind of port takes part. A message
+  // costs so much that the slowest port is a card, or a card with eight times the messages of a flow.
+  for (const auto& [spine, message_s] : {std::pair(0.0, 0.0), std::pair(0.5e9, 0.0), std::pair(8e9, 0.0),
+                                         std::pair(8e9, 1e-4), std::pair(0.5e9, 1e-5), std::pair(0.0, 1e-3)}) {
     Plan plan = small_plan(2, 4);
     plan.cluster.nics_per_node = 2;
     plan.cluster.intra_node.latency_s = 3e-6;
     plan.cluster.nic.latency_s = 5e-6;
+    plan.cluster.nic.message_s = message_s;
+    plan.cluster.intra_node.message_s = message_s / 2;
+    plan.cluster.nic.packet_bytes = 100'000;
     plan.cluster.spine = {spine, 2e-6};
     plan.cluster.rail_optimized = true;
     const TaskGraph graph = all_to_all_graph(plan, skewed(8, 1, false));
     const RoutingBinding binding(graph, plan);
     const CollectiveDemand demand = demand_of(graph, graph.tasks[0], 0, &binding.counts(0, 0, 0, 0, 1), plan.cluster);
     const Seconds expected = alpha_beta_seconds(demand, plan.cluster);
-    EXPECT_NEAR(simulated(graph, plan) / expected, 1, 1e-9) << "spine " << spine;
+    EXPECT_NEAR(simulated(graph, plan) / expected, 1, 1e-9)
+        << "spine " << spine << ", " << message_s << " s per message";
   }
 }
 
@@ -87,10 +93,14 @@ TEST(CollectiveTime, UncontendedRingIsAlphaBeta) {
   TaskGraph graph = empty_graph(plan);
   const TaskIndex gather = add_all_gather(graph, "gather", 0, 1'000'000);
   EXPECT_EQ(span_us(simulate_in_child(graph, plan), 2, gather), (std::vector<double>{0, 309}));
+  plan.cluster.intra_node.message_s = 5e-6;  // 3 messages one after the other
+  EXPECT_EQ(span_us(simulate_in_child(graph, plan), 2, gather), (std::vector<double>{0, 324}));
 }
 
-/// The oracle: ranks on a non-blocking switch, one flow per pair, max-min shared by SimGrid. In the calling process.
-Seconds per_flow_here(int ranks, const Matrix& rows, BytesPerSecond bandwidth) {
+/// The oracle: ranks on a non-blocking switch, one flow per pair, max-min shared by SimGrid. With each message goes
+/// another flow through the sender's port alone, to a sink that never binds, which takes it message_s. In the calling
+/// process.
+Seconds per_flow_here(int ranks, const Matrix& rows, BytesPerSecond bandwidth, Seconds message_s) {
   namespace sg = simgrid::s4u;
   char name[] = "oracle", quiet[] = "--log=root.thresh:error";
   char* arguments[] = {name, quiet, nullptr};
@@ -101,32 +111,37 @@ Seconds per_flow_here(int ranks, const Matrix& rows, BytesPerSecond bandwidth) {
     sg::Engine::set_config(option);
   sg::NetZone* zone = sg::create_star_zone("oracle");
   std::vector<sg::Host*> hosts;
-  for (int rank = 0; rank < ranks; ++rank) {
+  for (int rank = 0; rank <= ranks; ++rank) {  // the last one is the sink
     hosts.push_back(zone->create_host("h" + std::to_string(rank), 1.0));
-    const auto* link = zone->create_split_duplex_link("l" + std::to_string(rank), bandwidth);
+    const auto* link =
+        zone->create_split_duplex_link("l" + std::to_string(rank), rank < ranks ? bandwidth : 1e3 * bandwidth);
     zone->add_route(hosts.back()->get_netpoint(), nullptr, nullptr, nullptr, {{link, sg::LinkInRoute::Direction::UP}},
                     true);
   }
   engine.seal_platform();
   std::vector<sg::CommPtr> flows;
+  const auto send = [&](int from, int to, double bytes) {
+    flows.push_back(sg::Comm::sendto_init(hosts[static_cast<size_t>(from)], hosts[static_cast<size_t>(to)]));
+    flows.back()->set_payload_size(static_cast<uint64_t>(bytes));
+    flows.back()->start();
+  };
   for (int from = 0; from < ranks; ++from)
     for (int to = 0; to < ranks; ++to) {
       const int64_t n = rows[static_cast<size_t>(from) * ranks + to];
       if (from == to || n == 0) continue;
-      flows.push_back(sg::Comm::sendto_init(hosts[static_cast<size_t>(from)], hosts[static_cast<size_t>(to)]));
-      flows.back()->set_payload_size(static_cast<uint64_t>(n * kBytesPerRow));
-      flows.back()->start();
+      send(from, to, static_cast<double>(n * kBytesPerRow));
+      if (message_s > 0) send(from, ranks, message_s * bandwidth);
     }
   engine.run();
   return sg::Engine::get_clock();
 }
 
-Seconds per_flow(int ranks, const Matrix& rows, BytesPerSecond bandwidth) {
+Seconds per_flow(int ranks, const Matrix& rows, BytesPerSecond bandwidth, Seconds message_s = 0) {
   int ends[2];
   MOESAIC_CHECK(::pipe(ends) == 0, "no pipe");
   const pid_t pid = ::fork();
   if (pid == 0) {
-    const Seconds seconds = per_flow_here(ranks, rows, bandwidth);
+    const Seconds seconds = per_flow_here(ranks, rows, bandwidth, message_s);
     ::_exit(::write(ends[1], &seconds, sizeof seconds) == sizeof seconds ? 0 : 1);
   }
   ::close(ends[1]);
@@ -144,6 +159,22 @@ TEST(CollectiveTime, AggregatedPortsEqualFlowsWhenBalanced) {
   const Seconds ports = simulated(graph, plan);
   EXPECT_NEAR(ports, 1.5e-3, 1e-9);
   EXPECT_NEAR(ports / per_flow(16, balanced(16), 1e9), 1, 0.01);
+  plan.cluster.nic.message_s = 2e-4;  // 15 messages: 3 ms more
+  const Seconds with_messages = simulated(graph, plan);
+  EXPECT_NEAR(with_messages, 4.5e-3, 1e-9);
+  EXPECT_NEAR(with_messages / per_flow(16, balanced(16), 1e9, 2e-4), 1, 0.01);
+}
+
+TEST(CollectiveTime, MessagesKeepPortsWithinTwiceOfFlowsWhenSkewed) {
+  // A flow to the sink has its sender's port saturated, so the argument below holds for out(i) with its messages.
+  for (unsigned seed = 0; seed < 4; ++seed) {
+    const Matrix rows = skewed(8, seed, seed >= 2);
+    Plan plan = small_plan(8, 1);
+    plan.cluster.nic.message_s = 5e-5;
+    const Seconds ports = simulated(all_to_all_graph(plan, rows), plan), flows = per_flow(8, rows, 1e9, 5e-5);
+    EXPECT_LE(ports, flows * (1 + 1e-6)) << "seed " << seed;
+    EXPECT_LE(flows, 2 * ports) << "seed " << seed;
+  }
 }
 
 TEST(CollectiveTime, AggregatedPortsAreWithinTwiceOfFlowsWhenSkewed) {

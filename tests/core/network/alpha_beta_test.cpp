@@ -73,6 +73,34 @@ TEST(AlphaBeta, UplinksOfRailsAreShared) {
   EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 160e-6);
 }
 
+TEST(AlphaBeta, MessagesOccupyTheSendingPortOneAfterTheOther) {
+  // One node, ring all-reduce: 6 rounds * (1 us + 2 us) + 150e3 / 100e9 = 18 us + 1.5 us.
+  Cluster cluster = two_nodes_of_four();
+  cluster.intra_node.message_s = 2e-6;
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(ring_demand(Op::all_reduce, kFirstNode, 100'000, cluster), cluster), 19.5e-6);
+  // All-to-all of 1e6 per pair: a device sends 3 messages, 1 us + 3 * 2 us + 3e6 / 100e9 = 37 us.
+  const auto inside = all_to_all_demand(
+      kFirstNode, [](int, int) { return 1'000'000; }, cluster);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(inside, cluster), 37e-6);
+  // Everybody sends 1e6 to device 0: it receives 3e6 without a cost per message, 30 us, the others send in 10 + 2 us.
+  const auto gather = all_to_all_demand(
+      kFirstNode, [](int, int to) { return to == 0 ? 1'000'000 : 0; }, cluster);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(gather, cluster), 31e-6);
+}
+
+TEST(AlphaBeta, MembersOfANodeShareTheMessagesOfItsCards) {
+  Cluster cluster = two_nodes_of_four();
+  cluster.nic.message_s = 10e-6;
+  // Each member sends 4 messages of 1e6 to the other node: 5 us + 4 * 10 us + 4e6 / 25e9.
+  const auto demand = all_to_all_demand(
+      kBothNodes, [](int, int) { return 1'000'000; }, cluster);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 40e-6 + 160e-6);
+  cluster.nics_per_node = 2;  // two members per card
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 80e-6 + 320e-6);
+  cluster.nics_per_node = 8;  // two cards per member
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 20e-6 + 80e-6);
+}
+
 TEST(AlphaBeta, GroupOfOneCostsNothing) {
   const Cluster cluster = two_nodes_of_four();
   EXPECT_EQ(alpha_beta_seconds(ring_demand(Op::all_reduce, {3}, 100'000, cluster), cluster), 0);

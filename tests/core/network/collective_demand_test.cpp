@@ -62,6 +62,25 @@ TEST(AllToAllDemand, OtherLocalRanksCrossTheSpineOfRails) {
     EXPECT_EQ(m, (MemberDemand{m.rank, 10, 10, 20, 20, 10, 10, 1, 2}));
 }
 
+TEST(AllToAllDemand, LinksCutMessagesIntoPackets) {
+  // 10 bytes per pair: 10 / 4 is 3 packets to the neighbour, 10 / 5 is 2 to each of the two members elsewhere.
+  Cluster cluster = cluster_of(2, 2);
+  cluster.intra_node.packet_bytes = 4;
+  cluster.nic.packet_bytes = 5;
+  for (const MemberDemand& m : all_to_all_demand(
+                                   {0, 1, 2, 3}, [](int, int) { return 10; }, cluster)
+                                   .members)
+    EXPECT_EQ(m, member(m.rank, 10, 10, 20, 20, 3, 4));
+}
+
+TEST(RingDemand, LinksCutTheMessageOfARound) {
+  // all_reduce of S = 100 over n = 4: 150 bytes in 6 rounds of 25, which are 3 packets of 10.
+  Cluster cluster = cluster_of(1, 4);
+  cluster.intra_node.packet_bytes = 10;
+  for (const MemberDemand& m : ring_demand(Op::all_reduce, {0, 1, 2, 3}, 100, cluster).members)
+    EXPECT_EQ(m, member(m.rank, 150, 150, 0, 0, 18, 0));
+}
+
 TEST(AllToAllDemand, GroupOfOneMovesNothing) {
   EXPECT_EQ(all_to_all_demand(
                 {2}, [](int, int) { return 10; }, cluster_of(2, 2)),

@@ -23,10 +23,10 @@ inline Cluster sample_cluster() {
   cluster.device = {"device", 1000000000, 1e10, 1e12, 2e12, true};
   cluster.host_memory_bytes = 2000000000, cluster.host_memory_bandwidth_bytes_per_s = 2e10;
   cluster.storage_bytes = 3000000000, cluster.storage_read_bytes_per_s = 2e9, cluster.storage_write_bytes_per_s = 1e9;
-  cluster.intra_node = {5e9, 1e-6};
+  cluster.intra_node = {5e9, 1e-6, 1e-7};
   cluster.pcie = {3e9, 2e-6};
   cluster.devices_per_pcie_switch = 2;
-  cluster.nic = {1e9, 3e-6};
+  cluster.nic = {1e9, 3e-6, 5e-7, 9000};
   cluster.nics_per_node = 2;
   cluster.spine = {4e9, 4e-6};
   cluster.rail_optimized = true;

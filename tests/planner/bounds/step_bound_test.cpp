@@ -103,6 +103,13 @@ TEST(StepBound, no_plan_beats_it_under_rooflines) {
   expect_below_every_plan(problem);
 }
 
+TEST(StepBound, no_plan_beats_it_where_messages_cost_time) {
+  Problem problem = tiny_problem();
+  problem.cluster.intra_node.message_s = 1e-4;
+  problem.cluster.nic.message_s = 1e-3;
+  expect_below_every_plan(problem);
+}
+
 TEST(StepBound, no_plan_beats_it_under_awkward_curves) {
   for (uint64_t seed = 0; seed < 3; ++seed) {
     Problem problem = tiny_problem();
@@ -130,11 +137,11 @@ TEST(StepBound, is_reached_where_there_is_no_choice) {
 }
 
 // Two ranks of one node share every gradient: a ring of two sends all 1488 * 4 bytes once, and the 16 bytes of the
-// losses. Over 1 MB/s: 5968 us. Latencies do not count: buckets may save them.
+// losses. Over 1 MB/s: 5968 us. Latencies and messages do not count: buckets may save them.
 TEST(StepBound, gradients_must_cross_the_port) {
   Problem problem = tiny_problem();
   problem.ranks = 2;
-  problem.cluster.intra_node = {1e6, 1};
+  problem.cluster.intra_node = {1e6, 1, 1};
   Plan plan = baseline_plan(problem, {2, 1, 1});
   EXPECT_NEAR(step_bound(plan).network, 5.968e-3, 1e-12);
   EXPECT_EQ(step_bound(plan).binding(), "network");
