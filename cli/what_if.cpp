@@ -40,6 +40,17 @@ void list_keys(const Json& json, const std::string& prefix, std::vector<std::str
   }
 }
 
+/// With the keys of links that a document leaves out where they are 0.
+Json cluster_with_all_keys(const Cluster& cluster) {
+  Json json = write_cluster(cluster);
+  for (const char* name : {"intra_node", "nic"}) {
+    if (!json["links"].contains(name)) continue;
+    json["links"][name].emplace("message_s", 0.0);
+    json["links"][name].emplace("packet_bytes", 0);
+  }
+  return json;
+}
+
 /// The new value: JSON where it parses as such ("12", "true"), else text ("flat", "50 GB/s").
 Json value_of(const Edit& edit, const Json& old) {
   if (!edit.multiply) {
@@ -64,7 +75,7 @@ Plan with_edits(const Plan& plan, const std::vector<std::string>& edits) {
   Json own = document;
   own.erase("documents");
   own.erase("hashes");
-  Json cluster = write_cluster(plan.cluster), workload = write_workload(plan.workload);
+  Json cluster = cluster_with_all_keys(plan.cluster), workload = write_workload(plan.workload);
   Plan edited = plan;
   for (const std::string& text : edits) {
     const Edit edit = parse_edit(text);
