@@ -34,9 +34,8 @@ Json measure(const experiments::Links& links, const std::vector<Plan>& plans, in
   request.launcher = threads ? "local"
                              : std::string(kEmulatedHosts) + " " + std::to_string(cluster.num_nodes) + " " +
                                    std::to_string(cluster.devices_per_node) + " " +
-                                   text_of(cluster.nic.bandwidth_bytes_per_s) + " " + text_of(links.message_s);
+                                   text_of(cluster.nic.bandwidth_bytes_per_s) + " " + text_of(cluster.nic.message_s);
   request.arguments = {"exchange", "--repetitions", std::to_string(repetitions), "--result", folder.file("times.json")};
-  if (threads) request.arguments.insert(request.arguments.end(), {"--message-seconds", text_of(links.message_s)});
   for (size_t i = 0; i < plans.size(); ++i) {
     const std::string file = folder.file("plan" + std::to_string(i) + ".json");
     write_file(file, write_plan(plans[i]).dump());

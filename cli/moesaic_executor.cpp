@@ -30,7 +30,6 @@ struct Options {
   executor::CheckpointPolicy checkpoint;
   int64_t steps = 10;
   double budget_s = 60;
-  double message_s = 0;
   int ranks = 2, repetitions = 1;
   executor::StallLimits stall;
   bool pin = false;
@@ -158,7 +157,7 @@ void exchange(const Options& o) {
     if (rank == 0) write_file(o.result, times.dump() + "\n");
   };
   if (o.transport == "local")
-    return executor::run_on_threads(first.layout.ranks, executor::links_of(first.cluster, o.message_s), measure);
+    return executor::run_on_threads(first.layout.ranks, executor::links_of(first.cluster), measure);
 #ifdef MOESAIC_HAVE_MPI
   const executor::MpiSession session;
   executor::MpiTransport transport(session, first.cluster.devices_per_node);
@@ -199,7 +198,6 @@ int run(int argc, char** argv) {
   CLI::App* exchange_verb = app.add_subcommand("exchange", "time flat and hierarchical all-to-alls");
   exchange_verb->add_option("--for", o.plans)->required();
   exchange_verb->add_option("--repetitions", o.repetitions)->check(CLI::PositiveNumber);
-  exchange_verb->add_option("--message-seconds", o.message_s)->check(CLI::NonNegativeNumber);
   exchange_verb->add_option("--result", o.result)->required();
   exchange_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
   exchange_verb->callback([&] { exchange(o); });

@@ -3,6 +3,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "core/schema/error.h"
+
 namespace moesaic::executor {
 namespace {
 
@@ -12,18 +14,19 @@ Json document_of(const ExchangeSamples& samples) {
           {"inter_node_bytes", samples.inter_node.bytes}};
 }
 
-LinkModel model_of(const Link& link, Seconds message_s) {
-  return {link.latency_s, link.bandwidth_bytes_per_s, message_s};
+LinkModel model_of(const Link& link) {
+  MOESAIC_CHECK(link.packet_bytes == 0, "links between threads do not cut messages");
+  return {link.latency_s, link.bandwidth_bytes_per_s, link.message_s};
 }
 
 }  // namespace
 
-LocalOptions links_of(const Cluster& cluster, Seconds message_s) {
+LocalOptions links_of(const Cluster& cluster) {
   LocalOptions options;
   options.ranks_per_node = cluster.devices_per_node;
   options.cards_per_node = cluster.nics_per_node;
-  options.intra_node = model_of(cluster.intra_node, 0);
-  options.inter_node = model_of(cluster.nic, message_s);
+  options.intra_node = model_of(cluster.intra_node);
+  options.inter_node = model_of(cluster.nic);
   return options;
 }
 

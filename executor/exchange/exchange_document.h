@@ -10,8 +10,8 @@
 
 namespace moesaic::executor {
 
-/// Ports with the latencies and bandwidths of the cluster; a card is busy with every message for `message_s` more.
-LocalOptions links_of(const Cluster& cluster, Seconds message_s);
+/// Ports with the latencies, bandwidths and costs per message of the cluster, whose links must not cut messages.
+LocalOptions links_of(const Cluster& cluster);
 
 /// Collective; complete on every rank. An array with an object per plan: "flat" and "hierarchical" with
 /// "seconds" [repetitions], "inter_node_messages", "inter_node_bytes".

@@ -1,11 +1,8 @@
 #include "experiments/hierarchical_all_to_all/exchange_plan.h"
 
 #include <algorithm>
-#include <map>
 
-#include "core/graph/slot_counts.h"
 #include "core/schema/error.h"
-#include "core/technique/lower.h"
 
 namespace moesaic::experiments {
 namespace {
@@ -51,29 +48,6 @@ Seconds dispatch_seconds(const Timeline& timeline) {
   }
   MOESAIC_CHECK(last > 0, "the timeline shows no dispatch");
   return last - first;
-}
-
-int64_t busiest_card_messages(const Plan& plan, Bytes packet_bytes) {
-  const TaskGraph graph = lower(plan);
-  const RoutingBinding binding(graph, plan);
-  const Cluster& cluster = plan.cluster;
-  const int cards = std::min(cluster.nics_per_node, cluster.devices_per_node);
-  std::map<std::pair<int, int>, int64_t> messages;  // by (node, card)
-  for (const Task& task : graph.tasks) {
-    if (task.op != Op::all_to_all || !is_dispatch(task.label)) continue;
-    for (int from = 0; from < plan.layout.ranks; ++from)
-      for (const int to : graph.group(task.communicator, from)) {
-        if (cluster.node_of(from) == cluster.node_of(to)) continue;
-        const Bytes bytes =
-            task.bytes_per_row *
-            binding.counts(0, task.moe_layer, from, 0, 1).leg_rows(task.leg, from, to, cluster.devices_per_node);
-        const int64_t packets = packet_bytes > 0 ? (bytes + packet_bytes - 1) / packet_bytes : bytes > 0;
-        messages[{cluster.node_of(from), cluster.local_rank(from) * cards / cluster.devices_per_node}] += packets;
-      }
-  }
-  int64_t busiest = 0;
-  for (const auto& [card, count] : messages) busiest = std::max(busiest, count);
-  return busiest;
 }
 
 }  // namespace moesaic::experiments

@@ -1,6 +1,6 @@
 #pragma once
 // A plan of which only the exchanges matter: one MoE layer, every rank sends the same number of bytes to every other.
-// And what they cost: in a simulated step, and in messages of the busiest card.
+// And what they cost in a simulated step. It simulates nothing itself.
 
 #include "core/schema/plan.h"
 #include "core/timeline/timeline.h"
@@ -14,9 +14,5 @@ Plan exchange_plan(const Cluster& cluster, Bytes pair_bytes, AllToAllKind kind);
 
 /// From the first start to the last end of the tasks of the layer's dispatch.
 Seconds dispatch_seconds(const Timeline& timeline);
-
-/// Messages that the busiest network card sends in the dispatch; one of more than `packet_bytes` counts as several
-/// (0: never).
-int64_t busiest_card_messages(const Plan& plan, Bytes packet_bytes);
 
 }  // namespace moesaic::experiments

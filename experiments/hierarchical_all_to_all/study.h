@@ -1,6 +1,7 @@
 #pragma once
 // When does the hierarchical all-to-all beat a flat one whose sends are all in flight at once? Both are measured over
-// links of known rates and costs per message, and predicted by the simulator; nothing is fitted.
+// links of known rates and costs per message, and predicted by the simulator, with and without that cost; nothing is
+// fitted.
 
 #include <functional>
 #include <string>
@@ -17,8 +18,6 @@ struct Links {
   std::string transport;  // "threads": links that delay; "emulated_hosts": TCP between network namespaces
   Link intra_node, nic;
   bool card_per_device = false;  // else the devices of a node share one
-  Seconds message_s = 0;         // that a card is busy with every message besides its bytes
-  Bytes packet_bytes = 0;        // a message of more counts as several; 0: never
 };
 
 struct Shape {

@@ -25,8 +25,8 @@ std::string summary_row(const Json& links) {
   if (links["cases"] == 0) return "| " + links["links"].get<std::string>() + " | not measured here | | | | | |\n";
   return "| " + links["links"].get<std::string>() + " | " + number(links["cases"]) + " | " +
          number(links["hierarchical_wins"]) + " | " + number(links["flat_wins"]) + " | " +
-         number(links["simulated_agrees"]) + " | " + number(links["with_messages_agrees"]) + " | " +
-         percent(links["with_messages_median_error"]) + " |\n";
+         number(links["simulated_agrees"]) + " | " + percent(links["simulated_median_error"]) + " | " +
+         number(links["without_messages_agrees"]) + " |\n";
 }
 
 std::string row_of(const Json& row) {
@@ -37,9 +37,9 @@ std::string row_of(const Json& row) {
                      number(two["inter_node_messages"]) + " | ";
   for (const Json& seconds :
        {flat["median_s"], two["median_s"], flat_predicted["simulated_s"], two_predicted["simulated_s"],
-        flat_predicted["with_messages_s"], two_predicted["with_messages_s"]})
+        flat_predicted["without_messages_s"], two_predicted["without_messages_s"]})
     text += ms(seconds) + " | ";
-  for (const char* who : {"measured", "simulated", "with_messages"})
+  for (const char* who : {"measured", "simulated", "without_messages"})
     text += row["winner"][who].get<std::string>() + " | ";
   text.pop_back();
   return text + "\n";
@@ -49,15 +49,16 @@ std::string row_of(const Json& row) {
 
 std::string exchange_tables(const Json& result) {
   std::string text =
-      "| links | cases | hierarchical wins | flat wins | simulator names the winner | with a cost per message | its "
-      "median error |\n|---|---|---|---|---|---|---|\n";
+      "| links | cases | hierarchical wins | flat wins | simulator names the winner | its median error | "
+      "without a cost per message |\n|---|---|---|---|---|---|---|\n";
   for (const Json& links : result["summary"]) text += summary_row(links);
   for (const Json& links : result["summary"]) {
     if (links["cases"] == 0) continue;
     text += "\n" + links["links"].get<std::string>() + " (milliseconds; F flat, H hierarchical):\n\n";
     text +=
-        "| nodes x ranks | bytes per pair | messages F | H | measured F | H | simulated F | H | with messages F | H | "
-        "winner measured | simulated | with messages |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+        "| nodes x ranks | bytes per pair | messages F | H | measured F | H | simulated F | H | without messages F | H "
+        "| "
+        "winner measured | simulated | without messages |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
     for (const Json& row : result["rows"])
       if (row["links"] == links["links"]) text += row_of(row);
   }

@@ -26,7 +26,7 @@ Plan plan_of_four_ranks() {
   m.moe_layers = {true};
   plan.cluster.num_nodes = plan.cluster.devices_per_node = 2;
   plan.cluster.intra_node = {2e9, 1e-6};
-  plan.cluster.nic = {1e9, 2e-4};
+  plan.cluster.nic = {1e9, 2e-4, 1e-3};
   plan.workload.phase = WorkloadPhase::prefill;
   plan.workload.global_batch = 4;
   plan.workload.sequence_length = 16;
@@ -35,7 +35,7 @@ Plan plan_of_four_ranks() {
 }
 
 TEST(ExchangeDocument, GivesThreadsTheLinksOfTheCluster) {
-  const LocalOptions links = links_of(plan_of_four_ranks().cluster, 1e-3);
+  const LocalOptions links = links_of(plan_of_four_ranks().cluster);
   EXPECT_EQ(links.ranks_per_node, 2);
   EXPECT_EQ(links.cards_per_node, 1);
   EXPECT_EQ(links.intra_node.latency_s, 1e-6);
@@ -51,7 +51,7 @@ TEST(ExchangeDocument, GivesThreadsTheLinksOfTheCluster) {
 TEST(ExchangeDocument, TimesBothOnTheSameLinks) {
   const Plan plan = plan_of_four_ranks();
   Json times;
-  run_on_threads(4, links_of(plan.cluster, 1e-3), [&](int rank, Transport& transport) {
+  run_on_threads(4, links_of(plan.cluster), [&](int rank, Transport& transport) {
     cpu::CpuBackend backend;
     const Json own = measure_exchanges({plan}, 3, rank, backend, transport);
     if (rank == 0) times = own;

@@ -15,26 +15,6 @@ Cluster cluster_of(int nodes, int devices_per_node, int cards) {
   return cluster;
 }
 
-int64_t messages(const Cluster& cluster, AllToAllKind kind, Bytes packet_bytes) {
-  return busiest_card_messages(exchange_plan(cluster, 32768, kind), packet_bytes);
-}
-
-// R = 8 ranks on nodes of p = 4. One card sends p (R - p) = 16 messages in a flat exchange and p (R / p - 1) = 4 in a
-// hierarchical one; a card per device R - p = 4 and R / p - 1 = 1.
-TEST(ExchangePlan, CountsMessagesOfACard) {
-  EXPECT_EQ(messages(cluster_of(2, 4, 1), AllToAllKind::flat, 0), 16);
-  EXPECT_EQ(messages(cluster_of(2, 4, 1), AllToAllKind::hierarchical_2d, 0), 4);
-  EXPECT_EQ(messages(cluster_of(2, 4, 4), AllToAllKind::flat, 0), 4);
-  EXPECT_EQ(messages(cluster_of(2, 4, 4), AllToAllKind::hierarchical_2d, 0), 1);
-  EXPECT_EQ(messages(cluster_of(2, 4, 2), AllToAllKind::flat, 0), 8);
-}
-
-// Packets of 10,000 bytes: a flat message of 32,768 is 4 of them, a hierarchical one of 131,072 is 14.
-TEST(ExchangePlan, CountsPackets) {
-  EXPECT_EQ(messages(cluster_of(2, 4, 1), AllToAllKind::flat, 10'000), 64);
-  EXPECT_EQ(messages(cluster_of(2, 4, 1), AllToAllKind::hierarchical_2d, 10'000), 56);
-}
-
 // Rank 0 starts to regroup at 1 s, rank 1 has its rows at 6 s; the regrouping to slots is not part of the exchange.
 TEST(ExchangePlan, TimesTheWholeDispatch) {
   const TaskGraph graph = lower(exchange_plan(cluster_of(2, 2, 1), kRowBytes, AllToAllKind::hierarchical_2d));
