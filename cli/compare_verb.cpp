@@ -24,6 +24,7 @@ struct Side {
   Timeline timeline;
   std::optional<Plan> plan;                // of a plan document
   std::optional<RoutingDocument> routing;  // of a result document
+  std::map<std::string, Bytes> peaks;      // by tier, of a result document
   int64_t step = 0;                        // of the recorded routing
 };
 
@@ -53,6 +54,7 @@ Side load(const std::string& file) {
     side.timeline = read_timeline(json["timeline"], file);
     side.routing = read_routing(json["routing"], file, "/routing");
     side.step = json["timeline_step"];
+    side.peaks = json.value("peak_bytes", side.peaks);
   } else {
     throw InputError(file, "/kind", "is a " + kind + " document", "a plan, a timeline or a result");
   }
@@ -87,7 +89,7 @@ void run(const CompareOptions& o, Session& session) {
   }
   if (!o.report.empty()) {
     if (!a.plan) throw InputError(o.a, "", "is no plan", "a plan on the left side for --report");
-    write_file(o.report, html_report(report_input(*a.plan, &predicted, &b.timeline, &comparison)));
+    write_file(o.report, html_report(report_input(*a.plan, &predicted, &b.timeline, &comparison, b.peaks)));
   }
   session.print(json, text);
 }

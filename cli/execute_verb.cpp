@@ -10,6 +10,7 @@
 #include "cli/verbs.h"
 #include "core/format/chrome_trace.h"
 #include "core/schema/error.h"
+#include "core/technique/lower.h"
 
 namespace moesaic::cli {
 namespace {
@@ -106,11 +107,13 @@ void run(const ExecuteOptions& o, Session& session) {
     return session.print(result, "nothing to train: " + o.checkpoint + " holds step " + result["first_step"].dump() +
                                      " already; no result, trace or report is written");
   const Timeline timeline = read_timeline(result["timeline"], "result");
+  result["memory"] = write_memory(timeline, tier_memories(lower(plan), plan.cluster));
   if (!o.output.empty()) write_file(o.output, result.dump() + "\n");
   if (!o.trace.empty()) write_file(o.trace, chrome_trace(timeline));
-  if (!o.report.empty()) write_file(o.report, html_report(report_input(plan, nullptr, &timeline, nullptr)));
+  if (!o.report.empty())
+    write_file(o.report, html_report(report_input(plan, nullptr, &timeline, nullptr, result["peak_bytes"])));
   const std::string text = text_of(plan, result);
-  for (const char* bulky : {"timeline", "routing", "all_step_seconds"}) result.erase(bulky);
+  for (const char* bulky : {"timeline", "routing", "all_step_seconds", "memory"}) result.erase(bulky);
   session.print(result, text);
 }
 

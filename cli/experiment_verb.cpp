@@ -7,6 +7,7 @@
 
 #include "cli/exchange_experiment.h"
 #include "cli/launcher.h"
+#include "cli/report/picture.h"
 #include "cli/results.h"
 #include "cli/table_experiment.h"
 #include "cli/verbs.h"
@@ -218,6 +219,8 @@ void run(const std::string& name, Session& session) {
   const std::string file = (folder / "experiment.json").string();
   const Outcome outcome = runner.run(read_json(file), file, session);
   write_file((folder / "result.json").string(), outcome.result.dump(1) + "\n");
+  if (has_picture(outcome.result))
+    write_file((folder / "picture.svg").string(), draw_picture(outcome.result, "result.json").svg);
   regenerate_readme(folder / "README.md", outcome.tables);
   session.print(outcome.result["summary"], outcome.tables);
 }

@@ -33,6 +33,7 @@ int run(int argc, char** argv) {
   add_explain(app, session);
   add_validate(app, session);
   add_experiment(app, session);
+  add_report(app, session);
   check_arguments(app, argc, argv);
   try {
     app.parse(argc, argv);

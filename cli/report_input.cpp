@@ -6,14 +6,17 @@
 namespace moesaic::cli {
 
 ReportInput report_input(const Plan& plan, const Timeline* predicted, const Timeline* measured,
-                         const Comparison* comparison) {
+                         const Comparison* comparison, std::map<std::string, Bytes> measured_peaks) {
   ReportInput input;
   input.title = plan.name;
   input.summary = plan_rows(plan);
   input.predicted = predicted;
   input.measured = measured;
   input.comparison = comparison;
-  input.placement = lower(plan).placement;
+  const TaskGraph graph = lower(plan);
+  input.placement = graph.placement;
+  input.tiers = tier_memories(graph, plan.cluster);
+  input.measured_peaks = std::move(measured_peaks);
   const int64_t tokens = plan.workload.tokens_per_step() / (int64_t{plan.layout.ranks} * plan.layout.micro_batches);
   const Routing routing(plan.routing, plan.model.num_moe_layers(), plan.layout.ranks, plan.model.num_experts,
                         tokens * plan.model.top_k);
@@ -22,7 +25,6 @@ ReportInput report_input(const Plan& plan, const Timeline* predicted, const Time
     for (double load : routing.mean_load(layer))
       loads.insert(loads.end(), static_cast<size_t>(plan.layout.expert_slices), load);
   }
-  input.memory_limit_bytes = plan.cluster.device.memory_bytes;
   return input;
 }
 

@@ -6,7 +6,8 @@
 
 namespace moesaic::cli {
 
+/// `measured_peaks`: the peak_bytes of an execution's result.
 ReportInput report_input(const Plan& plan, const Timeline* predicted, const Timeline* measured,
-                         const Comparison* comparison);
+                         const Comparison* comparison, std::map<std::string, Bytes> measured_peaks = {});
 
 }  // namespace moesaic::cli

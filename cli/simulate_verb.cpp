@@ -10,6 +10,7 @@
 #include "cli/verbs.h"
 #include "cli/what_if.h"
 #include "core/format/chrome_trace.h"
+#include "core/technique/lower.h"
 
 namespace moesaic::cli {
 namespace {
@@ -19,7 +20,7 @@ struct SimulateOptions {
   std::vector<std::string> edits;
 };
 
-Json result_json(const simulator::SimulationResult& result) {
+Json result_json(const Plan& plan, const simulator::SimulationResult& result) {
   const Evaluation& e = result.evaluation;
   Json json = prediction_json(e.prediction);
   json["feasible"] = e.feasible;
@@ -27,6 +28,8 @@ Json result_json(const simulator::SimulationResult& result) {
   json["activities"] = e.activities;
   json["wall_seconds"] = e.wall_seconds;
   json["price_basis"] = e.price_basis;
+  if (!result.timeline.memory.empty())
+    json["memory"] = write_memory(result.timeline, tier_memories(lower(plan), plan.cluster));
   return json;
 }
 
@@ -56,11 +59,12 @@ void run(const SimulateOptions& o, Session& session) {
     if (!o.report.empty()) write_file(o.report, html_report(report_input(plan, &result.timeline, nullptr, nullptr)));
   }
   if (!e.feasible) session.exit_code = kInfeasible;
-  session.print(result_json(result), e.feasible ? "simulated " + plan.name + "\n" + prediction_text(e.prediction) +
-                                                      aligned({{"prices", basis_text(e)},
-                                                               {"activities", with_commas(e.activities)},
-                                                               {"simulated in", format_seconds(e.wall_seconds)}})
-                                                : "infeasible: " + e.reason + "\n");
+  session.print(result_json(plan, result), e.feasible
+                                               ? "simulated " + plan.name + "\n" + prediction_text(e.prediction) +
+                                                     aligned({{"prices", basis_text(e)},
+                                                              {"activities", with_commas(e.activities)},
+                                                              {"simulated in", format_seconds(e.wall_seconds)}})
+                                               : "infeasible: " + e.reason + "\n");
 }
 
 }  // namespace

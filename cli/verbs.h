@@ -13,5 +13,6 @@ void add_compare(CLI::App& app, Session& session);
 void add_explain(CLI::App& app, Session& session);
 void add_validate(CLI::App& app, Session& session);
 void add_experiment(CLI::App& app, Session& session);
+void add_report(CLI::App& app, Session& session);
 
 }  // namespace moesaic::cli

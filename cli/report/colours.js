@@ -6,7 +6,8 @@ const operatorColours = {
   embed_backward: [205, 16, 50], norm_backward: [210, 14, 56], activation_backward: [200, 18, 46], linear_dgrad: [174, 46, 38],
   linear_wgrad: [160, 42, 54], attention_backward: [222, 52, 48], router_backward: [268, 34, 60], permute_backward: [268, 36, 52],
   unpermute_backward: [268, 38, 48], experts_dgrad: [26, 72, 50], experts_wgrad: [42, 72, 54],
-  adamw: [78, 42, 46], all_to_all: [354, 62, 58], all_reduce: [326, 46, 54], all_gather: [312, 38, 62], reduce_scatter: [338, 48, 46],
+  adamw: [78, 42, 46], clear: [210, 8, 66], load_experts: [20, 30, 44], fetch_experts: [46, 46, 46], drain_gradients: [54, 30, 54],
+  update_experts: [92, 38, 40], store_experts: [8, 34, 52], all_to_all: [354, 62, 58], all_reduce: [326, 46, 54], all_gather: [312, 38, 62], reduce_scatter: [338, 48, 46],
 };
 function operatorColour(name, alpha = 1) {
   const [hue, saturation, lightness] = operatorColours[name] || [0, 0, 55];

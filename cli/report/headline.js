@@ -24,7 +24,7 @@ function drawHeadline() {
     cards.push(card("Compute", secondsParts(timeline.compute_seconds), share(timeline.compute_seconds)));
     cards.push(card("Exposed communication", secondsParts(timeline.exposed_communication_seconds), share(timeline.exposed_communication_seconds)));
     if (timeline.peak_bytes > 0) {
-      const limit = report.memory_limit_bytes;
+      const limit = deviceCapacity;
       const note = limit > 0 ? `${(100 * timeline.peak_bytes / limit).toFixed(1)} % of ${formatBytes(limit)}, ${side}` : side;
       cards.push(card("Peak memory", bytesParts(timeline.peak_bytes), note, limit > 0 && timeline.peak_bytes > limit ? "bad" : ""));
     }

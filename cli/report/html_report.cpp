@@ -5,32 +5,10 @@
 
 #include "cli/report/assets.h"
 #include "cli/report/report_data.h"
+#include "cli/report/svg.h"
 
 namespace moesaic {
 namespace {
-
-std::string escaped_html(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
 
 /// JSON inside a script element: no '<' may remain, or "</script>" in a label would end the element.
 std::string embedded_json(const Json& json) {
@@ -48,7 +26,7 @@ std::string embedded_json(const Json& json) {
 std::string scripts() {
   std::string text;
   for (const char* part : {"units.js", "colours.js", "headline.js", "timeline_view.js", "timeline.js", "charts.js",
-                           "tables.js", "placement.js"}) {
+                           "memory.js", "tables.js", "placement.js"}) {
     text += report_asset(part);
   }
   return text;
@@ -56,7 +34,7 @@ std::string scripts() {
 
 /// Text of a {{name}} of the page.
 std::string value_of(std::string_view name, const ReportInput& input) {
-  if (name == "title") return escaped_html(input.title);
+  if (name == "title") return escaped_markup(input.title);
   if (name == "style") return std::string(report_asset("style.css"));
   if (name == "chart") return std::string(report_asset("chart.min.js"));
   if (name == "data") return embedded_json(report_data(input));

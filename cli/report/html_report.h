@@ -2,11 +2,13 @@
 // One HTML file that shows a step, predicted and measured, to a person. It opens without a network and computes no
 // figure of its own that the comparison or the metrics already hold.
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/timeline/comparison.h"
+#include "core/timeline/memory_series.h"
 #include "core/timeline/timeline.h"
 
 namespace moesaic {
@@ -21,7 +23,8 @@ struct ReportInput {
   const Comparison* comparison = nullptr;
   std::vector<ExpertPlacement> placement;         // [num_moe_layers]
   std::vector<std::vector<double>> expert_loads;  // [num_moe_layers, num_experts], rows per microbatch; empty: unknown
-  Bytes memory_limit_bytes = 0;                   // of one device; 0: unknown
+  std::vector<TierMemory> tiers;                  // empty: nothing is known but what the timelines sampled
+  std::map<std::string, Bytes> measured_peaks;    // of one rank by tier, as an execution reported them
 };
 
 std::string html_report(const ReportInput& input);

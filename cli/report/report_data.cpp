@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 #include "core/timeline/breakdown.h"
 #include "core/timeline/tracks.h"
@@ -12,6 +14,8 @@ namespace moesaic {
 namespace {
 
 constexpr size_t kWorstTasks = 15;
+constexpr size_t kMostCurves = 16;     // ranks whose memory is drawn
+constexpr size_t kCurvePoints = 2000;  // of one rank: more than the page is wide, to have something left to zoom into
 
 int64_t nanoseconds(Seconds seconds) { return std::llround(seconds * 1e9); }
 
@@ -28,10 +32,55 @@ Json phases_data(const Timeline& timeline) {
   return phases;
 }
 
-/// Flat arrays of integers keep 10^5 tasks small: [rank, task, track, start ns, duration ns] after one another, and
-/// [rank, time ns, bytes].
-Json timeline_data(const Timeline& timeline) {
-  Json rows = Json::array(), times = Json::array(), memory = Json::array();
+/// The ranks with the highest peaks of either side, ascending.
+std::set<int> ranks_with_curves(const ReportInput& input) {
+  std::map<int, Bytes> peaks;
+  for (const Timeline* side : {input.predicted, input.measured})
+    for (const MemorySample& sample : side != nullptr ? side->memory : std::vector<MemorySample>())
+      peaks[sample.rank] = std::max(peaks[sample.rank], sample.bytes);
+  std::vector<std::pair<Bytes, int>> order;
+  for (const auto& [rank, bytes] : peaks) order.emplace_back(-bytes, rank);
+  std::sort(order.begin(), order.end());
+  order.resize(std::min(order.size(), kMostCurves));
+  std::set<int> ranks;
+  for (const auto& [bytes, rank] : order) ranks.insert(rank);
+  return ranks;
+}
+
+/// Points are [time ns, bytes] after one another.
+Json curves_data(const Timeline& timeline, const std::set<int>& ranks) {
+  Json curves = Json::array();
+  for (const MemoryCurve& curve : memory_curves(timeline, kCurvePoints)) {
+    if (ranks.count(curve.rank) == 0) continue;
+    Json points = Json::array();
+    for (size_t i = 0; i < curve.bytes.size(); ++i)
+      points.insert(points.end(), {nanoseconds(curve.time_s[i]), curve.bytes[i]});
+    curves.push_back({{"rank", curve.rank},
+                      {"peak_bytes", curve.peak_bytes},
+                      {"peak_time", nanoseconds(curve.peak_time_s)},
+                      {"points", std::move(points)}});
+  }
+  return curves;
+}
+
+Json tiers_data(const ReportInput& input) {
+  Json tiers = Json::array();
+  for (const TierMemory& tier : input.tiers) {
+    Json held = Json::array();
+    for (const auto& [kind, bytes] : tier.held) held.push_back(Json::array({name_of_held(tier.tier, kind), bytes}));
+    tiers.push_back({{"tier", name_of_tier(tier.tier)},
+                     {"ranks", tier.ranks},
+                     {"capacity_bytes", tier.capacity_bytes},
+                     {"held", std::move(held)}});
+    const auto measured = input.measured_peaks.find(name_of_tier(tier.tier));
+    if (measured != input.measured_peaks.end()) tiers.back()["measured_peak_bytes"] = tier.ranks * measured->second;
+  }
+  return tiers;
+}
+
+/// A flat array of integers keeps 10^5 tasks small: [rank, task, track, start ns, duration ns] after one another.
+Json timeline_data(const Timeline& timeline, const std::set<int>& ranks) {
+  Json rows = Json::array(), times = Json::array();
   for (const TaskRow& row : timeline.rows) {
     rows.push_back(Json::array({row.label, name_of(row.op), name_of(row.lane), name_of(row.phase), row.layer}));
   }
@@ -40,9 +89,6 @@ Json timeline_data(const Timeline& timeline) {
     const TaskTime& time = timeline.times[i];
     times.insert(times.end(),
                  {time.rank, time.task, tracks[i], nanoseconds(time.start), nanoseconds(time.end - time.start)});
-  }
-  for (const MemorySample& sample : timeline.memory) {
-    memory.insert(memory.end(), {sample.rank, nanoseconds(sample.time), sample.bytes});
   }
   return {{"step_seconds", timeline.step_seconds},
           {"num_ranks", timeline.num_ranks},
@@ -54,7 +100,7 @@ Json timeline_data(const Timeline& timeline) {
           {"phases", phases_data(timeline)},
           {"rows", std::move(rows)},
           {"times", std::move(times)},
-          {"memory", std::move(memory)}};
+          {"memory", curves_data(timeline, ranks)}};
 }
 
 /// The comparison without the full task list: the page shows the worst and draws the rest.
@@ -100,10 +146,11 @@ std::vector<double> relative_rank_loads(const ExpertPlacement& placement, const 
 }
 
 Json report_data(const ReportInput& input) {
-  Json json = {{"title", input.title}, {"summary", Json::array()}, {"memory_limit_bytes", input.memory_limit_bytes}};
+  const std::set<int> ranks = ranks_with_curves(input);
+  Json json = {{"title", input.title}, {"summary", Json::array()}, {"tiers", tiers_data(input)}};
   for (const auto& [name, value] : input.summary) json["summary"].push_back(Json::array({name, value}));
-  json["predicted"] = input.predicted != nullptr ? timeline_data(*input.predicted) : Json();
-  json["measured"] = input.measured != nullptr ? timeline_data(*input.measured) : Json();
+  json["predicted"] = input.predicted != nullptr ? timeline_data(*input.predicted, ranks) : Json();
+  json["measured"] = input.measured != nullptr ? timeline_data(*input.measured, ranks) : Json();
   json["comparison"] = input.comparison != nullptr ? comparison_data(*input.comparison) : Json();
   json["placement"] = placement_data(input);
   return json;

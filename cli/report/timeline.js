@@ -6,25 +6,32 @@ let shownRanks = [];
 let timelineLayout = { placed: [], height: 0 };
 let singledOut = null;  // operator name
 let hovered = null;     // {label, rank}
+const timelineFollowers = [];  // charts that show the same window of time
 
 let canvasWidth = timelineCanvas.clientWidth;  // read once per drawing: asking the page is slow
 const plotWidth = () => canvasWidth - labelWidth;
 const xOf = (time) => labelWidth + (time - timeWindow.from) / (timeWindow.to - timeWindow.from) * plotWidth();
 const timeAt = (x) => timeWindow.from + (x - labelWidth) / plotWidth() * (timeWindow.to - timeWindow.from);
 
-function drawTimeAxis(context, height) {
+// Round times in the window, as [seconds, label].
+function timeTicks() {
   const length = timeWindow.to - timeWindow.from;
   const [factor, unit] = axisUnit(length, "seconds");
   const step = tickStep(length / factor, Math.max(2, plotWidth() / 110));
   const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const ticks = [];
+  for (let n = Math.ceil(timeWindow.from / factor / step); n * step * factor <= timeWindow.to; ++n) ticks.push([n * step * factor, `${(n * step).toFixed(places)} ${unit}`]);
+  return ticks;
+}
+
+function drawTimeAxis(context, height) {
   context.font = "12px system-ui, sans-serif";
   context.textAlign = "center";
-  for (let n = Math.ceil(timeWindow.from / factor / step); n * step * factor <= timeWindow.to; ++n) {
-    const x = xOf(n * step * factor);
+  for (const [time, label] of timeTicks()) {
+    const x = xOf(time);
     context.fillStyle = css("grid");
     context.fillRect(Math.round(x), axisHeight, 1, height - axisHeight);
     context.fillStyle = css("muted");
-    const label = `${(n * step).toFixed(places)} ${unit}`;
     const half = context.measureText(label).width / 2;
     context.fillText(label, Math.min(Math.max(x, labelWidth + half), canvasWidth - half), 15);
   }
@@ -104,6 +111,7 @@ function drawTimeline() {
     drawRowTasks(context, line);
   }
   drawStepEnds(context, height);
+  timelineFollowers.forEach((follow) => follow());
 }
 
 function itemAt(x, y) {

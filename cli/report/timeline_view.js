@@ -1,5 +1,5 @@
 // What the timeline shows: rows of tasks that do not overlap, each sorted by start, and the window of time that is visible.
-const laneOrder = ["compute", "network", "copy_in", "copy_out", "storage"];
+const laneOrder = ["compute", "network", "copy_in", "copy_out", "storage", "host"];
 const rowHeight = 17, rowGap = 2, laneGap = 8, rankGap = 16, axisHeight = 26, labelWidth = 186;
 
 // rows: rank -> lane -> side -> [track] -> {start, duration, task}, times in seconds.

@@ -48,6 +48,7 @@ function tickStep(length, count) {
 }
 
 const sides = ["predicted", "measured"].filter((name) => report[name]);
+const deviceCapacity = (report.tiers.find((tier) => tier.tier === "device") || { capacity_bytes: 0 }).capacity_bytes;
 const redraws = [];  // called when the window or the colour scheme changes
 function redrawAll() { redraws.forEach((draw) => draw()); }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);

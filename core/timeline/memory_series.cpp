@@ -100,7 +100,7 @@ Json write_memory(const Timeline& timeline, const std::vector<TierMemory>& tiers
   const std::vector<MemoryCurve> curves = memory_curves(timeline, max_points);
   Json json = Json::object();
   for (const TierMemory& tier : tiers) {
-    if (tier.tier == Tier::device && curves.empty()) continue;
+    if (tier.tier == Tier::device ? curves.empty() : timeline.measured) continue;
     const Bytes held = tier.held_bytes();
     const MemoryCurve curve =
         tier.tier == Tier::device ? curves.front() : MemoryCurve{0, held, 0, {0, span_of(timeline)}, {held, held}};

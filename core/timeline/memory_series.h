@@ -39,7 +39,7 @@ struct MemoryCurve {
 std::vector<MemoryCurve> memory_curves(const Timeline& timeline, size_t max_points);
 
 /// For result documents, by tier: capacity, what is held by kind, and the curve of the rank with the highest peak. Host
-/// memory and storage are a line of two points.
+/// memory and storage are a line of two points, and left out of what was measured: executors sample devices alone.
 Json write_memory(const Timeline& timeline, const std::vector<TierMemory>& tiers, size_t max_points = 500);
 
 const char* name_of_tier(Tier tier);

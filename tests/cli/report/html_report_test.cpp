@@ -41,6 +41,40 @@ TEST(HtmlReport, HoldsTheData) {
   write_file(testing::TempDir() + "moesaic_report.html", html_report(step.input()));  // to look at it
 }
 
+TEST(HtmlReport, HoldsMemoryByTier) {
+  SyntheticStep step;
+  const Json data = report_data(step.input());
+  // The device as it is; host memory of a node of 4 ranks, of which each was measured to hold 8.6 GB.
+  EXPECT_EQ(data["tiers"], Json::parse(R"([
+    {"tier": "device", "ranks": 1, "capacity_bytes": 16000000000,
+     "held": [["parameters", 3100000000], ["optimizer states", 2400000000]]},
+    {"tier": "host", "ranks": 4, "capacity_bytes": 64000000000,
+     "held": [["expert gradients", 5000000000], ["expert states", 30000000000]], "measured_peak_bytes": 34400000000}
+  ])"));
+  const Json& curves = data["measured"]["memory"];
+  ASSERT_EQ(curves.size(), 4u);
+  EXPECT_EQ(curves[0]["rank"], 3);  // the synthetic ranks hold 150 MB more each
+  EXPECT_EQ(curves[0]["peak_bytes"], peak_memory(step.measured));
+  EXPECT_EQ(curves[0]["points"].size(), 2 * step.measured.rows.size());  // one sample a task, few enough to stay
+}
+
+TEST(HtmlReport, DrawsTheMemoryOfFewRanksInFewPoints) {
+  // 40 ranks with 10,000 samples each; the higher the rank the higher the peak.
+  Timeline timeline;
+  timeline.num_ranks = 40;
+  for (int rank = 0; rank < 40; ++rank)
+    for (int i = 0; i < 10'000; ++i) timeline.memory.push_back({rank, 1e-6 * i, 1000 * rank + i % 100});
+  ReportInput input;
+  input.predicted = &timeline;
+  const Json data = report_data(input);
+  const Json& curves = data["predicted"]["memory"];
+  ASSERT_EQ(curves.size(), 16u);
+  EXPECT_EQ(curves[0]["rank"], 39);
+  EXPECT_EQ(curves[15]["rank"], 24);
+  EXPECT_EQ(curves[0]["peak_bytes"], 39'099);
+  EXPECT_LE(curves[0]["points"].size(), 2u * 2000u);
+}
+
 TEST(HtmlReport, AsksNoNetwork) {
   SyntheticStep step;
   std::string html = html_report(step.input());
@@ -70,7 +104,7 @@ TEST(HtmlReport, EveryPlaceholderIsFilledAndEveryAssetIsThere) {
   const std::string html = html_report({});
   EXPECT_EQ(count(std::string(report_asset("page.html")), "{{"), 6u);
   for (const char* name : {"page.html", "style.css", "units.js", "colours.js", "headline.js", "timeline.js",
-                           "timeline_view.js", "charts.js", "tables.js", "placement.js"}) {
+                           "timeline_view.js", "charts.js", "memory.js", "tables.js", "placement.js"}) {
     EXPECT_FALSE(report_asset(name).empty()) << name;
   }
   EXPECT_TRUE(report_asset("missing.js").empty());

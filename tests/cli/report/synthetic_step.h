@@ -40,7 +40,15 @@ class SyntheticStep {
     input.comparison = &comparison;
     input.placement = placement;
     input.expert_loads = loads;
-    input.memory_limit_bytes = 16'000'000'000;
+    input.tiers = {{Tier::device,
+                    1,
+                    16'000'000'000,
+                    {{TensorKind::parameter, 3'100'000'000}, {TensorKind::optimizer, 2'400'000'000}}},
+                   {Tier::host,
+                    4,
+                    64'000'000'000,
+                    {{TensorKind::gradient, 5'000'000'000}, {TensorKind::optimizer, 30'000'000'000}}}};
+    input.measured_peaks = {{"host", 8'600'000'000}};
     return input;
   }
 

@@ -119,6 +119,11 @@ TEST(WriteMemory, ByTierWithUnitsInTheNames) {
     "host": {"first_rank": 0, "ranks": 2, "capacity_bytes": 500, "peak_bytes": 64, "peak_time_s": 0.0,
              "held_bytes": {"expert gradients": 24, "expert states": 40}, "time_s": [0.0, 0.01], "bytes": [64, 64]}
   })"));
+  Timeline measured = sample_timeline();
+  measured.measured = true;
+  Json device = json;
+  device.erase("host");
+  EXPECT_EQ(write_memory(measured, tier_memories(offloaded_graph(), two_per_node())), device);
 }
 
 }  // namespace
