@@ -89,7 +89,8 @@ void run(const ProfileVerbOptions& o, Session& session) {
                    {"peak per rank, f32", format_count(cluster.device.peak_f32_flops_per_s) + "FLOP/s"},
                    {"peak per rank, bf16", format_count(cluster.device.peak_bf16_flops_per_s) + "FLOP/s"},
                    {"memory bandwidth per rank", format_bytes(cluster.device.memory_bandwidth_bytes_per_s) + "/s"},
-                   {"between ranks", format_bytes(cluster.intra_node.bandwidth_bytes_per_s) + "/s"}}));
+                   {"between ranks", format_bytes(cluster.intra_node.bandwidth_bytes_per_s) + "/s"},
+                   {"each message", format_seconds(cluster.intra_node.message_s)}}));
 }
 
 }  // namespace

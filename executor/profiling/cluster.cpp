@@ -5,6 +5,7 @@
 #include "core/schema/error.h"
 #include "executor/profiling/bench.h"
 #include "executor/profiling/machine.h"
+#include "executor/profiling/message_bench.h"
 #include "executor/profiling/profile.h"
 #include "executor/store/storage_rates.h"
 
@@ -74,13 +75,15 @@ BytesPerSecond copy_bandwidth(const Machine& machine, Bench& bench, Backend& bac
   return 2.0 * static_cast<double>(bytes) / seconds;
 }
 
-/// Latency is the smallest message's time, bandwidth that of the rest of the largest one. Absent where nothing was
-/// measured.
-Link link_of(const Profile& profile) {
+/// Latency is the time of the smallest all-to-all without what its messages cost one after the other, bandwidth that of
+/// the rest of the largest one. Absent where nothing was measured.
+Link link_of(const Profile& profile, Seconds message_s) {
   for (const CollectiveCurve& curve : profile.collectives) {
     if (curve.collective != name_of(Op::all_to_all) || curve.bytes.size() < 2) continue;
-    const Seconds latency = curve.seconds.front(), transfer = curve.seconds.back() - latency;
-    if (transfer > 0) return {static_cast<double>(curve.bytes.back()) / transfer, latency};
+    const Seconds smallest = curve.seconds.front(), transfer = curve.seconds.back() - smallest;
+    if (transfer > 0)
+      return {static_cast<double>(curve.bytes.back()) / transfer,
+              std::max(0.0, smallest - (curve.num_ranks - 1) * message_s), message_s};
   }
   return {};
 }
@@ -119,7 +122,7 @@ Cluster measure_cluster(const Profile& profile, int rank, Transport& transport, 
   cluster.device.peak_f32_flops_per_s = matmul_peak(DType::f32, bench, backend);
   cluster.device.peak_bf16_flops_per_s = matmul_peak(DType::bf16, bench, backend);
   cluster.host_memory_bandwidth_bytes_per_s = ranks * cluster.device.memory_bandwidth_bytes_per_s;
-  cluster.intra_node = link_of(profile);
+  cluster.intra_node = link_of(profile, message_seconds(bench));
   if (rank == 0) measure_disk(cluster);
   return cluster;
 }
