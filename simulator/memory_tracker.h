@@ -35,8 +35,9 @@ class MemoryTracker {
 
   const TaskGraph& graph_;
   RowTable& rows_;
-  Liveness liveness_;
-  std::vector<Bytes> live_;  // [ranks]
+  const Liveness& liveness(int rank) const { return liveness_[static_cast<size_t>(graph_.stage_of(rank))]; }
+  std::vector<Liveness> liveness_;  // [pipeline stages]
+  std::vector<Bytes> live_;         // [ranks]
   DevicePeak peak_;
   bool keep_samples_;
   std::vector<MemorySample> samples_;

@@ -21,6 +21,7 @@ Timeline timeline_of(const TaskGraph& graph, const StepSimulation& simulation) {
   timeline.rows = task_rows(graph);
   timeline.times.reserve(simulation.starts().size());
   for (size_t i = 0; i < simulation.starts().size(); ++i) {
+    if (simulation.starts()[i] < 0) continue;  // of another pipeline stage
     const auto rank = static_cast<int>(i / graph.tasks.size());
     timeline.times.push_back(
         {rank, static_cast<TaskIndex>(i % graph.tasks.size()), simulation.starts()[i], simulation.ends()[i]});
@@ -56,7 +57,7 @@ void judge_memory(const TaskGraph& graph, const Cluster& cluster, const StepSimu
 /// Host memory and storage hold the same bytes all the time; the ranks of a node share them.
 void judge_tier(const TaskGraph& graph, const Cluster& cluster, Tier tier, const char* name, Bytes capacity,
                 Evaluation& evaluation) {
-  const Bytes bytes = resident_bytes(graph, tier);
+  const Bytes bytes = resident_bytes(graph, tier);  // expert states on lower tiers know no pipeline
   if (bytes == 0) return;
   evaluation.prediction.peak_bytes[name] = bytes;
   const Bytes of_node = bytes * std::min(cluster.devices_per_node, graph.num_ranks);

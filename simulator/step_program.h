@@ -1,6 +1,6 @@
 #pragma once
 // The order in which the tasks of a rank may start: dependencies plus the lane order, as counters and flat successor
-// lists. It is the same for every rank and holds no times.
+// lists. It is the same for every rank of a pipeline stage and holds no times.
 
 #include <cstdint>
 #include <span>
@@ -13,10 +13,10 @@ namespace moesaic::simulator {
 /// A lane runs its tasks one at a time in program order, which is one more dependency: on the lane's previous task.
 class StepProgram {
  public:
-  explicit StepProgram(const TaskGraph& graph);
+  StepProgram(const TaskGraph& graph, int stage);
 
-  int num_tasks() const { return static_cast<int>(num_predecessors_.size()); }
-  const std::vector<int32_t>& num_predecessors() const { return num_predecessors_; }  // [tasks]
+  int64_t num_tasks() const { return num_tasks_; }                                    // that the stage runs
+  const std::vector<int32_t>& num_predecessors() const { return num_predecessors_; }  // [tasks]; -1: of another stage
   std::span<const TaskIndex> successors(TaskIndex task) const {
     return {successors_.data() + first_successor_[static_cast<size_t>(task)],
             successors_.data() + first_successor_[static_cast<size_t>(task) + 1]};
@@ -26,6 +26,7 @@ class StepProgram {
   int32_t num_meetings() const { return num_meetings_; }
 
  private:
+  int64_t num_tasks_ = 0;
   std::vector<int32_t> num_predecessors_;  // [tasks]
   std::vector<int32_t> first_successor_;   // [tasks + 1]
   std::vector<TaskIndex> successors_;

@@ -19,15 +19,18 @@ StepSimulation::StepSimulation(const TaskGraph& graph, const Platform& platform,
       rows_(rows),
       memory_(memory),
       experts_(experts),
-      program_(graph),
       cores_(graph.num_ranks),
       polled_(platform.cluster().device.lanes_share_core),
       num_tasks_(graph.tasks.size()) {
   const size_t instances = static_cast<size_t>(graph.num_ranks) * graph.tasks.size();
+  for (int stage = 0; stage < graph.num_stages; ++stage) programs_.emplace_back(graph, stage);
   waiting_.reserve(instances);
-  for (int rank = 0; rank < graph.num_ranks; ++rank)
-    waiting_.insert(waiting_.end(), program_.num_predecessors().begin(), program_.num_predecessors().end());
-  arrived_.assign(static_cast<size_t>(program_.num_meetings()), 0);
+  for (int rank = 0; rank < graph.num_ranks; ++rank) {
+    const std::vector<int32_t>& predecessors = program(rank).num_predecessors();
+    waiting_.insert(waiting_.end(), predecessors.begin(), predecessors.end());
+    num_instances_ += static_cast<Instance>(program(rank).num_tasks());
+  }
+  arrived_.assign(static_cast<size_t>(programs_[0].num_meetings()), 0);
   starts_.assign(instances, -1);
   ends_.assign(instances, -1);
   platform.build(engine_);
@@ -72,7 +75,7 @@ void StepSimulation::finish(Instance instance) {
   ++finished_;
   memory_.task_ends(index, rank, ends_[instance]);
   const Instance first = instance - static_cast<Instance>(index);
-  for (TaskIndex successor : program_.successors(index))
+  for (TaskIndex successor : program(rank).successors(index))
     if (--waiting_[first + static_cast<Instance>(successor)] == 0)
       ready_.push_back(first + static_cast<Instance>(successor));
 }
@@ -103,7 +106,7 @@ void StepSimulation::arrive(Instance instance, int rank) {
   const CommunicatorFamily& family =
       graph_.communicators[static_cast<size_t>(graph_.tasks[static_cast<size_t>(index)].communicator)];
   const int group = family.group_of_rank[static_cast<size_t>(rank)];
-  const int32_t present = ++arrived_[static_cast<size_t>(program_.first_meeting(index) + group)];
+  const int32_t present = ++arrived_[static_cast<size_t>(programs_[0].first_meeting(index) + group)];
   if (present == static_cast<int32_t>(family.groups[static_cast<size_t>(group)].size())) launch(index, rank);
 }
 
@@ -163,11 +166,11 @@ void StepSimulation::open_flows(size_t number) {
 }
 
 void StepSimulation::check_all_finished() const {
-  if (finished_ == waiting_.size()) return;
+  if (finished_ == num_instances_) return;
   Instance stuck = 0;
-  while (ends_[stuck] >= 0) ++stuck;
+  while (ends_[stuck] >= 0 || waiting_[stuck] < 0) ++stuck;
   throw InvariantError(
-      __FILE__, __LINE__, "finished_ == waiting_.size()",
+      __FILE__, __LINE__, "finished_ == num_instances_",
       "task '" + graph_.tasks[stuck % num_tasks_].label + "' of rank " + std::to_string(stuck / num_tasks_) +
           (starts_[stuck] >= 0 ? " waits for the other members of its group" : " waits for tasks that never end"));
 }

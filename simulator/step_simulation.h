@@ -33,13 +33,14 @@ class StepSimulation {
   /// InvariantError where tasks remain that nothing can start any more.
   void run();
 
-  const std::vector<Seconds>& starts() const { return starts_; }  // [ranks, tasks]
+  const std::vector<Seconds>& starts() const { return starts_; }  // [ranks, tasks]; -1: of another pipeline stage
   const std::vector<Seconds>& ends() const { return ends_; }      // [ranks, tasks]
   int64_t activities() const { return engine_.activities(); }
 
  private:
   using Instance = uint64_t;  // rank * tasks + task
 
+  const StepProgram& program(int rank) const { return programs_[static_cast<size_t>(graph_.stage_of(rank))]; }
   Instance instance(int rank, TaskIndex task) const {
     return static_cast<Instance>(rank) * num_tasks_ + static_cast<Instance>(task);
   }
@@ -60,11 +61,12 @@ class StepSimulation {
   RowTable& rows_;
   MemoryTracker& memory_;
   ExpertTraffic* experts_;
-  StepProgram program_;
+  std::vector<StepProgram> programs_;  // [pipeline stages]
   ActivityEngine engine_;
   PolledCores cores_;
-  const bool polled_;  // lanes share the core
-  Instance num_tasks_;
+  const bool polled_;           // lanes share the core
+  Instance num_tasks_;          // of the graph
+  Instance num_instances_ = 0;  // that run
   std::vector<int32_t>
       waiting_;  // [ranks, tasks]: predecessors left before the start, then activities left before the end
   std::vector<int32_t> arrived_;  // [meetings]

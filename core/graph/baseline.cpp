@@ -1,6 +1,9 @@
 #include "core/graph/baseline.h"
 
+#include <algorithm>
+
 #include "core/graph/blocks.h"
+#include "core/graph/stages.h"
 #include "core/schema/error.h"
 
 namespace moesaic {
@@ -10,9 +13,10 @@ struct Layer {
   Saved attention, ffn;
 };
 
-/// What the forward pass of one microbatch leaves behind.
+/// What the passes of one microbatch leave behind.
 struct Pass {
   TensorId tokens = -1, targets = -1;
+  TensorId x = -1;  // what the next layer reads, forward or backward
   std::vector<Layer> layers;
   Saved head;
   TensorId d_logits = -1;
@@ -38,16 +42,36 @@ ExpertLayer expert_layer(const Model& model) {
 
 std::string head_name(const Model& model) { return model.tied_embeddings ? "embedding" : "head"; }
 
+/// The stage of a layer, the embedding (layer -1) or the head (layer num_layers); -1 where there is no pipeline.
+int stage_of(const StepBuilder& b, int64_t layer) {
+  const int stages = b.plan().layout.pp;
+  const int64_t last = b.model().num_layers - 1;
+  return stages == 1 ? -1 : stage_of_layer(std::clamp<int64_t>(layer, 0, last), last + 1, stages);
+}
+
+Scope scope_of(const StepBuilder& b, Phase phase, int layer, int microbatch) {
+  const bool inside = layer >= 0 && layer < b.model().num_layers;
+  return {phase, inside ? layer : -1, inside ? moe_index(b.model(), layer) : -1, microbatch, stage_of(b, layer)};
+}
+
 void declare_parameters(StepBuilder& b) {
   const Model& m = b.model();
+  const auto last = static_cast<int>(m.num_layers);
+  b.enter(scope_of(b, Phase::forward, -1, 0));
   b.parameter("embedding", m.vocabulary * m.hidden, true);
-  for (int layer = 0; layer < m.num_layers; ++layer) {
+  if (m.tied_embeddings && b.plan().layout.pp > 1) {
+    b.graph().parameters.back().other_stage = stage_of(b, last);
+    b.graph().parameters.back().replicas = b.communicator("embedding");
+  }
+  for (int layer = 0; layer < last; ++layer) {
+    b.enter(scope_of(b, Phase::forward, layer, 0));
     declare_attention(b, layer);
     if (moe_index(m, layer) >= 0)
       expert_layer(m).declare(b, layer, moe_index(m, layer));
     else
       declare_dense_ffn(b, layer);
   }
+  b.enter(scope_of(b, Phase::forward, last, 0));
   b.parameter("final_norm", (m.norm == Norm::layer_norm ? 2 : 1) * m.hidden, false);
   if (!m.tied_embeddings) b.parameter("head", m.vocabulary * m.hidden, true);
 }
@@ -76,46 +100,87 @@ void head(StepBuilder& b, TensorId x, Pass& pass) {
   b.task(Op::cross_entropy, "cross entropy", shape, rows, {logits, pass.targets}, {pass.d_logits, b.loss()});
 }
 
-Pass forward(StepBuilder& b, int microbatch) {
+/// Layers [first, last) of one microbatch, with the embedding before layer 0 and the head behind the last one.
+void forward(StepBuilder& b, int microbatch, int first, int last, Pass& pass) {
   const Model& m = b.model();
-  Pass pass;
-  pass.layers.resize(static_cast<size_t>(m.num_layers));
-  const std::string suffix = "." + std::to_string(microbatch);
-  pass.tokens = b.token_input("tokens" + suffix);
-  if (b.training()) pass.targets = b.token_input("targets" + suffix);
-  b.enter({Phase::forward, -1, -1, microbatch});
-  TensorId x = embed(b, pass);
-  for (int layer = 0; layer < m.num_layers; ++layer) {
-    Layer& saved = pass.layers[static_cast<size_t>(layer)];
-    b.enter({Phase::forward, layer, moe_index(m, layer), microbatch});
-    x = attention_forward(b, x, saved.attention);
-    x = moe_index(m, layer) >= 0 ? expert_layer(m).forward(b, x, saved.ffn) : dense_ffn_forward(b, x, saved.ffn);
+  if (first == 0) {
+    b.enter(scope_of(b, Phase::forward, -1, microbatch));
+    pass.x = embed(b, pass);
   }
-  b.enter({Phase::forward, -1, -1, microbatch});
-  head(b, x, pass);
-  return pass;
+  for (int layer = first; layer < last; ++layer) {
+    Layer& saved = pass.layers[static_cast<size_t>(layer)];
+    b.enter(scope_of(b, Phase::forward, layer, microbatch));
+    pass.x = attention_forward(b, pass.x, saved.attention);
+    pass.x = moe_index(m, layer) >= 0 ? expert_layer(m).forward(b, pass.x, saved.ffn)
+                                      : dense_ffn_forward(b, pass.x, saved.ffn);
+  }
+  if (last < m.num_layers) return;
+  b.enter(scope_of(b, Phase::forward, last, microbatch));
+  head(b, pass.x, pass);
 }
 
-/// The gradient of the embedding is complete only after the first layer's backward: a tied head adds to it first.
-void backward(StepBuilder& b, int microbatch, const Pass& pass) {
+TensorId head_backward(StepBuilder& b, const Pass& pass) {
   const Model& m = b.model();
   const RowCount t = b.tokens();
-  b.enter({Phase::backward, -1, -1, microbatch});
   const TensorId d_normed = b.activation("d_final_norm", t, m.hidden);
   b.task(Op::linear_dgrad, "head dgrad", linear_shape(m.vocabulary, m.hidden), t,
          {pass.d_logits, b.weight(head_name(m))}, {d_normed});
   b.task(Op::linear_wgrad, "head wgrad", linear_shape(m.vocabulary, m.hidden), t, {pass.d_logits, pass.head.normed},
          {b.gradient(head_name(m))});
-  TensorId dx = norm_backward_and_add(b, "final_norm", d_normed, -1, t, pass.head);
-  for (int layer = static_cast<int>(m.num_layers) - 1; layer >= 0; --layer) {
-    const Layer& saved = pass.layers[static_cast<size_t>(layer)];
-    b.enter({Phase::backward, layer, moe_index(m, layer), microbatch});
-    dx = moe_index(m, layer) >= 0 ? expert_layer(m).backward(b, dx, saved.ffn) : dense_ffn_backward(b, dx, saved.ffn);
-    dx = attention_backward(b, dx, saved.attention);
+  return norm_backward_and_add(b, "final_norm", d_normed, -1, t, pass.head);
+}
+
+/// The way back of forward(). The gradient of the embedding is complete only after the first layer's backward: a tied
+/// head adds to it first.
+void backward(StepBuilder& b, int microbatch, int first, int last, Pass& pass) {
+  const Model& m = b.model();
+  if (last == m.num_layers) {
+    b.enter(scope_of(b, Phase::backward, last, microbatch));
+    pass.x = head_backward(b, pass);
   }
-  b.enter({Phase::backward, -1, -1, microbatch});
-  b.task(Op::embed_backward, "embed", linear_shape(m.vocabulary, m.hidden), t, {dx, pass.tokens},
+  for (int layer = last - 1; layer >= first; --layer) {
+    const Layer& saved = pass.layers[static_cast<size_t>(layer)];
+    b.enter(scope_of(b, Phase::backward, layer, microbatch));
+    pass.x = moe_index(m, layer) >= 0 ? expert_layer(m).backward(b, pass.x, saved.ffn)
+                                      : dense_ffn_backward(b, pass.x, saved.ffn);
+    pass.x = attention_backward(b, pass.x, saved.attention);
+  }
+  if (first > 0) return;
+  b.enter(scope_of(b, Phase::backward, -1, microbatch));
+  b.task(Op::embed_backward, "embed", linear_shape(m.vocabulary, m.hidden), b.tokens(), {pass.x, pass.tokens},
          {b.gradient("embedding")});
+}
+
+Pass open_pass(StepBuilder& b, int microbatch) {
+  Pass pass;
+  pass.layers.resize(static_cast<size_t>(b.model().num_layers));
+  b.enter({Phase::forward, -1, -1, microbatch});
+  const std::string suffix = "." + std::to_string(microbatch);
+  pass.tokens = b.token_input("tokens" + suffix);
+  if (b.training()) pass.targets = b.token_input("targets" + suffix);
+  return pass;
+}
+
+/// Every microbatch through all stages and back; one stage is a pipeline too.
+void forward_and_backward(StepBuilder& b) {
+  const int stages = b.plan().layout.pp;
+  const int64_t layers = b.model().num_layers;
+  std::vector<Pass> passes;
+  for (int m = 0; m < b.plan().layout.micro_batches; ++m) passes.push_back(open_pass(b, m));
+  for (const PipelineStep& step : one_forward_one_backward(stages, b.plan().layout.micro_batches)) {
+    const auto [is_backward, stage, microbatch] = step.pass;
+    const auto first = static_cast<int>(stage * layers / stages),
+               last = static_cast<int>((stage + 1) * layers / stages);
+    Pass& pass = passes[static_cast<size_t>(microbatch)];
+    if (step.sends) {
+      b.enter({is_backward ? Phase::backward : Phase::forward, -1, -1, microbatch, stage});
+      pass.x = b.send_to_stage(pass.x, is_backward ? "d_arrived" : "arrived", is_backward ? stage - 1 : stage + 1);
+    } else if (is_backward) {
+      backward(b, microbatch, first, last, pass);
+    } else {
+      forward(b, microbatch, first, last, pass);
+    }
+  }
 }
 
 /// One all-reduce per gradient that several ranks share, right after the last task that writes it.
@@ -126,13 +191,18 @@ void reduce_gradients(TaskGraph& graph) {
   std::vector<std::vector<Task>> after(graph.tasks.size());
   for (const Parameter& parameter : graph.parameters) {
     const auto& groups = graph.communicators[static_cast<size_t>(parameter.replicas)].groups;
-    if (groups.size() == static_cast<size_t>(graph.num_ranks)) continue;  // each rank alone
+    const bool alone = std::all_of(groups.begin(), groups.end(), [&](const std::vector<int>& group) {
+      return group.size() == 1 || !holds(parameter, graph.stage_of(group[0]));
+    });
+    if (alone) continue;
     Task reduce;
     reduce.label = "backward / reduce " + parameter.name;
     reduce.op = Op::all_reduce;
     reduce.lane = Lane::network;
     reduce.phase = Phase::backward;
     reduce.layer = parameter.layer;
+    reduce.stage = parameter.stage;
+    reduce.other_stage = parameter.other_stage;
     reduce.communicator = parameter.replicas;
     const Tensor& gradient = graph.tensors[static_cast<size_t>(parameter.gradient)];
     reduce.bytes = bytes_of(gradient.dtype, parameter.elements);
@@ -157,8 +227,11 @@ void update(StepBuilder& b) {
     sum.bytes = bytes_of(DType::f32, 4);
   }
   const std::vector<Parameter> parameters = b.graph().parameters;
-  for (const Parameter& p : parameters)
-    b.task(Op::adamw, "adamw " + p.name, {}, p.elements, {p.gradient}, {p.weight, p.moments, p.gradient});
+  for (const Parameter& p : parameters) {
+    b.enter({Phase::update, -1, -1, 0, p.stage});
+    b.task(Op::adamw, "adamw " + p.name, {}, p.elements, {p.gradient}, {p.weight, p.moments, p.gradient}).other_stage =
+        p.other_stage;
+  }
 }
 
 /// What the training step cannot do yet is refused here, for planner, simulator and executor alike.
@@ -181,13 +254,11 @@ TaskGraph baseline_step(const Plan& plan) {
   StepBuilder b(plan);
   declare_parameters(b);
   if (!b.training()) {
-    forward(b, 0);
+    Pass pass = open_pass(b, 0);
+    forward(b, 0, 0, static_cast<int>(plan.model.num_layers), pass);
     return std::move(b.graph());
   }
-  for (int microbatch = 0; microbatch < plan.layout.micro_batches; ++microbatch) {
-    const Pass pass = forward(b, microbatch);
-    backward(b, microbatch, pass);
-  }
+  forward_and_backward(b);
   reduce_gradients(b.graph());
   update(b);
   return std::move(b.graph());

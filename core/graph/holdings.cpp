@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/graph/stages.h"
 #include "core/schema/error.h"
 
 namespace moesaic {
@@ -73,15 +74,17 @@ std::vector<Piece> pieces_of(const TaskGraph& graph, const Parameter& parameter,
 }
 
 std::vector<Holding> holdings_of(const TaskGraph& graph, int rank, State state) {
+  const int stage = graph.stage_of(rank);
   std::vector<Holding> holdings;
   std::vector<bool> grouped(graph.parameters.size(), false);
   for (const ParameterGroup& group : graph.groups) {
     if (state == State::weight && !group.shares_weights) continue;
     for (int parameter : group.parameters) grouped[static_cast<size_t>(parameter)] = true;
+    if (!holds(graph.parameters[static_cast<size_t>(group.parameters[0])], stage)) continue;
     holdings.push_back(group_holding(graph, group, rank, state));
   }
   for (size_t i = 0; i < graph.parameters.size(); ++i)
-    if (!grouped[i] && graph.parameters[i].home == Tier::device)
+    if (!grouped[i] && graph.parameters[i].home == Tier::device && holds(graph.parameters[i], stage))
       holdings.push_back(parameter_holding(graph, graph.parameters[i], rank, state));
   return holdings;
 }

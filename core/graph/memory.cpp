@@ -1,19 +1,25 @@
 #include "core/graph/memory.h"
 
+#include "core/graph/stages.h"
+
 namespace moesaic {
 
-Liveness liveness_of(const TaskGraph& graph) {
+Liveness liveness_of(const TaskGraph& graph, int stage) {
   Liveness liveness{std::vector<std::vector<TensorId>>(graph.tasks.size()),
                     std::vector<std::vector<TensorId>>(graph.tasks.size())};
   std::vector<TaskIndex> first(graph.tensors.size(), -1), last(graph.tensors.size(), -1);
   for (size_t index = 0; index < graph.tasks.size(); ++index) {
+    const Task& task = graph.tasks[index];
+    if (!runs_on(task, stage)) continue;
     const auto touch = [&](TensorId used) {
       const TensorId tensor = graph.base_of(used);
       if (first[static_cast<size_t>(tensor)] < 0) first[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(index);
       last[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(index);
     };
-    for (TensorId tensor : graph.tasks[index].reads) touch(tensor);
-    for (TensorId tensor : graph.tasks[index].writes) touch(tensor);
+    if (reads_on(task, stage))
+      for (TensorId tensor : task.reads) touch(tensor);
+    if (writes_on(task, stage))
+      for (TensorId tensor : task.writes) touch(tensor);
   }
   for (size_t tensor = 0; tensor < graph.tensors.size(); ++tensor) {
     if (graph.tensors[tensor].kind != TensorKind::activation || first[tensor] < 0) continue;
@@ -23,19 +29,23 @@ Liveness liveness_of(const TaskGraph& graph) {
   return liveness;
 }
 
-Bytes resident_bytes(const TaskGraph& graph, Tier tier) {
+Bytes resident_bytes(const TaskGraph& graph, Tier tier, int stage) {
+  const std::vector<bool> elsewhere = held_elsewhere(graph, stage);
   Bytes bytes = 0;
-  for (const Tensor& tensor : graph.tensors)
-    if (tensor.kind != TensorKind::activation && tensor.view_of < 0 && tensor.tier == tier)
+  for (size_t i = 0; i < graph.tensors.size(); ++i) {
+    const Tensor& tensor = graph.tensors[i];
+    if (tensor.kind != TensorKind::activation && tensor.view_of < 0 && tensor.tier == tier && !elsewhere[i])
       bytes += bytes_of(tensor.dtype, tensor.fixed_rows * tensor.row_elements);
+  }
   return bytes;
 }
 
 MemoryPeak memory_peak(const TaskGraph& graph, const RoutingBinding& binding, int rank, int64_t iteration) {
-  const Liveness liveness = liveness_of(graph);
+  const int stage = graph.stage_of(rank);
+  const Liveness liveness = liveness_of(graph, stage);
   std::vector<Bytes> size(graph.tensors.size(), 0);
   std::vector<bool> alive(graph.tensors.size(), false);
-  Bytes bytes = resident_bytes(graph);
+  Bytes bytes = resident_bytes(graph, Tier::device, stage);
   MemoryPeak peak;
   for (size_t index = 0; index < graph.tasks.size(); ++index) {
     for (TensorId tensor : liveness.created[index]) {

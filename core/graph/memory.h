@@ -15,10 +15,11 @@ struct Liveness {
   std::vector<std::vector<TensorId>> created;   // [tasks]
   std::vector<std::vector<TensorId>> released;  // [tasks]
 };
-Liveness liveness_of(const TaskGraph& graph);
+/// Of the ranks of one pipeline stage.
+Liveness liveness_of(const TaskGraph& graph, int stage = 0);
 
-/// Bytes of parameters, gradients, optimizer state and inputs of one rank in a tier.
-Bytes resident_bytes(const TaskGraph& graph, Tier tier = Tier::device);
+/// Bytes of parameters, gradients, optimizer state and inputs of one rank of a pipeline stage in a tier.
+Bytes resident_bytes(const TaskGraph& graph, Tier tier = Tier::device, int stage = 0);
 
 struct MemoryPeak {
   Bytes bytes = 0;

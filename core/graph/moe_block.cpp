@@ -63,11 +63,12 @@ void route(StepBuilder& b, Saved& saved) {
   b.task(Op::router, "router", router_shape(b), b.tokens(), {saved.normed, b.weight(in_layer(b, "router"))},
          {saved.probabilities, saved.route, local});
   saved.counts = local;
-  if (b.plan().layout.ranks == 1) return;
-  saved.counts = b.activation(in_layer(b, "counts"), b.plan().layout.ranks, count_elements, DType::i32);
+  const int ranks = b.plan().layout.stage_ranks();
+  if (ranks == 1) return;
+  saved.counts = b.activation(in_layer(b, "counts"), ranks, count_elements, DType::i32);
   Task& exchange = b.task(Op::all_gather, "exchange counts", {}, 0, {local}, {saved.counts});
   exchange.lane = Lane::network;
-  exchange.communicator = b.communicator("world");
+  exchange.communicator = b.replicas();
   exchange.bytes = bytes_of(DType::i32, count_elements);
 }
 

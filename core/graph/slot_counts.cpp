@@ -68,6 +68,8 @@ int64_t SlotCounts::leg_rows(Leg leg, int from, int to, int ranks_per_node) cons
       return over_locals(to / ranks_per_node, from);
     case Leg::columns_out:
     case Leg::columns_back:
+    case Leg::next_stage:
+    case Leg::last_stage:
     case Leg::none:
       break;
   }
@@ -118,10 +120,10 @@ SlotCounts task_counts(const Plan& plan, const ExpertPlacement& placement, int m
 
 namespace {
 
-/// (token, choice) pairs of each rank: [ranks].
+/// (token, choice) pairs of each rank of a pipeline stage; the stages see the same tokens: [ranks of a stage].
 std::vector<int64_t> assignments(const TaskGraph& graph, const Plan& plan) {
   std::vector<int64_t> rows;
-  for (int rank = 0; rank < plan.layout.ranks; ++rank) rows.push_back(graph.tokens_of(rank) * plan.model.top_k);
+  for (int rank = 0; rank < plan.layout.stage_ranks(); ++rank) rows.push_back(graph.tokens_of(rank) * plan.model.top_k);
   return rows;
 }
 
@@ -132,11 +134,11 @@ RoutingBinding::RoutingBinding(const TaskGraph& graph, const Plan& plan)
       plan_(plan),
       ranks_per_node_(std::min(plan.cluster.devices_per_node, plan.layout.ep)),
       ep_(plan.layout.ep),
-      routing_(plan.routing, plan.model.num_moe_layers(), plan.layout.ranks, plan.model.num_experts,
+      routing_(plan.routing, plan.model.num_moe_layers(), plan.layout.stage_ranks(), plan.model.num_experts,
                assignments(graph, plan)) {}
 
 const SlotCounts& RoutingBinding::counts(int64_t iteration, int moe_layer, int rank, int chunk, int num_chunks) const {
-  const int group = rank / ep_;
+  const int group = rank % plan_.layout.stage_ranks() / ep_;
   const Key key{iteration, moe_layer, group, chunk, num_chunks};
   if (const auto known = memo_.find(key); known != memo_.end()) return known->second;
   const ExpertPlacement& placement = graph_.placement[static_cast<size_t>(moe_layer)];

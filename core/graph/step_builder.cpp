@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/graph/stages.h"
 #include "core/schema/error.h"
 
 namespace moesaic {
@@ -35,16 +36,24 @@ int64_t elements_of(const std::vector<Share>& shares) {
 }  // namespace
 
 std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster, const Elastic& elastic) {
-  const int ranks = layout.ranks, ep = layout.ep, local = std::min(cluster.devices_per_node, ep);
+  const int ranks = layout.ranks, ep = layout.ep, local = std::min(cluster.devices_per_node, ep),
+            of_stage = layout.stage_ranks();
   std::vector<CommunicatorFamily> families = {
       family("world", ranks, [](int) { return 0; }), family("ep", ranks, [=](int r) { return r / ep; }),
-      family("expert_dp", ranks, [&](int r) { return elastic.teams.empty() ? r % ep : team_of(elastic, r).team; }),
+      family("expert_dp", ranks,
+             [&](int r) { return elastic.teams.empty() ? r / of_stage * ep + r % ep : team_of(elastic, r).team; }),
       family("node", ranks, [=](int r) { return r / local; }),
       family("rail", ranks, [=](int r) { return r / ep * local + r % local; })};
-  if (layout.tp > 1) {
-    families.push_back(family("tp", ranks, [tp = layout.tp](int r) { return r / tp; }));
-    families.push_back(family("dp", ranks, [tp = layout.tp](int r) { return r % tp; }));
+  if (const int tp = layout.tp; tp > 1) {
+    families.push_back(family("tp", ranks, [=](int r) { return r / tp; }));
+    families.push_back(family("dp", ranks, [=](int r) { return r / of_stage * tp + r % tp; }));
   }
+  if (layout.pp == 1) return families;
+  families.push_back(family("stage", ranks, [=](int r) { return r / of_stage; }));
+  for (int stage = 0; stage + 1 < layout.pp; ++stage)
+    families.push_back(family("stages " + std::to_string(stage) + " and " + std::to_string(stage + 1), ranks,
+                              [=](int r) { return r / of_stage == stage + 1 ? r - of_stage : r; }));
+  families.push_back(family("embedding", ranks, [=](int r) { return r / of_stage % (layout.pp - 1) == 0 ? 0 : r; }));
   return families;
 }
 
@@ -52,6 +61,7 @@ StepBuilder::StepBuilder(const Plan& plan)
     : plan_(plan), activation_dtype_(plan.cluster.device.lanes_share_core ? DType::f32 : plan.workload.compute_dtype) {
   const Layout& layout = plan.layout;
   graph_.num_ranks = layout.ranks;
+  graph_.num_stages = layout.pp;
   share_batch();
   graph_.communicators = communicators_of(layout, plan.cluster, plan.elastic);
   graph_.expert_slices = layout.expert_slices;
@@ -122,7 +132,8 @@ void StepBuilder::parameter(const std::string& name, int64_t elements, bool deca
   parameter.elements = elements;
   parameter.layer = layer_of(name);
   parameter.decay = decay;
-  parameter.replicas = communicator("world");
+  parameter.stage = scope_.stage;
+  parameter.replicas = replicas();
   parameter.shares = {{{name, 0, 0, 0, 0, elements, 1}, 0}};
   parameter.weight =
       resident(name, TensorKind::parameter, elements, training() ? activation_dtype_ : model().weight_dtype);
@@ -180,6 +191,7 @@ Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, Ro
   task.layer = scope_.layer;
   task.moe_layer = scope_.moe_layer;
   task.microbatch = scope_.microbatch;
+  task.stage = scope_.stage;
   task.rows = rows.rows;
   task.fixed_rows = rows.fixed;
   task.shape = shape;
@@ -215,6 +227,22 @@ Task& StepBuilder::regroup(const std::string& what, Regroup order, TensorId from
   Task& added = routed_task(Op::regroup, what, shape, Rows::received, {from, counts}, {to});
   added.regroup = order;
   return added;
+}
+
+TensorId StepBuilder::send_to_stage(TensorId from, const std::string& arrived, int to_stage) {
+  const int stage = scope_.stage;
+  const bool onward = to_stage > stage;
+  const TensorId to = activation(arrived, tokens(), model().hidden);
+  Task& added = task(Op::all_to_all, "stage " + std::to_string(stage) + " to " + std::to_string(to_stage), {}, tokens(),
+                     {from}, {to});
+  added.shape.k = model().hidden;
+  added.lane = Lane::network;
+  added.leg = onward ? Leg::next_stage : Leg::last_stage;
+  added.other_stage = to_stage;
+  added.communicator = communicator("stages " + std::to_string(std::min(stage, to_stage)) + " and " +
+                                    std::to_string(std::max(stage, to_stage)));
+  added.bytes_per_row = row_bytes();
+  return to;
 }
 
 }  // namespace moesaic

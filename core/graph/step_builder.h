@@ -15,6 +15,7 @@ struct Scope {
   int layer = -1;      // -1: outside the layers
   int moe_layer = -1;  // -1: not a MoE layer
   int microbatch = 0;
+  int stage = -1;  // of the pipeline; -1: all ranks
 };
 
 /// The rows of a tensor or task: a number, or the tokens of each rank.
@@ -76,7 +77,12 @@ class StepBuilder {
   /// [cross-entropy, auxiliary] of the step as two doubles in four f32 words; training only.
   TensorId loss() const { return loss_; }
 
+  /// Hands an activation of one stage to the next or the last one; returns what arrives there.
+  TensorId send_to_stage(TensorId from, const std::string& arrived, int to_stage);
+
   int communicator(const std::string& name) const { return graph_.find_communicator(name); }
+  /// The ranks that hold the same dense parameters: all of a pipeline's stage.
+  int replicas() const { return communicator(plan_.layout.pp > 1 ? "stage" : "world"); }
   TaskGraph& graph() { return graph_; }
 
  private:
@@ -93,7 +99,9 @@ class StepBuilder {
 
 /// The families of a layout: "world", "ep", "expert_dp" (ranks that hold the same slots; the teams of a workload with
 /// tasks), "node" and "rail" (the two phases of a hierarchical all-to-all inside one expert-parallel group); with
-/// tensor parallelism "tp" and "dp" (ranks that hold the same part of cut parameters).
+/// tensor parallelism "tp" and "dp" (ranks that hold the same part of cut parameters). With a pipeline they all lie
+/// inside its stages, but "world"; then there are "stage", "stages 0 and 1" and so on (a rank and its peer in the next
+/// stage), and "embedding" (the first and the last stage, which hold a tied embedding).
 std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster,
                                                  const Elastic& elastic = {});
 

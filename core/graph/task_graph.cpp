@@ -4,6 +4,7 @@
 #include <map>
 #include <unordered_set>
 
+#include "core/graph/stages.h"
 #include "core/schema/error.h"
 
 namespace moesaic {
@@ -18,10 +19,15 @@ const char* name_of(Phase phase) {
   return kNames[static_cast<size_t>(phase)];
 }
 
-bool is_routed(Leg leg) { return leg != Leg::none && leg != Leg::columns_out && leg != Leg::columns_back; }
+bool is_routed(Leg leg) {
+  return leg != Leg::none && leg != Leg::columns_out && leg != Leg::columns_back && !is_between_stages(leg);
+}
+
+bool is_between_stages(Leg leg) { return leg == Leg::next_stage || leg == Leg::last_stage; }
 
 int64_t TaskGraph::rows_between(Leg leg, int from, int to) const {
   MOESAIC_CHECK(leg != Leg::none && !is_routed(leg), "routing decides how many rows this leg moves");
+  if (is_between_stages(leg) && (leg == Leg::next_stage ? from >= to : from <= to)) return 0;
   return tokens_of(leg == Leg::columns_out ? to : from);
 }
 
@@ -70,47 +76,81 @@ std::vector<std::vector<TensorId>> aliases_of(const TaskGraph& graph) {
   return aliases;
 }
 
+/// Adds what the tasks of one stage need of one another.
+class StageLinker {
+ public:
+  StageLinker(TaskGraph& graph, const std::vector<std::vector<TensorId>>& aliases, int stage)
+      : graph_(graph), aliases_(aliases), stage_(stage), accesses_(graph.tensors.size()) {}
+
+  void link(TaskIndex index) {
+    static const std::vector<TensorId> kNone;
+    Task& task = graph_.tasks[static_cast<size_t>(index)];
+    const std::vector<TensorId>&reads = reads_on(task, stage_) ? task.reads : kNone,
+          &writes = writes_on(task, stage_) ? task.writes : kNone;
+    for (TensorId tensor : reads) after_writers(tensor, index);
+    for (TensorId tensor : task.after) after_writers(tensor, index);
+    for (TensorId tensor : writes) {
+      after_writers(tensor, index);
+      for (TensorId alias : aliases_[static_cast<size_t>(tensor)])
+        for (TaskIndex reader : accesses_[static_cast<size_t>(alias)].readers) depend(task.dependencies, reader, index);
+    }
+    for (TensorId tensor : reads) accesses_[static_cast<size_t>(tensor)].readers.push_back(index);
+    for (TensorId tensor : writes)  // all of a base, its views included; or one view
+      for (TensorId alias : aliases_[static_cast<size_t>(tensor)])
+        if (alias == tensor || graph_.base_of(alias) == tensor) accesses_[static_cast<size_t>(alias)] = {index, {}};
+  }
+
+ private:
+  void after_writers(TensorId tensor, TaskIndex index) {
+    for (TensorId alias : aliases_[static_cast<size_t>(tensor)])
+      depend(graph_.tasks[static_cast<size_t>(index)].dependencies, accesses_[static_cast<size_t>(alias)].writer,
+             index);
+  }
+
+  TaskGraph& graph_;
+  const std::vector<std::vector<TensorId>>& aliases_;
+  const int stage_;
+  std::vector<Access> accesses_;  // [tensors]
+};
+
 }  // namespace
 
 void link_dependencies(TaskGraph& graph) {
   const std::vector<std::vector<TensorId>> aliases = aliases_of(graph);
-  std::vector<Access> accesses(graph.tensors.size());
   std::vector<int> next_sequence(graph.communicators.size(), 0);
-  for (TaskIndex index = 0; index < static_cast<TaskIndex>(graph.tasks.size()); ++index) {
-    Task& task = graph.tasks[static_cast<size_t>(index)];
+  for (Task& task : graph.tasks) {
     task.dependencies.clear();
-    const auto after_writers = [&](TensorId tensor) {
-      for (TensorId alias : aliases[static_cast<size_t>(tensor)])
-        depend(task.dependencies, accesses[static_cast<size_t>(alias)].writer, index);
-    };
-    for (TensorId tensor : task.reads) after_writers(tensor);
-    for (TensorId tensor : task.after) after_writers(tensor);
-    for (TensorId tensor : task.writes) {
-      after_writers(tensor);
-      for (TensorId alias : aliases[static_cast<size_t>(tensor)])
-        for (TaskIndex reader : accesses[static_cast<size_t>(alias)].readers) depend(task.dependencies, reader, index);
-    }
-    for (TensorId tensor : task.reads) accesses[static_cast<size_t>(tensor)].readers.push_back(index);
-    for (TensorId tensor : task.writes)  // all of a base, its views included; or one view
-      for (TensorId alias : aliases[static_cast<size_t>(tensor)])
-        if (alias == tensor || graph.base_of(alias) == tensor) accesses[static_cast<size_t>(alias)] = {index, {}};
     if (task.communicator >= 0) task.sequence = next_sequence[static_cast<size_t>(task.communicator)]++;
+  }
+  for (int stage = 0; stage < graph.num_stages; ++stage) {
+    StageLinker linker(graph, aliases, stage);
+    for (TaskIndex index = 0; index < static_cast<TaskIndex>(graph.tasks.size()); ++index)
+      if (runs_on(graph.tasks[static_cast<size_t>(index)], stage)) linker.link(index);
   }
 }
 
-TaskGraph graph_of_rank(TaskGraph graph, int rank) {
-  graph.tokens_per_rank = graph.tokens_of(rank);
-  const auto bind = [&](auto& item) {
-    if (item.rows != Rows::local) return;
-    item.rows = Rows::fixed;
-    item.fixed_rows = graph.tokens_per_rank;
+namespace {
+
+/// Activations stay in their stage; what another one needs is sent.
+void verify_stages(const TaskGraph& graph, const std::string& after) {
+  std::vector<int> home(graph.tensors.size(), -1);
+  const auto touch = [&](const Task& task, TensorId id, int stage) {
+    const auto base = static_cast<size_t>(graph.base_of(id));
+    if (graph.tensors[base].kind != TensorKind::activation) return;
+    if (home[base] < 0) home[base] = stage;
+    MOESAIC_CHECK(stage >= 0 && home[base] == stage, "after " + after + ", task '" + task.label + "' uses '" +
+                                                         graph.tensors[base].name + "' of another stage");
   };
-  for (Task& task : graph.tasks) bind(task);
-  for (Tensor& tensor : graph.tensors) bind(tensor);
-  return graph;
+  for (const Task& task : graph.tasks) {
+    for (TensorId id : task.reads) touch(task, id, task.stage);
+    for (TensorId id : task.writes) touch(task, id, is_between_stages(task.leg) ? task.other_stage : task.stage);
+  }
 }
 
+}  // namespace
+
 void verify(const TaskGraph& graph, const std::string& after) {
+  if (graph.num_stages > 1) verify_stages(graph, after);
   std::vector<bool> defined(graph.tensors.size());
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     defined[i] = graph.tensors[i].kind != TensorKind::activation;

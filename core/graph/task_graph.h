@@ -29,7 +29,7 @@ enum class Rows : uint8_t {
 };
 
 /// The legs of an all-to-all; `between(s, d)` below is the number of rows that source s sends to experts of rank d. The
-/// rows of the last two are those of columns of tokens, which no routing decides.
+/// rows of the last four are those of tokens, which no routing decides.
 enum class Leg : uint8_t {
   none,
   dispatch,      // s -> d
@@ -40,9 +40,13 @@ enum class Leg : uint8_t {
   intra_back,    // the way back of intra_out
   columns_out,   // s -> d: all tokens of d, the columns that s holds
   columns_back,  // s -> d: all tokens of s, the columns that d holds
+  next_stage,    // all tokens of a rank, to its peer in the pipeline stage behind
+  last_stage,    // the way back: their gradients, to the stage before
 };
 /// True where routing decides how many rows travel.
 bool is_routed(Leg leg);
+/// True between the stages of a pipeline: one sends, the other one receives.
+bool is_between_stages(Leg leg);
 
 /// How a regrouping reorders rows; brackets give the order of segments, outermost first.
 enum class Regroup : uint8_t {
@@ -99,6 +103,8 @@ struct Task {
   Leg leg = Leg::none;
   Regroup regroup = Regroup::none;
   Demand demand = Demand::none;
+  int stage = -1;           // of the pipeline whose ranks run it; -1: all
+  int other_stage = -1;     // a second one; between stages the one that receives
   int communicator = -1;    // index into TaskGraph::communicators; -1: no communication
   int sequence = -1;        // order among the tasks of that communicator, from 0
   Bytes bytes = 0;          // fixed-size collectives: contribution of one rank
@@ -121,6 +127,8 @@ struct Parameter {
   TensorId weight = -1, gradient = -1, moments = -1;
   int64_t elements = 0;       // per rank
   int layer = -1;             // -1: outside the layers
+  int stage = -1;             // of the pipeline; -1: there is none
+  int other_stage = -1;       // a tied embedding: the last one
   int moe_layer = -1;         // experts: which placement says what the slots hold
   int64_t slot_elements = 0;  // experts: elements of one slot
   bool decay = true;
@@ -144,6 +152,7 @@ struct ParameterGroup {
 
 struct TaskGraph {
   int num_ranks = 1;
+  int num_stages = 1;                 // of the pipeline: equally many consecutive ranks each
   int64_t tokens_per_rank = 0;        // of one microbatch; where ranks differ, of the rank with most
   std::vector<int64_t> local_tokens;  // [ranks]: tokens of each rank; empty: tokens_per_rank everywhere
   int num_chunks = 1;                 // of every MoE layer
@@ -161,6 +170,7 @@ struct TaskGraph {
   int64_t tokens_of(int rank) const {
     return local_tokens.empty() ? tokens_per_rank : local_tokens[static_cast<size_t>(rank)];
   }
+  int stage_of(int rank) const { return rank / (num_ranks / num_stages); }
   /// Rows that one rank sends another on a leg that is not routed.
   int64_t rows_between(Leg leg, int from, int to) const;
   /// The tensor whose memory holds this one: itself, unless it is a view. Views of views do not exist.
@@ -172,11 +182,9 @@ struct TaskGraph {
 
 /// Derives every task's dependencies from reads and writes (read after write, write after read, write after write) in
 /// program order, and numbers the collectives of each communicator. A view conflicts with its base, not with other
-/// views. Call after the last rewrite.
+/// views. A task of several stages depends on tasks of each; a rank waits for those that it runs. Call after the last
+/// rewrite.
 void link_dependencies(TaskGraph& graph);
-
-/// The graph as one rank runs it: its own tokens are tokens_per_rank, and local rows are fixed rows.
-TaskGraph graph_of_rank(TaskGraph graph, int rank);
 
 /// Throws InvariantError unless: every tensor is written before it is read (parameters, gradients, optimizer state and
 /// inputs exist from the start), labels are unique, each collective has a communicator, regroupings and all-to-alls

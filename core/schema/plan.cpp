@@ -30,14 +30,42 @@ void check_layout(const Plan& plan, const Checker& check) {
   check.require(layout.ranks <= plan.cluster.num_devices(), "/layout/ranks",
                 number(layout.ranks) + " ranks on a cluster of " + number(plan.cluster.num_devices()) + " devices",
                 "plan for at most one rank per device");
-  check.require(layout.ranks % layout.ep == 0, "/layout/ep",
-                "ep " + number(layout.ep) + " does not divide " + number(layout.ranks) + " ranks",
-                "choose an ep that divides the ranks");
-  const int64_t parts = int64_t{layout.ranks} * layout.micro_batches;
+  check.require(layout.pp >= 1 && layout.ranks % layout.pp == 0, "/layout/pp",
+                number(layout.pp) + " stages of " + number(layout.ranks) + " ranks",
+                "choose a pp that divides the ranks");
+  const std::string of = layout.pp > 1 ? " ranks of a stage" : " ranks";
+  check.require(layout.stage_ranks() % layout.ep == 0, "/layout/ep",
+                "ep " + number(layout.ep) + " does not divide " + number(layout.stage_ranks()) + of,
+                "choose an ep that divides the" + of);
+  const int64_t parts = int64_t{layout.stage_ranks()} * layout.micro_batches;
   check.require(plan.elastic.present() || plan.workload.global_batch % parts == 0, "/layout",
                 "a global batch of " + number(plan.workload.global_batch) + " does not split over " +
-                    number(layout.ranks) + " ranks and " + number(layout.micro_batches) + " micro-batches",
+                    number(layout.stage_ranks()) + of + " and " + number(layout.micro_batches) + " micro-batches",
                 "choose a global_batch that is a multiple of " + number(parts));
+}
+
+void check_pipeline(const Plan& plan, const Checker& check) {
+  const int pp = plan.layout.pp;
+  if (pp == 1) return;
+  const auto alone = [&](bool condition, const std::string& problem, const std::string& remedy) {
+    check.require(condition, "/layout/pp", problem, "set pp to 1, or " + remedy);
+  };
+  alone(plan.workload.phase == WorkloadPhase::training,
+        "pipelines forward and backward passes, the workload is inference", "take a training workload");
+  alone(plan.model.num_layers >= pp, number(pp) + " stages for " + number(plan.model.num_layers) + " layers",
+        "choose a pp of at most the layers");
+  alone(plan.layout.zero <= 1,
+        "keeps gradients over several microbatches, and ZeRO stage " + number(plan.layout.zero) +
+            " would exchange them for each",
+        "zero to 0 or 1");
+  alone(plan.embedding == Embedding::replicated,
+        "gives the embedding to the first stage, and its columns are spread over all ranks",
+        "embedding to \"replicated\"");
+  alone(!plan.elastic.present(), "gives every stage the same shares of the batch, and elastic shares belong to ranks",
+        "leave elastic out");
+  alone(plan.expert_storage.home == Tier::device,
+        "keeps each stage's experts on its devices; tiers below serve all layers of a rank",
+        "expert_storage.home to \"device\"");
 }
 
 void check_tensor_parallelism(const Plan& plan, const Checker& check) {
@@ -48,7 +76,7 @@ void check_tensor_parallelism(const Plan& plan, const Checker& check) {
                   "tp " + number(tp) + " does not divide " + number(whole) + " " + what,
                   "choose a tp that divides ranks, devices per node, heads, key-value heads and the dense FFN's width");
   };
-  divides(plan.layout.ranks, "ranks");
+  divides(plan.layout.stage_ranks(), plan.layout.pp > 1 ? "ranks of a stage" : "ranks");
   divides(plan.cluster.devices_per_node, "devices per node");
   divides(model.num_heads, "heads");
   divides(model.num_kv_heads, "key-value heads");
@@ -200,6 +228,7 @@ ExpertPlacement contiguous_placement(int num_experts, int ep) {
 void check_plan(const Plan& plan, const std::string& file) {
   const Checker check(file);
   check_layout(plan, check);
+  check_pipeline(plan, check);
   check_elastic(plan, file);
   check_tensor_parallelism(plan, check);
   check_expert_slices(plan, check);

@@ -19,8 +19,8 @@ namespace moesaic {
 /// What backward finds of a layer's forward: everything; the layer's input; its input and what collectives brought.
 enum class Recompute { none, full, communication_aware };
 
-/// How ranks share the work. Data parallelism spans all ranks for dense parameters; experts are spread over groups of
-/// `ep` consecutive ranks.
+/// How ranks share the work. Data parallelism spans all ranks of a pipeline stage for dense parameters; experts are
+/// spread over groups of `ep` consecutive ranks of a stage.
 struct Layout {
   int ranks = 1;
   int ep = 1;             // ranks that together hold every expert once; divides ranks
@@ -29,7 +29,8 @@ struct Layout {
   int tp = 1;             // consecutive ranks that cut attention and dense FFN among themselves; each has own tokens
   int expert_slices = 1;  // parts of every expert's intermediate width, placed like experts of their own
   Recompute recompute = Recompute::none;
-  int expert_dp() const { return ranks / ep; }
+  int pp = 1;  // pipeline stages: equally many consecutive ranks each, a stretch of layers on each
+  int stage_ranks() const { return ranks / pp; }  // of one pipeline stage, among which the batch is split
   bool operator==(const Layout&) const = default;
 };
 

@@ -21,6 +21,7 @@ Layout read_layout(ObjectReader reader) {
   layout.ep = static_cast<int>(reader["ep"].integer(kCount));
   layout.micro_batches = static_cast<int>(reader["micro_batches"].integer(kCount, layout.micro_batches));
   layout.zero = static_cast<int>(reader["zero"].integer({0, 3}, layout.zero));
+  layout.pp = static_cast<int>(reader["pp"].integer({1, 1 << 16}, layout.pp));
   layout.tp = static_cast<int>(reader["tp"].integer({1, 1 << 16}, layout.tp));
   layout.expert_slices = static_cast<int>(reader["expert_slices"].integer({1, 1 << 16}, layout.expert_slices));
   layout.recompute = reader["recompute"].choice(kRecomputes, layout.recompute);
@@ -66,6 +67,7 @@ Json write_layout(const Layout& layout) {
           {"ep", layout.ep},
           {"micro_batches", layout.micro_batches},
           {"zero", layout.zero},
+          {"pp", layout.pp},
           {"tp", layout.tp},
           {"expert_slices", layout.expert_slices},
           {"recompute", kRecomputes[static_cast<size_t>(layout.recompute)]}};

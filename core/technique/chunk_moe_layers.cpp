@@ -13,11 +13,12 @@ bool is_cut(const Task& task) {
     case Op::permute_backward:
     case Op::unpermute:
     case Op::unpermute_backward:
-    case Op::all_to_all:
     case Op::regroup:
     case Op::experts:
     case Op::experts_dgrad:
       return true;
+    case Op::all_to_all:
+      return is_routed(task.leg);
     default:
       return false;
   }

@@ -1,4 +1,5 @@
 #include <map>
+#include <utility>
 
 #include "core/technique/parameter_groups.h"
 #include "core/technique/technique.h"
@@ -15,11 +16,11 @@ struct Bucket {
 /// Closes a bucket when the next gradient does not fit.
 std::vector<Bucket> fill_buckets(const TaskGraph& graph, Bytes limit) {
   std::vector<Bucket> closed;
-  std::map<int, Bucket> open;  // by communicator
+  std::map<std::pair<int, int>, Bucket> open;  // by communicator and pipeline stage
   for (size_t i = 0; i < graph.tasks.size(); ++i) {
     const Task& task = graph.tasks[i];
     if (!is_gradient_reduction(graph, task)) continue;
-    Bucket& bucket = open[task.communicator];
+    Bucket& bucket = open[{task.communicator, task.stage}];
     if (!bucket.members.empty() && bucket.bytes + task.bytes > limit) {
       closed.push_back(bucket);
       bucket = {};
@@ -27,7 +28,7 @@ std::vector<Bucket> fill_buckets(const TaskGraph& graph, Bytes limit) {
     bucket.members.push_back(i);
     bucket.bytes += task.bytes;
   }
-  for (auto& [communicator, bucket] : open) closed.push_back(std::move(bucket));
+  for (auto& [key, bucket] : open) closed.push_back(std::move(bucket));
   return closed;
 }
 

@@ -80,7 +80,7 @@ void hierarchical_all_to_all(TaskGraph& graph, const Plan& plan) {
   if (plan.dispatch.all_to_all != AllToAllKind::hierarchical_2d || plan.layout.ep <= local) return;
   std::vector<Task> tasks;
   for (const Task& task : graph.tasks) {
-    if (task.op != Op::all_to_all) {
+    if (!is_routed(task.leg)) {
       tasks.push_back(task);
     } else if (TwoPhases phases(graph, task, tasks); task.leg == Leg::dispatch) {
       phases.dispatch();

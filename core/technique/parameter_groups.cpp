@@ -1,6 +1,7 @@
 #include "core/technique/parameter_groups.h"
 
 #include <map>
+#include <utility>
 
 namespace moesaic {
 namespace {
@@ -40,7 +41,7 @@ bool is_gradient_reduction(const TaskGraph& graph, const Task& task) {
 
 std::vector<ParameterGroup> group_parameters(const TaskGraph& graph, Bytes limit, bool by_completion) {
   std::vector<ParameterGroup> closed;
-  std::map<int, ParameterGroup> open;  // by communicator
+  std::map<std::pair<int, int>, ParameterGroup> open;  // by communicator and pipeline stage
   const auto close = [&](ParameterGroup& group) {
     const auto members = static_cast<int64_t>(graph.group(group.communicator, 0).size());
     group.elements = round_up(group.elements, kAlignElements * members);
@@ -49,7 +50,7 @@ std::vector<ParameterGroup> group_parameters(const TaskGraph& graph, Bytes limit
   };
   for (int index : by_completion ? in_order_of_completion(graph) : as_declared(graph)) {
     const Parameter& next = graph.parameters[static_cast<size_t>(index)];
-    ParameterGroup& group = open[next.replicas];
+    ParameterGroup& group = open[{next.replicas, next.stage}];
     if (!group.parameters.empty()) {
       const DType dtype = graph.tensors[static_cast<size_t>(next.weight)].dtype;
       const bool fits = bytes_of(dtype, group.elements + next.elements) <= limit;
@@ -59,7 +60,7 @@ std::vector<ParameterGroup> group_parameters(const TaskGraph& graph, Bytes limit
     group.communicator = next.replicas;
     append(graph, group, index);
   }
-  for (auto& [communicator, group] : open)
+  for (auto& [key, group] : open)
     if (!group.parameters.empty()) close(group);
   return closed;
 }

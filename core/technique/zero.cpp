@@ -33,6 +33,7 @@ class Zero {
   int64_t share_elements(const ParameterGroup& group) const { return group.elements / members(group); }
   Tensor& tensor(TensorId id) { return graph_.tensors[static_cast<size_t>(id)]; }
   Parameter& parameter(int index) { return graph_.parameters[static_cast<size_t>(index)]; }
+  const Parameter& parameter(int index) const { return graph_.parameters[static_cast<size_t>(index)]; }
   static std::string name(size_t group) { return "group " + std::to_string(group); }
 
   TensorId add(const std::string& tensor_name, TensorKind kind, DType dtype, int64_t elements) {
@@ -110,6 +111,8 @@ class Zero {
     task.lane = Lane::network;
     task.phase = beside.phase;
     task.microbatch = beside.microbatch;
+    task.stage = parameter(group.parameters[0]).stage;
+    task.other_stage = parameter(group.parameters[0]).other_stage;
     task.communicator = group.communicator;
     task.bytes = bytes_of(graph_.tensors[static_cast<size_t>(from)].dtype, share_elements(group));
     task.reads = {from};
@@ -235,6 +238,8 @@ class Zero {
                                 {gradient_share_[number]}, group.weight_share);
       update.writes.push_back(group.moments);
       update.writes.push_back(stage_ == 1 ? gradients_[number] : gradient_share_[number]);
+      update.stage = parameter(group.parameters[0]).stage;
+      update.other_stage = parameter(group.parameters[0]).other_stage;
       graph_.tasks.push_back(std::move(update));
       if (stage_ < 3)
         graph_.tasks.push_back(collective(Op::all_gather, "update / gather " + name(number), like, group,

@@ -26,9 +26,10 @@ struct StepContext {
 
   int position() const { return rank % plan->layout.ep; }  // in the expert-parallel group
   int group_first_rank() const { return rank - position(); }
+  int stage_first_rank() const { return rank - rank % plan->layout.stage_ranks(); }
   int ranks_per_node() const { return std::min(plan->cluster.devices_per_node, plan->layout.ep); }  // inside that group
-  int64_t step_tokens() const {  // of one microbatch over all ranks
-    if (graph->local_tokens.empty()) return graph->tokens_per_rank * plan->layout.ranks;
+  int64_t step_tokens() const {  // of one microbatch over all ranks of a pipeline stage
+    if (graph->local_tokens.empty()) return graph->tokens_per_rank * plan->layout.stage_ranks();
     return std::accumulate(graph->local_tokens.begin(), graph->local_tokens.end(), int64_t{0});
   }
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/cost/signature.h"
+#include "core/graph/stages.h"
 #include "core/schema/error.h"
 #include "core/schema/hash.h"
 #include "core/technique/lower.h"

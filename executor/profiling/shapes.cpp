@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "core/cost/signature.h"
 #include "core/technique/lower.h"
@@ -70,6 +71,7 @@ Plan measured_form(const Plan& plan) {
   simple.dispatch = {};
   simple.gradient_bucket_bytes = 0;
   simple.layout.recompute = Recompute::none;
+  simple.layout.ranks /= std::exchange(simple.layout.pp, 1);  // one stage with all layers
   return simple;
 }
 

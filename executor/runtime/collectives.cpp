@@ -3,6 +3,12 @@
 #include "core/schema/error.h"
 
 namespace moesaic::executor {
+namespace {
+
+/// Between pipeline stages one side has nothing to read, the other nothing to write.
+void* data_of(std::span<const Operand> operands) { return operands.empty() ? nullptr : operands[0].data; }
+
+}  // namespace
 
 Collectives::Collectives(const TaskGraph& graph, Transport& transport, int rank)
     : graph_(graph), per_step_(graph.communicators.size(), 0) {
@@ -56,7 +62,7 @@ std::unique_ptr<Operation> Collectives::all_to_all(const Launch& launch, Communi
     sent += send[member] = bytes(me, peer);
     received += receive[member] = bytes(peer, me);
   }
-  return communicator.all_to_all_v(sequence, launch.reads[0].data, send, send_at, launch.writes[0].data, receive,
+  return communicator.all_to_all_v(sequence, data_of(launch.reads), send, send_at, data_of(launch.writes), receive,
                                    receive_at);
 }
 

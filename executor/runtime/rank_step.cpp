@@ -13,8 +13,8 @@ namespace {
 Seconds now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// The task after which every rank knows the rows per expert of its microbatch and layer.
-bool announces_counts(const Task& task, int num_ranks) {
-  return task.moe_layer >= 0 && task.op == (num_ranks == 1 ? Op::router : Op::all_gather);
+bool announces_counts(const Task& task, int stage_ranks) {
+  return task.moe_layer >= 0 && task.op == (stage_ranks == 1 ? Op::router : Op::all_gather);
 }
 
 }  // namespace
@@ -206,7 +206,7 @@ void RankStep::complete(TaskIndex index, Seconds start) {
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
   const Seconds end = now();
   record_.times[static_cast<size_t>(index)] = {context_.rank, index, start, end};
-  if (announces_counts(task, plan_.layout.ranks)) bind_counts(task);
+  if (announces_counts(task, plan_.layout.stage_ranks())) bind_counts(task);
   if (index == verdict_.task() && is_collective(task.op)) agree();
   record_.memory.push_back({context_.rank, end, tensors_.live_bytes()});
   tensors_.finish(index);
@@ -220,13 +220,15 @@ std::span<const SlotCounts> RankStep::counts_of(const Task& task) const {
   return counts_[static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer)];
 }
 
-/// counts tensor: [ranks, chunks, num_experts] rows per source, chunk and expert -> rows per physical slot.
+/// counts tensor: [ranks of the stage, chunks, num_experts] rows per source, chunk and expert -> rows per physical
+/// slot.
 void RankStep::bind_counts(const Task& task) {
   const int experts = static_cast<int>(plan_.model.num_experts), chunks = graph_.num_chunks, ep = plan_.layout.ep;
-  const TensorId tensor = plan_.layout.ranks == 1 ? task.writes[2] : task.writes[0];
+  const TensorId tensor = plan_.layout.stage_ranks() == 1 ? task.writes[2] : task.writes[0];
   tensors_.operands({&tensor, 1}, {}, context_, reads_);
   const int32_t* counts = reads_[0].i32();
   const bool padded = plan_.dispatch.kind == DispatchKind::padded;
+  const int first_rank = context_.stage_first_rank();
   const size_t key =
       static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer);
   for (int chunk = 0; chunk < chunks; ++chunk) {
@@ -236,21 +238,22 @@ void RankStep::bind_counts(const Task& task) {
           capacity_rows(plan_.dispatch.capacity_factor, graph_.tokens_of(source), plan_.model.top_k, experts);
       for (int expert = 0; expert < experts; ++expert)
         rows.push_back(padded ? chunk_share(capacity, chunk, chunks)
-                              : counts[(source * chunks + chunk) * experts + expert]);
+                              : counts[((source - first_rank) * chunks + chunk) * experts + expert]);
     }
     counts_[key].push_back(split_over_slots(rows_of_slices(rows, graph_.expert_slices), ep,
                                             experts * graph_.expert_slices,
                                             graph_.placement[static_cast<size_t>(task.moe_layer)]));
     for (int expert = 0; expert < experts; ++expert)
       record_.expert_rows[key * static_cast<size_t>(experts) + static_cast<size_t>(expert)] +=
-          counts[(context_.rank * chunks + chunk) * experts + expert];
+          counts[((context_.rank - first_rank) * chunks + chunk) * experts + expert];
   }
   if (experts_) bind_used_slots(task, counts, padded);
 }
 
 /// counts: as above.
 void RankStep::bind_used_slots(const Task& task, const int32_t* counts, bool padded) {
-  const int experts = static_cast<int>(plan_.model.num_experts), sources = plan_.layout.ranks * graph_.num_chunks;
+  const int experts = static_cast<int>(plan_.model.num_experts),
+            sources = plan_.layout.stage_ranks() * graph_.num_chunks;
   const ExpertPlacement& placement = graph_.placement[static_cast<size_t>(task.moe_layer)];
   const int first = context_.position() * placement.slots_per_rank;
   std::vector<bool>& used =

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/graph/holdings.h"
+#include "core/graph/stages.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
@@ -31,16 +32,26 @@ TensorId tensor_named(const TaskGraph& graph, const std::string& name) {
   throw InvariantError(__FILE__, __LINE__, "tensor", "no tensor named " + name);
 }
 
-/// This rank's sequences of every microbatch; see docs/training_model.md for who gets which.
+/// This rank's sequences of every microbatch; see docs/training_model.md for who gets which. In a pipeline the first
+/// stage has inputs, the last one targets.
 void load_batch(const TaskGraph& graph, const Plan& plan, int rank, int64_t step, const Corpus& corpus,
                 TensorStore& tensors) {
   const int64_t length = plan.workload.sequence_length;
+  std::vector<int32_t> inputs(static_cast<size_t>(length)), targets(inputs.size());
   for (int microbatch = 0; microbatch < plan.layout.micro_batches; ++microbatch) {
-    int32_t* inputs = tensors.resident(tensor_named(graph, "tokens." + std::to_string(microbatch))).i32();
-    int32_t* targets = tensors.resident(tensor_named(graph, "targets." + std::to_string(microbatch))).i32();
+    const auto input = [&](const std::string& name) {
+      return tensors.resident(tensor_named(graph, name + "." + std::to_string(microbatch))).i32();
+    };
+    int32_t *input_rows = input("tokens"), *target_rows = input("targets");
+    const auto append = [&](const std::vector<int32_t>& sequence, int32_t*& rows) {
+      if (rows != nullptr) rows = std::copy(sequence.begin(), sequence.end(), rows);
+    };
     for (const SequenceRange& range : local_batch(plan, rank, microbatch))
-      for (int64_t i = 0; i < range.count; ++i, inputs += length, targets += length)
-        corpus.sequence(plan.workload.seed, step, range.first + i, length, inputs, targets);
+      for (int64_t i = 0; i < range.count; ++i) {
+        corpus.sequence(plan.workload.seed, step, range.first + i, length, inputs.data(), targets.data());
+        append(inputs, input_rows);
+        append(targets, target_rows);
+      }
   }
 }
 
@@ -69,12 +80,23 @@ size_t median_step(const std::vector<Seconds>& seconds) {
   return order[order.size() / 2];
 }
 
+/// The step as a rank runs it, and what the step of all ranks calls its tasks.
+struct RankProgram {
+  RankProgram(const Plan& plan, int rank) : RankProgram(lower(plan), rank) {}
+  RankProgram(TaskGraph all, int rank) : rows(task_rows(all)), graph(graph_of_rank(std::move(all), rank, &origin)) {}
+
+  std::vector<TaskRow> rows;      // of all ranks' tasks
+  std::vector<TaskIndex> origin;  // [tasks of graph] -> index into rows
+  TaskGraph graph;
+};
+
 class Job {
  public:
   Job(const Plan& plan, int rank, Backend& backend, Transport& transport, const TrainOptions& options)
       : plan_(plan),
         rank_(rank),
-        graph_(graph_of_rank(lower(plan), rank)),
+        program_(plan, rank),
+        graph_(program_.graph),
         step_(graph_, plan, rank, backend, transport, options.storage_folder),
         checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), step_.experts(), transport) {
     initialise_weights(graph_, plan, rank, step_.tensors());
@@ -165,9 +187,23 @@ class Job {
     timeline.num_ranks = plan_.layout.ranks;
     timeline.num_steps = static_cast<int>(records_.size());
     timeline.step_seconds = result_.step_seconds[shown];
-    timeline.rows = task_rows(graph_);
-    timeline.times = gather(control, sequence, median.times, watch_);
-    timeline.memory = gather(control, sequence + 1, median.memory, watch_);
+    timeline.rows = program_.rows;
+    timeline.times = gather(control, sequence, in_program(median.times), watch_);
+    timeline.memory = gather(control, sequence + 1, in_program(median.memory), watch_);
+    std::erase_if(timeline.times, [](const TaskTime& time) { return time.rank < 0; });
+    std::erase_if(timeline.memory, [](const MemorySample& sample) { return sample.rank < 0; });
+  }
+
+  /// Entries per own task -> entries per task of the program; rank -1 where another stage runs it.
+  template <typename T>
+  std::vector<T> in_program(const std::vector<T>& own) const {
+    std::vector<T> all(program_.rows.size());
+    for (T& entry : all) entry.rank = -1;
+    for (size_t i = 0; i < own.size(); ++i) {
+      T& entry = all[static_cast<size_t>(program_.origin[i])] = own[i];
+      if constexpr (std::is_same_v<T, TaskTime>) entry.task = program_.origin[i];
+    }
+    return all;
   }
 
   void collect_routing(Communicator& control, int64_t sequence) {
@@ -180,17 +216,22 @@ class Job {
     routing.name = "recorded";
     routing.num_iterations = static_cast<int64_t>(records_.size()) * plan_.layout.micro_batches;
     routing.num_moe_layers = static_cast<int64_t>(layers);
-    routing.num_sources = plan_.layout.ranks;
+    const auto sources = static_cast<size_t>(plan_.layout.stage_ranks());
+    routing.num_sources = plan_.layout.stage_ranks();
     routing.num_experts = plan_.model.num_experts;
     for (size_t row = 0; row < own.size() / std::max<size_t>(experts, 1); ++row)  // (iteration, layer)
-      for (size_t rank = 0; rank < static_cast<size_t>(plan_.layout.ranks); ++rank)
-        for (size_t expert = 0; expert < experts; ++expert)
-          routing.counts.push_back(all[rank * own.size() + row * experts + expert]);
+      for (size_t source = 0; source < sources; ++source)
+        for (size_t expert = 0; expert < experts; ++expert) {
+          int64_t& rows = routing.counts.emplace_back(0);
+          for (size_t rank = source; rank < static_cast<size_t>(plan_.layout.ranks); rank += sources)
+            rows += all[rank * own.size() + row * experts + expert];  // one stage has the layer
+        }
   }
 
   const Plan& plan_;
   const int rank_;
-  const TaskGraph graph_;
+  const RankProgram program_;
+  const TaskGraph& graph_;
   RankStep step_;
   TrainingCheckpoint checkpoint_;
   Watch watch_;

@@ -7,6 +7,7 @@
 #include "core/cost/cost_model.h"
 #include "core/cost/signature.h"
 #include "core/graph/slot_counts.h"
+#include "core/graph/stages.h"
 #include "core/network/collective_demand.h"
 #include "core/technique/lower.h"
 
@@ -80,11 +81,12 @@ int64_t mean_tokens(const TaskGraph& graph) {
   return tokens / graph.num_ranks;
 }
 
-/// Of the plan's devices: work that they share takes at least its time at speed 1 over this.
-double mean_speed(const Plan& plan) {
+/// Of the devices of a pipeline stage: work that they share takes at least its time at speed 1 over this.
+double mean_speed(const Plan& plan, int stage) {
+  const int ranks = plan.layout.stage_ranks();
   double sum = 0;
-  for (int rank = 0; rank < plan.layout.ranks; ++rank) sum += plan.cluster.speed_of(rank);
-  return sum / plan.layout.ranks;
+  for (int rank = 0; rank < ranks; ++rank) sum += plan.cluster.speed_of(stage * ranks + rank);
+  return sum / ranks;
 }
 
 /// Bytes over the busiest port; buckets may save every latency and message.
@@ -94,23 +96,20 @@ Seconds without_latency(const CollectiveDemand& demand, Cluster cluster) {
   return alpha_beta_seconds(demand, cluster);
 }
 
-}  // namespace
-
-StepBound step_bound(const Plan& original) {
-  const Plan plan = bare(original);
-  const TaskGraph graph = lower(plan);
-  const RoutingBinding binding(graph, plan);
-  BestPrices prices(plan);
+StepBound bound_of_stage(const Plan& plan, const TaskGraph& graph, const RoutingBinding& binding, BestPrices& prices,
+                         int stage) {
+  const int rank = stage * plan.layout.stage_ranks();
   StepBound bound;
   Task update;
   int64_t updated = 0;  // elements: buckets fuse AdamW tasks
   for (const Task& task : graph.tasks) {
+    if (!runs_on(task, stage)) continue;
     if (is_experts(task.op)) {
       bound.compute += prices.cut(task, rows_of_group(binding, task)) / plan.layout.ep;
     } else if (task.op == Op::adamw) {
       update = task, updated += task.fixed_rows;
     } else if (task.op == Op::all_reduce) {
-      const CollectiveDemand demand = demand_of(graph, task, 0, nullptr, plan.cluster);
+      const CollectiveDemand demand = demand_of(graph, task, rank, nullptr, plan.cluster);
       if (!prices.measured(task, demand)) bound.network += without_latency(demand, plan.cluster);
     } else if (task.op != Op::regroup && !is_collective(task.op)) {
       const bool whole = task.rows == Rows::fixed && plan.cluster.device_speeds.empty();
@@ -121,8 +120,24 @@ StepBound step_bound(const Plan& original) {
     }
   }
   bound.compute += prices.cut(update, updated);
-  bound.compute /= mean_speed(plan);
+  bound.compute /= mean_speed(plan, stage);
   if (plan.cluster.device.lanes_share_core) bound.network = 0;
+  return bound;
+}
+
+}  // namespace
+
+StepBound step_bound(const Plan& original) {
+  const Plan plan = bare(original);
+  const TaskGraph graph = lower(plan);
+  const RoutingBinding binding(graph, plan);
+  BestPrices prices(plan);
+  StepBound bound;
+  for (int stage = 0; stage < graph.num_stages; ++stage) {
+    const StepBound own = bound_of_stage(plan, graph, binding, prices, stage);
+    bound.compute = std::max(bound.compute, own.compute);
+    bound.network = std::max(bound.network, own.network);
+  }
   return bound;
 }
 

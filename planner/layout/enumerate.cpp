@@ -47,6 +47,19 @@ std::vector<LayoutCandidate> cut_over(const Problem& problem, const std::vector<
   return cut;
 }
 
+/// The candidates with their layers spread over `pp` stages, where that fits.
+std::vector<LayoutCandidate> in_stages(const Problem& problem, const std::vector<LayoutCandidate>& whole, int pp) {
+  std::vector<LayoutCandidate> staged;
+  for (LayoutCandidate candidate : whole) {
+    Layout& layout = candidate.layout;
+    if (layout.ranks % (pp * layout.ep) != 0 || problem.model.num_layers < pp || layout.zero > 1) continue;
+    layout.pp = pp;
+    candidate.refusal = memory_refusal(baseline_plan(problem, layout));
+    if (candidate.refusal.empty()) staged.push_back(std::move(candidate));
+  }
+  return staged;
+}
+
 bool any_fits(const std::vector<LayoutCandidate>& candidates) {
   return std::any_of(candidates.begin(), candidates.end(),
                      [](const auto& candidate) { return candidate.refusal == ""; });
@@ -55,7 +68,11 @@ bool any_fits(const std::vector<LayoutCandidate>& candidates) {
 }  // namespace
 
 std::string memory_refusal(const Plan& plan) {
-  const Bytes resident = resident_bytes(lower(plan)), capacity = plan.cluster.device.memory_bytes;
+  const TaskGraph graph = lower(plan);
+  const Bytes capacity = plan.cluster.device.memory_bytes;
+  Bytes resident = 0;
+  for (int stage = 0; stage < graph.num_stages; ++stage)
+    resident = std::max(resident, resident_bytes(graph, Tier::device, stage));
   if (resident <= capacity) return "";
   const bool training = plan.workload.phase == WorkloadPhase::training;
   return std::string(training ? "parameters, gradients and optimizer state" : "parameters and key-value cache") +
@@ -119,6 +136,9 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
   const std::vector<LayoutCandidate> whole = candidates;
   for (int tp = 2; tp <= 8 && !any_fits(candidates); tp *= 2)
     for (LayoutCandidate& candidate : cut_over(problem, whole, tp)) candidates.push_back(std::move(candidate));
+  if (!training || problem.model.routed_by_task) return candidates;
+  for (int pp = 2; pp <= ranks && !any_fits(candidates); pp *= 2)
+    for (LayoutCandidate& candidate : in_stages(problem, whole, pp)) candidates.push_back(std::move(candidate));
   return candidates;
 }
 

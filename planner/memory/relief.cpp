@@ -44,23 +44,27 @@ std::string storage_refusal(const Plan& plan, bool with_host) {
 std::vector<Choice> memory_reliefs(const Problem& problem, const Plan& plan) {
   std::vector<Choice> ways;
   if (problem.workload.phase != WorkloadPhase::training) return ways;
-  const bool divisible = plan.layout.ranks > 1 && !problem.fixed.zero;
+  const bool staged = plan.layout.pp > 1;  // then neither ZeRO-3 nor lower tiers are lowered
+  const bool divisible = plan.layout.stage_ranks() > 1 && !problem.fixed.zero;
   const auto add = [&](const std::string& name, std::function<void(Plan&)> apply, const std::string& refusal) {
     ways.push_back({name, std::move(apply), refusal});
   };
   if (divisible)
     add(
         "ZeRO-1", [](Plan& p) { divide(p, 1); }, "");
-  if (divisible)
+  if (divisible && !staged)
     add(
         "ZeRO-3, 1 layer ahead", [](Plan& p) { divide(p, 3); }, "");
-  const auto recompute = [divisible](Plan& p) {
-    if (divisible) divide(p, 3);
+  const int stage = !divisible ? plan.layout.zero : staged ? 1 : 3;
+  const auto recompute = [stage](Plan& p) {
+    if (stage != p.layout.zero) divide(p, stage);
     p.layout.recompute = Recompute::full;
   };
-  add(divisible ? "ZeRO-3, recompute" : "recompute", recompute, "");
+  const std::string divided = divisible ? "ZeRO-" + std::to_string(stage) + ", recompute" : "recompute";
+  add(divided, recompute, "");
+  if (staged) return ways;
   if (plan.model.num_moe_layers() == 0 || plan.model.routed_by_task) return ways;
-  const std::string with_recompute = divisible ? "ZeRO-3, recompute, experts " : "recompute, experts ";
+  const std::string with_recompute = divided + ", experts ";
   const bool host_fits = tier_needs(plan.model, 1).host * 12 / 16 <=
                          static_cast<double>(plan.cluster.host_memory_bytes) * plan.cluster.num_nodes;
   add(

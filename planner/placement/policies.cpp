@@ -14,7 +14,7 @@ namespace moesaic::planner {
 namespace {
 
 int64_t tokens_per_rank(const Plan& plan) {
-  return plan.workload.tokens_per_step() / (static_cast<int64_t>(plan.layout.ranks) * plan.layout.micro_batches);
+  return plan.workload.tokens_per_step() / (int64_t{plan.layout.stage_ranks()} * plan.layout.micro_batches);
 }
 
 PlacementRequest request_of(const Plan& plan, const LayerLoad& load, int replica_slots = 0) {
@@ -53,12 +53,12 @@ const std::vector<std::string>& placement_policies() {
 
 LayerLoad layer_load(const Plan& plan, int moe_layer) {
   const int ep = plan.layout.ep, experts = static_cast<int>(plan.model.num_experts);
-  const Routing routing(plan.routing, plan.model.num_moe_layers(), plan.layout.ranks, experts,
+  const Routing routing(plan.routing, plan.model.num_moe_layers(), plan.layout.stage_ranks(), experts,
                         tokens_per_rank(plan) * plan.model.top_k);
   std::vector<double> tokens;  // every slice of an expert sees all its rows
   for (double rows : routing.mean_load(moe_layer))
     tokens.insert(tokens.end(), static_cast<size_t>(plan.layout.expert_slices),
-                  rows * static_cast<double>(ep) / plan.layout.ranks);
+                  rows * static_cast<double>(ep) / plan.layout.stage_ranks());
   return even_sources(tokens, ep);
 }
 

@@ -55,7 +55,7 @@ DecisionSpace buckets(const Problem& problem, const Plan& plan) {
 DecisionSpace chunk_counts(const Problem& problem, const Plan& plan) {
   DecisionSpace space{"chunks", {}};
   const int64_t tokens =
-      plan.workload.tokens_per_step() / (static_cast<int64_t>(plan.layout.ranks) * plan.layout.micro_batches);
+      plan.workload.tokens_per_step() / (int64_t{plan.layout.stage_ranks()} * plan.layout.micro_batches);
   for (const int chunks : {1, 2, 4, 8}) {
     if (problem.fixed.chunks && *problem.fixed.chunks != chunks) continue;
     if (chunks > 1 && plan.layout.ep == 1) continue;  // nothing travels

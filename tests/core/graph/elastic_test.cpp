@@ -7,6 +7,7 @@
 #include "core/graph/baseline.h"
 #include "core/graph/holdings.h"
 #include "core/graph/slot_counts.h"
+#include "core/graph/stages.h"
 #include "core/schema/error.h"
 
 namespace moesaic {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "core/schema/error.h"
 #include "tests/core/schema/sample_plan.h"
 
@@ -103,6 +105,36 @@ TEST(Plan, tensor_parallelism_divides_all_that_it_cuts) {
               plan.placement.clear();
             }),
             "accepted");
+}
+
+// 2 stages of 2 ranks.
+TEST(Plan, pipelines_refuse_what_belongs_to_all_ranks) {
+  const auto refused = [](const std::function<void(Plan&)>& edit) {
+    return refused_at([&](Plan& plan) {
+      plan.layout.pp = plan.layout.ep = 2;
+      plan.placement.clear();
+      plan.dispatch.all_to_all = AllToAllKind::flat;
+      plan.layout.zero = 1;
+      plan.fused_parameter_bytes = 0;
+      plan.prefetch = {};
+      plan.expert_storage = {};
+      plan.embedding = Embedding::replicated;
+      edit(plan);
+    });
+  };
+  EXPECT_EQ(refused([](Plan&) {}), "accepted");
+  EXPECT_EQ(refused([](Plan& plan) { plan.layout.pp = 0; }), "/layout/pp");
+  EXPECT_EQ(refused([](Plan& plan) { plan.layout.pp = 3; }), "/layout/pp");
+  EXPECT_EQ(refused([](Plan& plan) { plan.layout.pp = 4; }), "/layout/ep");  // one rank a stage
+  EXPECT_EQ(refused([](Plan& plan) { plan.model.num_layers = 1; }), "/layout/pp");
+  EXPECT_EQ(refused([](Plan& plan) { plan.layout.zero = 2; }), "/layout/pp");
+  EXPECT_EQ(refused([](Plan& plan) { plan.embedding = Embedding::column_partition; }), "/layout/pp");
+  EXPECT_EQ(refused([](Plan& plan) { plan.expert_storage.home = Tier::host; }), "/layout/pp");
+  EXPECT_EQ(refused([](Plan& plan) {
+              plan.layout.tp = 1, plan.elastic.sequences_per_rank = {1, 4, 2, 1};
+            }),
+            "/layout/pp");
+  EXPECT_EQ(refused([](Plan& plan) { plan.workload.phase = WorkloadPhase::prefill; }), "/layout/pp");
 }
 
 TEST(Plan, slices_divide_the_width_of_experts) {

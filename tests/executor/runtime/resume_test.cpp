@@ -13,10 +13,11 @@ namespace moesaic::executor {
 namespace {
 
 /// As small_training.h's, on one node; the experts of both MoE layers placed as told.
-Plan plan_of(int ranks, int ep, const std::vector<int>& slot_to_expert = {}, int zero = 0) {
+Plan plan_of(int ranks, int ep, const std::vector<int>& slot_to_expert = {}, int zero = 0, int pp = 1) {
   Plan plan = testing::plan_of(1, ranks, ep);
   if (!slot_to_expert.empty()) plan.placement.assign(2, {8 / ep, slot_to_expert});
   plan.layout.zero = zero;
+  plan.layout.pp = pp;
   check_plan(plan, "test");
   return plan;
 }
@@ -40,7 +41,7 @@ std::string newest(const std::string& folder) {
 }
 
 struct Shape {
-  int ranks, ep, zero;
+  int ranks, ep, zero, pp = 1;
 };
 
 class SamePlan : public ::testing::TestWithParam<Shape> {};
@@ -49,7 +50,8 @@ class SamePlan : public ::testing::TestWithParam<Shape> {};
 // are the same as without any.
 TEST_P(SamePlan, ResumesBitForBit) {
   const TestFolder straight, parted, often;
-  const Plan plan = plan_of(GetParam().ranks, GetParam().ep, {}, GetParam().zero);
+  const auto& [ranks, ep, zero, pp] = GetParam();
+  const Plan plan = plan_of(ranks, ep, {}, zero, pp);
   const std::vector<double> expected = run(plan, "", 6, false).loss;
   EXPECT_EQ(run(plan, straight.path, 6, false).loss, expected);
   EXPECT_EQ(run(plan, often.path, 6, false, 1).loss, expected);
@@ -65,17 +67,18 @@ TEST_P(SamePlan, ResumesBitForBit) {
 
 INSTANTIATE_TEST_SUITE_P(Ranks, SamePlan,
                          ::testing::Values(Shape{1, 1, 0}, Shape{2, 1, 0}, Shape{2, 2, 0}, Shape{4, 2, 0},
-                                           Shape{4, 4, 0}, Shape{4, 2, 1}, Shape{4, 2, 2}, Shape{4, 2, 3}));
+                                           Shape{4, 4, 0}, Shape{4, 2, 1}, Shape{4, 2, 2}, Shape{4, 2, 3},
+                                           Shape{2, 1, 0, 2}, Shape{4, 2, 1, 2}));
 
-// 1 -> 2 -> 4 -> 4 -> 2 ranks with shuffled experts and divided states, two steps each. f32 sums over ranks associate
-// differently: 2e-5, as in plan_equivalence_test.
+// 1 -> 2 -> 4 -> 4 -> 4 -> 2 ranks with shuffled experts, pipeline stages and divided states, two steps each. f32 sums
+// over ranks associate differently: 2e-5, as in plan_equivalence_test.
 TEST(AnotherPlan, GoesOnWithinRounding) {
   const TestFolder folder;
-  const std::vector<double> expected = run(plan_of(1, 1), "", 10, false).loss;
+  const std::vector<double> expected = run(plan_of(1, 1), "", 12, false).loss;
   std::vector<double> losses;
   int64_t steps = 0;
-  for (const Plan& plan : {plan_of(1, 1), plan_of(2, 2), plan_of(4, 2, {5, 2, 7, 0, 1, 6, 3, 4}), plan_of(4, 4, {}, 3),
-                           plan_of(2, 1, {7, 6, 5, 4, 3, 2, 1, 0}, 2)}) {
+  for (const Plan& plan : {plan_of(1, 1), plan_of(2, 2), plan_of(4, 2, {5, 2, 7, 0, 1, 6, 3, 4}),
+                           plan_of(4, 2, {}, 1, 2), plan_of(4, 4, {}, 3), plan_of(2, 1, {7, 6, 5, 4, 3, 2, 1, 0}, 2)}) {
     steps += 2;
     const std::vector<double> own = run(plan, folder.path, steps, steps > 2).loss;
     ASSERT_EQ(own.size(), 2u);

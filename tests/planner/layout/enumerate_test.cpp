@@ -92,5 +92,20 @@ TEST(Layouts, cuts_dense_tensors_where_nothing_fits_otherwise) {
   EXPECT_TRUE(layouts_of(problem).empty());
 }
 
+// 4 layers of 256 dense parameters (one key-value head, which nothing cuts) and 1024 of experts, 144 beside them; 16
+// bytes each. One stage at ep 4 takes 16 (144 + 1024 + 1024) = 35,072; two stages of two layers at ep 2 take
+// 16 (144 + 512 + 1024) = 26,880 at most.
+TEST(Layouts, spreads_layers_over_stages_where_nothing_fits_otherwise) {
+  Problem problem = tiny_problem();
+  problem.model.num_layers = 4;
+  problem.model.moe_layers.assign(4, true);
+  problem.model.num_kv_heads = 1;
+  problem.cluster.device.memory_bytes = 30'000;
+  problem.fixed.micro_batches = 4;
+  std::vector<Layout> expected = {{4, 2, 4}};
+  expected[0].pp = 2;
+  EXPECT_EQ(layouts_of(problem), expected);
+}
+
 }  // namespace
 }  // namespace moesaic::planner
