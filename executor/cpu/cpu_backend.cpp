@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/schema/error.h"
+#include "executor/cpu/large_pages.h"
 
 namespace moesaic::executor::cpu {
 
@@ -31,8 +32,7 @@ void* CpuBackend::allocate(Bytes bytes) {
   const size_t size = size_class(bytes);
   std::vector<void*>& blocks = free_[size];
   if (blocks.empty()) {
-    constexpr size_t kAlignment = 64;  // bytes: one cache line, one AVX-512 register
-    void* data = std::aligned_alloc(kAlignment, size);
+    void* data = allocate_in_large_pages(size);
     if (data == nullptr) throw DeviceError("cpu: no memory for " + format_bytes(static_cast<double>(bytes)));
     class_of_[data] = size;
     return data;
@@ -43,11 +43,14 @@ void* CpuBackend::allocate(Bytes bytes) {
 }
 
 void CpuBackend::release(void* data) {
-  if (data != nullptr) free_[class_of_.at(data)].push_back(data);
+  if (data == nullptr) return;
+  rounded_.forget(data, 1);
+  free_[class_of_.at(data)].push_back(data);
 }
 
 void CpuBackend::copy(Lane, void* to, const void* from, Bytes bytes) {
   std::memcpy(to, from, static_cast<size_t>(bytes));
+  rounded_.forget(to, bytes);
 }
 
 void CpuBackend::launch(const Launch& launch) {
@@ -62,9 +65,9 @@ void CpuBackend::launch(const Launch& launch) {
     case Op::experts_dgrad:
     case Op::experts_wgrad:
     case Op::unpermute_backward:
-      return launch_moe(launch);
+      return launch_moe(launch, rounded_);
     case Op::adamw:
-      return launch_update(launch);
+      return launch_update(launch, rounded_);
     case Op::clear:
       std::memset(launch.writes[0].data, 0, static_cast<size_t>(launch.writes[0].elements()) * sizeof(float));
       return;
@@ -74,7 +77,7 @@ void CpuBackend::launch(const Launch& launch) {
     case Op::reduce_scatter:
       throw InvariantError(__FILE__, __LINE__, "launch", "collectives are the communicator's");
     default:
-      return launch_dense(launch);
+      return launch_dense(launch, rounded_);
   }
 }
 

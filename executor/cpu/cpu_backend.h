@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "executor/backend/backend.h"
+#include "executor/cpu/rounded_weights.h"
 
 namespace moesaic::executor::cpu {
 
@@ -30,12 +31,14 @@ class CpuBackend final : public Backend {
   // in between would cost a page fault per 4 KiB, which took a third of a step.
   std::unordered_map<size_t, std::vector<void*>> free_;
   std::unordered_map<void*, size_t> class_of_;
+  RoundedWeights rounded_;
 };
 
 /// The operators by kind; each reads its operands in the order of core/graph/README.md.
-void launch_dense(
-    const Launch& launch);  // embed, norm, linear, attention, activation, add, cross_entropy and their gradients
-void launch_moe(const Launch& launch);     // router, permute, regroup, experts, unpermute and their gradients
-void launch_update(const Launch& launch);  // adamw
+// embed, norm, linear, attention, activation, add, cross_entropy and their gradients
+void launch_dense(const Launch& launch, RoundedWeights& rounded);
+// router, permute, regroup, experts, unpermute and their gradients
+void launch_moe(const Launch& launch, RoundedWeights& rounded);
+void launch_update(const Launch& launch, RoundedWeights& rounded);  // adamw
 
 }  // namespace moesaic::executor::cpu

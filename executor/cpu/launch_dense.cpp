@@ -30,10 +30,13 @@ void cross_entropy_loss(const Launch& l) {
 
 }  // namespace
 
-void launch_dense(const Launch& l) {
+void launch_dense(const Launch& l, RoundedWeights& rounded) {
   const int64_t m = l.task.fixed_rows, n = l.task.shape.n, k = l.task.shape.k;
   const auto in = [&](size_t i) { return l.reads[i].f32(); };
   const auto out = [&](size_t i) { return l.writes[i].f32(); };
+  const auto weight = [&] {
+    return Weight(in(1), l.task.dtype == DType::bf16 ? rounded.find(l.reads[1], *l.context.graph) : nullptr);
+  };
   switch (l.task.op) {
     case Op::embed:
       return embedding_forward(l.reads[0].i32(), in(1), out(0), m, k);
@@ -44,9 +47,9 @@ void launch_dense(const Launch& l) {
     case Op::norm_backward:
       return layer_norm_backward(in(0), in(1), in(2), in(3), out(0), out(1), m, k);
     case Op::linear:
-      return linear_forward(in(0), in(1), out(0), m, n, k, precision_of(l.task));
+      return linear_forward(in(0), weight(), out(0), m, n, k, precision_of(l.task));
     case Op::linear_dgrad:
-      return linear_dgrad(in(0), in(1), out(0), m, n, k, precision_of(l.task));
+      return linear_dgrad(in(0), weight(), out(0), m, n, k, precision_of(l.task));
     case Op::linear_wgrad:
       return linear_wgrad(in(0), in(1), out(0), m, n, k, precision_of(l.task));
     case Op::attention:

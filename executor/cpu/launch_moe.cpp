@@ -183,27 +183,31 @@ void regroup(const Launch& l) {
   }
 }
 
-std::vector<Weight> slot_weights(const Operand& weight, int64_t slots) {
+std::vector<Weight> slot_weights(const Launch& l, size_t read, int64_t slots, RoundedWeights& rounded) {
+  const Operand& all = l.reads[read];
+  const BFloat16* copy = l.task.dtype == DType::bf16 ? rounded.find(all, *l.context.graph) : nullptr;
+  const int64_t elements = all.elements() / slots;
   std::vector<Weight> weights;
-  for (int64_t slot = 0; slot < slots; ++slot) weights.emplace_back(weight.f32() + slot * (weight.elements() / slots));
+  for (int64_t slot = 0; slot < slots; ++slot)
+    weights.emplace_back(all.f32() + slot * elements, copy == nullptr ? nullptr : copy + slot * elements);
   return weights;
 }
 
 ExpertsShape experts_shape(const Launch& l) { return {l.counts[0].slots_per_rank(), l.task.shape.k, l.task.shape.n}; }
 
-void experts(const Launch& l) {
+void experts(const Launch& l, RoundedWeights& rounded) {
   const ExpertsShape shape = experts_shape(l);
   const std::vector<int64_t> rows = l.chunk_counts().slot_rows(l.context.position());
-  experts_forward(l.reads[0].f32(), rows.data(), slot_weights(l.reads[2], shape.slots).data(),
-                  slot_weights(l.reads[3], shape.slots).data(), l.writes[0].f32(), l.writes[1].f32(), l.writes[2].f32(),
-                  shape, precision_of(l.task));
+  experts_forward(l.reads[0].f32(), rows.data(), slot_weights(l, 2, shape.slots, rounded).data(),
+                  slot_weights(l, 3, shape.slots, rounded).data(), l.writes[0].f32(), l.writes[1].f32(),
+                  l.writes[2].f32(), shape, precision_of(l.task));
 }
 
-void experts_data_gradient(const Launch& l) {
+void experts_data_gradient(const Launch& l, RoundedWeights& rounded) {
   const ExpertsShape shape = experts_shape(l);
   const std::vector<int64_t> rows = l.chunk_counts().slot_rows(l.context.position());
-  experts_dgrad(l.reads[0].f32(), l.reads[2].f32(), rows.data(), slot_weights(l.reads[3], shape.slots).data(),
-                slot_weights(l.reads[4], shape.slots).data(), l.writes[0].f32(), l.writes[1].f32(), shape,
+  experts_dgrad(l.reads[0].f32(), l.reads[2].f32(), rows.data(), slot_weights(l, 3, shape.slots, rounded).data(),
+                slot_weights(l, 4, shape.slots, rounded).data(), l.writes[0].f32(), l.writes[1].f32(), shape,
                 precision_of(l.task));
 }
 
@@ -289,7 +293,7 @@ void unpermute_gradient(const Launch& l) {
 
 }  // namespace
 
-void launch_moe(const Launch& l) {
+void launch_moe(const Launch& l, RoundedWeights& rounded) {
   switch (l.task.op) {
     case Op::router:
       return router(l);
@@ -306,9 +310,9 @@ void launch_moe(const Launch& l) {
     case Op::regroup:
       return regroup(l);
     case Op::experts:
-      return experts(l);
+      return experts(l, rounded);
     case Op::experts_dgrad:
-      return experts_data_gradient(l);
+      return experts_data_gradient(l, rounded);
     case Op::experts_wgrad:
       return experts_weight_gradient(l);
     default:

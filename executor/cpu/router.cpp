@@ -19,15 +19,15 @@ MOESAIC_VECTORISED void softmax_rows(float* p, std::int64_t rows, std::int64_t c
   }
 }
 
-// The indices of the top_k largest p, in order; every comparison fails for NaN, so the indices stay valid.
+// The indices of the top_k largest p, in order, the lower one first among equals. Every comparison fails for NaN, so
+// the indices stay valid.
 void choose(const float* p, std::int32_t* chosen, const RouterShape& shape) {
-  for (std::int64_t i = 0; i < shape.top_k; ++i) {
-    std::int32_t best = -1;
-    for (std::int32_t e = 0; e < shape.num_experts; ++e) {
-      const bool taken = std::find(chosen, chosen + i, e) != chosen + i;
-      if (!taken && (best < 0 || p[e] > p[best])) best = e;
-    }
-    chosen[i] = best;
+  std::int64_t found = 0;
+  for (std::int32_t e = 0; e < shape.num_experts; ++e) {
+    if (found == shape.top_k && !(p[e] > p[chosen[found - 1]])) continue;
+    std::int64_t at = found < shape.top_k ? found++ : found - 1;
+    for (; at > 0 && p[e] > p[chosen[at - 1]]; --at) chosen[at] = chosen[at - 1];
+    chosen[at] = e;
   }
 }
 

@@ -4,8 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <new>
+
+#include "executor/cpu/large_pages.h"
 
 namespace moesaic::executor::cpu {
 
@@ -17,16 +20,18 @@ class Scratch {
     const auto wanted = static_cast<std::size_t>(count);
     if (wanted > size_) {
       data_.reset();
-      data_.reset(static_cast<Element*>(::operator new(wanted * sizeof(Element), kAlignment)));
+      constexpr std::size_t kLine = 64;  // bytes
+      data_.reset(
+          static_cast<Element*>(allocate_in_large_pages((wanted * sizeof(Element) + kLine - 1) / kLine * kLine)));
+      if (data_ == nullptr) throw std::bad_alloc();
       size_ = wanted;
     }
     return data_.get();
   }
 
  private:
-  static constexpr std::align_val_t kAlignment{64};  // bytes: one cache line
   struct Free {
-    void operator()(Element* data) const { ::operator delete(data, kAlignment); }
+    void operator()(Element* data) const { std::free(data); }
   };
   std::unique_ptr<Element[], Free> data_;
   std::size_t size_ = 0;

@@ -191,7 +191,6 @@ TEST(Experts, AgreeWithTheReference) {
   }
 }
 
-// Rows of both slots cut into two chunks: every row must come out with the bits of the whole call.
 // 21 rows of one expert: a block of 16 and a tail of 5. The operands that GELU leaves rounded are those that a product
 // rounds itself.
 TEST(Experts, Bf16HasTheBitsOfSeparateOperators) {
@@ -216,6 +215,33 @@ TEST(Experts, Bf16HasTheBitsOfSeparateOperators) {
   EXPECT_EQ(dx, dx2);
 }
 
+// 37 and 21 rows are filled up with rows of the slots behind them, whose results must come out as if they were alone.
+TEST(Experts, SlotsSideBySideHaveTheBitsOfEachAlone) {
+  const std::int64_t h = 48, f = 96;
+  for (const auto precision : {Precision::f32, Precision::bf16}) {
+    ExpertsCase all{{5, h, f}, {37, 0, 21, 5, 18}};
+    all.run(precision);
+    const auto ups = all.matrices<Weight>(all.up), downs = all.matrices<Weight>(all.down);
+    ExpertsCase one = all;
+    one.u = one.a = one.du = poisoned(all.rows * f);
+    one.y = one.dx = poisoned(all.rows * h);
+    for (std::size_t slot = 0, row = 0; slot < 5; row += static_cast<std::size_t>(all.rows_per_slot[slot]), ++slot) {
+      const std::int64_t* rows = &all.rows_per_slot[slot];
+      const std::size_t at_h = row * h, at_f = row * f;
+      experts_forward(all.x.data() + at_h, rows, &ups[slot], &downs[slot], one.u.data() + at_f, one.a.data() + at_f,
+                      one.y.data() + at_h, {1, h, f}, precision);
+      experts_dgrad(all.dy.data() + at_h, all.u.data() + at_f, rows, &ups[slot], &downs[slot], one.du.data() + at_f,
+                    one.dx.data() + at_h, {1, h, f}, precision);
+    }
+    EXPECT_EQ(one.u, all.u);
+    EXPECT_EQ(one.a, all.a);
+    EXPECT_EQ(one.y, all.y);
+    EXPECT_EQ(one.du, all.du);
+    EXPECT_EQ(one.dx, all.dx);
+  }
+}
+
+// Rows of one slot cut into two chunks: every row must come out with the bits of the whole call.
 TEST(Experts, ChunkedForwardAndDgradHaveTheSameBits) {
   for (const auto precision : {Precision::f32, Precision::bf16}) {
     ExpertsCase whole{{1, 48, 96}, {70}};
