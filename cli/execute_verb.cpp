@@ -107,7 +107,7 @@ void run(const ExecuteOptions& o, Session& session) {
     return session.print(result, "nothing to train: " + o.checkpoint + " holds step " + result["first_step"].dump() +
                                      " already; no result, trace or report is written");
   const Timeline timeline = read_timeline(result["timeline"], "result");
-  result["memory"] = write_memory(timeline, tier_memories(lower(plan), plan.cluster));
+  result["memory"] = write_memory(timeline, tier_memories(lower(plan), plan.cluster, rank_of_peak(timeline)));
   if (!o.output.empty()) write_file(o.output, result.dump() + "\n");
   if (!o.trace.empty()) write_file(o.trace, chrome_trace(timeline));
   if (!o.report.empty())

@@ -14,11 +14,13 @@ ReportInput report_input(const Plan& plan, const Timeline* predicted, const Time
   input.measured = measured;
   input.comparison = comparison;
   const TaskGraph graph = lower(plan);
+  const Timeline* shown = measured != nullptr ? measured : predicted;
   input.placement = graph.placement;
-  input.tiers = tier_memories(graph, plan.cluster);
+  input.tiers = tier_memories(graph, plan.cluster, shown != nullptr ? rank_of_peak(*shown) : 0);
   input.measured_peaks = std::move(measured_peaks);
-  const int64_t tokens = plan.workload.tokens_per_step() / (int64_t{plan.layout.ranks} * plan.layout.micro_batches);
-  const Routing routing(plan.routing, plan.model.num_moe_layers(), plan.layout.ranks, plan.model.num_experts,
+  const int64_t tokens =
+      plan.workload.tokens_per_step() / (int64_t{plan.layout.stage_ranks()} * plan.layout.micro_batches);
+  const Routing routing(plan.routing, plan.model.num_moe_layers(), plan.layout.stage_ranks(), plan.model.num_experts,
                         tokens * plan.model.top_k);
   for (int layer = 0; layer < plan.model.num_moe_layers(); ++layer) {
     std::vector<double>& loads = input.expert_loads.emplace_back();  // of slices, as placement counts them

@@ -29,7 +29,8 @@ Json result_json(const Plan& plan, const simulator::SimulationResult& result) {
   json["wall_seconds"] = e.wall_seconds;
   json["price_basis"] = e.price_basis;
   if (!result.timeline.memory.empty())
-    json["memory"] = write_memory(result.timeline, tier_memories(lower(plan), plan.cluster));
+    json["memory"] =
+        write_memory(result.timeline, tier_memories(lower(plan), plan.cluster, rank_of_peak(result.timeline)));
   return json;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "core/graph/stages.h"
 #include "core/timeline/breakdown.h"
 
 namespace moesaic {
@@ -68,11 +69,14 @@ Bytes TierMemory::held_bytes() const {
   return sum;
 }
 
-std::vector<TierMemory> tier_memories(const TaskGraph& graph, const Cluster& cluster) {
-  std::map<std::pair<Tier, TensorKind>, Bytes> held;  // of one rank
-  for (const Tensor& tensor : graph.tensors)
-    if (tensor.kind != TensorKind::activation && tensor.view_of < 0)
+std::vector<TierMemory> tier_memories(const TaskGraph& graph, const Cluster& cluster, int rank) {
+  const std::vector<bool> elsewhere = held_elsewhere(graph, graph.stage_of(rank));
+  std::map<std::pair<Tier, TensorKind>, Bytes> held;  // of the rank
+  for (size_t i = 0; i < graph.tensors.size(); ++i) {
+    const Tensor& tensor = graph.tensors[i];
+    if (tensor.kind != TensorKind::activation && tensor.view_of < 0 && !elsewhere[i])
       held[{tensor.tier, tensor.kind}] += bytes_of(tensor.dtype, tensor.fixed_rows * tensor.row_elements);
+  }
   std::vector<TierMemory> tiers;
   for (const Tier tier : {Tier::device, Tier::host, Tier::storage}) {
     TierMemory memory{tier,
@@ -84,6 +88,14 @@ std::vector<TierMemory> tier_memories(const TaskGraph& graph, const Cluster& clu
     if (tier == Tier::device || !memory.held.empty()) tiers.push_back(std::move(memory));
   }
   return tiers;
+}
+
+int rank_of_peak(const Timeline& timeline) {
+  const auto lower = [](const MemorySample& a, const MemorySample& b) {
+    return std::pair(a.bytes, -a.rank) < std::pair(b.bytes, -b.rank);
+  };
+  const auto highest = std::max_element(timeline.memory.begin(), timeline.memory.end(), lower);
+  return highest == timeline.memory.end() ? 0 : highest->rank;
 }
 
 std::vector<MemoryCurve> memory_curves(const Timeline& timeline, size_t max_points) {

@@ -21,8 +21,12 @@ struct TierMemory {
   Bytes held_bytes() const;
 };
 
-/// The device always, host memory and storage where something lives there.
-std::vector<TierMemory> tier_memories(const TaskGraph& graph, const Cluster& cluster);
+/// The device of a rank always, host memory and storage of its node where something lives there (as much of each rank:
+/// lower tiers know no pipeline).
+std::vector<TierMemory> tier_memories(const TaskGraph& graph, const Cluster& cluster, int rank = 0);
+
+/// The rank with the highest sample, the first of several; 0 where there are none.
+int rank_of_peak(const Timeline& timeline);
 
 /// Live device bytes of one rank: bytes[i] from time_s[i] on.
 struct MemoryCurve {

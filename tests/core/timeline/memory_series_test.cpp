@@ -61,6 +61,29 @@ TEST(TierMemories, AreByKindAndOfTheRanksThatShareThem) {
   EXPECT_EQ(tiers[1].held_bytes(), 2 * resident_bytes(graph, Tier::host));
 }
 
+// Two stages of two ranks: a tensor that only the second one's task writes is not held by rank 0.
+TEST(TierMemories, AreThoseOfTheRanksStage) {
+  TaskGraph graph;
+  graph.num_ranks = 4;
+  graph.num_stages = 2;
+  for (const int64_t elements : {2, 8}) {
+    graph.tensors.push_back({"w", TensorKind::parameter, DType::f32, Rows::fixed, 1, elements});
+    Task& task = graph.tasks.emplace_back();
+    task.stage = static_cast<int>(graph.tensors.size()) - 1;
+    task.writes = {task.stage};
+  }
+  EXPECT_EQ(tier_memories(graph, two_per_node(), 1)[0].held, (Held{{TensorKind::parameter, 8}}));
+  EXPECT_EQ(tier_memories(graph, two_per_node(), 2)[0].held, (Held{{TensorKind::parameter, 32}}));
+}
+
+TEST(RankOfPeak, IsTheFirstWithTheHighestSample) {
+  EXPECT_EQ(rank_of_peak(sample_timeline()), 0);
+  Timeline timeline;
+  EXPECT_EQ(rank_of_peak(timeline), 0);
+  timeline.memory = {{0, 0, 5}, {2, 0, 9}, {1, 1, 9}};
+  EXPECT_EQ(rank_of_peak(timeline), 1);
+}
+
 TEST(MemoryCurves, HighestPeakFirst) {
   const std::vector<MemoryCurve> curves = memory_curves(sample_timeline(), 100);
   ASSERT_EQ(curves.size(), 2u);
