@@ -8,12 +8,11 @@
 namespace moesaic::executor::cpu {
 namespace {
 
-// Rows that a slot's products compute: up to a multiple of 16, which saves the pass over the weights that a tail costs.
+// Rows that a slot's products compute: up to a whole block, which saves the pass over the weights that a tail costs.
 // `left`: rows of this slot and those behind it, whose rows fill it up; their own results then take the place of these.
 constexpr std::int64_t filled_rows(std::int64_t rows, std::int64_t left) {
-  constexpr std::int64_t kFilling = 16;
-  const std::int64_t filled = (rows + kFilling - 1) / kFilling * kFilling;
-  return rows > kFilling && filled <= left ? filled : rows;
+  const std::int64_t filled = (rows + kRowGranularity - 1) / kRowGranularity * kRowGranularity;
+  return rows > kRowGranularity && filled <= left ? filled : rows;
 }
 
 constexpr MatmulShape product(std::int64_t m, std::int64_t n, std::int64_t k, Transpose transpose_b) {

@@ -72,7 +72,7 @@ std::vector<int32_t> slots_of_choices(const Launch& l, const int32_t* chosen, co
     const auto replicas = static_cast<int64_t>(slots_of[expert].size());
     const int64_t row = seen[expert]++;
     int64_t replica = 0;
-    while ((replica + 1) * counts[expert] / replicas <= row) ++replica;
+    while (replica + 1 < replicas && (replica + 1) * counts[expert] / replicas <= row) ++replica;
     slots[static_cast<size_t>(i)] = slots_of[expert][static_cast<size_t>(replica)];
   }
   return slots;

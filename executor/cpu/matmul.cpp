@@ -10,9 +10,8 @@
 namespace moesaic::executor::cpu {
 namespace {
 
-constexpr std::int64_t kBlockRows = 512;   // plain primitives reach their peak here; larger ones gain nothing
-constexpr std::int64_t kGranularity = 16;  // row counts above this are cut to multiples of it
-constexpr std::int64_t kFilling = 8;  // reductions over more rows than kGranularity are filled up to multiples of this
+constexpr std::int64_t kBlockRows = 512;  // plain primitives reach their peak here; larger ones gain nothing
+constexpr std::int64_t kSmallest = 16;    // reductions over so many rows or fewer are not filled up
 
 MatmulShape with_leading_dimensions(MatmulShape shape) {
   if (shape.lda == 0) shape.lda = shape.transpose_a == Transpose::yes ? shape.m : shape.k;
@@ -47,14 +46,16 @@ void cut_output_rows(const Element* a, const Element* b, float* c, const MatmulS
   MatmulShape block = shape;
   for (std::int64_t row = 0; row < shape.m; row += block.m) {
     const std::int64_t left = shape.m - row;
-    block.m = left >= kBlockRows ? kBlockRows : left > kGranularity ? left / kGranularity * kGranularity : left;
+    block.m = left >= kBlockRows       ? kBlockRows
+              : left > kRowGranularity ? left / kRowGranularity * kRowGranularity
+                                       : left;
     run(a + row * shape.lda, b, c + row * shape.ldc, block);
   }
 }
 
 // The rows that a reduction over `rows` of at most kBlockRows takes.
 std::int64_t filled(std::int64_t rows) {
-  return rows <= kGranularity ? rows : (rows + kFilling - 1) / kFilling * kFilling;
+  return rows <= kSmallest ? rows : (rows + kRowGranularity - 1) / kRowGranularity * kRowGranularity;
 }
 
 // The first `rows` of `padded` rows are x, the others zero.

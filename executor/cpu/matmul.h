@@ -13,9 +13,10 @@ enum class Transpose { no, yes };
 
 // op(A) is [m, k], op(B) is [k, n], C is [m, n]. A leading dimension of 0 means dense.
 // The dimension that routing changes from call to call is the row count of A as stored: m, or k when A is transposed.
-// m is cut in blocks of 512, one multiple of 16 and a tail below 16; k in blocks of 512 and a remainder that is filled
-// up with zeros to a multiple of 8. So a shape needs at most 47 (m) or 78 (k) primitives however many row counts occur;
+// m is cut in blocks of 512, one multiple of 8 and a tail below 8; k in blocks of 512 and a remainder that is filled up
+// with zeros to a multiple of 8. So a shape needs at most 71 (m) or 78 (k) primitives however many row counts occur;
 // creating one costs about 0.2 ms.
+constexpr std::int64_t kRowGranularity = 8;
 struct MatmulShape {
   std::int64_t m = 0, n = 0, k = 0;
   Transpose transpose_a = Transpose::no, transpose_b = Transpose::no;

@@ -181,8 +181,8 @@ TEST(Matmul, PrimitivesStopBeingCreatedHoweverRowCountsVary) {
   Floats y(static_cast<std::size_t>(3000 * n)), dw(static_cast<std::size_t>(n * k));
   const std::int64_t before = matmul_primitives_created();
   for (std::int64_t m = 1; m <= 600; ++m) linear_forward(x.data(), w.data(), y.data(), m, n, k, Precision::f32);
-  // 15 tails of 1..15 rows, 31 blocks of 16, 32, ..., 496 and one of 512.
-  EXPECT_EQ(matmul_primitives_created() - before, 15 + 31 + 1);
+  // 7 tails of 1..7 rows, 63 blocks of 8, 16, ..., 504 and one of 512.
+  EXPECT_EQ(matmul_primitives_created() - before, 7 + 63 + 1);
   const std::int64_t middle = matmul_primitives_created();
   for (std::int64_t m = 1; m <= 3000; m += 7) {
     linear_forward(x.data(), w.data(), y.data(), m, n, k, Precision::f32);
