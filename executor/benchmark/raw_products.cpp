@@ -5,6 +5,8 @@
 #include <dnnl.hpp>
 #include <unordered_map>
 
+#include "executor/cpu/large_pages.h"
+
 namespace moesaic::executor {
 
 struct RawProducts::Product {
@@ -58,12 +60,20 @@ RawProducts::~RawProducts() {
   for (void* data : memory_) std::free(data);
 }
 
-/// Small values: sums that accumulate over thousands of runs must stay finite.
+/// Small values: sums that accumulate over thousands of runs must stay finite. In large pages, as the layer's arrays
+/// are.
 RawProducts::Matrix RawProducts::matrix(int64_t rows, int64_t columns, bool bf16) {
-  constexpr size_t kAlignment = 64;
-  const auto elements = static_cast<size_t>(rows * columns), bytes = elements * (bf16 ? 2 : 4);
-  void* data = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  memory_.push_back(data);
+  constexpr size_t kAlignment = 64, kSlab = 32 << 20;  // bytes
+  const auto elements = static_cast<size_t>(rows * columns);
+  const size_t bytes = (elements * (bf16 ? 2 : 4) + kAlignment - 1) / kAlignment * kAlignment;
+  if (bytes > slab_left_) {
+    slab_left_ = std::max(kSlab, bytes);
+    memory_.push_back(cpu::allocate_in_large_pages(slab_left_));
+    slab_ = static_cast<std::byte*>(memory_.back());
+  }
+  void* data = slab_;
+  slab_ += bytes;
+  slab_left_ -= bytes;
   if (bf16)
     std::fill_n(static_cast<uint16_t*>(data), elements, uint16_t{0x3C00});  // the upper half of 0.0078125f
   else

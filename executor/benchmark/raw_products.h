@@ -2,6 +2,7 @@
 // The matrix products of one rank's MoE layer and nothing else, straight in oneDNN: one primitive per product, made
 // beforehand for the exact row counts, on operands that are already rounded. The yardstick of the layer.
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -36,6 +37,8 @@ class RawProducts {
   std::unique_ptr<Library> library_;
   std::vector<Product> products_;
   std::vector<void*> memory_;
+  std::byte* slab_ = nullptr;  // the free rest of the last one
+  size_t slab_left_ = 0;       // bytes
   double flops_ = 0;
 };
 
