@@ -62,24 +62,16 @@ void draw_legend(Svg& svg) {
   }
 }
 
-std::vector<int64_t> read_capacities(const Field& list) {
-  std::vector<int64_t> capacities;
-  for (size_t i = 0; i < list.size(); ++i) capacities.push_back(list[i].integer({0, 100}));
-  return capacities;
-}
-
 std::vector<double> read_rates(const Field& list, size_t count) {
   if (list.size() != count) list.refuse("has " + std::to_string(list.size()) + " values", "one per capacity");
-  std::vector<double> rates;
-  for (size_t i = 0; i < list.size(); ++i) rates.push_back(list[i].number({0, 1}));
-  return rates;
+  return list.numbers({0, 1});
 }
 
 }  // namespace
 
 Picture cache_curve(const Json& result, const std::string& file) {
   ObjectReader reader = open_document(result, file, "", "result");
-  const std::vector<int64_t> capacities = read_capacities(reader["capacity_percents"]);
+  const std::vector<int64_t> capacities = reader["capacity_percents"].integers({0, 100});
   const Field traces = reader["traces"];
   const auto rows = static_cast<double>((traces.size() + kColumns - 1) / kColumns);
   const double height = kTop + rows * (kPanelHeight + kRowGap) + 16;

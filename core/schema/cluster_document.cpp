@@ -115,7 +115,7 @@ Cluster read_cluster(const Json& json, const std::string& file, const std::strin
   cluster.device = read_device(reader["device"].object());
   read_links(reader["links"].object(), cluster);
   if (const Field speeds = reader["device_speeds"]; speeds.present()) {
-    for (size_t i = 0; i < speeds.size(); ++i) cluster.device_speeds.push_back(speeds[i].number({1e-6, 1e6}));
+    cluster.device_speeds = speeds.numbers({1e-6, 1e6});
     if (static_cast<int64_t>(speeds.size()) != int64_t{cluster.num_nodes} * cluster.devices_per_node)
       speeds.refuse("has " + std::to_string(speeds.size()) + " entries", "one per device");
   }

@@ -7,6 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "core/schema/units.h"
@@ -68,6 +69,23 @@ class Field {
   size_t size() const;  // of an array
   Field operator[](size_t index) const;
   ObjectReader object() const;
+  /// Arrays whole: what `read` makes of each element or of each object; integers; numbers.
+  template <typename Read>
+  std::vector<std::invoke_result_t<Read, const Field&>> each(Read read) const {
+    std::vector<std::invoke_result_t<Read, const Field&>> values;
+    values.reserve(size());
+    for (size_t i = 0; i < size(); ++i) values.push_back(read((*this)[i]));
+    return values;
+  }
+  template <typename Read>
+  auto objects(Read read) const;
+  template <typename Integer = int64_t>
+  std::vector<Integer> integers(IntegerRange range) const {
+    return each([range](const Field& element) { return static_cast<Integer>(element.integer(range)); });
+  }
+  std::vector<double> numbers(NumberRange range) const {
+    return each([range](const Field& element) { return element.number(range); });
+  }
 
   [[noreturn]] void refuse(const std::string& problem, const std::string& expected = "",
                            const std::string& remedy = "") const;
@@ -101,6 +119,11 @@ class ObjectReader {
   std::string pointer_;
   std::vector<std::string> known_;
 };
+
+template <typename Read>
+auto Field::objects(Read read) const {
+  return each([&read](const Field& element) { return read(element.object()); });
+}
 
 /// Opens a document of ours and checks "kind": "moesaic.<name>/1".
 ObjectReader open_document(const Json& json, const std::string& file, const std::string& pointer,

@@ -88,13 +88,17 @@ Dispatch read_dispatch(const Field& field) {
 ExpertPlacement read_placement(ObjectReader reader) {
   ExpertPlacement placement;
   placement.slots_per_rank = static_cast<int>(reader["slots_per_rank"].integer({1, 1 << 16}));
-  const Field slots = reader["slot_to_expert"];
-  placement.slot_to_expert.reserve(slots.size());
-  for (size_t slot = 0; slot < slots.size(); ++slot) {
-    placement.slot_to_expert.push_back(static_cast<int>(slots[slot].integer({0, 1 << 16})));
-  }
+  placement.slot_to_expert = reader["slot_to_expert"].integers<int>({0, 1 << 16});
   reader.finish();
   return placement;
+}
+
+Team read_team(ObjectReader reader) {
+  Team team;
+  team.ranks = static_cast<int>(reader["ranks"].integer({1, 1 << 20}));
+  team.tasks = reader["tasks"].integers<int>({0, 1 << 16});
+  reader.finish();
+  return team;
 }
 
 Elastic read_elastic(const Field& field) {
@@ -102,18 +106,8 @@ Elastic read_elastic(const Field& field) {
   if (!field.present()) return elastic;
   ObjectReader reader = field.object();
   if (const Field shares = reader["sequences_per_rank"]; shares.present())
-    for (size_t rank = 0; rank < shares.size(); ++rank)
-      elastic.sequences_per_rank.push_back(shares[rank].integer(kCount));
-  if (const Field teams = reader["teams"]; teams.present()) {
-    for (size_t i = 0; i < teams.size(); ++i) {
-      ObjectReader team = teams[i].object();
-      Team& added = elastic.teams.emplace_back();
-      added.ranks = static_cast<int>(team["ranks"].integer({1, 1 << 20}));
-      const Field tasks = team["tasks"];
-      for (size_t j = 0; j < tasks.size(); ++j) added.tasks.push_back(static_cast<int>(tasks[j].integer({0, 1 << 16})));
-      team.finish();
-    }
-  }
+    elastic.sequences_per_rank = shares.integers(kCount);
+  if (const Field teams = reader["teams"]; teams.present()) elastic.teams = teams.objects(read_team);
   reader.finish();
   return elastic;
 }
@@ -238,14 +232,11 @@ Plan read_plan(const Json& json, const std::string& file, const std::string& poi
   plan.prefetch = read_prefetch(reader["prefetch"]);
   plan.expert_storage = read_expert_storage(reader["expert_storage"]);
   plan.embedding = reader["embedding"].choice(kEmbeddings, plan.embedding);
-  if (const Field layers = reader["placement"]; layers.present()) {
-    for (size_t i = 0; i < layers.size(); ++i) plan.placement.push_back(read_placement(layers[i].object()));
-  }
+  if (const Field layers = reader["placement"]; layers.present()) plan.placement = layers.objects(read_placement);
   plan.elastic = read_elastic(reader["elastic"]);
   plan.prediction = read_prediction(reader["prediction"]);
-  if (const Field decisions = reader["decisions"]; decisions.present()) {
-    for (size_t i = 0; i < decisions.size(); ++i) plan.decisions.push_back(read_decision(decisions[i].object()));
-  }
+  if (const Field decisions = reader["decisions"]; decisions.present())
+    plan.decisions = decisions.objects(read_decision);
   plan.seed = reader["seed"].seed(0);
   plan.evaluations = reader["evaluations"].integer(kNotNegativeCount, 0);
   plan.interrupted = reader["interrupted"].boolean(false);

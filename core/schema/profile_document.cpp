@@ -87,12 +87,9 @@ Profile read_profile(const Json& json, const std::string& file, const std::strin
   profile.command = reader["command"].text("");
   profile.date = reader["date"].text("");
   profile.commit = reader["commit"].text("");
-  if (const Field curves = reader["operators"]; curves.present()) {
-    for (size_t i = 0; i < curves.size(); ++i) profile.operators.push_back(read_operator(curves[i].object()));
-  }
-  if (const Field curves = reader["collectives"]; curves.present()) {
-    for (size_t i = 0; i < curves.size(); ++i) profile.collectives.push_back(read_collective(curves[i].object()));
-  }
+  if (const Field curves = reader["operators"]; curves.present()) profile.operators = curves.objects(read_operator);
+  if (const Field curves = reader["collectives"]; curves.present())
+    profile.collectives = curves.objects(read_collective);
   profile.task_overhead_s = reader["task_overhead_s"].quantity("s", kNotNegative, profile.task_overhead_s);
   profile.neighbour_slowdown = reader["neighbour_slowdown"].number(kPositive, profile.neighbour_slowdown);
   profile.assumed_flops_efficiency =

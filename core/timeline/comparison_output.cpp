@@ -1,10 +1,9 @@
 // A comparison as JSON for programs and as tables for people.
 #include <algorithm>
 #include <cmath>
-#include <cstdarg>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "core/schema/formatted.h"
 #include "core/timeline/comparison.h"
 
 namespace moesaic {
@@ -38,17 +37,6 @@ Json write_tasks(const std::vector<TaskComparison>& tasks) {
                     {"counted", task.counted}});
   }
   return list;
-}
-
-__attribute__((format(printf, 1, 2))) std::string formatted(const char* format, ...) {
-  va_list arguments, again;
-  va_start(arguments, format);
-  va_copy(again, arguments);
-  std::string text(static_cast<size_t>(std::vsnprintf(nullptr, 0, format, arguments)), '\0');
-  std::vsnprintf(text.data(), text.size() + 1, format, again);
-  va_end(arguments);
-  va_end(again);
-  return text;
 }
 
 /// Signed, with a unit; what rounds to nothing is "+0.0 %" whatever its sign.
