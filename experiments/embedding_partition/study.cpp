@@ -6,7 +6,7 @@
 
 #include "core/schema/error.h"
 #include "core/schema/object_reader.h"
-#include "experiments/fidelity/statistics.h"
+#include "experiments/figures/statistics.h"
 
 namespace moesaic::experiments {
 namespace {
@@ -157,9 +157,8 @@ class Study {
 constexpr IntegerRange kHidden{8, 1 << 20}, kRanks{2, 1 << 16}, kLength{1, 1 << 20}, kTimes{1, 1000};
 
 void read_simulated(ObjectReader reader, EmbeddingStudy& study) {
-  const Field models = reader["models"], ranks = reader["ranks"];
-  for (size_t i = 0; i < models.size(); ++i) study.models.push_back(models[i].text());
-  for (size_t i = 0; i < ranks.size(); ++i) study.ranks.push_back(static_cast<int>(ranks[i].integer(kRanks)));
+  study.models = reader["models"].each([](const Field& name) { return name.text(); });
+  study.ranks = reader["ranks"].integers<int>(kRanks);
   if (study.models.empty()) reader.refuse("names no model", "at least one");
   study.cluster = reader["cluster"].text();
   study.sequence_length = reader["sequence_length"].integer(kLength);
@@ -168,13 +167,19 @@ void read_simulated(ObjectReader reader, EmbeddingStudy& study) {
 
 void read_executed(ObjectReader reader, EmbeddingStudy& study) {
   study.machine = reader["cluster"].text();
-  const Field hidden = reader["hidden"];
-  for (size_t i = 0; i < hidden.size(); ++i) study.executed_hidden.push_back(hidden[i].integer(kHidden));
+  study.executed_hidden = reader["hidden"].integers(kHidden);
   study.executed_ranks = static_cast<int>(reader["ranks"].integer(kRanks));
   study.executed_sequence_length = reader["sequence_length"].integer(kLength);
   study.rounds = static_cast<int>(reader["rounds"].integer(kTimes));
   study.steps = reader["steps"].integer(kTimes);
   reader.finish();
+}
+
+PublishedFigure read_published(ObjectReader reader) {
+  PublishedFigure figure{reader["hidden"].integer(kHidden), reader["memory"].text(), reader["speed"].text(),
+                         reader["origin"].text()};
+  reader.finish();
+  return figure;
 }
 
 }  // namespace
@@ -186,13 +191,7 @@ EmbeddingStudy read_embedding_study(const Json& json, const std::string& file) {
   study.question = reader["question"].text();
   read_simulated(reader["simulated"].object(), study);
   read_executed(reader["executed"].object(), study);
-  const Field published = reader["published"];
-  for (size_t i = 0; i < published.size(); ++i) {
-    ObjectReader figure = published[i].object();
-    study.published.push_back(
-        {figure["hidden"].integer(kHidden), figure["memory"].text(), figure["speed"].text(), figure["origin"].text()});
-    figure.finish();
-  }
+  study.published = reader["published"].objects(read_published);
   reader.finish();
   return study;
 }

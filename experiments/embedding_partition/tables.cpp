@@ -1,26 +1,25 @@
 // The result of an embedding study as Markdown.
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "experiments/embedding_partition/study.h"
+#include "experiments/figures/table.h"
 
 namespace moesaic::experiments {
 namespace {
 
-std::string text_of(const char* format, double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
+std::string gigabytes(const Json& side) { return number("%.2f", side["peak_bytes"].get<double>() / 1e9); }
+std::string speed(const Json& side) { return number("%.0f", side["tokens_per_second"].get<double>()); }
+std::string percent(const Json& change) { return number("%+.1f %%", 100 * change.get<double>()); }
+
+std::string row_of(const Json& row, const std::string& other_memory, const std::string& other_speed) {
+  return table_row({row["hidden"].dump(), row["ranks"].dump(), gigabytes(row["replicated"]),
+                    gigabytes(row["partitioned"]), percent(row["memory_change"]), speed(row["replicated"]),
+                    speed(row["partitioned"]), percent(row["speed_change"]), other_memory, other_speed});
 }
 
-std::string gigabytes(const Json& side) { return text_of("%.2f", side["peak_bytes"].get<double>() / 1e9); }
-std::string speed(const Json& side) { return text_of("%.0f", side["tokens_per_second"].get<double>()); }
-std::string percent(const Json& change) { return text_of("%+.1f %%", 100 * change.get<double>()); }
-
-std::string cells(const Json& row) {
-  return std::to_string(row["hidden"].get<int64_t>()) + " | " + std::to_string(row["ranks"].get<int>()) + " | " +
-         gigabytes(row["replicated"]) + " | " + gigabytes(row["partitioned"]) + " | " + percent(row["memory_change"]) +
-         " | " + speed(row["replicated"]) + " | " + speed(row["partitioned"]) + " | " + percent(row["speed_change"]);
+std::string head(const std::string& devices, const std::string& other) {
+  return table_head({"hidden", devices, "memory replicated, GB", "partitioned", "change", "tokens/s replicated",
+                     "partitioned", "change", other + ", memory", other + ", speed"});
 }
 
 /// "-45.4 % [secondary]; -26.3 % [recalled]"
@@ -36,21 +35,17 @@ std::string published(const Json& figures, const Json& hidden, const char* what)
 }  // namespace
 
 std::string embedding_tables(const Json& result) {
-  const std::string columns =
-      "memory replicated, GB | partitioned | change | tokens/s replicated | partitioned | change |";
-  const std::string length = std::to_string(result["simulated_sequence_length"].get<int64_t>()),
-                    executed_length = std::to_string(result["executed_sequence_length"].get<int64_t>());
+  const std::string length = result["simulated_sequence_length"].dump(),
+                    executed_length = result["executed_sequence_length"].dump();
   std::string text = "Simulated on " + result["simulated_on"].get<std::string>() + ", a sequence of " + length +
-                     " tokens per GPU:\n\n| hidden | GPUs | " + columns + " paper, memory | paper, speed |\n";
-  text += "|---|---|---|---|---|---|---|---|---|---|\n";
+                     " tokens per GPU:\n\n" + head("GPUs", "paper");
   for (const Json& row : result["simulated"])
-    text += "| " + cells(row) + " | " + published(result["published"], row["hidden"], "memory") + " | " +
-            published(result["published"], row["hidden"], "speed") + " |\n";
-  text += "\nExecuted on this machine, a sequence of " + executed_length + " tokens per rank:\n\n| hidden | ranks | " +
-          columns + " simulated, memory | simulated, speed |\n|---|---|---|---|---|---|---|---|---|---|\n";
+    text += row_of(row, published(result["published"], row["hidden"], "memory"),
+                   published(result["published"], row["hidden"], "speed"));
+  text += "\nExecuted on this machine, a sequence of " + executed_length + " tokens per rank:\n\n" +
+          head("ranks", "simulated");
   for (const Json& row : result["executed"])
-    text += "| " + cells(row) + " | " + percent(row["predicted"]["memory_change"]) + " | " +
-            percent(row["predicted"]["speed_change"]) + " |\n";
+    text += row_of(row, percent(row["predicted"]["memory_change"]), percent(row["predicted"]["speed_change"]));
   return text;
 }
 

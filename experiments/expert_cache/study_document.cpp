@@ -27,18 +27,6 @@ TraceSpec read_trace(ObjectReader reader) {
   return spec;
 }
 
-std::vector<int64_t> integers(const Field& list, IntegerRange range) {
-  std::vector<int64_t> values;
-  for (size_t i = 0; i < list.size(); ++i) values.push_back(list[i].integer(range));
-  return values;
-}
-
-std::vector<double> numbers(const Field& list, NumberRange range) {
-  std::vector<double> values;
-  for (size_t i = 0; i < list.size(); ++i) values.push_back(list[i].number(range));
-  return values;
-}
-
 }  // namespace
 
 ExpertCacheStudy read_expert_cache_study(const Json& json, const std::string& file) {
@@ -47,14 +35,14 @@ ExpertCacheStudy read_expert_cache_study(const Json& json, const std::string& fi
   study.name = reader["name"].text();
   study.question = reader["question"].text();
   const Field traces = reader["traces"];
-  for (size_t i = 0; i < traces.size(); ++i) study.traces.push_back(read_trace(traces[i].object()));
+  study.traces = traces.objects(read_trace);
   if (study.traces.empty()) traces.refuse("is an empty list", "at least one trace");
-  study.capacity_percents = integers(reader["capacity_percents"], kPercent);
-  study.sensitivity_percents = integers(reader["sensitivity_percents"], kPercent);
-  study.thresholds = numbers(reader["thresholds"], kNotNegative);
-  study.decays = numbers(reader["decays"], {0, 1});
-  study.periods = numbers(reader["periods"], kPositive);
-  study.flush_periods = integers(reader["flush_periods"], {0, 1 << 20});
+  study.capacity_percents = reader["capacity_percents"].integers(kPercent);
+  study.sensitivity_percents = reader["sensitivity_percents"].integers(kPercent);
+  study.thresholds = reader["thresholds"].numbers(kNotNegative);
+  study.decays = reader["decays"].numbers({0, 1});
+  study.periods = reader["periods"].numbers(kPositive);
+  study.flush_periods = reader["flush_periods"].integers({0, 1 << 20});
   study.seed = reader["seed"].seed(1);
   reader.finish();
   return study;

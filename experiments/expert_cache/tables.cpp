@@ -1,39 +1,28 @@
-#include <cstdio>
+// The result of an expert cache study as Markdown.
 #include <nlohmann/json.hpp>
 
+#include "core/schema/formatted.h"
 #include "experiments/expert_cache/study.h"
+#include "experiments/figures/table.h"
 
 namespace moesaic::experiments {
 namespace {
 
-std::string text(const char* format, auto... values) {
-  char buffer[256];
-  std::snprintf(buffer, sizeof buffer, format, values...);
-  return buffer;
-}
-
 double percent(const Json& share) { return 100 * share.get<double>(); }
 
-/// "| first | a | b |" and the line below it.
-std::string header(const std::string& first, const std::vector<std::string>& columns) {
-  std::string names = "| " + first + " |", line = "|---|";
-  for (const std::string& column : columns) names += " " + column + " |", line += "---|";
-  return names + "\n" + line + "\n";
-}
-
 std::string trace_table(const Json& traces) {
-  std::string table = header("trace", {"entries", "requests", "active experts", "prediction: precision", "recall"});
+  std::string table = table_head({"trace", "entries", "requests", "active experts", "prediction: precision", "recall"});
   for (const Json& trace : traces)
-    table += text("| %s | %ld | %ld | %.0f %% | %.0f %% | %.0f %% |\n", trace["name"].get<std::string>().c_str(),
-                  trace["entries"].get<long>(), trace["requests"].get<long>(), percent(trace["active_share"]),
-                  percent(trace["prediction_precision"]), percent(trace["prediction_recall"]));
+    table += formatted("| %s | %ld | %ld | %.0f %% | %.0f %% | %.0f %% |\n", trace["name"].get<std::string>().c_str(),
+                       trace["entries"].get<long>(), trace["requests"].get<long>(), percent(trace["active_share"]),
+                       percent(trace["prediction_precision"]), percent(trace["prediction_recall"]));
   return table;
 }
 
 std::string curve_table(const Json& result) {
-  std::vector<std::string> columns = {"policy"};
-  for (const Json& capacity : result["capacity_percents"]) columns.push_back(text("%d %%", capacity.get<int>()));
-  std::string table = header("trace", columns);
+  std::vector<std::string> columns = {"trace", "policy"};
+  for (const Json& capacity : result["capacity_percents"]) columns.push_back(formatted("%d %%", capacity.get<int>()));
+  std::string table = table_head(columns);
   constexpr std::pair<const char*, const char*> kPolicies[] = {{"algorithm_2", "Algorithm 2"},
                                                                {"algorithm_2_without_decay", "without decay"},
                                                                {"lru", "LRU"},
@@ -41,41 +30,43 @@ std::string curve_table(const Json& result) {
                                                                {"min", "MIN"}};
   for (const Json& trace : result["traces"])
     for (const auto& [key, name] : kPolicies) {
-      table += text("| %s | %s |", trace["name"].get<std::string>().c_str(), name);
-      for (const Json& rate : trace["hit_rate"][key]) table += text(" %.1f |", percent(rate));
+      table += formatted("| %s | %s |", trace["name"].get<std::string>().c_str(), name);
+      for (const Json& rate : trace["hit_rate"][key]) table += formatted(" %.1f |", percent(rate));
       table += "\n";
     }
   return table;
 }
 
 std::string summary_table(const Json& summary) {
-  std::string table = header("traces", {"difference in hit rate", "mean", "least", "most"});
+  std::string table = table_head({"traces", "difference in hit rate", "mean", "least", "most"});
   for (const auto& [group, differences] : summary["differences"].items())
     for (const auto& [difference, spread] : differences.items())
-      table += text("| %s | %s | %+.1f | %+.1f | %+.1f |\n", group.c_str(), difference.c_str(), percent(spread["mean"]),
-                    percent(spread["least"]), percent(spread["most"]));
+      table += formatted("| %s | %s | %+.1f | %+.1f | %+.1f |\n", group.c_str(), difference.c_str(),
+                         percent(spread["mean"]), percent(spread["least"]), percent(spread["most"]));
   return table;
 }
 
 /// One row per value of `row_key`, one column per value of `column_key`; the settings lie row by row.
 std::string grid_table(const Json& settings, const char* row_key, const char* column_key, const std::string& corner) {
-  std::vector<std::string> columns;
+  std::vector<std::string> columns = {corner};
   for (const Json& setting : settings)
-    if (setting[row_key] == settings[0][row_key]) columns.push_back(text("%g", setting[column_key].get<double>()));
-  std::string table = header(corner, columns);
+    if (setting[row_key] == settings[0][row_key]) columns.push_back(number("%g", setting[column_key]));
+  std::string table = table_head(columns);
+  const size_t values = columns.size() - 1;
   for (size_t i = 0; i < settings.size(); ++i) {
-    if (i % columns.size() == 0) table += text("| %g |", settings[i][row_key].get<double>());
-    table += text(" %.1f (%+.1f) |", percent(settings[i]["mean_hit_rate"]), percent(settings[i]["worst_against_lru"]));
-    if (i % columns.size() + 1 == columns.size()) table += "\n";
+    if (i % values == 0) table += formatted("| %g |", settings[i][row_key].get<double>());
+    table +=
+        formatted(" %.1f (%+.1f) |", percent(settings[i]["mean_hit_rate"]), percent(settings[i]["worst_against_lru"]));
+    if (i % values + 1 == values) table += "\n";
   }
   return table;
 }
 
 std::string write_table(const Json& writes) {
-  std::string table = header("capacity", {"flush period", "writes per iteration"});
+  std::string table = table_head({"capacity", "flush period", "writes per iteration"});
   for (const Json& row : writes)
-    table += text("| %d %% | %d | %.0f |\n", row["capacity_percent"].get<int>(), row["flush_period"].get<int>(),
-                  row["writes_per_iteration"].get<double>());
+    table += formatted("| %d %% | %d | %.0f |\n", row["capacity_percent"].get<int>(), row["flush_period"].get<int>(),
+                       row["writes_per_iteration"].get<double>());
   return table;
 }
 

@@ -8,7 +8,7 @@
 #include "core/cost/plain_cost_model.h"
 #include "core/schema/hash.h"
 #include "core/schema/object_reader.h"
-#include "experiments/fidelity/statistics.h"
+#include "experiments/figures/statistics.h"
 
 namespace moesaic::experiments {
 namespace {
@@ -167,8 +167,7 @@ FidelityStudy read_fidelity_study(const Json& json, const std::string& file) {
   study.workload = reader["workload"].text();
   study.routing = reader["routing"].text("");
   study.machine = reader["machine"].text();
-  const Field ranks = reader["ranks"];
-  for (size_t i = 0; i < ranks.size(); ++i) study.ranks.push_back(static_cast<int>(ranks[i].integer(kCount)));
+  study.ranks = reader["ranks"].integers<int>(kCount);
   study.plans_per_rank_count = static_cast<int>(reader["plans_per_rank_count"].integer({2, 1000}));
   study.memory = reader["memory"].boolean(false);
   study.rounds = static_cast<int>(reader["rounds"].integer({2, 100}));

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/schema/object_reader.h"
-#include "experiments/fidelity/statistics.h"
+#include "experiments/figures/statistics.h"
 #include "experiments/hierarchical_all_to_all/exchange_plan.h"
 
 namespace moesaic::experiments {
@@ -193,10 +193,11 @@ ExchangeStudy read_exchange_study(const Json& json, const std::string& file) {
   ExchangeStudy study;
   study.name = reader["name"].text();
   study.question = reader["question"].text();
-  const Field links = reader["links"], shapes = reader["shapes"], sizes = reader["pair_bytes"];
-  for (size_t i = 0; i < links.size(); ++i) study.links.push_back(read_links(links[i].object()));
-  for (size_t i = 0; i < shapes.size(); ++i) study.shapes.push_back(read_shape(shapes[i].object()));
-  for (size_t i = 0; i < sizes.size(); ++i) study.pair_bytes.push_back(sizes[i].bytes({kRowBytes, int64_t{1} << 30}));
+  study.links = reader["links"].objects(read_links);
+  study.shapes = reader["shapes"].objects(read_shape);
+  study.pair_bytes = reader["pair_bytes"].each([](const Field& size) {
+    return size.bytes({kRowBytes, int64_t{1} << 30});
+  });
   study.rounds = static_cast<int>(reader["rounds"].integer({1, 100}));
   study.repetitions = static_cast<int>(reader["repetitions"].integer({1, 10000}));
   reader.finish();

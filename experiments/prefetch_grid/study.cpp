@@ -5,7 +5,7 @@
 
 #include "core/schema/object_reader.h"
 #include "core/timeline/breakdown.h"
-#include "experiments/fidelity/statistics.h"
+#include "experiments/figures/statistics.h"
 #include "planner/layout/enumerate.h"
 
 namespace moesaic::experiments {
@@ -66,8 +66,7 @@ GridStudy read_grid_study(const Json& json, const std::string& file) {
   GridStudy study;
   study.name = reader["name"].text();
   study.question = reader["question"].text();
-  const Field scenarios = reader["scenarios"];
-  for (size_t i = 0; i < scenarios.size(); ++i) study.scenarios.push_back(read_scenario(scenarios[i].object()));
+  study.scenarios = reader["scenarios"].objects(read_scenario);
   study.rounds = static_cast<int>(reader["rounds"].integer({1, 100}));
   study.steps = reader["steps"].integer({3, 100000});
   reader.finish();

@@ -1,18 +1,16 @@
-#include <cstdio>
+// The result of a prefetch grid as Markdown.
 #include <nlohmann/json.hpp>
 
+#include "experiments/figures/table.h"
 #include "experiments/prefetch_grid/study.h"
 
 namespace moesaic::experiments {
 namespace {
 
-std::string milliseconds(const Json& times, const char* key) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, " %.2f |", 1e3 * times[key].get<double>());
-  return buffer;
+void add_milliseconds(const Json& times, std::vector<std::string>& cells) {
+  for (const char* key : {"step_s", "exposed_communication_s", "exposed_transfer_s"})
+    cells.push_back(number("%.2f", 1e3 * times[key].get<double>()));
 }
-
-constexpr const char* kKeys[] = {"step_s", "exposed_communication_s", "exposed_transfer_s"};
 
 }  // namespace
 
@@ -20,17 +18,14 @@ std::string grid_tables(const Json& result) {
   std::string tables;
   for (const Json& scenario : result["summary"]) {
     const bool executed = scenario["cells"][0].contains("measured");
-    tables += "**" + scenario["scenario"].get<std::string>() +
-              "** (ms per step)\n\n| prefetch | step, simulated | exposed "
-              "communication | exposed transfers |";
-    if (executed) tables += " step, measured | exposed communication | exposed transfers |";
-    tables += executed ? "\n|---|---|---|---|---|---|---|\n" : "\n|---|---|---|---|\n";
+    std::vector<std::string> columns = {"prefetch", "step, simulated", "exposed communication", "exposed transfers"};
+    if (executed) columns.insert(columns.end(), {"step, measured", "exposed communication", "exposed transfers"});
+    tables += "**" + scenario["scenario"].get<std::string>() + "** (ms per step)\n\n" + table_head(columns);
     for (const Json& cell : scenario["cells"]) {
-      tables += "| " + cell["prefetch"].get<std::string>() + " |";
-      for (const char* key : kKeys) tables += milliseconds(cell["simulated"], key);
-      if (executed)
-        for (const char* key : kKeys) tables += milliseconds(cell["measured"], key);
-      tables += "\n";
+      std::vector<std::string> row = {cell["prefetch"]};
+      add_milliseconds(cell["simulated"], row);
+      if (executed) add_milliseconds(cell["measured"], row);
+      tables += table_row(row);
     }
     tables += "\n";
   }

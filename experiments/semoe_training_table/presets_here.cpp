@@ -1,11 +1,12 @@
 #include "experiments/semoe_training_table/presets_here.h"
 
 #include <cmath>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "core/schema/formatted.h"
 #include "core/schema/object_reader.h"
-#include "experiments/fidelity/statistics.h"
+#include "experiments/figures/statistics.h"
+#include "experiments/figures/table.h"
 #include "experiments/semoe_training_table/cells.h"
 #include "experiments/semoe_training_table/task_classes.h"
 
@@ -44,11 +45,7 @@ double speedup(const Json& sides, const char* how) {
   return sides[0][how]["step_seconds"].get<double>() / sides[1][how]["step_seconds"].get<double>();
 }
 
-std::string milliseconds(double seconds) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f", 1e3 * seconds);
-  return text;
-}
+std::string milliseconds(double seconds) { return number("%.2f", 1e3 * seconds); }
 
 }  // namespace
 
@@ -100,26 +97,23 @@ Json run_presets_here(const PresetsHere& study, const planner::Problem& problem,
 
 std::string presets_here_tables(const Json& result) {
   const Json& summary = result["summary"];
-  char line[256];
-  std::snprintf(
-      line, sizeof line,
+  std::string text = formatted(
       "Speed-up of %s over %s: predicted %.3f, with the recorded routing %.3f, measured %.3f (noise %.3f).\n\n",
       result["presets"][1]["preset"].get<std::string>().c_str(),
       result["presets"][0]["preset"].get<std::string>().c_str(), summary["speedup_predicted"].get<double>(),
       summary["speedup_predicted_with_recorded_routing"].get<double>(), summary["speedup_measured"].get<double>(),
       summary["noise"].get<double>());
-  std::string head = "| preset | milliseconds | step |", rule = "|---|---|---|", rows;
-  for (const auto& [name, seconds] : result["presets"][0]["measured"]["class_seconds"].items())
-    head += " " + name + " |", rule += "---|";
+  std::vector<std::string> columns = {"preset", "milliseconds", "step"};
+  for (const auto& [name, seconds] : result["presets"][0]["measured"]["class_seconds"].items()) columns.push_back(name);
+  text += table_head(columns);
   for (const Json& side : result["presets"])
     for (const auto& [how, name] :
          {std::pair{"predicted_with_recorded_routing", "predicted"}, {"measured", "measured"}}) {
-      rows += "| " + side["preset"].get<std::string>() + " | " + name + " | " +
-              milliseconds(side[how]["step_seconds"]) + " |";
-      for (const Json& seconds : side[how]["class_seconds"]) rows += " " + milliseconds(seconds) + " |";
-      rows += "\n";
+      std::vector<std::string> cells = {side["preset"], name, milliseconds(side[how]["step_seconds"])};
+      for (const Json& seconds : side[how]["class_seconds"]) cells.push_back(milliseconds(seconds));
+      text += table_row(cells);
     }
-  return line + head + "\n" + rule + "\n" + rows;
+  return text;
 }
 
 }  // namespace moesaic::experiments

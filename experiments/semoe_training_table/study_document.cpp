@@ -10,26 +10,18 @@ namespace {
 
 constexpr const char* kProvenances[] = {"secondary", "recalled"};
 
-std::vector<int64_t> read_integers(const Field& field, IntegerRange range) {
-  std::vector<int64_t> values;
-  for (size_t i = 0; i < field.size(); ++i) values.push_back(field[i].integer(range));
-  if (values.empty()) field.refuse("is empty", "a value to try");
-  return values;
-}
-
-std::vector<double> read_numbers(const Field& field, NumberRange range) {
-  std::vector<double> values;
-  for (size_t i = 0; i < field.size(); ++i) values.push_back(field[i].number(range));
-  if (values.empty()) field.refuse("is empty", "a value to try");
-  return values;
+/// The list itself, which names values to try.
+Field not_empty(Field field) {
+  if (field.size() == 0) field.refuse("is empty", "a value to try");
+  return field;
 }
 
 FitAxes read_axes(ObjectReader reader) {
   FitAxes axes;
-  axes.sequence_lengths = read_integers(reader["sequence_lengths"], {1, 1 << 20});
-  axes.kept_bytes_per_score = read_integers(reader["kept_bytes_per_score"], {0, 64});
-  axes.link_efficiencies = read_numbers(reader["link_efficiencies"], {0, 1, true});
-  axes.spine_oversubscriptions = read_numbers(reader["spine_oversubscriptions"], {1, 64});
+  axes.sequence_lengths = not_empty(reader["sequence_lengths"]).integers({1, 1 << 20});
+  axes.kept_bytes_per_score = not_empty(reader["kept_bytes_per_score"]).integers({0, 64});
+  axes.link_efficiencies = not_empty(reader["link_efficiencies"]).numbers({0, 1, true});
+  axes.spine_oversubscriptions = not_empty(reader["spine_oversubscriptions"]).numbers({1, 64});
   axes.gemm_prior = reader["gemm_prior"].number({0, 1, true});
   axes.link_prior = reader["link_prior"].number({0, 1, true});
   axes.memory_tolerance = reader["memory_tolerance"].number({0, 1});
@@ -71,7 +63,7 @@ TableStudy read_table_study(const Json& json, const std::string& file) {
   study.system = reader["system"].text();
   study.axes = read_axes(reader["fit"].object());
   const Field rows = reader["rows"], fitted = reader["fitted_row"];
-  for (size_t i = 0; i < rows.size(); ++i) study.rows.push_back(read_row(rows[i].object()));
+  study.rows = rows.objects(read_row);
   study.fitted_row = fitted.text();
   if (std::none_of(study.rows.begin(), study.rows.end(),
                    [&](const TableRow& row) { return row.model == study.fitted_row; }))

@@ -1,4 +1,4 @@
-#include "experiments/fidelity/statistics.h"
+#include "experiments/figures/statistics.h"
 
 #include <gtest/gtest.h>
 

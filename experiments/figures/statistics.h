@@ -1,5 +1,5 @@
 #pragma once
-// The figures of a fidelity study: errors, ranks, noise. Pure functions of numbers.
+// Medians, quantiles, noise and the order of measurements. Pure functions of numbers.
 
 #include <cstddef>
 #include <utility>
