@@ -70,6 +70,7 @@ std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan) {
                        with_commas(plan.workload.sequence_length) + " tokens, " + name_of(plan.workload.compute_dtype)},
       {"layout", std::to_string(l.ranks) + (l.ranks > 1 ? " ranks" : " rank") + ", ep " + std::to_string(l.ep) + ", " +
                      std::to_string(l.micro_batches) + " microbatch" + (l.micro_batches > 1 ? "es" : "") +
+                     (l.pp > 1 ? ", " + std::to_string(l.pp) + " pipeline stages" : "") +
                      (l.tp > 1 ? ", tp " + std::to_string(l.tp) : "") +
                      (l.expert_slices > 1 ? ", " + std::to_string(l.expert_slices) + " slices per expert" : "") +
                      (l.recompute != Recompute::none ? ", layers recomputed" : "")},

@@ -3,16 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "core/schema/documents.h"
-#include "core/schema/object_reader.h"
+#include "core/schema/plan_fields.h"
 
 namespace moesaic {
 namespace {
 
-constexpr const char* kDispatchKinds[] = {"ragged", "padded"};
-constexpr const char* kRecomputes[] = {"none", "full", "communication_aware"};
-constexpr const char* kAllToAllKinds[] = {"flat", "hierarchical_2d"};
-constexpr const char* kTiers[] = {"device", "host", "storage"};
-constexpr const char* kEmbeddings[] = {"replicated", "column_partition"};
 constexpr IntegerRange kNotNegativeCount{0, std::numeric_limits<int64_t>::max()};
 
 Layout read_layout(ObjectReader reader) {
@@ -24,7 +19,7 @@ Layout read_layout(ObjectReader reader) {
   layout.pp = static_cast<int>(reader["pp"].integer({1, 1 << 16}, layout.pp));
   layout.tp = static_cast<int>(reader["tp"].integer({1, 1 << 16}, layout.tp));
   layout.expert_slices = static_cast<int>(reader["expert_slices"].integer({1, 1 << 16}, layout.expert_slices));
-  layout.recompute = reader["recompute"].choice(kRecomputes, layout.recompute);
+  layout.recompute = reader["recompute"].choice(kRecomputeNames, layout.recompute);
   reader.finish();
   return layout;
 }
@@ -39,22 +34,8 @@ Prefetch read_prefetch(const Field& field) {
   return prefetch;
 }
 
-ExpertStorage read_expert_storage(const Field& field) {
-  ExpertStorage storage;
-  if (!field.present()) return storage;
-  ObjectReader reader = field.object();
-  storage.home = reader["home"].choice(kTiers, storage.home);
-  storage.cache_entries = reader["cache_entries"].integer(kNotNegativeCount, storage.cache_entries);
-  storage.threshold = reader["threshold"].number(kNotNegative, storage.threshold);
-  storage.decay = reader["decay"].number({0, 1}, storage.decay);
-  storage.period = reader["period"].integer(kNotNegativeCount, storage.period);
-  storage.flush_period = reader["flush_period"].integer(kNotNegativeCount, storage.flush_period);
-  reader.finish();
-  return storage;
-}
-
 Json write_expert_storage(const ExpertStorage& storage) {
-  return {{"home", kTiers[static_cast<size_t>(storage.home)]},
+  return {{"home", kTierNames[static_cast<size_t>(storage.home)]},
           {"cache_entries", storage.cache_entries},
           {"threshold", storage.threshold},
           {"decay", storage.decay},
@@ -70,16 +51,16 @@ Json write_layout(const Layout& layout) {
           {"pp", layout.pp},
           {"tp", layout.tp},
           {"expert_slices", layout.expert_slices},
-          {"recompute", kRecomputes[static_cast<size_t>(layout.recompute)]}};
+          {"recompute", kRecomputeNames[static_cast<size_t>(layout.recompute)]}};
 }
 
 Dispatch read_dispatch(const Field& field) {
   Dispatch dispatch;
   if (!field.present()) return dispatch;
   ObjectReader reader = field.object();
-  dispatch.kind = reader["kind"].choice(kDispatchKinds, dispatch.kind);
+  dispatch.kind = reader["kind"].choice(kDispatchNames, dispatch.kind);
   dispatch.capacity_factor = reader["capacity_factor"].number({0, 1e6}, dispatch.capacity_factor);
-  dispatch.all_to_all = reader["all_to_all"].choice(kAllToAllKinds, dispatch.all_to_all);
+  dispatch.all_to_all = reader["all_to_all"].choice(kAllToAllNames, dispatch.all_to_all);
   dispatch.chunks = static_cast<int>(reader["chunks"].integer(kCount, dispatch.chunks));
   reader.finish();
   return dispatch;
@@ -221,6 +202,20 @@ Json write_elastic(const Elastic& elastic) {
 
 }  // namespace
 
+ExpertStorage read_expert_storage(const Field& field) {
+  ExpertStorage storage;
+  if (!field.present()) return storage;
+  ObjectReader reader = field.object();
+  storage.home = reader["home"].choice(kTierNames, storage.home);
+  storage.cache_entries = reader["cache_entries"].integer(kNotNegativeCount, storage.cache_entries);
+  storage.threshold = reader["threshold"].number(kNotNegative, storage.threshold);
+  storage.decay = reader["decay"].number({0, 1}, storage.decay);
+  storage.period = reader["period"].integer(kNotNegativeCount, storage.period);
+  storage.flush_period = reader["flush_period"].integer(kNotNegativeCount, storage.flush_period);
+  reader.finish();
+  return storage;
+}
+
 Plan read_plan(const Json& json, const std::string& file, const std::string& pointer) {
   ObjectReader reader = open_document(json, file, pointer, "plan");
   Plan plan;
@@ -231,7 +226,7 @@ Plan read_plan(const Json& json, const std::string& file, const std::string& poi
   plan.fused_parameter_bytes = reader["fused_parameter_bytes"].bytes(kBytesRange, 0);
   plan.prefetch = read_prefetch(reader["prefetch"]);
   plan.expert_storage = read_expert_storage(reader["expert_storage"]);
-  plan.embedding = reader["embedding"].choice(kEmbeddings, plan.embedding);
+  plan.embedding = reader["embedding"].choice(kEmbeddingNames, plan.embedding);
   if (const Field layers = reader["placement"]; layers.present()) plan.placement = layers.objects(read_placement);
   plan.elastic = read_elastic(reader["elastic"]);
   plan.prediction = read_prediction(reader["prediction"]);
@@ -258,15 +253,15 @@ Json write_plan(const Plan& plan) {
           {"name", plan.name},
           {"layout", write_layout(plan.layout)},
           {"dispatch",
-           {{"kind", kDispatchKinds[static_cast<size_t>(plan.dispatch.kind)]},
+           {{"kind", kDispatchNames[static_cast<size_t>(plan.dispatch.kind)]},
             {"capacity_factor", plan.dispatch.capacity_factor},
-            {"all_to_all", kAllToAllKinds[static_cast<size_t>(plan.dispatch.all_to_all)]},
+            {"all_to_all", kAllToAllNames[static_cast<size_t>(plan.dispatch.all_to_all)]},
             {"chunks", plan.dispatch.chunks}}},
           {"gradient_bucket_bytes", plan.gradient_bucket_bytes},
           {"fused_parameter_bytes", plan.fused_parameter_bytes},
           {"prefetch", {{"dense", plan.prefetch.dense}, {"experts", plan.prefetch.experts}}},
           {"expert_storage", write_expert_storage(plan.expert_storage)},
-          {"embedding", kEmbeddings[static_cast<size_t>(plan.embedding)]},
+          {"embedding", kEmbeddingNames[static_cast<size_t>(plan.embedding)]},
           {"placement", write_placement(plan.placement)},
           {"elastic", write_elastic(plan.elastic)},
           {"prediction", write_prediction(plan.prediction)},

@@ -18,7 +18,7 @@ std::string undivided(const Problem& problem, int ranks) {
 
 bool experts_divide(const Problem& problem, int ranks, int ep) {
   if (problem.model.routed_by_task) return ep == ranks;  // teams place the experts
-  return ranks % ep == 0 && problem.model.num_experts % ep == 0;
+  return ranks % ep == 0 && problem.model.num_experts * problem.fixed.expert_slices.value_or(1) % ep == 0;
 }
 
 bool batch_divides(const Problem& problem, int ranks, int micro_batches) {
@@ -65,6 +65,17 @@ bool any_fits(const std::vector<LayoutCandidate>& candidates) {
                      [](const auto& candidate) { return candidate.refusal == ""; });
 }
 
+/// Where nothing fits: tensors cut over ranks of a node, then layers spread over stages, unless that is fixed.
+void add_reliefs(const Problem& problem, std::vector<LayoutCandidate>& candidates) {
+  const std::vector<LayoutCandidate> whole = candidates;
+  for (int tp = 2; tp <= 8 && !problem.fixed.tp && !any_fits(candidates); tp *= 2)
+    for (LayoutCandidate& candidate : cut_over(problem, whole, tp)) candidates.push_back(std::move(candidate));
+  if (problem.workload.phase != WorkloadPhase::training || problem.model.routed_by_task || problem.fixed.pp) return;
+  if (problem.fixed.embedding || problem.fixed.expert_storage) return;  // of all ranks, not of stages
+  for (int pp = 2; pp <= whole[0].layout.ranks && !any_fits(candidates); pp *= 2)
+    for (LayoutCandidate& candidate : in_stages(problem, whole, pp)) candidates.push_back(std::move(candidate));
+}
+
 }  // namespace
 
 std::string memory_refusal(const Plan& plan) {
@@ -104,15 +115,38 @@ Plan baseline_plan(const Problem& problem, const Layout& layout) {
     plan.fused_parameter_bytes = problem.fixed.fused_parameter_bytes.value_or(0);
     plan.prefetch.dense = problem.fixed.prefetch_dense.value_or(0);
   }
+  if (plan.workload.phase == WorkloadPhase::training) {
+    plan.embedding = problem.fixed.embedding.value_or(Embedding::replicated);
+    plan.expert_storage = problem.fixed.expert_storage.value_or(ExpertStorage{});
+    plan.prefetch.experts = problem.fixed.prefetch_experts.value_or(0);
+  }
   if (plan.model.routed_by_task)
     plan.elastic.teams = balanced_teams(task_batches(plan.workload, layout.micro_batches), layout.ranks);
   return plan;
 }
 
+namespace {
+
+/// What the problem fixes of a layout; inference has no training states.
+Layout fixed_layout(const Problem& problem) {
+  const Fixed& fixed = problem.fixed;
+  Layout layout;
+  layout.ranks = problem.ranks > 0 ? problem.ranks : problem.cluster.num_devices();
+  layout.tp = fixed.tp.value_or(1);
+  layout.expert_slices = fixed.expert_slices.value_or(1);
+  if (problem.workload.phase != WorkloadPhase::training) return layout;
+  layout.zero = fixed.zero.value_or(0);
+  layout.pp = fixed.pp.value_or(1);
+  layout.recompute = fixed.recompute.value_or(Recompute::none);
+  return layout;
+}
+
+}  // namespace
+
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
-  const int ranks = problem.ranks > 0 ? problem.ranks : problem.cluster.num_devices();
+  const Layout fixed = fixed_layout(problem);
+  const int ranks = std::max(1, fixed.stage_ranks());
   const bool training = problem.workload.phase == WorkloadPhase::training;
-  const int zero = training ? problem.fixed.zero.value_or(0) : 0;  // there is nothing to divide in inference
   std::vector<LayoutCandidate> candidates;
   for (int ep = ranks; ep >= 1; --ep) {
     if (!experts_divide(problem, ranks, ep)) continue;
@@ -121,7 +155,10 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
       if (problem.fixed.micro_batches && *problem.fixed.micro_batches != micro_batches) continue;
       if (!training && micro_batches > 1) break;
       if (!batch_divides(problem, ranks, micro_batches)) continue;
-      candidates.push_back({{ranks, ep, micro_batches, zero}, ""});
+      Layout layout = fixed;
+      layout.ep = ep;
+      layout.micro_batches = micro_batches;
+      candidates.push_back({layout, ""});
     }
   }
   if (candidates.empty())
@@ -133,12 +170,7 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
     check_plan(baseline_plan(problem, candidate.layout), "");
     candidate.refusal = memory_refusal(baseline_plan(problem, candidate.layout));
   }
-  const std::vector<LayoutCandidate> whole = candidates;
-  for (int tp = 2; tp <= 8 && !any_fits(candidates); tp *= 2)
-    for (LayoutCandidate& candidate : cut_over(problem, whole, tp)) candidates.push_back(std::move(candidate));
-  if (!training || problem.model.routed_by_task) return candidates;
-  for (int pp = 2; pp <= ranks && !any_fits(candidates); pp *= 2)
-    for (LayoutCandidate& candidate : in_stages(problem, whole, pp)) candidates.push_back(std::move(candidate));
+  add_reliefs(problem, candidates);
   return candidates;
 }
 

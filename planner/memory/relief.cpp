@@ -56,14 +56,15 @@ std::vector<Choice> memory_reliefs(const Problem& problem, const Plan& plan) {
     add(
         "ZeRO-3, 1 layer ahead", [](Plan& p) { divide(p, 3); }, "");
   const int stage = !divisible ? plan.layout.zero : staged ? 1 : 3;
-  const auto recompute = [stage](Plan& p) {
+  const Recompute again = problem.fixed.recompute.value_or(Recompute::full);
+  const auto recompute = [stage, again](Plan& p) {
     if (stage != p.layout.zero) divide(p, stage);
-    p.layout.recompute = Recompute::full;
+    p.layout.recompute = again;
   };
   const std::string divided = divisible ? "ZeRO-" + std::to_string(stage) + ", recompute" : "recompute";
   add(divided, recompute, "");
   if (staged) return ways;
-  if (plan.model.num_moe_layers() == 0 || plan.model.routed_by_task) return ways;
+  if (plan.model.num_moe_layers() == 0 || plan.model.routed_by_task || problem.fixed.expert_storage) return ways;
   const std::string with_recompute = divided + ", experts ";
   const bool host_fits = tier_needs(plan.model, 1).host * 12 / 16 <=
                          static_cast<double>(plan.cluster.host_memory_bytes) * plan.cluster.num_nodes;

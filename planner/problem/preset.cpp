@@ -1,37 +1,52 @@
 #include "planner/problem/preset.h"
 
-#include <array>
 #include <nlohmann/json.hpp>
 
-#include "core/schema/object_reader.h"
+#include "core/schema/plan_fields.h"
 #include "planner/placement/policies.h"
 
 namespace moesaic::planner {
 namespace {
 
-constexpr std::array<const char*, 2> kDispatchNames = {"ragged", "padded"};
-constexpr std::array<const char*, 2> kAllToAllNames = {"flat", "hierarchical_2d"};
-
 void read_layout(const Field& field, Fixed& fixed) {
   if (!field.present()) return;
   ObjectReader layout = field.object();
-  if (const Field ep = layout["ep"]; ep.present()) fixed.ep = static_cast<int>(ep.integer(kCount));
-  if (const Field n = layout["micro_batches"]; n.present()) fixed.micro_batches = static_cast<int>(n.integer(kCount));
-  if (const Field zero = layout["zero"]; zero.present()) fixed.zero = static_cast<int>(zero.integer({0, 3}));
+  const auto read = [&](const char* key, IntegerRange range, std::optional<int>& decision) {
+    if (const Field value = layout[key]; value.present()) decision = static_cast<int>(value.integer(range));
+  };
+  read("ep", kCount, fixed.ep);
+  read("micro_batches", kCount, fixed.micro_batches);
+  read("zero", {0, 3}, fixed.zero);
+  read("pp", {1, 1 << 16}, fixed.pp);
+  read("tp", {1, 1 << 16}, fixed.tp);
+  read("expert_slices", {1, 1 << 16}, fixed.expert_slices);
+  if (const Field recompute = layout["recompute"]; recompute.present())
+    fixed.recompute = static_cast<Recompute>(recompute.choice(kRecomputeNames));
   layout.finish();
 }
 
-/// Fused all-gathers and their prefetch exist where weights are divided.
-void read_dense_weights(ObjectReader& preset, Fixed& fixed) {
-  const bool divided = fixed.zero == 3;
-  const Field fused = preset["fused_parameter_bytes"], prefetch = preset["prefetch"];
-  for (const Field* field : {&fused, &prefetch})
-    if (field->present() && !divided) field->refuse("is for weights that ZeRO-3 divides", "layout.zero 3");
-  if (fused.present()) fixed.fused_parameter_bytes = fused.bytes(kBytesRange);
+/// Fused all-gathers and their prefetch exist where weights are divided, prefetch of experts where they live elsewhere.
+void read_states(ObjectReader& preset, Fixed& fixed) {
+  if (const Field storage = preset["expert_storage"]; storage.present())
+    fixed.expert_storage = read_expert_storage(storage);
+  if (const Field embedding = preset["embedding"]; embedding.present())
+    fixed.embedding = static_cast<Embedding>(embedding.choice(kEmbeddingNames));
+  if (const Field fused = preset["fused_parameter_bytes"]; fused.present()) {
+    if (fixed.zero != 3) fused.refuse("is for weights that ZeRO-3 divides", "layout.zero 3");
+    fixed.fused_parameter_bytes = fused.bytes(kBytesRange);
+  }
+  const Field prefetch = preset["prefetch"];
   if (!prefetch.present()) return;
   ObjectReader layers = prefetch.object();
-  if (const Field dense = layers["dense"]; dense.present())
-    fixed.prefetch_dense = static_cast<int>(dense.integer({0, 1 << 16}));
+  const auto read = [&](const char* key, bool needed, const char* problem, const char* remedy, std::optional<int>& to) {
+    const Field value = layers[key];
+    if (!value.present()) return;
+    if (!needed) value.refuse(problem, remedy);
+    to = static_cast<int>(value.integer({0, 1 << 16}));
+  };
+  read("dense", fixed.zero == 3, "is for weights that ZeRO-3 divides", "layout.zero 3", fixed.prefetch_dense);
+  read("experts", fixed.expert_storage && fixed.expert_storage->home != Tier::device,
+       "is for experts that live off the device", "expert_storage.home host or storage", fixed.prefetch_experts);
   layers.finish();
 }
 
@@ -62,7 +77,7 @@ Fixed read_preset(const Json& json, const std::string& file) {
   preset["note"].text("");
   read_layout(preset["layout"], fixed);
   read_dispatch(preset["dispatch"], fixed);
-  read_dense_weights(preset, fixed);
+  read_states(preset, fixed);
   if (const Field bucket = preset["gradient_bucket_bytes"]; bucket.present())
     fixed.gradient_bucket_bytes = bucket.bytes(kBytesRange);
   if (const Field policy = preset["placement"]; policy.present()) {

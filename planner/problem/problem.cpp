@@ -6,6 +6,7 @@ std::string describe_layout(const Layout& layout) {
   return std::to_string(layout.ranks) + " ranks, ep " + std::to_string(layout.ep) + ", " +
          std::to_string(layout.micro_batches) + (layout.micro_batches == 1 ? " microbatch" : " microbatches") +
          (layout.zero == 0 ? "" : ", ZeRO-" + std::to_string(layout.zero)) +
+         (layout.pp > 1 ? ", " + std::to_string(layout.pp) + " stages" : "") +
          (layout.tp > 1 ? ", tp " + std::to_string(layout.tp) : "") +
          (layout.expert_slices > 1 ? ", " + std::to_string(layout.expert_slices) + " slices per expert" : "");
 }

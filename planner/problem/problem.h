@@ -14,7 +14,12 @@ namespace moesaic::planner {
 struct Fixed {
   std::string preset;  // its name, "" without
   std::optional<int> ep, micro_batches, chunks;
-  std::optional<int> zero, prefetch_dense;  // of training only
+  std::optional<int> tp, expert_slices;
+  // Of training only.
+  std::optional<int> zero, pp, prefetch_dense, prefetch_experts;
+  std::optional<Recompute> recompute;
+  std::optional<ExpertStorage> expert_storage;
+  std::optional<Embedding> embedding;
   std::optional<DispatchKind> dispatch;
   std::optional<double> capacity_factor;
   std::optional<AllToAllKind> all_to_all;

@@ -82,7 +82,9 @@ TEST(Preset, semoe_divides_nothing_in_inference) {
 
 TEST(Preset, reads_every_key) {
   const Fixed fixed = read_preset(parse_json(R"({"kind": "moesaic.preset/1", "name": "all", "note": "n",
-        "layout": {"ep": 8, "micro_batches": 2, "zero": 3}, "fused_parameter_bytes": "1 MB", "prefetch": {"dense": 2},
+        "layout": {"ep": 8, "micro_batches": 2, "zero": 3, "pp": 1, "tp": 4, "expert_slices": 2, "recompute": "full"},
+        "fused_parameter_bytes": "1 MB", "prefetch": {"dense": 2, "experts": 1}, "embedding": "column_partition",
+        "expert_storage": {"home": "storage", "cache_entries": 5},
         "dispatch": {"kind": "padded", "capacity_factor": 2, "all_to_all": "flat", "chunks": 4},
         "gradient_bucket_bytes": "25 MB", "placement": "local_search"})",
                                              "all.json"),
@@ -99,6 +101,52 @@ TEST(Preset, reads_every_key) {
   EXPECT_EQ(fixed.zero, 3);
   EXPECT_EQ(fixed.fused_parameter_bytes, 1'000'000);
   EXPECT_EQ(fixed.prefetch_dense, 2);
+  EXPECT_EQ(fixed.prefetch_experts, 1);
+  EXPECT_EQ(fixed.pp, 1);
+  EXPECT_EQ(fixed.tp, 4);
+  EXPECT_EQ(fixed.expert_slices, 2);
+  EXPECT_EQ(fixed.recompute, Recompute::full);
+  EXPECT_EQ(fixed.embedding, Embedding::column_partition);
+  EXPECT_EQ(fixed.expert_storage, (ExpertStorage{Tier::storage, 5}));
+}
+
+// Two stages of two ranks, whose heads are cut, with experts sliced: what a plan has of it, where the planner chooses
+// the rest.
+TEST(Preset, fixes_what_a_layout_cuts) {
+  Problem problem = testing::tiny_problem();
+  problem.model.num_layers = 2;
+  problem.model.moe_layers = {true, true};
+  problem.fixed = read_preset(parse_json(R"({"kind": "moesaic.preset/1", "name": "cut",
+        "layout": {"pp": 2, "tp": 2, "expert_slices": 2, "recompute": "full", "zero": 1}})",
+                                         "cut.json"),
+                              "cut.json");
+  testing::KnownPrices prices([](const Plan& plan) { return 1.0 / plan.layout.ep / plan.layout.micro_batches; });
+  const Plan plan = make_plan(problem, prices).plan;
+  Layout expected{4, 2, 8};
+  expected.zero = 1;
+  expected.tp = expected.expert_slices = expected.pp = 2;
+  expected.recompute = Recompute::full;
+  EXPECT_EQ(plan.layout, expected);
+}
+
+TEST(Preset, fixes_where_experts_and_the_embedding_live) {
+  Problem problem = testing::tiny_problem();
+  problem.model.tied_embeddings = false;
+  problem.cluster.storage_bytes = 1'000'000'000;
+  problem.cluster.storage_read_bytes_per_s = problem.cluster.storage_write_bytes_per_s = 1e9;
+  problem.fixed = read_preset(parse_json(R"({"kind": "moesaic.preset/1", "name": "far", "embedding": "column_partition",
+        "expert_storage": {"home": "storage", "cache_entries": 3}, "prefetch": {"experts": 1}})",
+                                         "far.json"),
+                              "far.json");
+  testing::KnownPrices prices([](const Plan&) { return 1.0; });
+  Plan plan = make_plan(problem, prices).plan;
+  EXPECT_EQ(plan.embedding, Embedding::column_partition);
+  EXPECT_EQ(plan.expert_storage, (ExpertStorage{Tier::storage, 3}));
+  EXPECT_EQ(plan.prefetch, (Prefetch{0, 1}));
+  problem.workload.phase = WorkloadPhase::prefill;  // has no training states
+  plan = make_plan(problem, prices).plan;
+  EXPECT_EQ(plan.embedding, Embedding::replicated);
+  EXPECT_EQ(plan.expert_storage, ExpertStorage{});
 }
 
 TEST(Preset, an_empty_one_fixes_nothing) { EXPECT_EQ(refusal(""), ""); }
