@@ -57,6 +57,7 @@ constexpr MemoryChoice kMemoryChoices[] = {
     {", recompute", [](Plan& plan) { plan.layout.recompute = Recompute::full; }},
     {", 2 slices", slice_experts},
     {", tp 2", [](Plan& plan) { plan.layout.tp = 2; }},
+    {", 2 stages", [](Plan& plan) { plan.layout.pp = 2; }},
 };
 
 bool is_legal(const Plan& plan) {

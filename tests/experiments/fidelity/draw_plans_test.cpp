@@ -47,10 +47,14 @@ TEST(DrawPlans, EveryLegalPlanIsValidAndDifferent) {
   }
 }
 
-// One rank: all of the 10 decisions about memory are legal but tp 2 (dividing among one changes nothing): 8 * (1 + 9).
+// One rank: all of the 11 decisions about memory are legal but tp 2 and 2 stages (dividing among one changes nothing):
+// 8 * (1 + 9).
 TEST(DrawPlans, MemoryDecisionsComeOnTop) {
   EXPECT_EQ(legal_plans(problem(), 1, true).size(), 8u * 10);
-  for (const DrawnPlan& drawn : legal_plans(problem(), 2, true)) EXPECT_NO_THROW(check_plan(drawn.plan, drawn.what));
+  const std::vector<DrawnPlan> two = legal_plans(problem(), 2, true);
+  for (const DrawnPlan& drawn : two) EXPECT_NO_THROW(check_plan(drawn.plan, drawn.what));
+  // 2 stages of one rank each: every plan with ep 1.
+  EXPECT_EQ(std::count_if(two.begin(), two.end(), [](const DrawnPlan& d) { return d.plan.layout.pp == 2; }), 18);
 }
 
 TEST(DrawPlans, HalfOfTheDrawnPlansAreNearTheBest) {
