@@ -30,6 +30,9 @@ int64_t unit_of(Op op, const OpShape& shape) {
 
 int64_t whole_units(int64_t rows, int64_t unit) { return std::max<int64_t>((rows + unit - 1) / unit, 1) * unit; }
 
+/// Routing gives any number of rows, and products are fastest on multiples of 8: a count halfway between two of them.
+int64_t typical_count(int64_t rows) { return rows < 8 ? rows : rows / 8 * 8 + 4; }
+
 void add_task(const Task& task, const Plan& plan, const TaskGraph& graph, Demand& demand) {
   if (task.rows == Rows::fixed || task.rows == Rows::local) {
     demand.exact.insert(task.fixed_rows);
@@ -40,7 +43,8 @@ void add_task(const Task& task, const Plan& plan, const TaskGraph& graph, Demand
   const int slots = works_on_slots(task.op) ? graph.placement[static_cast<size_t>(task.moe_layer)].slots_per_rank : 1;
   // Weight gradients take all chunks at once.
   const int chunks = task.op == Op::experts_wgrad ? 1 : task.num_chunks;
-  demand.exact.insert(whole_units(rows / slots / chunks, demand.unit));
+  const int64_t balanced = rows / slots / chunks;
+  demand.exact.insert(works_on_slots(task.op) ? typical_count(balanced) : whole_units(balanced, demand.unit));
   demand.most = std::max(demand.most, whole_units(2 * rows * plan.layout.ranks, demand.unit));
 }
 
@@ -51,9 +55,10 @@ void choose_rows(Demand& demand) {
                whole_units(2 * *demand.exact.rbegin(), demand.unit)};
   } else {
     essential.insert({demand.unit, demand.most});
-    for (int i = 1; i + 1 < kRoutedPoints; ++i)
-      further.insert(
-          whole_units(std::llround(std::pow(demand.most, static_cast<double>(i) / (kRoutedPoints - 1))), demand.unit));
+    for (int i = 1; i + 1 < kRoutedPoints; ++i) {
+      const int64_t rows = std::llround(std::pow(demand.most, static_cast<double>(i) / (kRoutedPoints - 1)));
+      further.insert(works_on_slots(demand.shape.op) ? typical_count(rows) : whole_units(rows, demand.unit));
+    }
   }
   demand.shape.essential_rows.assign(essential.begin(), essential.end());
   std::set_difference(further.begin(), further.end(), essential.begin(), essential.end(),

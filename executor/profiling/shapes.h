@@ -23,8 +23,8 @@ struct OperatorShape {
 /// In the order in which the steps first use them.
 ///  - Tasks of fixed rows: their rows are essential, half the smallest and twice the largest are further rows.
 ///  - Routed tasks: eight rows in geometric steps from 1 to twice what would arrive if every token of the job chose
-///  this
-///    rank. The first, the last and the rows of balanced routing are essential. Experts count the rows of one slot.
+///    this rank. The first, the last and the rows of balanced routing are essential. Experts count the rows of one
+///    slot, 4 more than a multiple of 8: as unlucky as routing is on average.
 /// Rows are whole sequences for attention, whole tokens (top_k rows) for permutation.
 std::vector<OperatorShape> collect_shapes(const std::vector<Plan>& plans);
 
