@@ -1,7 +1,7 @@
 #pragma once
-// A device at a fraction of another one's speed, to try plans for mixed machines where all cores are alike: after each
-// launch it keeps its core busy for the rest of the time that the slower device would need. For backends whose launches
-// run inline; the results are the inner backend's.
+// A device at a fraction of another one's speed, to try plans for mixed machines where all cores are alike, or for more
+// devices than there are cores: each launch lasts a multiple of the processor time that it took, asleep for the rest,
+// so other ranks may have the core. For backends whose launches run inline; the results are the inner backend's.
 
 #include "executor/backend/backend.h"
 
@@ -9,8 +9,8 @@ namespace moesaic::executor {
 
 class SlowedBackend final : public Backend {
  public:
-  /// `inner` must outlive this. 0 < speed <= 1: of the inner backend's.
-  SlowedBackend(Backend& inner, double speed) : inner_(inner), extra_(1 / speed - 1) {}
+  /// `inner` must outlive this. 0 < speed <= 1: of the inner backend's. To be made on the thread that launches.
+  SlowedBackend(Backend& inner, double speed);
 
   std::string name() const override { return inner_.name(); }
   void* allocate(Bytes bytes) override { return inner_.allocate(bytes); }
@@ -21,9 +21,18 @@ class SlowedBackend final : public Backend {
   bool done(Event event) override { return inner_.done(event); }
   void wait_for(Lane lane, Event event) override { inner_.wait_for(lane, event); }
 
+  /// How well it kept time: what launches should have lasted, processor time / speed, and what they did.
+  struct Kept {
+    Seconds due = 0, lasted = 0;
+  };
+  const Kept& kept() const { return kept_; }
+
  private:
   Backend& inner_;
-  const double extra_;  // processor time to add per processor time of a launch
+  const double speed_;
+  Seconds last_end_ = 0;  // of a steady clock
+  Seconds late_ = 0;      // that the last launch ended after its time; the next one is shorter by it
+  Kept kept_;
 };
 
 }  // namespace moesaic::executor

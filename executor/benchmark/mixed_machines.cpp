@@ -1,8 +1,11 @@
-// Two ranks, one of them at half speed: an even split of the batch against 2:1, in turns, and against what the busiest
-// rank's work predicts.
+// Two ranks, one of them half as fast as the other: an even split of the batch against 2:1, in turns, and against what
+// the busiest rank's work predicts. Both sleep most of the time, so that neither they nor the machine's other work
+// meet.
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 #include <vector>
 
 #include "executor/backend/slowed_backend.h"
@@ -15,7 +18,7 @@ namespace {
 
 constexpr int kRounds = 9;
 constexpr int64_t kSteps = 3;  // the median of the last two
-constexpr double kSpeeds[] = {1, 0.5};
+constexpr double kSpeeds[] = {0.125, 0.0625};
 
 /// The shape of profiles/models/gpt-moe-tiny.json with all experts on each rank, so that experts' rows follow the
 /// split.
@@ -48,6 +51,7 @@ Seconds seconds_of(const Plan& plan, const Corpus& corpus) {
   TrainResult result;
   TrainOptions options;
   options.steps = kSteps;
+  options.check = [] { std::this_thread::sleep_for(std::chrono::microseconds(50)); };  // whoever waits takes no core
   run_on_threads(2, 2, [&](int rank, Transport& transport) {
     cpu::CpuBackend cores;
     SlowedBackend device(cores, kSpeeds[rank]);
@@ -70,7 +74,7 @@ void run() {
                 ratios.back());
   }
   std::sort(ratios.begin(), ratios.end());
-  // Busiest rank: 6 / 0.5 = 12 sequences' time against 8 / 1 = 4 / 0.5 = 8.
+  // Busiest rank, by the faster one's speed: 6 / 0.5 = 12 sequences' time against 8 / 1 = 4 / 0.5 = 8.
   std::printf("2:1 is %.3f times as fast (median of %d; %.3f to %.3f); its work alone predicts %.3f\n",
               ratios[kRounds / 2], kRounds, ratios.front(), ratios.back(), 12.0 / 8.0);
 }
