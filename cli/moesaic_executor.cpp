@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <CLI/CLI.hpp>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,7 @@
 
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
+#include "executor/backend/slowed_backend.h"
 #include "executor/comm/local_transport.h"
 #include "executor/comm/mpi_transport.h"
 #include "executor/cpu/cpu_backend.h"
@@ -32,7 +34,7 @@ struct Options {
   double budget_s = 60;
   int ranks = 2, repetitions = 1;
   executor::StallLimits stall;
-  bool pin = false;
+  bool pin = false, emulate = false;
 };
 
 /// Rank r of this machine stays on core r mod cores, so that repeated measurements meet the same core.
@@ -75,6 +77,25 @@ void report_stall(const executor::Stall& stall, executor::StallEvent event) {
   speak(text + missing + " " + stall.task);
 }
 
+/// Ranks as threads, each at the speed of its device and joined by links like the cluster's, whatever this machine has:
+/// with all speeds and rates small enough, many ranks share few cores and none notices. `kept` of rank 0's device.
+executor::TrainResult train_emulated(const Plan& plan, const executor::Corpus& corpus, executor::TrainOptions options,
+                                     executor::SlowedBackend::Kept& kept) {
+  options.check = [] { std::this_thread::sleep_for(std::chrono::microseconds(50)); };  // whoever waits takes no core
+  executor::LocalOptions links = executor::links_of(plan.cluster);
+  if (!plan.cluster.nic.present()) links.inter_node = {};  // one node
+  executor::TrainResult result;
+  executor::run_on_threads(plan.layout.ranks, links, [&](int rank, executor::Transport& transport) {
+    executor::cpu::CpuBackend cores;
+    executor::SlowedBackend device(cores, plan.cluster.speed_of(rank));
+    executor::TrainResult own = executor::train(plan, rank, device, transport, corpus, options);
+    if (rank != 0) return;
+    result = std::move(own);
+    kept = device.kept();
+  });
+  return result;
+}
+
 void execute(const Options& o) {
   const Plan plan = read_plan(read_json(o.plan), o.plan);
   executor::check_trainable(plan, o.plan);
@@ -91,6 +112,13 @@ void execute(const Options& o) {
   const auto save = [&](const executor::TrainResult& result) {
     write_file(o.result, executor::write_result(plan, result, corpus, "cpu").dump() + "\n");
   };
+  if (o.emulate) {
+    executor::SlowedBackend::Kept kept;
+    const executor::TrainResult result = train_emulated(plan, corpus, options, kept);
+    Json document = executor::write_result(plan, result, corpus, "cpu");
+    document["emulated"] = {{"due_seconds", kept.due}, {"lasted_seconds", kept.lasted}};
+    return write_file(o.result, document.dump() + "\n");
+  }
   if (o.transport == "local") {
     if (o.pin && plan.layout.ranks == 1) pin(0);
     return save(executor::train_on_threads(plan, corpus, options));
@@ -181,6 +209,7 @@ int run(int argc, char** argv) {
   execute_verb->add_option("--result", o.result)->required();
   execute_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
   execute_verb->add_flag("--pin", o.pin);
+  execute_verb->add_flag("--emulate", o.emulate);
   execute_verb->add_option("--stall-warning", o.stall.warning)->check(CLI::NonNegativeNumber);
   execute_verb->add_option("--stall-timeout", o.stall.timeout)->check(CLI::NonNegativeNumber);
   execute_verb->callback([&] { execute(o); });
