@@ -48,12 +48,13 @@ fs::path folder_of(const std::string& name) {
   throw InputError(name, "", "no experiment of this name", known);
 }
 
-/// The result document of one execution.
-Json execute_plan(const Plan& plan, int64_t steps) {
+/// The result document of one execution; `way`: a further option of the executor.
+Json execute_plan_with(const std::string& way, const std::string& launcher, const Plan& plan, int64_t steps) {
   const TemporaryFolder folder;
   write_file(folder.file("plan.json"), write_plan(plan).dump());
   LaunchRequest request;
   request.ranks = plan.layout.ranks;
+  request.launcher = launcher;
   request.arguments = {"execute",
                        "--plan",
                        folder.file("plan.json"),
@@ -61,9 +62,18 @@ Json execute_plan(const Plan& plan, int64_t steps) {
                        std::to_string(steps),
                        "--result",
                        folder.file("result.json"),
-                       "--pin"};
+                       way};
   launch(request);
   return read_json(folder.file("result.json"));
+}
+
+Json execute_plan(const Plan& plan, int64_t steps) { return execute_plan_with("--pin", "", plan, steps); }
+
+/// As threads, at the speeds of the plan's cluster.
+experiments::ElasticRun execute_emulated(const Plan& plan, int64_t steps) {
+  const Json result = execute_plan_with("--emulate", "local", plan, steps);
+  const Json& kept = result["emulated"];
+  return {result["step_seconds"], result["loss"], kept["due_seconds"], kept["lasted_seconds"]};
 }
 
 experiments::Execution execute_once(const Plan& plan, int64_t steps) {
@@ -124,7 +134,12 @@ Outcome run_exchange(const Json& experiment, const std::string& file, Session&) 
 Outcome run_elastic(const Json& experiment, const std::string& file, Session& session) {
   const experiments::ElasticStudy study = experiments::read_elastic_study(experiment, file);
   simulator::SimgridEvaluator evaluator(1);
-  const experiments::LoadScene load = [&](const experiments::ElasticScene& scene) {
+  Progress progress;
+  experiments::ElasticHooks hooks;
+  hooks.evaluator = &evaluator;
+  hooks.execute = execute_emulated;
+  hooks.progress = [&](int done, int total) { progress.update(done, total, "executions"); };
+  hooks.load = [&](const experiments::ElasticScene& scene) {
     Plan documents;
     documents.model = session.load_model(scene.model);
     documents.cluster = session.load_cluster(scene.cluster);
@@ -132,7 +147,7 @@ Outcome run_elastic(const Json& experiment, const std::string& file, Session& se
     documents.profile = session.load_profile("", documents.cluster);
     return documents;
   };
-  const Json result = experiments::run_elastic_study(study, load, evaluator);
+  const Json result = experiments::run_elastic_study(study, hooks);
   return {result, experiments::elastic_tables(result)};
 }
 

@@ -1,6 +1,7 @@
 #include "experiments/elastic/study.h"
 
-#include <cstdio>
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/schema/error.h"
@@ -24,6 +25,15 @@ ElasticScene read_scene(ObjectReader reader) {
   scene.gradient_bucket_bytes = reader["gradient_bucket_bytes"].bytes(kBytesRange, 0);
   if (const Field speeds = reader["device_speeds"]; speeds.present())
     for (size_t i = 0; i < speeds.size(); ++i) scene.device_speeds.push_back(speeds[i].number(kPositive));
+  scene.global_batch = reader["global_batch"].integer(kCount, 0);
+  scene.ep = static_cast<int>(reader["ep"].integer(kCount, 0));
+  if (const Field execution = reader["execution"]; execution.present()) {
+    ObjectReader object = execution.object();
+    scene.slowdown = object["slowdown"].number({1, 1e6});
+    scene.rounds = static_cast<int>(object["rounds"].integer(kCount));
+    scene.steps = object["steps"].integer({2, 1 << 20});  // the first one creates the kernels
+    object.finish();
+  }
   const Field settings = reader["settings"];
   for (size_t i = 0; i < settings.size(); ++i) {
     ObjectReader setting = settings[i].object();
@@ -61,20 +71,68 @@ Json row_of(const ElasticScene& scene, const ElasticSetting& setting, const Plan
   return row;
 }
 
-std::string text(const char* format, auto... values) {
-  char buffer[512];
-  std::snprintf(buffer, sizeof buffer, format, values...);
-  return buffer;
+/// The same work on devices and links that are slower by the scene's factor, which predicts and executes alike.
+void slow_down(const ElasticScene& scene, Plan& plan) {
+  plan.cluster.device_speeds = scene.device_speeds;
+  if (scene.slowdown == 1) return;
+  plan.cluster.device_speeds.resize(static_cast<size_t>(plan.cluster.num_devices()), 1);
+  for (double& speed : plan.cluster.device_speeds) speed /= scene.slowdown;
+  for (Link* link : {&plan.cluster.intra_node, &plan.cluster.nic}) {
+    link->bandwidth_bytes_per_s /= scene.slowdown;
+    link->latency_s *= scene.slowdown;
+    link->message_s *= scene.slowdown;
+  }
+  for (CollectiveCurve& curve : plan.profile.collectives)
+    for (Seconds& seconds : curve.seconds) seconds *= scene.slowdown;
 }
 
-/// [16, 16, 8] as "2 x 16, 1 x 8".
-std::string in_runs(const Json& numbers) {
-  std::string list;
-  for (size_t begin = 0, end = 0; begin < numbers.size(); begin = end) {
-    while (end < numbers.size() && numbers[end] == numbers[begin]) ++end;
-    list += (list.empty() ? "" : ", ") + std::to_string(end - begin) + " x " + numbers[begin].dump();
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+/// Largest |loss - expected| / expected over the steps.
+double difference(const std::vector<double>& losses, const std::vector<double>& expected) {
+  MOESAIC_CHECK(losses.size() == expected.size(), "runs of one scene have as many steps");
+  double most = 0;
+  for (size_t step = 0; step < losses.size(); ++step)
+    most = std::max(most, std::abs(losses[step] - expected[step]) / expected[step]);
+  return most;
+}
+
+/// The settings in turns, `rounds` times, each against the losses of one rank that trains everything. [plans]
+Json execute_in_turns(const ElasticScene& scene, const std::vector<Plan>& plans, const Plan& documents,
+                      const ElasticHooks& hooks) {
+  ElasticScene plain = scene;
+  plain.slowdown = 1;
+  plain.device_speeds.clear();
+  const std::vector<double> expected =
+      hooks.execute(plan_of(plain, {"one rank", 1, "all"}, documents), scene.steps).loss;
+  std::vector<std::vector<double>> seconds(plans.size()), stretch(plans.size());
+  std::vector<double> differences(plans.size(), 0);
+  for (int round = 0; round < scene.rounds; ++round)
+    for (size_t i = 0; i < plans.size(); ++i) {
+      const ElasticRun run = hooks.execute(plans[i], scene.steps);
+      seconds[i].push_back(run.step_seconds);
+      stretch[i].push_back(run.lasted_seconds / run.due_seconds);
+      differences[i] = std::max(differences[i], difference(run.loss, expected));
+      hooks.progress(round * static_cast<int>(plans.size()) + static_cast<int>(i) + 1,
+                     scene.rounds * static_cast<int>(plans.size()));
+    }
+  Json all = Json::array();
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const double rate = static_cast<double>(plans[i].workload.global_batch) / median(seconds[i]);
+    all.push_back({{"slowdown", scene.slowdown},
+                   {"steps", scene.steps},
+                   {"step_seconds", median(seconds[i])},
+                   {"samples_per_second", rate},
+                   {"samples_per_second_and_device", rate / plans[i].layout.ranks},
+                   {"rounds_step_seconds", seconds[i]},
+                   {"rounds_lasted_over_due", stretch[i]},
+                   {"loss_difference", differences[i]}});
   }
-  return list;
+  return all;
 }
 
 }  // namespace
@@ -92,11 +150,13 @@ ElasticStudy read_elastic_study(const Json& json, const std::string& file) {
 
 Plan plan_of(const ElasticScene& scene, const ElasticSetting& setting, Plan plan) {
   plan.name = scene.name + ", " + setting.name;
-  plan.layout.ranks = plan.layout.ep = setting.ranks;
+  plan.layout.ranks = setting.ranks;
+  plan.layout.ep = scene.ep > 0 ? scene.ep : setting.ranks;
+  if (scene.global_batch > 0) plan.workload.global_batch = scene.global_batch;
   plan.layout.micro_batches = scene.micro_batches;
   plan.gradient_bucket_bytes = scene.gradient_bucket_bytes;
   if (scene.devices > 0) plan.cluster.devices_per_node = scene.devices;
-  plan.cluster.device_speeds = scene.device_speeds;
+  slow_down(scene, plan);
   if (plan.model.routed_by_task)
     plan.elastic.teams =
         teams_of(setting.share, planner::task_batches(plan.workload, scene.micro_batches), setting.ranks);
@@ -107,43 +167,20 @@ Plan plan_of(const ElasticScene& scene, const ElasticSetting& setting, Plan plan
   return plan;
 }
 
-Json run_elastic_study(const ElasticStudy& study, const LoadScene& load, Evaluator& evaluator) {
+Json run_elastic_study(const ElasticStudy& study, const ElasticHooks& hooks) {
   Json rows = Json::array();
   for (const ElasticScene& scene : study.scenes) {
-    const Plan documents = load(scene);
+    const Plan documents = hooks.load(scene);
     std::vector<Plan> plans;
     for (const ElasticSetting& setting : scene.settings) plans.push_back(plan_of(scene, setting, documents));
-    const std::vector<Evaluation> evaluations = evaluator.evaluate(plans);
-    for (size_t i = 0; i < plans.size(); ++i)
+    const std::vector<Evaluation> evaluations = hooks.evaluator->evaluate(plans);
+    const Json executed = scene.rounds > 0 ? execute_in_turns(scene, plans, documents, hooks) : Json::array();
+    for (size_t i = 0; i < plans.size(); ++i) {
       rows.push_back(row_of(scene, scene.settings[i], plans[i], evaluations[i]));
+      if (scene.rounds > 0) rows.back()["executed"] = executed[i];
+    }
   }
   return {{"kind", "moesaic.experiment_result/1"}, {"name", study.name}, {"rows", rows}, {"summary", rows}};
-}
-
-std::string elastic_tables(const Json& result) {
-  std::string tables, scene;
-  double first_rate = 0;
-  for (const Json& row : result["rows"]) {
-    if (row["scene"] != scene) {
-      scene = row["scene"];
-      first_rate = 0;
-      tables += (tables.empty() ? "" : "\n") + ("**" + scene + "**\n\n") +
-                "| setting | ranks x sequences of a microbatch | step ms | samples/s | samples/s and device | against "
-                "the first | exposed communication ms | peak GB |\n|---|---|---|---|---|---|---|---|\n";
-    }
-    const std::string name = row["setting"].get<std::string>() + " | " + in_runs(row["sequences_per_rank"]);
-    if (!row["feasible"]) {
-      tables += "| " + name + " | " + row["reason"].get<std::string>() + " | | | | | |\n";
-      continue;
-    }
-    const double rate = row["samples_per_second_and_device"];
-    if (first_rate == 0) first_rate = rate;
-    tables += text("| %s | %.2f | %.1f | %.1f | %+.1f %% | %.2f | %.2f |\n", name.c_str(),
-                   1e3 * row["step_seconds"].get<double>(), row["samples_per_second"].get<double>(), rate,
-                   100 * (rate / first_rate - 1), 1e3 * row["exposed_communication_seconds"].get<double>(),
-                   1e-9 * row["peak_bytes"].get<double>());
-  }
-  return tables;
 }
 
 }  // namespace moesaic::experiments

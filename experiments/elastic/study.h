@@ -1,6 +1,7 @@
 #pragma once
 // Does elastic training pay? Simulates one step of each setting of each scene: who serves which task, or how a batch
-// splits over devices of unequal speed. It measures nothing.
+// splits over devices of unequal speed; and executes settings, in turns, where a scene asks for it. How a plan is
+// executed is the caller's.
 
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
@@ -25,6 +26,13 @@ struct ElasticScene {
   int micro_batches = 1;
   Bytes gradient_bucket_bytes = 0;
   std::vector<double> device_speeds;  // empty: all alike
+  int64_t global_batch = 0;           // 0: as the workload says
+  int ep = 0;                         // 0: as many as ranks
+  // All devices and links of the scene are this many times slower than the cluster's, so that a few cores can be many
+  // devices: simulated and executed alike.
+  double slowdown = 1;
+  int rounds = 0;  // of executions; 0: the scene is only simulated
+  int64_t steps = 0;
   std::vector<ElasticSetting> settings;
 };
 
@@ -40,10 +48,24 @@ using LoadScene = std::function<Plan(const ElasticScene&)>;
 /// The plan of a setting. Throws InputError where the setting does not fit the scene.
 Plan plan_of(const ElasticScene& scene, const ElasticSetting& setting, Plan documents);
 
-/// One row per setting.
-Json run_elastic_study(const ElasticStudy& study, const LoadScene& load, Evaluator& evaluator);
+/// What one execution of a plan, at its cluster's speeds, has found.
+struct ElasticRun {
+  Seconds step_seconds = 0;
+  std::vector<double> loss;                     // [steps]
+  Seconds due_seconds = 1, lasted_seconds = 1;  // what the operators of rank 0 should have lasted, and what they did
+};
 
-/// The rows as a table of Markdown per scene, for the experiment's README.
+struct ElasticHooks {
+  LoadScene load;
+  Evaluator* evaluator = nullptr;
+  std::function<ElasticRun(const Plan&, int64_t steps)> execute;
+  std::function<void(int done, int total)> progress = [](int, int) {};
+};
+
+/// One row per setting.
+Json run_elastic_study(const ElasticStudy& study, const ElasticHooks& hooks);
+
+/// The rows as a table of Markdown per scene, and another one for what was executed, for the experiment's README.
 std::string elastic_tables(const Json& result);
 
 }  // namespace moesaic::experiments
