@@ -9,10 +9,10 @@ namespace moesaic::executor {
 namespace {
 
 /// By tier; host memory and storage only where expert states live there.
-Json peak_bytes(const TrainResult& result) {
-  Json peaks = {{"device", result.peak_bytes}};
-  if (result.peak_host_bytes > 0) peaks["host"] = result.peak_host_bytes;
-  if (result.storage_bytes > 0) peaks["storage"] = result.storage_bytes;
+Json peak_bytes(const MemoryUse& memory) {
+  Json peaks = {{"device", memory.device_bytes}};
+  if (memory.host_bytes > 0) peaks["host"] = memory.host_bytes;
+  if (memory.storage_bytes > 0) peaks["storage"] = memory.storage_bytes;
   return peaks;
 }
 
@@ -46,8 +46,8 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
           {"steps", result.loss.size()},
           {"step_seconds", step},
           {"tokens_per_second", static_cast<double>(plan.workload.tokens_per_step()) / step},
-          {"peak_bytes", peak_bytes(result)},
-          {"expert_traffic", expert_traffic(result.expert_traffic)},
+          {"peak_bytes", peak_bytes(result.memory)},
+          {"expert_traffic", expert_traffic(result.memory.expert_traffic)},
           {"exposed_communication_seconds", exposed_communication(timeline)},
           {"tasks", timeline.times.size()},
           {"loss", result.loss},

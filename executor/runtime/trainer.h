@@ -31,6 +31,12 @@ struct TrainOptions {
   std::function<void(int64_t step, const std::string& reason)> on_skip = [](int64_t, const std::string&) {};  // as well
 };
 
+struct MemoryUse {
+  Bytes device_bytes = 0;                   // peak of the largest rank
+  Bytes host_bytes = 0, storage_bytes = 0;  // of the largest rank: expert states and gradients outside the device
+  ExpertTraffic expert_traffic;             // of all ranks together
+};
+
 /// What a job did; complete on rank 0, own values elsewhere. [steps] are those from start.step on; a run that was
 /// complete already has none, and then no timeline and no routing.
 struct TrainResult {
@@ -39,12 +45,10 @@ struct TrainResult {
   std::vector<int64_t> skipped_steps;  // from 0, of the whole run: a loss or gradient was not finite, no rank updated
   std::vector<double> cross_entropy;   // [steps]
   std::vector<Seconds> step_seconds;   // [steps]: of the slowest rank
-  Bytes peak_bytes = 0;                // of the largest rank, on the device
-  Bytes peak_host_bytes = 0, storage_bytes = 0;  // of the largest rank: expert states and gradients outside the device
-  ExpertTraffic expert_traffic;                  // of all ranks together
-  int64_t timeline_step = 0;                     // which of these steps the timeline shows
-  Timeline timeline;        // of the step with the median duration, the first step left out where there are more
-  RoutingDocument routing;  // recorded: [steps * micro_batches, num_moe_layers, ranks, num_experts]
+  MemoryUse memory;
+  int64_t timeline_step = 0;  // which of these steps the timeline shows
+  Timeline timeline;          // of the step with the median duration, the first step left out where there are more
+  RoutingDocument routing;    // recorded: [steps * micro_batches, num_moe_layers, ranks, num_experts]
 };
 
 /// Runs up to `options.steps` steps. DeviceError after kMaxSkippedInARow steps in a row whose losses or gradients are

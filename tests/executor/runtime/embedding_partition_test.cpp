@@ -123,7 +123,7 @@ TEST(EmbeddingPartition, KeepsAShareOfTheTable) {
   TrainOptions options;
   options.steps = 1;
   const auto peak = [&](Embedding embedding) {
-    return train_on_threads(plan_of({1, 4, 4, 2}, embedding), testing::corpus(), options).peak_bytes;
+    return train_on_threads(plan_of({1, 4, 4, 2}, embedding), testing::corpus(), options).memory.device_bytes;
   };
   EXPECT_GE(peak(Embedding::replicated) - peak(Embedding::column_partition), 98304 - 4 * 128);
 }

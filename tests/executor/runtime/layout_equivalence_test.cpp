@@ -6,13 +6,13 @@
 #include <map>
 #include <mutex>
 #include <numeric>
-#include <set>
 
 #include "core/graph/holdings.h"
 #include "core/graph/stages.h"
 #include "core/schema/hash.h"
 #include "core/technique/lower.h"
 #include "executor/cpu/cpu_backend.h"
+#include "executor/runtime/rank_inputs.h"
 #include "executor/runtime/rank_step.h"
 #include "executor/runtime/threads.h"
 #include "executor/runtime/trainer.h"
@@ -60,36 +60,6 @@ std::vector<double> losses(const Plan& plan) {
 
 using Tensors = std::map<std::string, std::vector<float>>;
 
-void initialise_weights(const TaskGraph& graph, const Plan& plan, int rank, TensorStore& tensors) {
-  std::set<std::string> norms;
-  for (const Parameter& parameter : graph.parameters)
-    if (!parameter.decay) norms.insert(parameter.name);
-  for (const Holding& holding : holdings_of(graph, rank, State::weight))
-    for (const Piece& piece : holding.pieces)
-      initialise(piece, norms.contains(piece.tensor), plan.model.hidden, plan.workload.seed,
-                 tensors.resident(holding.tensor).f32());
-}
-
-/// Tokens of every microbatch of step 0.
-void load(const TaskGraph& graph, const Plan& plan, int rank, const Corpus& text, TensorStore& tensors) {
-  const int64_t length = plan.workload.sequence_length,
-                microbatch_size = plan.workload.global_batch / plan.layout.micro_batches,
-                own = microbatch_size / plan.layout.stage_ranks(), first = rank % plan.layout.stage_ranks() * own;
-  std::vector<int32_t> inputs(static_cast<size_t>(length)), targets(inputs.size());
-  std::map<std::string, TensorId> named;
-  for (size_t i = 0; i < graph.tensors.size(); ++i) named[graph.tensors[i].name] = static_cast<TensorId>(i);
-  for (int microbatch = 0; microbatch < plan.layout.micro_batches; ++microbatch) {
-    int32_t* tokens = tensors.resident(named.at("tokens." + std::to_string(microbatch))).i32();
-    int32_t* answers = tensors.resident(named.at("targets." + std::to_string(microbatch))).i32();
-    for (int64_t i = 0; i < own; ++i) {
-      text.sequence(plan.workload.seed, 0, microbatch * microbatch_size + first + i, length, inputs.data(),
-                    targets.data());
-      if (tokens != nullptr) std::copy(inputs.begin(), inputs.end(), tokens + i * length);
-      if (answers != nullptr) std::copy(targets.begin(), targets.end(), answers + i * length);
-    }
-  }
-}
-
 void add_pieces(const Holding& holding, const float* local, Tensors& whole) {
   for (const Piece& piece : holding.pieces) {
     std::vector<float>& tensor = whole[piece.tensor];
@@ -113,7 +83,7 @@ Tensors gradients(const Plan& plan) {
     const TaskGraph graph = graph_of_rank(program, rank);
     RankStep step(graph, plan, rank, backend, transport);
     initialise_weights(graph, plan, rank, step.tensors());
-    load(graph, plan, rank, text, step.tensors());
+    load_batch(graph, plan, rank, 0, text, step.tensors());
     Watch watch;
     step.run(0, watch);
     const std::lock_guard lock(mutex);

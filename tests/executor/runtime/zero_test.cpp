@@ -62,7 +62,7 @@ TEST(ZeroMemory, FallsFromStageToStage) {
   options.steps = 2;
   std::vector<Bytes> peaks;
   for (int stage = 0; stage <= 3; ++stage)
-    peaks.push_back(train_on_threads(staged(base, stage, 30'000, 0), testing::corpus(), options).peak_bytes);
+    peaks.push_back(train_on_threads(staged(base, stage, 30'000, 0), testing::corpus(), options).memory.device_bytes);
   EXPECT_GT(peaks[0], peaks[1]);
   EXPECT_GT(peaks[1], peaks[2]);
   EXPECT_GT(peaks[2], peaks[3]);
