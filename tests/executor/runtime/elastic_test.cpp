@@ -3,47 +3,23 @@
 
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
-#include "core/schema/hash.h"
 #include "executor/backend/slowed_backend.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/runtime/threads.h"
-#include "executor/runtime/trainer.h"
 #include "tests/executor/checkpoint/toy_state.h"
+#include "tests/executor/runtime/small_training.h"
 
 namespace moesaic::executor {
 namespace {
 
 constexpr int64_t kSteps = 4;
 
-Corpus corpus() {
-  std::vector<uint8_t> bytes;
-  for (uint64_t i = 0; i < 8192; ++i) bytes.push_back(static_cast<uint8_t>('a' + splitmix64(i / 3) % 20));
-  return Corpus(bytes);
-}
+using testing::corpus;
 
-/// 2 MoE layers and 1 dense layer, 4 experts, 2 microbatches of 8 sequences of 16 tokens.
+/// One node, 4 experts, 2 microbatches of 8 sequences of 16 tokens.
 Plan plan_of(int ranks, int ep) {
-  Plan plan;
-  Model& m = plan.model;
-  m.family = "gpt_moe";
-  m.num_layers = 3;
-  m.hidden = 32;
-  m.num_heads = m.num_kv_heads = 2;
-  m.head_dim = 16;
-  m.vocabulary = 256;
-  m.num_experts = 4;
-  m.top_k = 2;
-  m.expert_intermediate = m.dense_intermediate = 48;
-  m.moe_layers = {true, false, true};
-  plan.cluster.devices_per_node = ranks;
-  plan.cluster.device.lanes_share_core = true;
-  plan.cluster.intra_node = {1e9, 1e-6};
-  plan.workload.global_batch = 16;
-  plan.workload.sequence_length = 16;
-  plan.workload.seed = 7;
-  plan.layout.ranks = ranks;
-  plan.layout.ep = ep;
-  plan.layout.micro_batches = 2;
+  Plan plan = testing::unchecked_plan_of(1, ranks, ep);
+  plan.model.num_experts = 4;
   return plan;
 }
 

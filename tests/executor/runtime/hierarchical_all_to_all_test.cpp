@@ -6,10 +6,9 @@
 #include <numeric>
 
 #include "core/schema/error.h"
-#include "core/schema/hash.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/runtime/threads.h"
-#include "executor/runtime/trainer.h"
+#include "tests/executor/runtime/small_training.h"
 
 namespace moesaic::executor {
 namespace {
@@ -34,26 +33,9 @@ struct Case {
 
 /// Layers 0 and 2 are MoE layers; 2 microbatches.
 Plan plan_of(const Shape& shape, const Case& with, AllToAllKind kind) {
-  Plan plan;
-  Model& m = plan.model;
-  m.family = "gpt_moe";
-  m.num_layers = 3;
-  m.hidden = 16;
-  m.num_heads = m.num_kv_heads = 2;
-  m.head_dim = 8;
-  m.vocabulary = 256;
-  m.num_experts = with.num_experts;
-  m.top_k = with.top_k;
-  m.expert_intermediate = m.dense_intermediate = 24;
-  m.moe_layers = {true, false, true};
-  plan.cluster.num_nodes = shape.nodes;
-  plan.cluster.devices_per_node = shape.per_node;
-  plan.cluster.device.lanes_share_core = true;
-  plan.cluster.intra_node = plan.cluster.nic = {1e9, 1e-6};
-  plan.workload.global_batch = 16;
-  plan.workload.sequence_length = 16;
-  plan.workload.seed = 7;
-  plan.layout = {shape.ranks(), shape.ep, 2};
+  Plan plan = testing::unchecked_plan_of(shape.nodes, shape.per_node, shape.ep);
+  plan.model.num_experts = with.num_experts;
+  plan.model.top_k = with.top_k;
   plan.dispatch.all_to_all = kind;
   if (with.shuffled) {
     std::vector<int> reversed(static_cast<size_t>(with.num_experts));
@@ -64,11 +46,7 @@ Plan plan_of(const Shape& shape, const Case& with, AllToAllKind kind) {
   return plan;
 }
 
-Corpus corpus() {
-  std::vector<uint8_t> bytes;
-  for (uint64_t i = 0; i < 8192; ++i) bytes.push_back(static_cast<uint8_t>('a' + splitmix64(i / 3) % 20));
-  return Corpus(bytes);
-}
+using testing::corpus;
 
 /// A CPU that keeps what every optimizer task reads (gradients) and what it leaves (weights among it), and that can tie
 /// the router.
@@ -144,7 +122,7 @@ void expect_same_bits(const Outcome& hierarchical, const Outcome& flat) {
   for (const auto& kept : flat.kept) EXPECT_GT(kept.size(), 10'000u);
 }
 
-class HierarchicalTraining : public testing::TestWithParam<Shape> {
+class HierarchicalTraining : public ::testing::TestWithParam<Shape> {
  protected:
   /// Trains both ways, compares, and returns what the flat one did.
   Outcome compare(const Case& with) {
@@ -173,8 +151,8 @@ TEST_P(HierarchicalTraining, ChangesNoBitWithEmptyExperts) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, HierarchicalTraining,
-                         testing::Values(Shape{2, 1, 2}, Shape{4, 1, 4}, Shape{2, 2, 4}, Shape{8, 1, 8}, Shape{4, 2, 8},
-                                         Shape{2, 4, 8}, Shape{4, 2, 4}));
+                         ::testing::Values(Shape{2, 1, 2}, Shape{4, 1, 4}, Shape{2, 2, 4}, Shape{8, 1, 8},
+                                           Shape{4, 2, 8}, Shape{2, 4, 8}, Shape{4, 2, 4}));
 
 // There is no hierarchy inside one node, nor where a group ends in the middle of one. Experts that do not divide evenly
 // need a placement with replicas, which is for inference (exchange_test.cpp).

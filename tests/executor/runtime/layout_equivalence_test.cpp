@@ -9,45 +9,31 @@
 
 #include "core/graph/holdings.h"
 #include "core/graph/stages.h"
-#include "core/schema/hash.h"
 #include "core/technique/lower.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/runtime/rank_inputs.h"
 #include "executor/runtime/rank_step.h"
 #include "executor/runtime/threads.h"
-#include "executor/runtime/trainer.h"
+#include "tests/executor/runtime/small_training.h"
 
 namespace moesaic::executor {
 namespace {
 
-Corpus corpus() {
-  std::vector<uint8_t> bytes;
-  for (uint64_t i = 0; i < 4096; ++i) bytes.push_back(static_cast<uint8_t>('a' + splitmix64(i / 3) % 20));
-  return Corpus(bytes);
-}
+using testing::corpus;
 
-/// 1 MoE layer between 2 dense ones, 4 heads, 4 experts, top 2; one node unless `per_node` says otherwise.
+/// 1 MoE layer between 2 dense ones, 4 heads, 4 experts, top 2, 2 microbatches of 8 sequences of 8 tokens; one node
+/// unless `per_node` says otherwise.
 Plan plan_of(int ranks, int ep, int per_node = 8) {
-  Plan plan;
+  per_node = std::min(ranks, per_node);
+  Plan plan = testing::unchecked_plan_of(ranks / per_node, per_node, ep);
   Model& m = plan.model;
-  m.family = "gpt_moe";
-  m.num_layers = 3;
   m.hidden = 16;
   m.num_heads = m.num_kv_heads = 4;
   m.head_dim = 4;
-  m.vocabulary = 256;
   m.num_experts = 4;
-  m.top_k = 2;
   m.expert_intermediate = m.dense_intermediate = 24;
   m.moe_layers = {false, true, false};
-  plan.cluster.devices_per_node = std::min(ranks, per_node);
-  plan.cluster.num_nodes = ranks / plan.cluster.devices_per_node;
-  plan.cluster.device.lanes_share_core = true;
-  plan.cluster.intra_node = plan.cluster.nic = {1e9, 1e-6};
-  plan.workload.global_batch = 16;
   plan.workload.sequence_length = 8;
-  plan.workload.seed = 7;
-  plan.layout = {ranks, ep, 2};
   return plan;
 }
 

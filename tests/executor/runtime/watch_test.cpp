@@ -12,7 +12,7 @@
 #include "core/schema/error.h"
 #include "executor/comm/communicator.h"
 #include "executor/comm/local_transport.h"
-#include "executor/runtime/trainer.h"
+#include "tests/executor/runtime/small_training.h"
 
 namespace moesaic::executor {
 namespace {
@@ -141,35 +141,9 @@ TEST(Watch, SaysForWhomItWaitsWhenTheJobIsEnded) {
   EXPECT_EQ(events[0].event, StallEvent::cut_short);
 }
 
-Plan plan_of_two_ranks() {
-  Plan plan;
-  Model& m = plan.model;
-  m.family = "gpt_moe";
-  m.num_layers = 1;
-  m.hidden = 16;
-  m.num_heads = m.num_kv_heads = 2;
-  m.head_dim = 8;
-  m.vocabulary = 256;
-  m.num_experts = 4;
-  m.top_k = 2;
-  m.expert_intermediate = m.dense_intermediate = 16;
-  m.moe_layers = {true};
-  plan.cluster.num_nodes = 1;
-  plan.cluster.devices_per_node = 2;
-  plan.cluster.device.lanes_share_core = true;
-  plan.cluster.intra_node = plan.cluster.nic = {1e9, 1e-6};
-  plan.workload.global_batch = 4;
-  plan.workload.sequence_length = 8;
-  plan.layout = {2, 2, 1};
-  check_plan(plan, "test");
-  return plan;
-}
+using testing::corpus;
 
-Corpus corpus() {
-  std::vector<uint8_t> bytes;
-  for (int i = 0; i < 512; ++i) bytes.push_back(static_cast<uint8_t>('a' + i * i % 23));
-  return Corpus(bytes);
-}
+Plan plan_of_two_ranks() { return testing::plan_of(1, 2, 2); }
 
 // Rank 0 holds still after step 2 until rank 1 has warned; then training goes on to the same losses.
 TEST(Stall, IsNamedAndChangesNothing) {
