@@ -17,6 +17,7 @@
 #include "experiments/embedding_partition/study.h"
 #include "experiments/expert_cache/study.h"
 #include "experiments/fidelity/study.h"
+#include "experiments/layouts/study.h"
 #include "experiments/prefetch_grid/study.h"
 #include "simulator/simgrid_evaluator.h"
 #include "simulator/simulation.h"
@@ -102,12 +103,8 @@ struct Outcome {
 
 Outcome run_fidelity(const Json& experiment, const std::string& file, Session& session) {
   const experiments::FidelityStudy study = experiments::read_fidelity_study(experiment, file);
-  planner::Problem problem;
-  problem.model = session.load_model(study.model);
-  problem.cluster = session.load_cluster(study.machine);
-  problem.workload = session.load_workload(study.workload);
-  problem.routing = session.load_routing(study.routing);
-  problem.profile = session.load_profile(study.machine, problem.cluster);
+  planner::Problem problem =
+      session.load_problem(study.model, study.machine, study.workload, study.routing, study.machine);
   problem.seed = study.seed;
   simulator::SimgridEvaluator evaluator(1);
   Progress progress;
@@ -169,13 +166,8 @@ Outcome run_prefetch_grid(const Json& experiment, const std::string& file, Sessi
   Progress progress;
   experiments::GridHooks hooks;
   hooks.load = [&](const experiments::GridScenario& scenario) {
-    planner::Problem problem;
-    problem.model = session.load_model(scenario.model);
-    problem.cluster = session.load_cluster(scenario.cluster);
-    problem.workload = session.load_workload(scenario.workload);
-    problem.routing = session.load_routing(scenario.routing);
-    problem.profile = session.load_profile(scenario.profile, problem.cluster);
-    return problem;
+    return session.load_problem(scenario.model, scenario.cluster, scenario.workload, scenario.routing,
+                                scenario.profile);
   };
   hooks.simulate = [](const Plan& plan) { return simulator::simulate(plan, {true, 0}).timeline; };
   hooks.execute = [](const Plan& plan, int64_t steps) {
@@ -206,6 +198,30 @@ Outcome run_embedding(const Json& experiment, const std::string& file, Session& 
   return {result, experiments::embedding_tables(result)};
 }
 
+Outcome run_layouts(const Json& experiment, const std::string& file, Session& session) {
+  const experiments::LayoutStudy study = experiments::read_layout_study(experiment, file);
+  simulator::SimgridEvaluator evaluator(1);
+  Progress progress;
+  experiments::LayoutHooks hooks;
+  hooks.evaluator = &evaluator;
+  hooks.load = [&](const experiments::LayoutScenario& scenario) {
+    planner::Problem problem;
+    problem.model = session.load_model(scenario.model);
+    problem.cluster = session.load_cluster(scenario.cluster);
+    problem.workload = session.load_workload(scenario.workload);
+    problem.profile = session.load_profile(scenario.profile, problem.cluster);
+    return problem;
+  };
+  hooks.execute = [](const Plan& plan, int64_t steps) -> experiments::LayoutRun {
+    const Json result = execute_plan(plan, steps);
+    return {result["step_seconds"], result["exposed_communication_seconds"], result["peak_bytes"]["device"],
+            read_routing(result["routing"], "result", "/routing")};
+  };
+  hooks.progress = [&](int done, int total) { progress.update(done, total, "executions"); };
+  const Json result = experiments::run_layout_study(study, hooks);
+  return {result, experiments::layout_tables(result)};
+}
+
 struct Runner {
   const char* name;  // the experiment's folder
   Outcome (*run)(const Json& experiment, const std::string& file, Session& session);
@@ -220,6 +236,7 @@ constexpr Runner kRunners[] = {
     {"07_what_does_the_embedding_partition_save", run_embedding},
     {"08_what_does_2d_prefetch_hide", run_prefetch_grid},
     {"09_does_it_predict_where_states_live", run_fidelity},
+    {"10_what_does_each_layout_cost", run_layouts},
 };
 
 const Runner& runner_of(const std::string& name) {

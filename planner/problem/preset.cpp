@@ -70,21 +70,27 @@ void read_dispatch(const Field& field, Fixed& fixed) {
 
 }  // namespace
 
-Fixed read_preset(const Json& json, const std::string& file) {
-  ObjectReader preset = open_document(json, file, "", "preset");
+Fixed read_fixed(ObjectReader& reader) {
   Fixed fixed;
-  fixed.preset = preset["name"].text();
-  preset["note"].text("");
-  read_layout(preset["layout"], fixed);
-  read_dispatch(preset["dispatch"], fixed);
-  read_states(preset, fixed);
-  if (const Field bucket = preset["gradient_bucket_bytes"]; bucket.present())
+  read_layout(reader["layout"], fixed);
+  read_dispatch(reader["dispatch"], fixed);
+  read_states(reader, fixed);
+  if (const Field bucket = reader["gradient_bucket_bytes"]; bucket.present())
     fixed.gradient_bucket_bytes = bucket.bytes(kBytesRange);
-  if (const Field policy = preset["placement"]; policy.present()) {
+  if (const Field policy = reader["placement"]; policy.present()) {
     std::vector<const char*> names;
     for (const std::string& name : placement_policies()) names.push_back(name.c_str());
     fixed.placement = placement_policies()[policy.choice(names)];
   }
+  return fixed;
+}
+
+Fixed read_preset(const Json& json, const std::string& file) {
+  ObjectReader preset = open_document(json, file, "", "preset");
+  const std::string name = preset["name"].text();
+  preset["note"].text("");
+  Fixed fixed = read_fixed(preset);
+  fixed.preset = name;
   preset.finish();
   return fixed;
 }
