@@ -5,6 +5,7 @@
 
 #include "cli/launcher.h"
 #include "cli/session.h"
+#include "core/schema/formatted.h"
 #include "simulator/simulation.h"
 
 namespace moesaic::cli {
@@ -12,11 +13,7 @@ namespace {
 
 constexpr const char* kEmulatedHosts = MOESAIC_SOURCE_DIR "/scripts/emulated_hosts.sh";
 
-std::string text_of(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.9g", value);
-  return text;
-}
+std::string text_of(double value) { return formatted("%.9g", value); }
 
 /// The script says on stderr why not.
 bool can_emulate_hosts() {
@@ -45,11 +42,7 @@ Json measure(const experiments::Links& links, const std::vector<Plan>& plans, in
   return read_json(folder.file("times.json"));
 }
 
-Timeline simulated(const Plan& plan) {
-  simulator::SimulationOptions options;
-  options.timeline = true;
-  return simulator::simulate(plan, options).timeline;
-}
+Timeline simulated(const Plan& plan) { return simulator::simulate(plan, {.timeline = true}).timeline; }
 
 }  // namespace
 

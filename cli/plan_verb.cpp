@@ -21,12 +21,7 @@ struct PlanOptions {
 };
 
 planner::Problem problem_of(const PlanOptions& o, const Session& session) {
-  planner::Problem problem;
-  problem.model = session.load_model(o.model);
-  problem.cluster = session.load_cluster(o.cluster);
-  problem.workload = session.load_workload(o.workload);
-  problem.routing = session.load_routing(o.routing);
-  problem.profile = session.load_profile(o.profile, problem.cluster);
+  planner::Problem problem = session.load_problem(o.model, o.cluster, o.workload, o.routing, o.profile);
   if (!o.preset.empty()) {
     const std::string file = session.preset_path(o.preset);
     problem.fixed = planner::read_preset(read_json(file), file);

@@ -125,6 +125,18 @@ Profile Session::load_profile(const std::string& name, const Cluster& cluster) c
   return read_profile(read_json(file), file);
 }
 
+planner::Problem Session::load_problem(const std::string& model, const std::string& cluster,
+                                       const std::string& workload, const std::string& routing,
+                                       const std::string& profile) const {
+  planner::Problem problem;
+  problem.model = load_model(model);
+  problem.cluster = load_cluster(cluster);
+  problem.workload = load_workload(workload);
+  problem.routing = load_routing(routing);
+  problem.profile = load_profile(profile, problem.cluster);
+  return problem;
+}
+
 Plan Session::load_plan(const std::string& path) const { return read_plan(read_json(path), path); }
 
 void Session::print(const Json& document, const std::string& text) const {

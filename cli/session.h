@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/schema/documents.h"
+#include "planner/problem/problem.h"
 
 namespace moesaic::cli {
 
@@ -30,6 +31,9 @@ struct Session {
   RoutingDocument load_routing(const std::string& name) const;  // "" is uniform
   /// "" takes the shipped profile of the cluster's device, or plain peak rates where there is none.
   Profile load_profile(const std::string& name, const Cluster& cluster) const;
+  /// The five documents of a problem by name; all else as it is by default.
+  planner::Problem load_problem(const std::string& model, const std::string& cluster, const std::string& workload,
+                                const std::string& routing, const std::string& profile) const;
   Plan load_plan(const std::string& path) const;
 
   /// One JSON document on stdout with --json, else text on stdout.

@@ -27,10 +27,7 @@ planner::Problem load_row(const experiments::TableRow& row, const std::string& r
 }
 
 Timeline simulated(const Plan& plan, int64_t routing_step = 0) {
-  simulator::SimulationOptions options;
-  options.timeline = true;
-  options.step = routing_step;
-  return simulator::simulate(plan, options).timeline;
+  return simulator::simulate(plan, {.timeline = true, .step = routing_step}).timeline;
 }
 
 }  // namespace
@@ -54,12 +51,8 @@ Json run_table_experiment(const experiments::TableStudy& study, const std::strin
 Json run_presets_here_experiment(const experiments::PresetsHere& study,
                                  const std::function<Json(const Plan&, int64_t steps)>& execute,
                                  const Session& session) {
-  planner::Problem problem;
-  problem.model = session.load_model(study.model);
-  problem.cluster = session.load_cluster(study.machine);
-  problem.workload = session.load_workload(study.workload);
-  problem.routing = session.load_routing(study.routing);
-  problem.profile = session.load_profile(study.machine, problem.cluster);
+  planner::Problem problem =
+      session.load_problem(study.model, study.machine, study.workload, study.routing, study.machine);
   problem.ranks = study.ranks;
   Progress progress;
   return experiments::run_presets_here(study, problem, load_preset(study.baseline, session),
