@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <vector>
 
+#include "core/schema/documents.h"
 #include "core/technique/lower.h"
 #include "executor/benchmark/values.h"
 #include "executor/comm/local_transport.h"
@@ -17,24 +19,14 @@ namespace {
 
 constexpr int kRepetitions = 31;
 
-/// The shape of profiles/models/gpt-moe-tiny.json and profiles/workloads/cpu-demo.json.
 Plan small_plan() {
+  const std::string profiles = MOESAIC_SOURCE_DIR "/profiles", model = profiles + "/models/gpt-moe-tiny.json",
+                    workload = profiles + "/workloads/cpu-demo.json";
   Plan plan;
   plan.name = "small step";
-  Model& model = plan.model;
-  model.family = "gpt_moe";
-  model.num_layers = 4;
-  model.hidden = 128;
-  model.num_heads = model.num_kv_heads = 4;
-  model.head_dim = 32;
-  model.vocabulary = 256;
-  model.num_experts = 8;
-  model.top_k = 2;
-  model.expert_intermediate = 512;
-  model.moe_layers = {true, true, true, true};
+  plan.model = read_model(read_json(model), model);
+  plan.workload = read_workload(read_json(workload), workload);
   plan.cluster.device.lanes_share_core = true;
-  plan.workload.global_batch = 8;
-  plan.workload.sequence_length = 128;
   return plan;
 }
 
