@@ -10,6 +10,7 @@
 #include "cli/verbs.h"
 #include "core/format/chrome_trace.h"
 #include "core/schema/error.h"
+#include "core/schema/formatted.h"
 #include "core/technique/lower.h"
 
 namespace moesaic::cli {
@@ -33,9 +34,7 @@ void check_ranks(const ExecuteOptions& o, const Plan& plan) {
 
 /// null: of a step that was skipped.
 std::string loss_at(const Json& loss, size_t step) {
-  char text[48] = "not finite";
-  if (!loss.is_null()) std::snprintf(text, sizeof text, "%.4f", loss.get<double>());
-  return text + (" at step " + std::to_string(step));
+  return (loss.is_null() ? "not finite" : formatted("%.4f", loss.get<double>())) + " at step " + std::to_string(step);
 }
 
 std::string text_of(const Plan& plan, const Json& result) {
@@ -43,8 +42,6 @@ std::string text_of(const Plan& plan, const Json& result) {
   const size_t before = result["first_step"].get<size_t>(), skipped = result["skipped_steps"].size();
   const std::string losses = loss_at(loss.front(), before + 1) + ", " + loss_at(loss.back(), before + loss.size()) +
                              (skipped > 0 ? "; " + std::to_string(skipped) + " skipped" : "");
-  char bigram[32];
-  std::snprintf(bigram, sizeof bigram, "%.4f", result["bigram_entropy"].get<double>());
   std::vector<std::pair<std::string, std::string>> rows = {
       {"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size())},
       {"tokens per second", with_commas(static_cast<int64_t>(result["tokens_per_second"].get<double>()))},
@@ -53,7 +50,7 @@ std::string text_of(const Plan& plan, const Json& result) {
   for (const auto& [tier, bytes] : result["peak_bytes"].items())
     rows.emplace_back("peak memory, " + tier, format_bytes(bytes));
   rows.emplace_back("loss", losses);
-  rows.emplace_back("a bigram model of this text", bigram);
+  rows.emplace_back("a bigram model of this text", formatted("%.4f", result["bigram_entropy"].get<double>()));
   return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) + " CPU rank" +
          (plan.layout.ranks > 1 ? "s" : "") + "\n" + aligned(rows);
 }

@@ -1,8 +1,10 @@
 #include "cli/waits.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <cstdlib>
 #include <sstream>
+
+#include "core/schema/formatted.h"
 
 namespace moesaic::cli {
 namespace {
@@ -14,11 +16,7 @@ std::string names_of(const std::vector<int>& ranks) {
   return text;
 }
 
-std::string seconds_text(double seconds) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f s", seconds);
-  return text;
-}
+std::string seconds_text(double seconds) { return formatted("%.1f s", seconds); }
 
 std::vector<int> numbers(const std::string& list) {
   std::vector<int> numbers;

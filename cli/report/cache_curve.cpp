@@ -4,6 +4,7 @@
 
 #include "cli/report/picture.h"
 #include "cli/report/svg.h"
+#include "core/schema/formatted.h"
 #include "core/schema/object_reader.h"
 
 namespace moesaic {
@@ -44,12 +45,10 @@ struct Panel {
     for (size_t i = 0; i < rates.size(); ++i) points.push_back(at(static_cast<double>(capacities[i]), rates[i]));
     svg.line(points, policy.look);
     const std::string look(policy.look), colour = look.substr(0, look.find(' '));
-    for (size_t i = 0; i < rates.size(); ++i) {
-      char tip[96];
-      std::snprintf(tip, sizeof tip, "%s: %.1f %% hits at %d %% of the experts", policy.name, 100 * rates[i],
-                    static_cast<int>(capacities[i]));
-      svg.dot(points[i], colour, tip);
-    }
+    for (size_t i = 0; i < rates.size(); ++i)
+      svg.dot(points[i], colour,
+              formatted("%s: %.1f %% hits at %d %% of the experts", policy.name, 100 * rates[i],
+                        static_cast<int>(capacities[i])));
   }
 };
 
