@@ -205,12 +205,7 @@ Outcome run_layouts(const Json& experiment, const std::string& file, Session& se
   experiments::LayoutHooks hooks;
   hooks.evaluator = &evaluator;
   hooks.load = [&](const experiments::LayoutScenario& scenario) {
-    planner::Problem problem;
-    problem.model = session.load_model(scenario.model);
-    problem.cluster = session.load_cluster(scenario.cluster);
-    problem.workload = session.load_workload(scenario.workload);
-    problem.profile = session.load_profile(scenario.profile, problem.cluster);
-    return problem;
+    return session.load_problem(scenario.model, scenario.cluster, scenario.workload, "", scenario.profile);
   };
   hooks.execute = [](const Plan& plan, int64_t steps) -> experiments::LayoutRun {
     const Json result = execute_plan(plan, steps);

@@ -8,6 +8,13 @@
 namespace moesaic::experiments {
 
 double median(std::vector<double> values);
+/// Of one figure of every row.
+template <typename Row, typename Figure>
+double median(const std::vector<Row>& rows, Figure Row::*figure) {
+  std::vector<double> values;
+  for (const Row& row : rows) values.push_back(static_cast<double>(row.*figure));
+  return median(std::move(values));
+}
 /// Nearest rank: the smallest value that at least `fraction` of the values do not exceed.
 double percentile(std::vector<double> values, double fraction);
 

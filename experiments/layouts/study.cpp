@@ -36,13 +36,8 @@ LayoutScenario read_scenario(ObjectReader reader) {
 
 /// Each figure's median over the rounds.
 LayoutRun median_of(const std::vector<LayoutRun>& rounds) {
-  const auto of = [&](auto LayoutRun::*field) {
-    std::vector<double> values;
-    for (const LayoutRun& round : rounds) values.push_back(static_cast<double>(round.*field));
-    return median(values);
-  };
-  return {of(&LayoutRun::step), of(&LayoutRun::exposed_communication),
-          static_cast<Bytes>(of(&LayoutRun::peak_device_bytes)), rounds.back().routing};
+  return {median(rounds, &LayoutRun::step), median(rounds, &LayoutRun::exposed_communication),
+          static_cast<Bytes>(median(rounds, &LayoutRun::peak_device_bytes)), rounds.back().routing};
 }
 
 Json json_of(const LayoutRun& run) {

@@ -46,12 +46,7 @@ Times times_of(const Timeline& timeline) {
 
 /// Each figure's median over the rounds.
 Times median_of(const std::vector<Times>& rounds) {
-  const auto of = [&](double Times::*field) {
-    std::vector<double> values;
-    for (const Times& round : rounds) values.push_back(round.*field);
-    return median(values);
-  };
-  return {of(&Times::step), of(&Times::communication), of(&Times::transfer)};
+  return {median(rounds, &Times::step), median(rounds, &Times::communication), median(rounds, &Times::transfer)};
 }
 
 Json json_of(const Times& times) {

@@ -12,6 +12,16 @@ TEST(Statistics, MedianOfOddAndEvenCounts) {
   EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
 }
 
+TEST(Statistics, MedianOfOneFigureOfRows) {
+  struct Row {
+    double seconds;
+    int bytes;
+  };
+  const std::vector<Row> rows = {{3, 10}, {1, 40}, {2, 20}};
+  EXPECT_EQ(median(rows, &Row::seconds), 2);
+  EXPECT_EQ(median(rows, &Row::bytes), 20);
+}
+
 TEST(Statistics, PercentileIsTheNearestRank) {
   // 95 % of 20 values are 19 of them: the 19th smallest. 95 % of 3 are 2.85: the third.
   std::vector<double> twenty;
