@@ -18,8 +18,8 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t kBlockBytes = int64_t{4} << 20;  // of the order of one expert's states
 constexpr int kNumBlocks = 16;                     // 64 MiB: half a second of a disk of 128 MB/s
 constexpr int kInFlight = 8;
-constexpr double kSecondsPerRate = 0.4;
-constexpr int kMaxBlocksPerRate = 512;  // a fast device needs no more
+constexpr double kSecondsPerRate = 2;    // disks of virtual machines lend bursts that a job soon has used up
+constexpr int kMaxBlocksPerRate = 2048;  // 8 GiB: a fast device needs no more
 constexpr double kSecondsPerLatency = 0.2;
 constexpr int kMaxLatencies = 256;
 
