@@ -41,11 +41,15 @@ void SlowedBackend::launch(const Launch& launch) {
   inner_.launch(launch);
   const Seconds lasts = (seconds_of(CLOCK_THREAD_CPUTIME_ID) - began) / speed_;
   const Seconds end = start - late_ + lasts;
-  if (speed_ < 1 && now() < end) sleep_until(end);
+  const bool sleeps = speed_ < 1 && now() < end;
+  if (sleeps) sleep_until(end);
   last_end_ = now();
   late_ = std::max(0.0, last_end_ - end);
   kept_.due += lasts;
   kept_.lasted += last_end_ - start;
+  if (!sleeps) return;
+  kept_.woke_late += late_;
+  ++kept_.slept;
 }
 
 }  // namespace moesaic::executor

@@ -21,9 +21,11 @@ class SlowedBackend final : public Backend {
   bool done(Event event) override { return inner_.done(event); }
   void wait_for(Lane lane, Event event) override { inner_.wait_for(lane, event); }
 
-  /// How well it kept time: what launches should have lasted, processor time / speed, and what they did.
+  /// How well it kept time: what launches should have lasted, processor time / speed, and what they did; and of those
+  /// that slept, how late they woke, which the next launch makes up for.
   struct Kept {
-    Seconds due = 0, lasted = 0;
+    Seconds due = 0, lasted = 0, woke_late = 0;
+    int64_t slept = 0;
   };
   const Kept& kept() const { return kept_; }
 
