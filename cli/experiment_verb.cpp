@@ -74,7 +74,8 @@ Json execute_plan(const Plan& plan, int64_t steps) { return execute_plan_with("-
 experiments::ElasticRun execute_emulated(const Plan& plan, int64_t steps) {
   const Json result = execute_plan_with("--emulate", "local", plan, steps);
   const Json& kept = result["emulated"];
-  return {result["step_seconds"], result["loss"], kept["due_seconds"], kept["lasted_seconds"]};
+  return {result["step_seconds"], result["loss"], kept["due_seconds"], kept["lasted_seconds"],
+          kept["woke_late_seconds"].get<double>() / std::max<int64_t>(1, kept["slept"])};
 }
 
 experiments::Execution execute_once(const Plan& plan, int64_t steps) {

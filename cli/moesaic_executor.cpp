@@ -116,7 +116,10 @@ void execute(const Options& o) {
     executor::SlowedBackend::Kept kept;
     const executor::TrainResult result = train_emulated(plan, corpus, options, kept);
     Json document = executor::write_result(plan, result, corpus, "cpu");
-    document["emulated"] = {{"due_seconds", kept.due}, {"lasted_seconds", kept.lasted}};
+    document["emulated"] = {{"due_seconds", kept.due},
+                            {"lasted_seconds", kept.lasted},
+                            {"woke_late_seconds", kept.woke_late},
+                            {"slept", kept.slept}};
     return write_file(o.result, document.dump() + "\n");
   }
   if (o.transport == "local") {

@@ -38,7 +38,7 @@ ROOMS = {
     "experiments/fidelity": ["planner", "experiments/figures"],
     "experiments/prefetch_grid": ["planner", "core/timeline", "experiments/figures"],
     "experiments/layouts": ["planner", "core/evaluate", "experiments/figures"],
-    "experiments/elastic": ["planner"],
+    "experiments/elastic": ["planner", "experiments/figures"],
     "experiments/expert_cache": ["core/policy", "experiments/figures"],
     "experiments/embedding_partition": ["core/evaluate", "experiments/figures"],
     "experiments/hierarchical_all_to_all": ["experiments/figures", "core/timeline", "core/technique"],

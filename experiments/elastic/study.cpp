@@ -6,6 +6,7 @@
 
 #include "core/schema/error.h"
 #include "core/schema/object_reader.h"
+#include "experiments/figures/statistics.h"
 #include "planner/elastic/teams.h"
 #include "planner/layout/enumerate.h"
 
@@ -86,12 +87,6 @@ void slow_down(const ElasticScene& scene, Plan& plan) {
     for (Seconds& seconds : curve.seconds) seconds *= scene.slowdown;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
 /// Largest |loss - expected| / expected over the steps.
 double difference(const std::vector<double>& losses, const std::vector<double>& expected) {
   MOESAIC_CHECK(losses.size() == expected.size(), "runs of one scene have as many steps");
@@ -109,13 +104,14 @@ Json execute_in_turns(const ElasticScene& scene, const std::vector<Plan>& plans,
   plain.device_speeds.clear();
   const std::vector<double> expected =
       hooks.execute(plan_of(plain, {"one rank", 1, "all"}, documents), scene.steps).loss;
-  std::vector<std::vector<double>> seconds(plans.size()), stretch(plans.size());
+  std::vector<std::vector<double>> seconds(plans.size()), stretch(plans.size()), late(plans.size());
   std::vector<double> differences(plans.size(), 0);
   for (int round = 0; round < scene.rounds; ++round)
     for (size_t i = 0; i < plans.size(); ++i) {
       const ElasticRun run = hooks.execute(plans[i], scene.steps);
       seconds[i].push_back(run.step_seconds);
       stretch[i].push_back(run.lasted_seconds / run.due_seconds);
+      late[i].push_back(run.woke_late_seconds);
       differences[i] = std::max(differences[i], difference(run.loss, expected));
       hooks.progress(round * static_cast<int>(plans.size()) + static_cast<int>(i) + 1,
                      scene.rounds * static_cast<int>(plans.size()));
@@ -130,6 +126,7 @@ Json execute_in_turns(const ElasticScene& scene, const std::vector<Plan>& plans,
                    {"samples_per_second_and_device", rate / plans[i].layout.ranks},
                    {"rounds_step_seconds", seconds[i]},
                    {"rounds_lasted_over_due", stretch[i]},
+                   {"rounds_woke_late_seconds", late[i]},
                    {"loss_difference", differences[i]}});
   }
   return all;

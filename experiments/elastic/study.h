@@ -53,6 +53,7 @@ struct ElasticRun {
   Seconds step_seconds = 0;
   std::vector<double> loss;                     // [steps]
   Seconds due_seconds = 1, lasted_seconds = 1;  // what the operators of rank 0 should have lasted, and what they did
+  Seconds woke_late_seconds = 0;                // mean of its sleeps, before the next operator made up for it
 };
 
 struct ElasticHooks {

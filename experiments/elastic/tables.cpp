@@ -1,17 +1,12 @@
 #include <algorithm>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "experiments/elastic/study.h"
+#include "experiments/figures/statistics.h"
+#include "experiments/figures/table.h"
 
 namespace moesaic::experiments {
 namespace {
-
-std::string text(const char* format, auto... values) {
-  char buffer[512];
-  std::snprintf(buffer, sizeof buffer, format, values...);
-  return buffer;
-}
 
 /// [16, 16, 8] as "2 x 16, 1 x 8".
 std::string in_runs(const Json& numbers) {
@@ -23,49 +18,56 @@ std::string in_runs(const Json& numbers) {
   return list;
 }
 
-double number(const Json& row, const char* key) { return row[key].get<double>(); }
+double value(const Json& row, const char* key) { return row[key].get<double>(); }
 
 std::string simulated_table(const std::vector<Json>& rows) {
-  std::string table =
-      "| setting | ranks x sequences of a microbatch | step ms | samples/s | samples/s and device | against "
-      "the first | exposed communication ms | peak GB |\n|---|---|---|---|---|---|---|---|\n";
+  std::string table = table_head({"setting", "ranks x sequences of a microbatch", "step ms", "samples/s",
+                                  "samples/s and device", "against the first", "exposed communication ms", "peak GB"});
   double first_rate = 0;
   for (const Json& row : rows) {
-    const std::string name = row["setting"].get<std::string>() + " | " + in_runs(row["sequences_per_rank"]);
+    const std::string setting = row["setting"], sequences = in_runs(row["sequences_per_rank"]);
     if (!row["feasible"]) {
-      table += "| " + name + " | " + row["reason"].get<std::string>() + " | | | | | |\n";
+      table += table_row({setting, sequences, row["reason"], "", "", "", "", ""});
       continue;
     }
-    const double rate = number(row, "samples_per_second_and_device");
+    const double rate = value(row, "samples_per_second_and_device");
     if (first_rate == 0) first_rate = rate;
-    table +=
-        text("| %s | %.2f | %.1f | %.1f | %+.1f %% | %.2f | %.2f |\n", name.c_str(), 1e3 * number(row, "step_seconds"),
-             number(row, "samples_per_second"), rate, 100 * (rate / first_rate - 1),
-             1e3 * number(row, "exposed_communication_seconds"), 1e-9 * number(row, "peak_bytes"));
+    table += table_row({setting, sequences, number("%.2f", 1e3 * value(row, "step_seconds")),
+                        number("%.1f", value(row, "samples_per_second")), number("%.1f", rate),
+                        number("%+.1f %%", 100 * (rate / first_rate - 1)),
+                        number("%.2f", 1e3 * value(row, "exposed_communication_seconds")),
+                        number("%.2f", 1e-9 * value(row, "peak_bytes"))});
   }
   return table;
+}
+
+/// How many percent better a row does per device than the first one.
+std::string gain(const Json& row, const Json& first) {
+  const char* const kRate = "samples_per_second_and_device";
+  return number("%+.1f %%", 100 * (value(row, kRate) / value(first, kRate) - 1));
 }
 
 /// Empty where nothing was executed.
 std::string executed_table(const std::vector<Json>& rows) {
   if (rows.empty() || !rows[0].contains("executed") || !rows[0]["feasible"]) return "";
-  std::string table =
-      "\n| setting | executed step ms (least to most) | executed / simulated | executed samples/s | and device | "
-      "against the first | simulated | lasted / due | losses differ by |\n|---|---|---|---|---|---|---|---|---|\n";
-  const char* const kRate = "samples_per_second_and_device";
+  std::string table = "\n" + table_head({"setting", "executed step ms (least to most)", "executed / simulated",
+                                         "executed samples/s", "and device", "against the first", "simulated",
+                                         "lasted / due", "woke late us", "losses differ by"});
   for (const Json& row : rows) {
     if (!row["feasible"]) continue;
     const Json& run = row["executed"];
-    const auto seconds = run["rounds_step_seconds"].get<std::vector<double>>(),
-               stretch = run["rounds_lasted_over_due"].get<std::vector<double>>();
-    table += text("| %s | %.1f (%.1f to %.1f) | %.2f | %.2f | %.2f | %+.1f %% | %+.1f %% | %.3f | %.0e |\n",
-                  row["setting"].get<std::string>().c_str(), 1e3 * number(run, "step_seconds"),
-                  1e3 * *std::min_element(seconds.begin(), seconds.end()),
-                  1e3 * *std::max_element(seconds.begin(), seconds.end()),
-                  number(run, "step_seconds") / number(row, "step_seconds"), number(run, "samples_per_second"),
-                  number(run, kRate), 100 * (number(run, kRate) / number(rows[0]["executed"], kRate) - 1),
-                  100 * (number(row, kRate) / number(rows[0], kRate) - 1),
-                  *std::max_element(stretch.begin(), stretch.end()), number(run, "loss_difference"));
+    const auto rounds = [&](const char* key) { return run[key].get<std::vector<double>>(); };
+    const std::vector<double> seconds = rounds("rounds_step_seconds");
+    const auto [least, most] = std::minmax_element(seconds.begin(), seconds.end());
+    table += table_row({row["setting"],
+                        number("%.1f", 1e3 * value(run, "step_seconds")) + number(" (%.1f", 1e3 * *least) +
+                            number(" to %.1f)", 1e3 * *most),
+                        number("%.2f", value(run, "step_seconds") / value(row, "step_seconds")),
+                        number("%.2f", value(run, "samples_per_second")),
+                        number("%.2f", value(run, "samples_per_second_and_device")), gain(run, rows[0]["executed"]),
+                        gain(row, rows[0]), number("%.3f", median(rounds("rounds_lasted_over_due"))),
+                        number("%.0f", 1e6 * median(rounds("rounds_woke_late_seconds"))),
+                        number("%.0e", value(run, "loss_difference"))});
   }
   return table;
 }

@@ -111,7 +111,7 @@ TEST(ElasticStudy, ExecutesInTurnsAgainstOneRank) {
     EXPECT_DOUBLE_EQ(plan.cluster.speed_of(0), plan.layout.ranks == 1 ? 1 : 0.1);
     ranks.push_back(plan.layout.ranks);
     constexpr double kSeconds[] = {0, 3, 3, 1, 1, 2, 2};  // of the first run, and of three rounds
-    return {kSeconds[ranks.size() - 1], {2, ranks.size() == 5 ? 1.01 : 1}, 2, 3};
+    return {kSeconds[ranks.size() - 1], {2, ranks.size() == 5 ? 1.01 : 1}, 2, 3, 4e-6};
   };
   const Json rows = run_elastic_study({"s", {scene}}, hooks)["rows"];
   EXPECT_EQ(ranks, (std::vector<int>{1, 4, 8, 4, 8, 4, 8}));
@@ -121,6 +121,7 @@ TEST(ElasticStudy, ExecutesInTurnsAgainstOneRank) {
   EXPECT_DOUBLE_EQ(executed["samples_per_second"], 16);
   EXPECT_DOUBLE_EQ(executed["samples_per_second_and_device"], 4);
   EXPECT_DOUBLE_EQ(executed["rounds_lasted_over_due"][0], 1.5);
+  EXPECT_EQ(executed["rounds_woke_late_seconds"], Json({4e-6, 4e-6, 4e-6}));
   EXPECT_DOUBLE_EQ(executed["loss_difference"], 0);
   EXPECT_NEAR(rows[1]["executed"]["loss_difference"].get<double>(), 0.01, 1e-15);
 }
