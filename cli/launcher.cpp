@@ -13,6 +13,7 @@
 #include <regex>
 #include <sstream>
 
+#include "cli/launcher_watch.h"
 #include "cli/session.h"
 #include "cli/waits.h"
 #include "core/schema/error.h"
@@ -32,6 +33,8 @@ class Ear {
       line(pending_.substr(0, end));
   }
 
+  void launcher_hangs() { launcher_hangs_ = true; }
+
   /// Throws what the job's lines and its status amount to.
   [[noreturn]] void fail(int status) const {
     if (interrupted()) throw DeviceError("interrupted; every rank has been ended");
@@ -40,6 +43,9 @@ class Ear {
     if (const std::string silent = waits_.timeout(); !silent.empty())
       throw DeviceError(silent + "; the job has been ended (--stall-timeout)");
     if (!error_.empty()) throw DeviceError(error_);
+    if (launcher_hangs_)
+      throw DeviceError(
+          "every rank has ended, at least one before its time, but the launcher has not; the job has been ended");
     if (WIFSIGNALED(status))
       throw DeviceError(std::string("the executor died (") + strsignal(WTERMSIG(status)) + "); the job has been ended");
     throw DeviceError("the executor ended with exit code " + std::to_string(WEXITSTATUS(status)) +
@@ -86,6 +92,7 @@ class Ear {
   static constexpr int kNoiseLines = 12;
   std::string pending_, noise_, error_, death_;
   int noise_lines_ = 0;
+  bool launcher_hangs_ = false;
   int error_code_ = 0, dead_rank_ = -1;
   Waits waits_;
 };
@@ -144,8 +151,9 @@ std::vector<std::string> command_of(const LaunchRequest& request) {
 }
 
 /// Reads until the job closes its end, passing an interrupt on: first politely, then, after three seconds, to the whole
-/// group.
+/// group. Ends a launcher that outlives its ranks.
 void follow(pid_t child, int input, Ear& ear) {
+  LauncherWatch watch(child);
   int waited_ms = 0;
   for (char buffer[4096];;) {
     pollfd waiting{input, POLLIN, 0};
@@ -154,6 +162,10 @@ void follow(pid_t child, int input, Ear& ear) {
     if (interrupted()) {
       if (waited_ms == 0) kill(-child, SIGTERM);
       if ((waited_ms += kTickMs) > 3000) kill(-child, SIGKILL);
+    }
+    if (ready == 0 && watch.outlives_its_ranks()) {
+      ear.launcher_hangs();
+      kill(-child, SIGKILL);
     }
     if (ready <= 0) continue;
     const ssize_t count = read(input, buffer, sizeof buffer);
