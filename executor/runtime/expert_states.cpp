@@ -34,11 +34,13 @@ ExpertStates::ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, c
   for (int parameter : parameters_[0])
     slot_elements_.push_back(graph.parameters[static_cast<size_t>(parameter)].slot_elements);
   zeros_.resize(static_cast<size_t>(*std::max_element(slot_elements_.begin(), slot_elements_.end())), 0.0f);
+  const Bytes block_bytes =
+      kStatesPerWeight * (slot_elements_[0] + slot_elements_[1]) * static_cast<int64_t>(sizeof(float));
+  memory_ = std::make_unique<AlignedPool>(block_bytes);
   stored_steps_.resize(static_cast<size_t>(residency_.num_blocks()), 0);
   if (plan.expert_storage.home == Tier::storage)
-    store_ = std::make_unique<BlockStore>(
-        folder.empty() ? std::filesystem::temp_directory_path().string() : folder, residency_.num_blocks(),
-        kStatesPerWeight * (slot_elements_[0] + slot_elements_[1]) * static_cast<int64_t>(sizeof(float)));
+    store_ = std::make_unique<BlockStore>(folder.empty() ? std::filesystem::temp_directory_path().string() : folder,
+                                          residency_.num_blocks(), block_bytes);
   initialise(plan, rank);
   if (store_) initial_writes_ = store_->traffic().bytes_written;
 }
@@ -70,7 +72,7 @@ ExpertStates::Shared ExpertStates::make_states() {
   const Bytes bytes = kStatesPerWeight * (slot_elements_[0] + slot_elements_[1]) * static_cast<int64_t>(sizeof(float));
   host_bytes_ += bytes;
   peak_host_bytes_ = std::max(peak_host_bytes_, host_bytes_);
-  return Shared(new States{AlignedBuffer(bytes)}, [this, bytes](States* states) {
+  return Shared(new States{memory_->take()}, [this, bytes](States* states) {
     host_bytes_ -= bytes;
     delete states;
   });

@@ -85,6 +85,7 @@ class ExpertStates {
   std::vector<int64_t> slot_elements_;        // [2]: of one slot
   std::vector<float> zeros_;                  // a gradient of nothing
   ExpertResidency residency_;
+  std::unique_ptr<AlignedPool> memory_;  // outlives all states and what storage still moves
   std::unique_ptr<BlockStore> store_;
   std::vector<int64_t> stored_steps_;                           // [blocks]: steps applied to what storage holds
   std::map<int64_t, Shared> held_;                              // blocks in host memory from task to task

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <random>
+#include <set>
 
 #include "tests/executor/store/engine_param.h"
 
@@ -207,6 +208,23 @@ TEST(AlignedBuffer, IsAlignedAndPadded) {
   EXPECT_EQ(buffer.bytes(), 8192);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % 4096, 0u);
   EXPECT_THROW(AlignedBuffer(0), InvariantError);
+}
+
+// 5000 bytes are padded to 8192; 16 MiB hold 2048 of them, side by side. What comes back is taken again.
+TEST(AlignedPool, CutsStretchesAndTakesBuffersBack) {
+  AlignedPool pool(5000);
+  AlignedBuffer first = pool.take();
+  const AlignedBuffer second = pool.take();
+  EXPECT_EQ(first.bytes(), 8192);
+  EXPECT_EQ(second.data() - first.data(), 8192);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(first.data()) % (2 << 20), 0u);
+  std::byte* place = first.data();
+  first = AlignedBuffer();
+  EXPECT_EQ(pool.take().data(), place);
+  std::vector<AlignedBuffer> rest;
+  for (int i = 0; i < 2048; ++i) rest.push_back(pool.take());  // more than one stretch has left
+  std::set<std::byte*> places{second.data()};
+  for (const AlignedBuffer& buffer : rest) EXPECT_TRUE(places.insert(buffer.data()).second);
 }
 
 TEST(AlignedBuffer, SaysHowMuchMemoryThereIsNot) {
