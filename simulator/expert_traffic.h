@@ -19,7 +19,7 @@ struct MovedBytes {
 class ExpertTraffic {
  public:
   /// `graph` and `plan` must outlive it. The cache is warmed up with the three steps before `step` (where there are
-  /// none, with those behind it), so that a step is priced as one of many.
+  /// none, with those behind it), of a recorded routing with up to a hundred, so that a step is priced as one of many.
   ExpertTraffic(const TaskGraph& graph, const Plan& plan, int64_t step);
 
   /// To be asked once per transfer task and rank, per lane in program order.
