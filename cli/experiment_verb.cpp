@@ -78,6 +78,12 @@ experiments::ElasticRun execute_emulated(const Plan& plan, int64_t steps) {
           kept["woke_late_seconds"].get<double>() / std::max<int64_t>(1, kept["slept"])};
 }
 
+/// What the router of an execution chose, beginning with the step that its median is.
+RoutingDocument routing_of(const Json& result, const Plan& plan) {
+  return beginning_at(read_routing(result["routing"], "result", "/routing"), result["timeline_step"],
+                      plan.layout.micro_batches);
+}
+
 experiments::Execution execute_once(const Plan& plan, int64_t steps) {
   const Json result = execute_plan(plan, steps);
   return {result["step_seconds"], read_routing(result["routing"], "result", "/routing"), result["timeline_step"]};
@@ -173,8 +179,7 @@ Outcome run_prefetch_grid(const Json& experiment, const std::string& file, Sessi
   hooks.simulate = [](const Plan& plan) { return simulator::simulate(plan, {true, 0}).timeline; };
   hooks.execute = [](const Plan& plan, int64_t steps) {
     const Json result = execute_plan(plan, steps);
-    return experiments::GridRun{read_timeline(result["timeline"], "result"),
-                                read_routing(result["routing"], "result", "/routing")};
+    return experiments::GridRun{read_timeline(result["timeline"], "result"), routing_of(result, plan)};
   };
   hooks.progress = [&](int done, int total) { progress.update(done, total, "executions"); };
   const Json result = experiments::run_grid_study(study, hooks);
@@ -211,7 +216,7 @@ Outcome run_layouts(const Json& experiment, const std::string& file, Session& se
   hooks.execute = [](const Plan& plan, int64_t steps) -> experiments::LayoutRun {
     const Json result = execute_plan(plan, steps);
     return {result["step_seconds"], result["exposed_communication_seconds"], result["peak_bytes"]["device"],
-            read_routing(result["routing"], "result", "/routing")};
+            routing_of(result, plan)};
   };
   hooks.progress = [&](int done, int total) { progress.update(done, total, "executions"); };
   const Json result = experiments::run_layout_study(study, hooks);

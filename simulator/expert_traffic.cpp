@@ -32,9 +32,11 @@ ExpertTraffic::ExpertTraffic(const TaskGraph& graph, const Plan& plan, int64_t s
 void ExpertTraffic::warm_up(int rank) {
   constexpr int64_t kStationary = 3;  // the next steps of a stationary routing move what the fourth moves
   constexpr int64_t kHistory = 100;   // of a recorded routing: hits remember steps until decay has forgotten them
-  const int64_t steps = plan_.routing.recorded() ? std::clamp(step_, kStationary, kHistory) : kStationary;
-  for (int64_t back = steps; back >= 1; --back) {
-    const int64_t step = step_ >= back ? step_ - back : step_ + back;
+  const int64_t recorded = plan_.routing.num_iterations / plan_.layout.micro_batches;  // steps, which wrap around
+  for (int64_t back = std::clamp(recorded - 1, kStationary, kHistory); back >= 1; --back) {
+    const int64_t step = recorded > 0    ? (step_ + kHistory * recorded - back) % recorded
+                         : step_ >= back ? step_ - back
+                                         : step_ + back;
     for (const Task& task : graph_.tasks)
       if (is_transfer(task.op)) move(task, rank, step);
   }

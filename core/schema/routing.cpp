@@ -58,6 +58,16 @@ std::vector<int64_t> largest_remainder(const std::vector<double>& weights, int64
 
 }  // namespace
 
+RoutingDocument beginning_at(const RoutingDocument& recorded, int64_t step, int micro_batches) {
+  RoutingDocument turned = recorded;
+  if (!recorded.recorded()) return turned;
+  const int64_t per_iteration = recorded.num_moe_layers * recorded.num_sources * recorded.num_experts;
+  const int64_t first = step * micro_batches * per_iteration;
+  MOESAIC_CHECK(first < static_cast<int64_t>(recorded.counts.size()), "the step was not recorded");
+  std::rotate(turned.counts.begin(), turned.counts.begin() + first, turned.counts.end());
+  return turned;
+}
+
 Routing::Routing(const RoutingDocument& document, int64_t num_moe_layers, int64_t num_sources, int64_t num_experts,
                  int64_t assignments_per_source)
     : Routing(document, num_moe_layers, num_sources, num_experts,

@@ -32,6 +32,10 @@ struct RoutingDocument {
   bool operator==(const RoutingDocument&) const = default;
 };
 
+/// The recording with that step first, so that it is bound first; the steps before it follow the last one, as
+/// iterations wrap around.
+RoutingDocument beginning_at(const RoutingDocument& recorded, int64_t step, int micro_batches);
+
 /// Binds a routing document to a shape. Iteration counts microbatches: step * micro_batches + microbatch.
 /// Rows are memoised behind const: each thread takes its own copy.
 class Routing {

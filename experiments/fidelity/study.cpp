@@ -13,16 +13,6 @@
 namespace moesaic::experiments {
 namespace {
 
-/// The iterations of one step of a recording, so that they are bound first.
-RoutingDocument one_step(const RoutingDocument& recorded, int64_t step, int micro_batches) {
-  RoutingDocument cut = recorded;
-  const int64_t per_iteration = recorded.num_moe_layers * recorded.num_sources * recorded.num_experts;
-  const auto begin = recorded.counts.begin() + step * micro_batches * per_iteration;
-  cut.counts.assign(begin, begin + micro_batches * per_iteration);
-  cut.num_iterations = micro_batches;
-  return cut;
-}
-
 /// Predictions of one cost model for every plan: as planned, and with the routing that each run really had.
 struct Predictions {
   std::vector<double> as_planned, with_recorded_routing;  // [plans] seconds
@@ -77,7 +67,7 @@ class Study {
       for (const bool recorded : {false, true}) {
         Plan plan = plans_[i].plan;
         plan.profile = profile;
-        if (recorded) plan.routing = one_step(last_[i].routing, last_[i].routing_step, plan.layout.micro_batches);
+        if (recorded) plan.routing = beginning_at(last_[i].routing, last_[i].routing_step, plan.layout.micro_batches);
         plans.push_back(std::move(plan));
       }
     const std::vector<Evaluation> evaluations = hooks_.evaluator->evaluate(plans);

@@ -37,6 +37,16 @@ TEST(Hash, agrees_with_published_vectors) {
 }
 
 // 10 rows over 4 experts: 2 each and 2 left; ties go round by source, so two sources fill all four.
+// 3 steps of 2 microbatches, 1 layer, 1 source, 2 experts; step 1 has iterations 2 and 3.
+TEST(Routing, a_recording_can_begin_at_any_step) {
+  RoutingDocument recorded;
+  recorded.num_iterations = 6, recorded.num_moe_layers = recorded.num_sources = 1, recorded.num_experts = 2;
+  recorded.counts = {0, 1, 10, 11, 20, 21, 30, 31, 40, 41, 50, 51};
+  EXPECT_EQ(beginning_at(recorded, 1, 2).counts, (std::vector<int64_t>{20, 21, 30, 31, 40, 41, 50, 51, 0, 1, 10, 11}));
+  EXPECT_THROW(beginning_at(recorded, 3, 2), InvariantError);
+  EXPECT_EQ(beginning_at(RoutingDocument(), 1, 2), RoutingDocument());
+}
+
 TEST(Routing, uniform_expectation_spreads_the_remainder) {
   const Routing routing(zipf(0), 3, 2, 4, 10);
   EXPECT_EQ(routing.counts(0, 0, 0), (Counts{3, 3, 2, 2}));
