@@ -69,7 +69,7 @@ int64_t SlotCounts::leg_rows(Leg leg, int from, int to, int ranks_per_node) cons
     case Leg::columns_out:
     case Leg::columns_back:
     case Leg::next_stage:
-    case Leg::last_stage:
+    case Leg::previous_stage:
     case Leg::none:
       break;
   }

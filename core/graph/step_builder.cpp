@@ -237,7 +237,7 @@ TensorId StepBuilder::send_to_stage(TensorId from, const std::string& arrived, i
                      {from}, {to});
   added.shape.k = model().hidden;
   added.lane = Lane::network;
-  added.leg = onward ? Leg::next_stage : Leg::last_stage;
+  added.leg = onward ? Leg::next_stage : Leg::previous_stage;
   added.other_stage = to_stage;
   added.communicator = communicator("stages " + std::to_string(std::min(stage, to_stage)) + " and " +
                                     std::to_string(std::max(stage, to_stage)));

@@ -23,7 +23,7 @@ bool is_routed(Leg leg) {
   return leg != Leg::none && leg != Leg::columns_out && leg != Leg::columns_back && !is_between_stages(leg);
 }
 
-bool is_between_stages(Leg leg) { return leg == Leg::next_stage || leg == Leg::last_stage; }
+bool is_between_stages(Leg leg) { return leg == Leg::next_stage || leg == Leg::previous_stage; }
 
 int64_t TaskGraph::rows_between(Leg leg, int from, int to) const {
   MOESAIC_CHECK(leg != Leg::none && !is_routed(leg), "routing decides how many rows this leg moves");

@@ -32,16 +32,16 @@ enum class Rows : uint8_t {
 /// rows of the last four are those of tokens, which no routing decides.
 enum class Leg : uint8_t {
   none,
-  dispatch,      // s -> d
-  combine,       // d -> s
-  intra_out,     // (a, r) -> (a, r'): all rows of (a, r) for local rank r' of any node
-  inter_out,     // (a, r') -> (b, r'): rows of all local ranks of node a for (b, r')
-  inter_back,    // the way back of inter_out
-  intra_back,    // the way back of intra_out
-  columns_out,   // s -> d: all tokens of d, the columns that s holds
-  columns_back,  // s -> d: all tokens of s, the columns that d holds
-  next_stage,    // all tokens of a rank, to its peer in the pipeline stage behind
-  last_stage,    // the way back: their gradients, to the stage before
+  dispatch,        // s -> d
+  combine,         // d -> s
+  intra_out,       // (a, r) -> (a, r'): all rows of (a, r) for local rank r' of any node
+  inter_out,       // (a, r') -> (b, r'): rows of all local ranks of node a for (b, r')
+  inter_back,      // the way back of inter_out
+  intra_back,      // the way back of intra_out
+  columns_out,     // s -> d: all tokens of d, the columns that s holds
+  columns_back,    // s -> d: all tokens of s, the columns that d holds
+  next_stage,      // all tokens of a rank, to its peer in the pipeline stage behind
+  previous_stage,  // the way back: their gradients, to the stage before
 };
 /// True where routing decides how many rows travel.
 bool is_routed(Leg leg);

@@ -22,7 +22,7 @@ TaskGraph pipeline(const Plan& plan, int microbatches, Bytes bytes) {
     task.stage = stage;
     if (step.sends) {
       task.op = Op::all_to_all;
-      task.leg = backward ? Leg::last_stage : Leg::next_stage;
+      task.leg = backward ? Leg::previous_stage : Leg::next_stage;
       task.other_stage = backward ? stage - 1 : stage + 1;
       task.bytes_per_row = bytes;
     }

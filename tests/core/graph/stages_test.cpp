@@ -123,8 +123,8 @@ TEST(Stages, SendAllTokensToTheirPeer) {
   EXPECT_EQ(graph.group(pairs, 1), (std::vector<int>{1, 3}));
   EXPECT_EQ(graph.rows_between(Leg::next_stage, 1, 3), 4);
   EXPECT_EQ(graph.rows_between(Leg::next_stage, 3, 1), 0);
-  EXPECT_EQ(graph.rows_between(Leg::last_stage, 3, 1), 4);
-  EXPECT_EQ(graph.rows_between(Leg::last_stage, 1, 1), 0);
+  EXPECT_EQ(graph.rows_between(Leg::previous_stage, 3, 1), 4);
+  EXPECT_EQ(graph.rows_between(Leg::previous_stage, 1, 1), 0);
 }
 
 }  // namespace
