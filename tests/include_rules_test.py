@@ -25,7 +25,7 @@ ROOMS = {
     "executor/reference": ["core/graph"],
     "executor/comm": ["core/schema"],
     "executor/checkpoint": ["core/graph", "executor/comm"],
-    "executor/store": ["core/graph", "core/policy"],
+    "executor/store": ["core/graph", "core/policy", "executor/backend"],
     "executor/backend": ["core/graph"],
     "executor/cpu": ["executor/backend"],
     "executor/cuda": ["executor/backend"],

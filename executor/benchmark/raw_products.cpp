@@ -5,7 +5,7 @@
 #include <dnnl.hpp>
 #include <unordered_map>
 
-#include "executor/cpu/large_pages.h"
+#include "executor/backend/large_pages.h"
 
 namespace moesaic::executor {
 
@@ -68,7 +68,7 @@ RawProducts::Matrix RawProducts::matrix(int64_t rows, int64_t columns, bool bf16
   const size_t bytes = (elements * (bf16 ? 2 : 4) + kAlignment - 1) / kAlignment * kAlignment;
   if (bytes > slab_left_) {
     slab_left_ = std::max(kSlab, bytes);
-    memory_.push_back(cpu::allocate_in_large_pages(slab_left_));
+    memory_.push_back(allocate_in_large_pages(slab_left_, kAlignment));
     slab_ = static_cast<std::byte*>(memory_.back());
   }
   void* data = slab_;

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "core/schema/error.h"
-#include "executor/cpu/large_pages.h"
+#include "executor/backend/large_pages.h"
 
 namespace moesaic::executor::cpu {
 
@@ -32,7 +32,8 @@ void* CpuBackend::allocate(Bytes bytes) {
   const size_t size = size_class(bytes);
   std::vector<void*>& blocks = free_[size];
   if (blocks.empty()) {
-    void* data = allocate_in_large_pages(size);
+    constexpr size_t kAlignment = 64;  // bytes: one cache line, one AVX-512 register
+    void* data = allocate_in_large_pages(size, kAlignment);
     if (data == nullptr) throw DeviceError("cpu: no memory for " + format_bytes(static_cast<double>(bytes)));
     class_of_[data] = size;
     return data;

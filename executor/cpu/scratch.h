@@ -8,7 +8,7 @@
 #include <memory>
 #include <new>
 
-#include "executor/cpu/large_pages.h"
+#include "executor/backend/large_pages.h"
 
 namespace moesaic::executor::cpu {
 
@@ -21,8 +21,8 @@ class Scratch {
     if (wanted > size_) {
       data_.reset();
       constexpr std::size_t kLine = 64;  // bytes
-      data_.reset(
-          static_cast<Element*>(allocate_in_large_pages((wanted * sizeof(Element) + kLine - 1) / kLine * kLine)));
+      data_.reset(static_cast<Element*>(
+          allocate_in_large_pages((wanted * sizeof(Element) + kLine - 1) / kLine * kLine, kLine)));
       if (data_ == nullptr) throw std::bad_alloc();
       size_ = wanted;
     }

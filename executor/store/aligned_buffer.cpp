@@ -1,29 +1,23 @@
 #include "executor/store/aligned_buffer.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <string>
 
 #include "core/schema/error.h"
+#include "executor/backend/large_pages.h"
 
 namespace moesaic::executor {
 namespace {
 
-constexpr int64_t kLargePage = 2 << 20;      // x86-64 and most of arm64
 constexpr int64_t kStretchBytes = 16 << 20;  // of a pool: eight large pages
 
 }  // namespace
 
 AlignedBuffer::AlignedBuffer(int64_t bytes) : bytes_(padded_to_file_alignment(bytes)) {
   MOESAIC_CHECK(bytes > 0, "a buffer needs a size");
-  const bool large = bytes_ >= kLargePage;
-  void* memory = nullptr;
-  const auto alignment = static_cast<size_t>(large ? kLargePage : kFileAlignment);
-  if (posix_memalign(&memory, alignment, static_cast<size_t>(bytes_)) != 0)
-    throw DeviceError("no memory for a file buffer of " + std::to_string(bytes_) + " bytes");
-  if (large) madvise(memory, static_cast<size_t>(bytes_), MADV_HUGEPAGE);  // pages are small where it is not taken
+  void* memory = allocate_in_large_pages(static_cast<size_t>(bytes_), static_cast<size_t>(kFileAlignment));
+  if (memory == nullptr) throw DeviceError("no memory for a file buffer of " + std::to_string(bytes_) + " bytes");
   memory_.reset(static_cast<std::byte*>(memory));
 }
 

@@ -27,9 +27,7 @@ struct FreeAligned {
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  /// DeviceError where there is no memory for `bytes`, which are padded to the alignment. From 2 MiB on in large pages,
-  /// where the system lends them: a device then gets a few long stretches of memory instead of one per 4 KiB, and a
-  /// virtual disk moved 4 MiB 2.5 times as fast.
+  /// DeviceError where there is no memory for `bytes`, which are padded to the alignment.
   explicit AlignedBuffer(int64_t bytes);
 
   std::byte* data() const { return memory_.get(); }

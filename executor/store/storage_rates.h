@@ -1,5 +1,5 @@
 #pragma once
-// What the disk under a folder gives to a block store, measured in less than two seconds. It is a figure for plans and
+// What the disk under a folder gives to a block store, measured in about five seconds. It is a figure for plans and
 // no benchmark: one block size, one depth, whatever else the machine does meanwhile.
 
 #include <string>
