@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
 
+#include "core/schema/documents.h"
 #include "executor/backend/slowed_backend.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/runtime/threads.h"
@@ -20,22 +22,12 @@ constexpr int kRounds = 9;
 constexpr int64_t kSteps = 3;  // the median of the last two
 constexpr double kSpeeds[] = {0.125, 0.0625};
 
-/// The shape of profiles/models/gpt-moe-tiny.json with all experts on each rank, so that experts' rows follow the
-/// split.
+/// With all experts on each rank, so that experts' rows follow the split.
 Plan plan_of(std::vector<int64_t> shares) {
+  const std::string model = MOESAIC_SOURCE_DIR "/profiles/models/gpt-moe-tiny.json";
   Plan plan;
   plan.name = "mixed machines";
-  Model& model = plan.model;
-  model.family = "gpt_moe";
-  model.num_layers = 4;
-  model.hidden = 128;
-  model.num_heads = model.num_kv_heads = 4;
-  model.head_dim = 32;
-  model.vocabulary = 256;
-  model.num_experts = 8;
-  model.top_k = 2;
-  model.expert_intermediate = 512;
-  model.moe_layers = {true, true, true, true};
+  plan.model = read_model(read_json(model), model);
   plan.cluster.devices_per_node = 2;
   plan.cluster.device.lanes_share_core = true;
   plan.cluster.intra_node = {1e9, 1e-6};
