@@ -8,6 +8,7 @@
 
 #include "core/cost/signature.h"
 #include "core/technique/lower.h"
+#include "executor/cpu/matmul.h"
 
 namespace moesaic::executor {
 namespace {
@@ -30,8 +31,12 @@ int64_t unit_of(Op op, const OpShape& shape) {
 
 int64_t whole_units(int64_t rows, int64_t unit) { return std::max<int64_t>((rows + unit - 1) / unit, 1) * unit; }
 
-/// Routing gives any number of rows, and products are fastest on multiples of 8: a count halfway between two of them.
-int64_t typical_count(int64_t rows) { return rows < 8 ? rows : rows / 8 * 8 + 4; }
+/// Routing gives any number of rows, and products are fastest on multiples of their granularity: a count halfway
+/// between two of them.
+int64_t typical_count(int64_t rows) {
+  constexpr int64_t kRows = cpu::kRowGranularity;
+  return rows < kRows ? rows : rows / kRows * kRows + kRows / 2;
+}
 
 void add_task(const Task& task, const Plan& plan, const TaskGraph& graph, Demand& demand) {
   if (task.rows == Rows::fixed || task.rows == Rows::local) {

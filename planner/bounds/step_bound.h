@@ -16,9 +16,9 @@ struct StepBound {
 };
 
 /// Bound over all placements, chunks, buckets and all-to-all algorithms of this plan's layout: compute = sum of the
-/// prices of the rank's operators, what chunks cut, slots share or buckets fuse at the least price per row at any size;
-/// network = bytes of gradients that must leave their rank over the bandwidth of one port. Rows that experts receive
-/// are not in it: a placement may keep them at home.
+/// prices of the operators of a rank (in a pipeline, of the stage with most), what chunks cut, slots share or buckets
+/// fuse at the least price per row at any size; network = bytes of gradients that must leave their rank over the
+/// bandwidth of one port. Rows that experts receive are not in it: a placement may keep them at home.
 StepBound step_bound(const Plan& plan);
 
 }  // namespace moesaic::planner
