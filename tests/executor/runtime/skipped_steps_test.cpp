@@ -143,7 +143,7 @@ Schedule every_second_step(const Plan& plan, int64_t steps, uint64_t seed) {
     for (size_t output = 0; output < task.writes.size(); ++output) {
       const Tensor& tensor = graph.tensors[static_cast<size_t>(task.writes[output])];
       if (tensor.dtype == DType::i32 || tensor.name == "loss") continue;
-      all.push_back({0, task.label, output, 0, kNan, true});
+      all.push_back({std::max(task.stage, 0) * plan.layout.stage_ranks(), task.label, output, 0, kNan, true});
       all.back().decides = task.phase == Phase::backward;
     }
   }
@@ -153,7 +153,7 @@ Schedule every_second_step(const Plan& plan, int64_t steps, uint64_t seed) {
     const size_t chosen = draw % all.size();
     Poison poison = all[chosen];
     all.erase(all.begin() + static_cast<std::ptrdiff_t>(chosen));
-    poison.rank = static_cast<int>(draw / 7 % static_cast<uint64_t>(plan.layout.ranks));
+    poison.rank += static_cast<int>(draw / 7 % static_cast<uint64_t>(plan.layout.stage_ranks()));
     poison.element = draw / 11;
     poison.value = std::vector<float>{kNan, kInfinity, -kInfinity}[draw / 13 % 3];
     poison.decides = poison.decides || std::isnan(poison.value);
@@ -168,12 +168,14 @@ struct Shape {
   Tier experts;
   Bytes fused;
   int chunks;
+  int pp = 1;
 };
 
 Plan plan_of(const Shape& shape, bool offloaded) {
   Plan plan = testing::plan_of(shape.nodes, shape.per_node, shape.ep);
   plan.layout.micro_batches = shape.micro_batches;
   plan.layout.zero = shape.zero;
+  plan.layout.pp = shape.pp;
   (shape.zero == 3 ? plan.fused_parameter_bytes : plan.gradient_bucket_bytes) = shape.fused;
   plan.dispatch.chunks = shape.chunks;
   if (offloaded) {
@@ -224,7 +226,7 @@ class Skips : public ::testing::TestWithParam<Shape> {};
 
 constexpr int64_t kCasesPerShape = 30;
 
-// 10 shapes of 30 cases. Expert states outside the device go through no AdamW that this test sees: their run must have
+// 11 shapes of 30 cases. Expert states outside the device go through no AdamW that this test sees: their run must have
 // the losses of the run on the device, whose updates it saw, to the bit.
 TEST_P(Skips, AllRanksOrNone) {
   const int64_t steps = 2 * kCasesPerShape;
@@ -257,6 +259,7 @@ INSTANTIATE_TEST_SUITE_P(Plans, Skips,
                                            Shape{"zero_2", 1, 4, 2, 2, 2, Tier::device, 30'000, 1},
                                            Shape{"zero_3", 1, 4, 1, 1, 3, Tier::device, 30'000, 1},
                                            Shape{"chunks", 2, 2, 4, 1, 0, Tier::device, 0, 2},
+                                           Shape{"stages", 1, 4, 2, 2, 1, Tier::device, 30'000, 1, 2},
                                            Shape{"storage", 1, 2, 2, 2, 0, Tier::storage, 0, 1},
                                            Shape{"storage_and_zero", 1, 4, 2, 1, 2, Tier::storage, 30'000, 1}),
                          [](const auto& instance) { return instance.param.name; });
