@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/schema/object_reader.h"
+#include "experiments/figures/in_turns.h"
 #include "experiments/figures/statistics.h"
 #include "planner/layout/enumerate.h"
 #include "planner/problem/preset.h"
@@ -89,12 +90,9 @@ Json run_layout_study(const LayoutStudy& study, const LayoutHooks& hooks) {
   Json scenarios = Json::array();
   for (const LayoutScenario& scenario : study.scenarios) {
     std::vector<Plan> plans = layout_plans(scenario, hooks.load(scenario));
-    std::vector<std::vector<LayoutRun>> measured(plans.size());
-    for (int round = 0; scenario.execute && round < study.rounds; ++round)
-      for (size_t row = 0; row < plans.size(); ++row) {
-        measured[row].push_back(hooks.execute(plans[row], study.steps));
-        hooks.progress(++done, total);
-      }
+    const auto execute = [&](size_t row) { return hooks.execute(plans[row], study.steps); };
+    const std::vector<std::vector<LayoutRun>> measured =
+        in_turns(plans.size(), scenario.execute ? study.rounds : 0, execute, [&] { hooks.progress(++done, total); });
     for (size_t row = 0; scenario.execute && row < plans.size(); ++row)
       plans[row].routing = measured[row].back().routing;
     const std::vector<Evaluation> evaluations = hooks.evaluator->evaluate(plans);

@@ -5,6 +5,7 @@
 
 #include "core/schema/object_reader.h"
 #include "core/timeline/breakdown.h"
+#include "experiments/figures/in_turns.h"
 #include "experiments/figures/statistics.h"
 #include "planner/layout/enumerate.h"
 
@@ -45,7 +46,9 @@ Times times_of(const Timeline& timeline) {
 }
 
 /// Each figure's median over the rounds.
-Times median_of(const std::vector<Times>& rounds) {
+Times median_of(const std::vector<GridRun>& runs) {
+  std::vector<Times> rounds;
+  for (const GridRun& run : runs) rounds.push_back(times_of(run.timeline));
   return {median(rounds, &Times::step), median(rounds, &Times::communication), median(rounds, &Times::transfer)};
 }
 
@@ -94,19 +97,15 @@ Json run_grid_study(const GridStudy& study, const GridHooks& hooks) {
   Json scenarios = Json::array();
   for (const GridScenario& scenario : study.scenarios) {
     std::vector<Plan> plans = grid_plans(scenario, hooks.load(scenario));
-    std::vector<std::vector<Times>> measured(plans.size());
-    for (int round = 0; scenario.execute && round < study.rounds; ++round)
-      for (size_t cell = 0; cell < plans.size(); ++cell) {
-        const GridRun run = hooks.execute(plans[cell], study.steps);
-        measured[cell].push_back(times_of(run.timeline));
-        if (cell == 0) plans[0].routing = run.routing;
-        hooks.progress(++done, total);
-      }
-    for (Plan& plan : plans) plan.routing = plans[0].routing;  // prefetch changes no bit of what routers choose
+    const auto execute = [&](size_t cell) { return hooks.execute(plans[cell], study.steps); };
+    const std::vector<std::vector<GridRun>> runs =
+        in_turns(plans.size(), scenario.execute ? study.rounds : 0, execute, [&] { hooks.progress(++done, total); });
+    for (Plan& plan : plans)  // prefetch changes no bit of what routers choose
+      if (scenario.execute) plan.routing = runs[0].back().routing;
     Json cells = Json::array();
     for (size_t cell = 0; cell < plans.size(); ++cell) {
       Json row = {{"prefetch", kCells[cell]}, {"simulated", json_of(times_of(hooks.simulate(plans[cell])))}};
-      if (scenario.execute) row["measured"] = json_of(median_of(measured[cell]));
+      if (scenario.execute) row["measured"] = json_of(median_of(runs[cell]));
       cells.push_back(std::move(row));
     }
     scenarios.push_back({{"scenario", scenario.name}, {"cached_share", scenario.cached_share}, {"cells", cells}});
