@@ -1,6 +1,7 @@
 #include "simulator/expert_traffic.h"
 
 #include <algorithm>
+#include <set>
 
 namespace moesaic::simulator {
 namespace {
@@ -92,25 +93,13 @@ MovedBytes ExpertTraffic::move(const Task& task, int rank, int64_t step) {
 /// As the executor's RankStep::active_slots: slots with rows here; for gradients on any rank with the same experts; for
 /// updates in any microbatch.
 std::vector<int> ExpertTraffic::active_slots(const Task& task, int rank, int64_t step) const {
-  std::vector<int> active;
-  const int slots = graph_.placement[static_cast<size_t>(task.moe_layer)].slots_per_rank;
-  for (int slot = 0; slot < slots; ++slot)
-    if (is_active(task, rank, step, slot)) active.push_back(slot);
-  return active;
-}
-
-bool ExpertTraffic::is_active(const Task& task, int rank, int64_t step, int slot) const {
-  const int ep = plan_.layout.ep, position = rank % ep;
-  const bool update = task.phase == Phase::update, replicas = update || task.op == Op::drain_gradients;
-  for (int microbatch = 0; microbatch < plan_.layout.micro_batches; ++microbatch) {
-    if (!update && microbatch != task.microbatch) continue;
-    for (int group = replicas ? 0 : rank / ep; group < (replicas ? graph_.num_ranks / ep : rank / ep + 1); ++group) {
-      const SlotCounts& counts =
-          binding_.counts(step * plan_.layout.micro_batches + microbatch, task.moe_layer, group * ep + position, 0, 1);
-      if (counts.slot_rows(position)[static_cast<size_t>(slot)] > 0) return true;
-    }
-  }
-  return false;
+  const int64_t first = step * plan_.layout.micro_batches;
+  const Rows which = task.op == Op::drain_gradients ? Rows::used_slots : Rows::active_slots;
+  if (task.phase != Phase::update) return binding_.slots(which, first + task.microbatch, task.moe_layer, rank);
+  std::set<int> used;
+  for (int microbatch = 0; microbatch < plan_.layout.micro_batches; ++microbatch)
+    for (int slot : binding_.slots(Rows::used_slots, first + microbatch, task.moe_layer, rank)) used.insert(slot);
+  return {used.begin(), used.end()};
 }
 
 }  // namespace moesaic::simulator

@@ -29,7 +29,6 @@ class ExpertTraffic {
   void warm_up(int rank);
   MovedBytes move(const Task& task, int rank, int64_t step);
   std::vector<int> active_slots(const Task& task, int rank, int64_t step) const;
-  bool is_active(const Task& task, int rank, int64_t step, int slot) const;
 
   const TaskGraph& graph_;
   const Plan& plan_;

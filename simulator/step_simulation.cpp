@@ -113,7 +113,8 @@ void StepSimulation::arrive(Instance instance, int rank) {
 void StepSimulation::launch(TaskIndex index, int rank) {
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
   const CollectiveDemand demand =
-      demand_of(graph_, task, rank, is_routed(task.leg) ? &rows_.counts(task, rank) : nullptr, platform_.cluster());
+      demand_of(graph_, task, rank, is_routed(task.leg) ? &rows_.counts(task, rank) : nullptr, platform_.cluster(),
+                is_window(task.rows) ? rows_.rows(index, rank) : 0);
   const CollectivePrice price = prices_.collective(task.op, demand);
   if (price.core_seconds > 0) {
     std::vector<int> ranks;

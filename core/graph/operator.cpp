@@ -1,5 +1,6 @@
 #include "core/graph/operator.h"
 
+#include <algorithm>
 #include <array>
 
 namespace moesaic {
@@ -185,7 +186,7 @@ double traffic_of(Op op, const OpShape& s, int64_t rows, int64_t active_experts,
     case Op::adamw:  // reads and writes weight, both moments; reads the gradient and clears it
       return 4 * 8 * m;
     case Op::clear:
-      return 4 * m;
+      return 4 * m * std::max(k, 1.0);
     default:
       return 0;
   }

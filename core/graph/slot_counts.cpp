@@ -163,29 +163,55 @@ const SlotCounts& RoutingBinding::counts(int64_t iteration, int moe_layer, int r
       .first->second;
 }
 
-int64_t RoutingBinding::rows(const Task& task, int rank, int64_t iteration) const {
-  if (task.rows == Rows::fixed) return task.fixed_rows;
-  if (task.rows == Rows::local) return graph_.tokens_of(rank);
-  const SlotCounts& bound = counts(iteration + task.microbatch, task.moe_layer, rank, task.chunk, task.num_chunks);
+/// [slots_per_rank]
+std::vector<int64_t> RoutingBinding::slot_rows(int64_t iteration, int moe_layer, int rank) const {
+  return counts(iteration, moe_layer, rank, 0, 1).slot_rows(rank % ep_);
+}
+
+std::vector<int> RoutingBinding::slots(Rows window, int64_t iteration, int moe_layer, int rank) const {
+  const auto with_rows = [&](int64_t at, int of_rank) {
+    std::vector<bool> has_rows;
+    for (int64_t rows : slot_rows(at, moe_layer, of_rank)) has_rows.push_back(rows > 0);
+    return has_rows;
+  };
+  const auto before = [&] {
+    if (iteration > 0) return iteration - 1;
+    return plan_.routing.num_iterations > 0 ? plan_.routing.num_iterations - 1 : 2 * plan_.layout.micro_batches - 1;
+  };
+  std::vector<bool> chosen = with_rows(window == Rows::predicted_slots ? before() : iteration, rank);
+  if (window == Rows::missing_slots) {
+    const std::vector<bool> predicted = with_rows(before(), rank);
+    for (size_t slot = 0; slot < chosen.size(); ++slot) chosen[slot] = chosen[slot] && !predicted[slot];
+  }
+  for (int twin = rank % ep_; window == Rows::used_slots && twin < graph_.num_ranks; twin += ep_) {
+    const std::vector<bool> there = with_rows(iteration, twin);
+    for (size_t slot = 0; slot < chosen.size(); ++slot) chosen[slot] = chosen[slot] || there[slot];
+  }
+  std::vector<int> slots;
+  for (size_t slot = 0; slot < chosen.size(); ++slot)
+    if (chosen[slot]) slots.push_back(static_cast<int>(slot));
+  return slots;
+}
+
+template <class TaskOrTensor>
+int64_t RoutingBinding::bound_rows(const TaskOrTensor& item, int rank, int64_t iteration) const {
+  if (item.rows == Rows::fixed) return item.fixed_rows;
+  if (item.rows == Rows::local) return graph_.tokens_of(rank);
+  if (is_window(item.rows))
+    return static_cast<int64_t>(slots(item.rows, iteration + item.microbatch, item.moe_layer, rank).size());
+  const SlotCounts& bound = counts(iteration + item.microbatch, item.moe_layer, rank, item.chunk, item.num_chunks);
   const int position = rank % ep_;
-  if (task.rows == Rows::sent) return bound.sent(position);
-  if (task.rows == Rows::relayed) return bound.relayed(position, ranks_per_node_);
+  if (item.rows == Rows::sent) return bound.sent(position);
+  if (item.rows == Rows::relayed) return bound.relayed(position, ranks_per_node_);
   return bound.received(position);
 }
 
+int64_t RoutingBinding::rows(const Task& task, int rank, int64_t iteration) const {
+  return bound_rows(task, rank, iteration);
+}
+
 Bytes RoutingBinding::bytes(const Tensor& tensor, int rank, int64_t iteration) const {
-  int64_t rows = tensor.fixed_rows;
-  if (tensor.rows == Rows::local) {
-    rows = graph_.tokens_of(rank);
-  } else if (tensor.rows != Rows::fixed) {
-    const SlotCounts& bound =
-        counts(iteration + tensor.microbatch, tensor.moe_layer, rank, tensor.chunk, tensor.num_chunks);
-    const int position = rank % ep_;
-    rows = tensor.rows == Rows::sent      ? bound.sent(position)
-           : tensor.rows == Rows::relayed ? bound.relayed(position, ranks_per_node_)
-                                          : bound.received(position);
-  }
-  return bytes_of(tensor.dtype, rows * tensor.row_elements);
+  return bytes_of(tensor.dtype, bound_rows(tensor, rank, iteration) * tensor.row_elements);
 }
 
 }  // namespace moesaic

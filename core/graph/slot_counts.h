@@ -71,11 +71,19 @@ class RoutingBinding {
   /// Counts of the expert-parallel group of `rank`. `iteration` = step * micro_batches + microbatch.
   const SlotCounts& counts(int64_t iteration, int moe_layer, int rank, int chunk, int num_chunks) const;
 
+  /// The slots of `rank` that the rows of a window stand for, ascending. What was predicted is what was active one
+  /// iteration before; before the first one stands the last that is recorded, or one of the next step.
+  std::vector<int> slots(Rows window, int64_t iteration, int moe_layer, int rank) const;
+
   /// Rows of a task, bytes of a tensor of `rank`; their microbatch is added to `iteration` (= step * micro_batches).
   int64_t rows(const Task& task, int rank, int64_t iteration) const;
   Bytes bytes(const Tensor& tensor, int rank, int64_t iteration) const;
 
  private:
+  template <class TaskOrTensor>
+  int64_t bound_rows(const TaskOrTensor& item, int rank, int64_t iteration) const;
+  std::vector<int64_t> slot_rows(int64_t iteration, int moe_layer, int rank) const;
+
   const TaskGraph& graph_;
   const Plan& plan_;
   int ranks_per_node_;

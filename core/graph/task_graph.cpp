@@ -19,6 +19,8 @@ const char* name_of(Phase phase) {
   return kNames[static_cast<size_t>(phase)];
 }
 
+bool is_window(Rows rows) { return rows >= Rows::predicted_slots; }
+
 bool is_routed(Leg leg) {
   return leg != Leg::none && leg != Leg::columns_out && leg != Leg::columns_back && !is_between_stages(leg);
 }

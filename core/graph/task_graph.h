@@ -19,14 +19,21 @@ const char* name_of(Lane lane);
 enum class Phase : uint8_t { forward, backward, update };
 const char* name_of(Phase phase);
 
-/// How many rows a task or tensor has. `sent`, `relayed` and `received` are bound by routing.
+/// How many rows a task or tensor has. All but the first two are bound by routing.
 enum class Rows : uint8_t {
   fixed,
   local,     // tokens of this rank; only where ranks hold different numbers of them
   sent,      // rows that this rank sends into the MoE layer: (token, choice) pairs of the chunk
   relayed,   // rows that pass through this rank between the two phases of a hierarchical all-to-all
   received,  // rows that arrive at this rank's expert slots
+  // Windows: a row is one of this rank's expert slots with all its elements. The first three hold weights, the last
+  // one gradients.
+  predicted_slots,  // those that had rows when the layer last ran
+  missing_slots,    // those that have rows and were not predicted
+  active_slots,     // those that have rows
+  used_slots,       // those that have rows on any rank with the same experts
 };
+bool is_window(Rows rows);
 
 /// The legs of an all-to-all; `between(s, d)` below is the number of rows that source s sends to experts of rank d. The
 /// rows of the last four are those of tokens, which no routing decides.
@@ -108,7 +115,7 @@ struct Task {
   int communicator = -1;    // index into TaskGraph::communicators; -1: no communication
   int sequence = -1;        // order among the tasks of that communicator, from 0
   Bytes bytes = 0;          // fixed-size collectives: contribution of one rank
-  Bytes bytes_per_row = 0;  // all-to-all
+  Bytes bytes_per_row = 0;  // all-to-all; reductions of windows
   std::vector<TensorId> reads, writes;
   std::vector<TensorId> after;          // must be written before the task may start; no operands
   std::vector<TaskIndex> dependencies;  // earlier tasks of the same rank; filled by link_dependencies()

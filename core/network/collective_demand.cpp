@@ -108,9 +108,10 @@ CollectiveDemand ring_demand(Op op, const std::vector<int>& group, Bytes bytes, 
 }
 
 CollectiveDemand demand_of(const TaskGraph& graph, const Task& task, int rank, const SlotCounts* counts,
-                           const Cluster& cluster) {
+                           const Cluster& cluster, int64_t rows) {
   const std::vector<int>& group = graph.group(task.communicator, rank);
-  if (task.op != Op::all_to_all) return ring_demand(task.op, group, task.bytes, cluster);
+  if (task.op != Op::all_to_all)
+    return ring_demand(task.op, group, is_window(task.rows) ? rows * task.bytes_per_row : task.bytes, cluster);
   if (!is_routed(task.leg)) {
     const auto fixed_bytes = [&](int from, int to) {
       return graph.rows_between(task.leg, group[static_cast<size_t>(from)], group[static_cast<size_t>(to)]) *

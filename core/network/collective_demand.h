@@ -43,9 +43,9 @@ CollectiveDemand all_to_all_demand(const std::vector<int>& group, const PairByte
 CollectiveDemand ring_demand(Op op, const std::vector<int>& group, Bytes bytes, const Cluster& cluster);
 
 /// The demand of a task of the graph for the group that `rank` belongs to. `counts` is needed for all_to_alls
-/// whose rows routing decides only: those of the expert-parallel group of `rank`.
+/// whose rows routing decides only: those of the expert-parallel group of `rank`; `rows` for reductions of windows.
 CollectiveDemand demand_of(const TaskGraph& graph, const Task& task, int rank, const SlotCounts* counts,
-                           const Cluster& cluster);
+                           const Cluster& cluster, int64_t rows = 0);
 
 /// alpha-beta price without contention from other tasks: latency_steps * alpha + the slowest port's
 /// messages sent * message_s + bytes / bandwidth.

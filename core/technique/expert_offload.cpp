@@ -1,5 +1,6 @@
-// Hierarchical storage of expert states with sparse prefetch (SE-MoE sections 3.2.1 and 3.2.2): weights come to the
-// device for one pass of one layer, gradients leave it at once, the update happens in host memory.
+// Hierarchical storage of expert states with sparse prefetch (SE-MoE sections 3.2.1 and 3.2.2): the weights of experts
+// that have rows come to the device for one pass of one layer, their gradients leave it at once, the update happens in
+// host memory.
 #include <algorithm>
 #include <map>
 
@@ -32,7 +33,6 @@ class Offload {
     before_.resize(graph_.tasks.size() + 1);
     behind_.resize(graph_.tasks.size());
     for (size_t i = 0; i < passes_.size(); ++i) {
-      open_weights(passes_[i]);
       if (passes_[i].phase == Phase::forward)
         bring_forward(i);
       else
@@ -70,8 +70,16 @@ class Offload {
   TensorId add(const std::string& name, TensorKind kind, Tier tier, DType dtype, int64_t elements) {
     Tensor tensor{name, kind, dtype, Rows::fixed, 1, elements};
     tensor.tier = tier;
+    return add(std::move(tensor));
+  }
+  TensorId add(Tensor tensor) {
     graph_.tensors.push_back(std::move(tensor));
     return static_cast<TensorId>(graph_.tensors.size()) - 1;
+  }
+  /// Device memory for some slots of a parameter, for one pass.
+  TensorId add_window(const Pass& pass, const Parameter& of, const Tensor& like, Rows rows, const char* what) {
+    return add({like.name + "." + what + "." + std::to_string(pass.microbatch), TensorKind::activation, like.dtype,
+                rows, 0, of.slot_elements, pass.moe_layer, pass.microbatch});
   }
   /// Orders tasks; has no bytes.
   TensorId signal(const std::string& name) { return add(name, TensorKind::activation, Tier::device, DType::i32, 0); }
@@ -126,22 +134,17 @@ class Offload {
     return task;
   }
 
-  /// The device copies of a pass's expert weights.
-  void open_weights(const Pass& pass) {
-    std::vector<TensorId>& windows = weights_[{pass.moe_layer, pass.phase, pass.microbatch}];
-    for (int index : experts_[pass.moe_layer].parameters) {
-      const Tensor weight = tensor(parameter(index).weight);
-      windows.push_back(add(weight.name + "." + name_of(pass.phase) + "." + std::to_string(pass.microbatch),
-                            TensorKind::activation, Tier::device, weight.dtype, weight.row_elements));
-    }
+  /// The slots that a transfer brings; without a prediction all active ones are missing.
+  Rows rows_of(Demand demand) const {
+    if (demand == Demand::predicted) return Rows::predicted_slots;
+    return demand == Demand::missing && ahead_ > 0 ? Rows::missing_slots : Rows::active_slots;
   }
 
   /// storage -> host memory -> device. `after`: what must have been computed before it may begin.
   void bring(const Pass& pass, Demand demand, std::vector<TensorId> reads, std::vector<TensorId> after,
              std::vector<Task>& out) {
-    const std::string which = std::string(" experts, ") + (demand == Demand::predicted ? "predicted"
-                                                           : demand == Demand::missing ? "missing"
-                                                                                       : "active");
+    const char* slots = demand == Demand::predicted ? "predicted" : demand == Demand::missing ? "missing" : "active";
+    const std::string which = std::string(" experts, ") + slots;
     if (storage_) {
       Task load = transfer(Op::load_experts, Lane::storage, demand, pass, "load" + which);
       load.reads = std::move(reads);
@@ -154,7 +157,13 @@ class Offload {
     Task fetch = transfer(Op::fetch_experts, Lane::copy_in, demand, pass, "fetch" + which);
     fetch.reads = std::move(reads);
     fetch.after = std::move(after);
-    fetch.writes = weights_.at({pass.moe_layer, pass.phase, pass.microbatch});
+    for (int index : experts_[pass.moe_layer].parameters) {
+      const Tensor weight = tensor(parameter(index).weight);
+      const std::string what = std::string(name_of(pass.phase)) + "." + slots;
+      fetch.writes.push_back(add_window(pass, parameter(index), weight, rows_of(demand), what.c_str()));
+    }
+    std::vector<TensorId>& windows = weights_[{pass.moe_layer, pass.phase, pass.microbatch}];
+    windows.insert(windows.end(), fetch.writes.begin(), fetch.writes.end());
     out.push_back(std::move(fetch));
   }
 
@@ -215,13 +224,12 @@ class Offload {
     for (int index : experts_[pass.moe_layer].parameters) {
       const Parameter& p = parameter(index);
       const Tensor gradient = tensor(p.gradient);
-      const TensorId own = add(gradient.name + "." + std::to_string(pass.microbatch), TensorKind::activation,
-                               Tier::device, gradient.dtype, gradient.row_elements);
+      const TensorId own = add_window(pass, p, gradient, Rows::used_slots, "used");
       gradients_[{p.gradient, pass.microbatch}] = own;
       drain.reads.push_back(own);
       Task clear = transfer(Op::clear, Lane::compute, Demand::none, pass, "clear " + p.name + " gradient");
-      clear.fixed_rows = p.elements;
-      clear.moe_layer = -1;
+      clear.rows = Rows::used_slots;
+      clear.shape.k = p.slot_elements;
       clear.writes = {own};
       before_[pass.last_write].push_back(std::move(clear));
       if (graph_.group(p.replicas, 0).size() > 1) behind.push_back(reduce(pass, p, own));
@@ -234,10 +242,9 @@ class Offload {
 
   Task reduce(const Pass& pass, const Parameter& p, TensorId gradient) const {
     Task task = transfer(Op::all_reduce, Lane::network, Demand::none, pass, "reduce " + p.name);
-    task.moe_layer = -1;
-    task.fixed_rows = 0;
+    task.rows = Rows::used_slots;
     task.communicator = p.replicas;
-    task.bytes = bytes_of(graph_.tensors[static_cast<size_t>(gradient)].dtype, p.elements);
+    task.bytes_per_row = bytes_of(graph_.tensors[static_cast<size_t>(gradient)].dtype, p.slot_elements);
     task.reads = task.writes = {gradient};
     return task;
   }
@@ -257,15 +264,14 @@ class Offload {
     graph_.tasks = std::move(tasks);
   }
 
+  /// Weights become the windows of the pass: up and down of each fetch.
   void remap(Task& task) {
     if (task.moe_layer < 0) return;
-    const std::vector<int>& parameters = experts_[task.moe_layer].parameters;
-    for (TensorId& read : task.reads)
-      for (size_t i = 0; i < parameters.size(); ++i)
-        if (read == parameter(parameters[i]).weight) {
-          read = weights_.at({task.moe_layer, task.phase, task.microbatch})[i];
-          break;
-        }
+    const TensorId up = parameter(experts_[task.moe_layer].parameters[0]).weight;
+    if (const auto first = std::find(task.reads.begin(), task.reads.end(), up); first != task.reads.end()) {
+      const std::vector<TensorId>& windows = weights_.at({task.moe_layer, task.phase, task.microbatch});
+      task.reads.insert(task.reads.erase(first, first + 2), windows.begin(), windows.end());
+    }
     for (TensorId& write : task.writes)
       if (const auto own = gradients_.find({write, task.microbatch}); own != gradients_.end()) write = own->second;
   }
@@ -309,7 +315,7 @@ class Offload {
   const Plan& plan_;
   std::vector<Pass> passes_;                                // in program order
   std::map<int, Experts> experts_;                          // by MoE layer
-  std::map<Key, std::vector<TensorId>> weights_;            // up, down
+  std::map<Key, std::vector<TensorId>> weights_;            // windows: up, down of each fetch of the pass
   std::map<TensorId, int> gradient_of_;                     // gradient -> parameter
   std::map<std::pair<TensorId, int>, TensorId> gradients_;  // (gradient, microbatch) -> that of the microbatch
   std::vector<std::vector<Task>> before_, behind_;

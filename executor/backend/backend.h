@@ -41,6 +41,7 @@ struct Operand {
   void* data = nullptr;
   int64_t rows = 0;
   int64_t row_elements = 0;
+  std::span<const int> slots = {};  // of a window: the expert slot that each row holds
 
   float* f32() const { return static_cast<float*>(data); }
   int32_t* i32() const { return static_cast<int32_t*>(data); }

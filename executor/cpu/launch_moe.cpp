@@ -183,14 +183,36 @@ void regroup(const Launch& l) {
   }
 }
 
-std::vector<Weight> slot_weights(const Launch& l, size_t read, int64_t slots, RoundedWeights& rounded) {
-  const Operand& all = l.reads[read];
-  const BFloat16* copy = l.task.dtype == DType::bf16 ? rounded.find(all, *l.context.graph) : nullptr;
-  const int64_t elements = all.elements() / slots;
-  std::vector<Weight> weights;
-  for (int64_t slot = 0; slot < slots; ++slot)
-    weights.emplace_back(all.f32() + slot * elements, copy == nullptr ? nullptr : copy + slot * elements);
+/// `visit` gets the slots that an operand holds, and where each begins in it: all `slots`, or those of a window.
+template <typename Visit>
+void for_slots(const Launch& l, const Operand& operand, int64_t slots, const Visit& visit) {
+  if (is_window(l.context.graph->tensors[static_cast<size_t>(operand.tensor)].rows)) {
+    for (size_t row = 0; row < operand.slots.size(); ++row)
+      visit(static_cast<size_t>(operand.slots[row]), static_cast<int64_t>(row) * operand.row_elements);
+    return;
+  }
+  for (int64_t slot = 0; slot < slots; ++slot) visit(static_cast<size_t>(slot), slot * operand.elements() / slots);
+}
+
+/// [slots]; of slots that no operand holds none. first: the first read that holds such weights, which come in pairs of
+/// up and down.
+std::vector<Weight> slot_weights(const Launch& l, size_t first, int64_t slots, RoundedWeights& rounded) {
+  std::vector<Weight> weights(static_cast<size_t>(slots));
+  for (size_t read = first; read < l.reads.size(); read += 2) {
+    const Operand& held = l.reads[read];
+    const BFloat16* copy = l.task.dtype == DType::bf16 ? rounded.find(held, *l.context.graph) : nullptr;
+    for_slots(l, held, slots, [&](size_t slot, int64_t begin) {
+      weights[slot] = {held.f32() + begin, copy == nullptr ? nullptr : copy + begin};
+    });
+  }
   return weights;
+}
+
+/// [slots], as above.
+std::vector<float*> slot_gradients(const Launch& l, const Operand& held, int64_t slots) {
+  std::vector<float*> gradients(static_cast<size_t>(slots), nullptr);
+  for_slots(l, held, slots, [&](size_t slot, int64_t begin) { gradients[slot] = held.f32() + begin; });
+  return gradients;
 }
 
 ExpertsShape experts_shape(const Launch& l) { return {l.counts[0].slots_per_rank(), l.task.shape.k, l.task.shape.n}; }
@@ -230,11 +252,8 @@ void experts_weight_gradient(const Launch& l) {
     const std::vector<int64_t> of_chunk = chunk.slot_rows(l.context.position());
     for (size_t slot = 0; slot < rows.size(); ++slot) rows[slot] += of_chunk[slot];
   }
-  std::vector<float*> d_up, d_down;
-  for (int64_t slot = 0; slot < shape.slots; ++slot) {
-    d_up.push_back(l.writes[0].f32() + slot * shape.h * shape.f);
-    d_down.push_back(l.writes[1].f32() + slot * shape.h * shape.f);
-  }
+  const std::vector<float*> d_up = slot_gradients(l, l.writes[0], shape.slots),
+                            d_down = slot_gradients(l, l.writes[1], shape.slots);
   const float *received = l.reads[1].f32(), *activated = l.reads[2].f32(), *d_out = l.reads[3].f32(),
               *d_hidden = l.reads[4].f32();
   std::vector<float> whole[4];

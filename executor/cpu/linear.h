@@ -10,7 +10,7 @@ namespace moesaic::executor::cpu {
 
 // A weight matrix. bf16 may hold its rounded copy (round_to_bf16), which then saves the rounding in every call.
 struct Weight {
-  Weight(const float* values, const BFloat16* rounded = nullptr) : f32(values), bf16(rounded) {}
+  Weight(const float* values = nullptr, const BFloat16* rounded = nullptr) : f32(values), bf16(rounded) {}
   const float* f32;
   const BFloat16* bf16;
 };

@@ -76,6 +76,8 @@ Operand OperatorRun::sized(TensorId id) const {
   if (task_.op == Op::adamw)  // the moments are as long as several weights
     return {id, nullptr, 1,
             rows_ * (tensor.row_elements / graph_.tensors[static_cast<size_t>(task_.writes[0])].row_elements)};
+  static constexpr int kFirstSlot[] = {0};
+  if (is_window(tensor.rows) && works_on_slots(task_.op)) return {id, nullptr, 1, tensor.row_elements, kFirstSlot};
   if (tensor.rows != Rows::fixed) return {id, nullptr, rows_, tensor.row_elements};
   const int64_t tokens = of_.graph.tokens_per_rank, gathered = tokens * of_.plan.layout.tp;
   if (!resident && (tensor.fixed_rows == tokens || tensor.fixed_rows == gathered))

@@ -7,8 +7,10 @@
 namespace moesaic::executor {
 namespace {
 
-Bytes bytes_on_device(const Tensor& tensor, int64_t routed_rows) {
-  const int64_t rows = tensor.rows == Rows::fixed ? tensor.fixed_rows : routed_rows;
+Bytes bytes_on_device(const TaskGraph& graph, const Tensor& tensor, int64_t routed_rows) {
+  const int64_t rows = tensor.rows == Rows::fixed ? tensor.fixed_rows
+                       : is_window(tensor.rows) ? graph.placement[static_cast<size_t>(tensor.moe_layer)].slots_per_rank
+                                                : routed_rows;
   return rows * tensor.row_elements * static_cast<Bytes>(sizeof(float));  // devices hold 4 bytes per element
 }
 
@@ -33,7 +35,7 @@ Bytes age_of(const TaskGraph& graph, TaskIndex task, TensorId tensor, int64_t ro
   const auto touch = [&](TensorId other) {
     if (seen[static_cast<size_t>(other)]) return;
     seen[static_cast<size_t>(other)] = true;
-    between += bytes_on_device(graph.tensors[static_cast<size_t>(other)], routed_rows);
+    between += bytes_on_device(graph, graph.tensors[static_cast<size_t>(other)], routed_rows);
   };
   for_earlier_tasks(graph, task, [&](const Task& earlier, bool step_before) {
     if (step_before && info.kind == TensorKind::activation) return false;  // a new one in every step

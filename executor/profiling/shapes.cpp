@@ -44,6 +44,10 @@ void add_task(const Task& task, const Plan& plan, const TaskGraph& graph, Demand
     if (task.rows == Rows::local) demand.exact.insert(graph.local_tokens.begin(), graph.local_tokens.end());
     return;
   }
+  if (is_window(task.rows)) {
+    demand.exact.insert(graph.placement[static_cast<size_t>(task.moe_layer)].slots_per_rank);
+    return;
+  }
   const int64_t rows = balanced_rows(plan, graph);
   const int slots = works_on_slots(task.op) ? graph.placement[static_cast<size_t>(task.moe_layer)].slots_per_rank : 1;
   // Weight gradients take all chunks at once.

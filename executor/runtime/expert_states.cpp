@@ -178,16 +178,18 @@ void ExpertStates::catch_up(States& states, int64_t steps) {
     if (!skipped_.contains(states.steps)) adamw(states, states.steps, none);
 }
 
-void ExpertStates::fetch(const Task& task, std::span<const int> active, std::span<const Operand> weights,
-                         int64_t step) {
-  const std::vector<int> slots = store_ ? brought_.at(task.reads[0]) : moves_of(task, active).slots;
-  for (int slot : slots) {
-    const Shared states = find(task, slot);
+std::vector<int> ExpertStates::slots_to_fetch(const Task& task, std::span<const int> active) {
+  return store_ ? brought_.at(task.reads[0]) : moves_of(task, active).slots;
+}
+
+void ExpertStates::fetch(const Task& task, std::span<const Operand> weights, int64_t step) {
+  for (size_t row = 0; row < weights[0].slots.size(); ++row) {
+    const Shared states = find(task, weights[0].slots[row]);
     catch_up(*states, step);
     const float* from = states->data();
     for (size_t p = 0; p < weights.size(); ++p) {
       const auto n = static_cast<size_t>(slot_elements_[p]);
-      std::memcpy(weights[p].f32() + static_cast<size_t>(slot) * n, from, n * sizeof(float));
+      std::memcpy(weights[p].f32() + row * n, from, n * sizeof(float));
       traffic_.to_device += static_cast<int64_t>(n * sizeof(float));
       from += kStatesPerWeight * slot_elements_[p];
     }
@@ -224,9 +226,9 @@ ExpertTraffic ExpertStates::traffic() const {
   return traffic;
 }
 
-void ExpertStates::drain(const Task& task, std::span<const int> active, std::span<const Operand> gradients) {
-  for (int slot : active) {
-    auto [entry, fresh] = gradients_[task.moe_layer].try_emplace(slot);
+void ExpertStates::drain(const Task& task, std::span<const Operand> gradients) {
+  for (size_t row = 0; row < gradients[0].slots.size(); ++row) {
+    auto [entry, fresh] = gradients_[task.moe_layer].try_emplace(gradients[0].slots[row]);
     std::vector<float>& sum = entry->second;
     if (fresh) {
       sum.resize(static_cast<size_t>(slot_elements_[0] + slot_elements_[1]), 0.0f);
@@ -236,7 +238,7 @@ void ExpertStates::drain(const Task& task, std::span<const int> active, std::spa
     size_t at = 0;
     for (size_t p = 0; p < slot_elements_.size(); ++p) {
       const int64_t n = slot_elements_[p];
-      const float* from = gradients[p].f32() + slot * n;
+      const float* from = gradients[p].f32() + static_cast<int64_t>(row) * n;
       for (int64_t i = 0; i < n; ++i) sum[at++] += from[i];
       traffic_.from_device += n * static_cast<int64_t>(sizeof(float));
     }

@@ -33,9 +33,11 @@ class ExpertStates {
   /// True once what was started has ended. Never blocks.
   bool poll();
 
-  /// The tasks of the other lanes, done at once. active: as above; `weights`, `gradients`: up, down [slots, elements].
-  void fetch(const Task& task, std::span<const int> active, std::span<const Operand> weights, int64_t step);
-  void drain(const Task& task, std::span<const int> active, std::span<const Operand> gradients);
+  /// The slots that a fetch is about to bring to the device. active: as above. To be asked once.
+  std::vector<int> slots_to_fetch(const Task& task, std::span<const int> active);
+  /// The tasks of the other lanes, done at once. active: as above; `weights`, `gradients`: up, down, as windows.
+  void fetch(const Task& task, std::span<const Operand> weights, int64_t step);
+  void drain(const Task& task, std::span<const Operand> gradients);
   void update(const Task& task, std::span<const int> active, int64_t step);
 
   /// A parameter of which a gradient drained in this step has no finite square, as index into TaskGraph::parameters;

@@ -156,6 +156,7 @@ bool RankStep::run_inline() {
   }
   if (first < 0) return false;
   const Task& task = graph_.tasks[static_cast<size_t>(first)];
+  open_windows(task);
   tensors_.operands(task.reads, counts_of(task), context_, reads_);
   tensors_.operands(task.writes, counts_of(task), context_, writes_);
   const Seconds start = now();
@@ -168,27 +169,35 @@ bool RankStep::run_inline() {
   return true;
 }
 
-void RankStep::move_experts(const Task& task) {
+/// The slots of the windows that a task is the first to use.
+void RankStep::open_windows(const Task& task) {
+  if (task.op != Op::fetch_experts && !(task.op == Op::clear && is_window(task.rows))) return;
   const std::vector<int> active = active_slots(task);
-  if (task.op == Op::fetch_experts) return experts_->fetch(task, active, writes_, context_.step);
-  if (task.op == Op::drain_gradients) return experts_->drain(task, active, reads_);
+  const std::vector<int> slots = task.op == Op::clear ? active : experts_->slots_to_fetch(task, active);
+  for (TensorId window : task.writes) tensors_.open_window(window, slots);
+}
+
+void RankStep::move_experts(const Task& task) {
+  if (task.op == Op::fetch_experts) return experts_->fetch(task, writes_, context_.step);
+  if (task.op == Op::drain_gradients) return experts_->drain(task, reads_);
   MOESAIC_CHECK(task.op == Op::update_experts,
                 "no transfer of the host lane is called " + std::string(name_of(task.op)));
-  experts_->update(task, active, context_.step);
+  experts_->update(task, active_slots(task), context_.step);
 }
 
 /// Slots of the task's layer that have rows: here for weights, on any rank with the same experts for gradients and,
 /// over all microbatches, for updates.
 std::vector<int> RankStep::active_slots(const Task& task) const {
   std::vector<int> active;
-  if (task.demand == Demand::none || task.demand == Demand::predicted) return active;
+  const bool gradients = task.op == Op::drain_gradients || task.op == Op::clear;
+  if (task.demand == Demand::predicted || (task.demand == Demand::none && !gradients)) return active;
   const size_t layers = graph_.placement.size(), layer = static_cast<size_t>(task.moe_layer);
   const auto slots = static_cast<size_t>(graph_.placement[layer].slots_per_rank);
   std::vector<bool> is_active(slots, false);
   const bool update = task.phase == Phase::update;
   for (size_t key = layer; key < counts_.size(); key += layers) {
     if (!update && key != static_cast<size_t>(task.microbatch) * layers + layer) continue;
-    if (update || task.op == Op::drain_gradients) {
+    if (update || gradients) {
       for (size_t slot = 0; slot < slots; ++slot) is_active[slot] = is_active[slot] || used_slots_[key][slot];
       continue;
     }

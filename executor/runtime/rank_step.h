@@ -51,6 +51,7 @@ class RankStep {
   bool finish_network();
   bool advance_storage();
   bool run_inline();
+  void open_windows(const Task& task);
   void move_experts(const Task& task);
   std::vector<int> active_slots(const Task& task) const;
   bool ready(TaskIndex task) const { return blockers_[static_cast<size_t>(task)] == 0; }

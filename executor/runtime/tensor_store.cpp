@@ -10,6 +10,7 @@ namespace {
 
 int64_t bound_rows(const Tensor& tensor, std::span<const SlotCounts> counts, const StepContext& context) {
   if (tensor.rows == Rows::fixed) return tensor.fixed_rows;
+  MOESAIC_CHECK(!is_window(tensor.rows), "nobody has opened window '" + tensor.name + "'");
   MOESAIC_CHECK(!counts.empty(), "rows of '" + tensor.name + "' are needed before the router has run");
   const SlotCounts& chunk = counts[static_cast<size_t>(tensor.chunk)];
   if (tensor.rows == Rows::sent) return chunk.sent(context.position());
@@ -63,6 +64,11 @@ void TensorStore::create(TensorId tensor, int64_t rows) {
   operands_[static_cast<size_t>(tensor)] = {tensor, backend_.allocate(bytes), rows, info.row_elements};
   live_bytes_ += bytes;
   peak_bytes_ = std::max(peak_bytes_, live_bytes_);
+}
+
+void TensorStore::open_window(TensorId tensor, const std::vector<int>& slots) {
+  create(tensor, static_cast<int64_t>(slots.size()));
+  operands_[static_cast<size_t>(tensor)].slots = slots_[tensor] = slots;
 }
 
 Operand TensorStore::view(TensorId tensor) {

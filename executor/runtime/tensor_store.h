@@ -2,6 +2,7 @@
 // The memory of one rank's tensors on its device: residents for the run, activations from their first user to their
 // last. Views stand inside other tensors: the gradients of a bucket, the parameters of a group.
 
+#include <map>
 #include <span>
 #include <vector>
 
@@ -18,6 +19,9 @@ class TensorStore {
   TensorStore& operator=(const TensorStore&) = delete;
 
   Operand resident(TensorId tensor);
+
+  /// Memory for these slots, before the first task that uses the window.
+  void open_window(TensorId tensor, const std::vector<int>& slots);
 
   /// Operands of a task about to run, into `result`. Activations that do not exist yet are allocated; `counts`
   /// [num_chunks] binds routed rows.
@@ -41,6 +45,7 @@ class TensorStore {
   std::vector<std::vector<TensorId>> memory_of_task_;  // [tasks]
   std::vector<Operand> operands_;                      // [tensors]; of views none
   std::vector<int> users_, pending_;  // [tensors]: tasks that use its memory, and those still to come in this step
+  std::map<TensorId, std::vector<int>> slots_;  // of windows
   Bytes live_bytes_ = 0, peak_bytes_ = 0;
 };
 

@@ -109,7 +109,7 @@ StepBound bound_of_stage(const Plan& plan, const TaskGraph& graph, const Routing
     } else if (task.op == Op::adamw) {
       update = task, updated += task.fixed_rows;
     } else if (task.op == Op::all_reduce) {
-      const CollectiveDemand demand = demand_of(graph, task, rank, nullptr, plan.cluster);
+      const CollectiveDemand demand = demand_of(graph, task, rank, nullptr, plan.cluster, binding.rows(task, 0, 0));
       if (!prices.measured(task, demand)) bound.network += without_latency(demand, plan.cluster);
     } else if (task.op != Op::regroup && !is_collective(task.op)) {
       const bool whole = task.rows == Rows::fixed && plan.cluster.device_speeds.empty();

@@ -66,6 +66,33 @@ TEST(ExpertTraffic, prediction_leaves_nothing_missing) {
   EXPECT_EQ(moved["layer 0 / forward / fetch experts, missing"].to_device, 0);
 }
 
+// What a fetch moves is what its windows hold, whatever routing says: 2 microbatches of 4 tokens with 2 choices of 4
+// experts that drift from iteration to iteration.
+TEST(ExpertTraffic, fills_the_windows) {
+  for (Tier home : {Tier::host, Tier::storage})
+    for (int ahead : {0, 1}) {
+      Plan plan = offloaded(home, home == Tier::storage ? 2 : 0, ahead);
+      plan.workload.global_batch = plan.layout.micro_batches = 2;
+      plan.routing.generator = {2.5, 3, true};
+      check_plan(plan, "test");
+      const TaskGraph graph = lower(plan);
+      for (int64_t step : {0, 1, 5}) {
+        ExpertTraffic traffic(graph, plan, step);
+        const RoutingBinding binding(graph, plan);
+        for (size_t i = 0; i < graph.tasks.size(); ++i) {
+          const Task& task = graph.tasks[i];
+          if (!is_transfer(task.op)) continue;
+          const MovedBytes moved = traffic.of(static_cast<TaskIndex>(i), 0);
+          Bytes held = 0;
+          for (TensorId id : task.op == Op::drain_gradients ? task.reads : task.writes)
+            if (const Tensor& tensor = graph.tensors[static_cast<size_t>(id)]; is_window(tensor.rows))
+              held += binding.bytes(tensor, 0, step * 2);
+          EXPECT_EQ(moved.to_device + moved.from_device, held) << task.label << " of step " << step;
+        }
+      }
+    }
+}
+
 // Reading 36,864 bytes at 100 MB/s and writing 12,288 at 50 MB/s takes 369 us and 246 us; all else is far below. Read
 // ahead, the first 12,288 bytes still wait for nothing to hide behind: there is one layer.
 TEST(ExpertTraffic, storage_sets_the_pace) {

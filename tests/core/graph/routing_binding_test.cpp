@@ -46,6 +46,32 @@ TEST(RoutingBinding, reads_a_recording) {
   EXPECT_EQ(binding.counts(0, 0, 3, 0, 1).slot_rows(1), (std::vector<int64_t>{1 + 2, 1 + 3}));
 }
 
+// Two iterations of 4 experts, one rank each pair: rank 0 of each group holds experts 0 and 1. In iteration 0 rank 0
+// has rows of expert 0 alone and rank 2, its twin in the other group, of expert 1; in iteration 1 rank 0 has rows of
+// both.
+TEST(RoutingBinding, windows_hold_slots_with_rows) {
+  Plan plan = tiny_plan(4, 2);
+  plan.routing.counts = {4, 0, 0, 0, /**/ 4, 0, 0, 0, /**/ 0, 4, 0, 0, /**/ 0, 4, 0, 0,   // iteration 0
+                         1, 1, 1, 1, /**/ 1, 1, 1, 1, /**/ 0, 0, 2, 2, /**/ 0, 0, 2, 2};  // iteration 1
+  plan.routing.num_iterations = 2, plan.routing.num_moe_layers = 1;
+  plan.routing.num_sources = 4, plan.routing.num_experts = 4;
+  const TaskGraph graph = baseline_step(plan);
+  const RoutingBinding binding(graph, plan);
+  const auto slots = [&](Rows window, int64_t iteration, int rank) {
+    return binding.slots(window, iteration, 0, rank);
+  };
+  using Slots = std::vector<int>;
+  EXPECT_EQ(slots(Rows::active_slots, 0, 0), (Slots{0}));
+  EXPECT_EQ(slots(Rows::active_slots, 0, 2), (Slots{1}));
+  EXPECT_EQ(slots(Rows::used_slots, 0, 0), (Slots{0, 1}));
+  EXPECT_EQ(slots(Rows::used_slots, 0, 2), (Slots{0, 1}));
+  EXPECT_EQ(slots(Rows::active_slots, 0, 1), (Slots{}));
+  EXPECT_EQ(slots(Rows::predicted_slots, 1, 0), (Slots{0}));
+  EXPECT_EQ(slots(Rows::missing_slots, 1, 0), (Slots{1}));
+  EXPECT_EQ(slots(Rows::predicted_slots, 0, 0), (Slots{0, 1})) << "what the recording ends with";
+  EXPECT_EQ(slots(Rows::missing_slots, 0, 2), (Slots{1}));
+}
+
 // Capacity ceil(1.25 * 4 * 2 / 4) = 3 rows for every expert from every source, whatever the router says.
 TEST(RoutingBinding, padded_dispatch_sends_its_capacity) {
   Plan plan = skewed_plan();
