@@ -1,6 +1,7 @@
 #include "experiments/fidelity/draw_plans.h"
 
 #include <algorithm>
+#include <map>
 
 #include "core/schema/error.h"
 #include "core/schema/hash.h"
@@ -76,6 +77,7 @@ std::vector<DrawnPlan> with_memory_choices(const std::vector<DrawnPlan>& plans) 
     for (const MemoryChoice& choice : kMemoryChoices) {
       DrawnPlan drawn = plan;
       choice.apply(drawn.plan);
+      drawn.memory = choice.what;
       drawn.plan.name = drawn.what += choice.what;
       if (is_legal(drawn.plan)) all.push_back(std::move(drawn));
     }
@@ -87,11 +89,24 @@ void shuffle(std::vector<DrawnPlan>& plans, uint64_t seed) {
   for (size_t i = plans.size(); i > 1; --i) std::swap(plans[i - 1], plans[splitmix64(seed + i) % i]);
 }
 
+/// Moves `count` of `plans` to `drawn`: the first of those whose decision about memory has been drawn least.
+void draw(std::vector<DrawnPlan>& plans, size_t count, std::map<std::string, int>& draws,
+          std::vector<DrawnPlan>& drawn) {
+  for (; count > 0 && !plans.empty(); --count) {
+    const auto next = std::min_element(plans.begin(), plans.end(), [&](const DrawnPlan& a, const DrawnPlan& b) {
+      return draws[a.memory] < draws[b.memory];
+    });
+    ++draws[next->memory];
+    drawn.push_back(std::move(*next));
+    plans.erase(next);
+  }
+}
+
 void add_variants(const Plan& base, const std::string& what, std::vector<DrawnPlan>& plans) {
   const bool sends = base.layout.ep > 1, reduces = base.layout.ranks > 1;
   for (const int chunks : sends ? std::vector<int>{1, 2, 4} : std::vector<int>{1})
     for (const Bytes bucket : reduces ? std::vector<Bytes>{0, 1'000'000, 16'000'000} : std::vector<Bytes>{0}) {
-      DrawnPlan drawn{base, what, false};
+      DrawnPlan drawn{base, what, "", false};
       drawn.plan.dispatch.chunks = chunks;
       drawn.plan.gradient_bucket_bytes = bucket;
       if (sends) drawn.what += ", " + std::to_string(chunks) + (chunks == 1 ? " chunk" : " chunks");
@@ -149,9 +164,9 @@ std::vector<DrawnPlan> draw_plans(const planner::Problem& problem, const std::ve
     const auto near_count = std::min(
         near.size(), std::max(static_cast<size_t>(count) / 2,
                               static_cast<size_t>(count) - std::min<size_t>(far.size(), static_cast<size_t>(count))));
-    for (size_t i = 0; i < near_count; ++i) drawn.push_back(std::move(near[i]));
-    for (size_t i = 0; i < std::min(far.size(), static_cast<size_t>(count) - near_count); ++i)
-      drawn.push_back(std::move(far[i]));
+    std::map<std::string, int> draws;
+    draw(near, near_count, draws, drawn);
+    draw(far, static_cast<size_t>(count) - near_count, draws, drawn);
   }
   if (drawn.empty()) throw InputError("", "", "no legal plan of the scenario is feasible");
   return drawn;

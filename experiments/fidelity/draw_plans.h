@@ -13,6 +13,7 @@ namespace moesaic::experiments {
 struct DrawnPlan {
   Plan plan;
   std::string what;        // the decisions in words
+  std::string memory;      // that about training memory among them
   bool near_best = false;  // predicted within 20 % of the best plan on as many ranks
 };
 
@@ -20,8 +21,8 @@ struct DrawnPlan {
 /// `memory` each also with one decision about training memory: ZeRO, where expert states live, recompute, slices, tp.
 std::vector<DrawnPlan> legal_plans(const planner::Problem& problem, int ranks, bool memory);
 
-/// `count` plans for each rank count, half of them near the best (fewer where there are not as many), in an order that
-/// the seed decides.
+/// `count` plans for each rank count, half of them near the best (fewer where there are not as many). The seed decides
+/// which, but of all decisions about memory none is drawn twice while another one that could be has not been drawn.
 std::vector<DrawnPlan> draw_plans(const planner::Problem& problem, const std::vector<int>& rank_counts, int count,
                                   uint64_t seed, bool memory, Evaluator& evaluator);
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -66,6 +67,15 @@ TEST(DrawPlans, HalfOfTheDrawnPlansAreNearTheBest) {
     // The best has 1 microbatch and 1 chunk, 10 s; within 20 % is up to 12 s.
     EXPECT_EQ(d.near_best, d.plan.layout.micro_batches + d.plan.dispatch.chunks <= 4) << d.what;
   }
+}
+
+// 12 decisions about memory, that of none included, and 20 plans: each is drawn once or twice.
+TEST(DrawPlans, NoMemoryDecisionIsLeftOut) {
+  ByFields evaluator;
+  std::map<std::string, int> draws;
+  for (const DrawnPlan& drawn : draw_plans(problem(), {2}, 20, 2, true, evaluator)) ++draws[drawn.memory];
+  EXPECT_EQ(draws.size(), 12u);
+  for (const auto& [memory, count] : draws) EXPECT_TRUE(count == 1 || count == 2) << memory << ": " << count;
 }
 
 TEST(DrawPlans, TheSeedDecides) {
