@@ -41,11 +41,17 @@ struct Operand {
   void* data = nullptr;
   int64_t rows = 0;
   int64_t row_elements = 0;
+  DType dtype = DType::f32;
   std::span<const int> slots = {};  // of a window: the expert slot that each row holds
 
-  float* f32() const { return static_cast<float*>(data); }
-  int32_t* i32() const { return static_cast<int32_t*>(data); }
+  template <typename Element>
+  Element* as() const {
+    return static_cast<Element*>(data);
+  }
+  float* f32() const { return as<float>(); }
+  int32_t* i32() const { return as<int32_t>(); }
   int64_t elements() const { return rows * row_elements; }
+  Bytes bytes() const { return bytes_of(dtype, elements()); }
 };
 
 struct Launch {

@@ -44,7 +44,8 @@ Operand Exchange::operand(TensorId id) {
               : tensor.rows == Rows::relayed ? counts_[0].relayed(me, context_.ranks_per_node())
                                              : counts_[0].received(me);
   made.row_elements = tensor.row_elements;
-  made.data = backend_.allocate(bytes_of(tensor.dtype, made.elements()));
+  made.dtype = tensor.dtype;
+  made.data = backend_.allocate(made.bytes());
   return entry->second = made;
 }
 

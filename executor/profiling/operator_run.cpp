@@ -7,6 +7,7 @@
 #include "core/schema/error.h"
 #include "core/schema/hash.h"
 #include "core/technique/lower.h"
+#include "executor/cpu/bfloat16.h"
 
 namespace moesaic::executor {
 namespace {
@@ -77,7 +78,8 @@ Operand OperatorRun::sized(TensorId id) const {
     return {id, nullptr, 1,
             rows_ * (tensor.row_elements / graph_.tensors[static_cast<size_t>(task_.writes[0])].row_elements)};
   static constexpr int kFirstSlot[] = {0};
-  if (is_window(tensor.rows) && works_on_slots(task_.op)) return {id, nullptr, 1, tensor.row_elements, kFirstSlot};
+  if (is_window(tensor.rows) && works_on_slots(task_.op))
+    return {id, nullptr, 1, tensor.row_elements, tensor.dtype, kFirstSlot};
   if (tensor.rows != Rows::fixed) return {id, nullptr, rows_, tensor.row_elements};
   const int64_t tokens = of_.graph.tokens_per_rank, gathered = tokens * of_.plan.layout.tp;
   if (!resident && (tensor.fixed_rows == tokens || tensor.fixed_rows == gathered))
@@ -95,10 +97,11 @@ void OperatorRun::make_operands() {
   const auto add = [&](TensorId tensor, Bytes age) {
     if (memory_of(tensor) != nullptr) return;
     Operand operand = sized(tensor);
-    operand.data = backend_.allocate(bytes(operand));
+    operand.dtype = graph_.tensors[static_cast<size_t>(tensor)].dtype;
+    operand.data = backend_.allocate(operand.bytes());
     fill(operand);
-    memory_.push_back({operand, backend_.allocate(bytes(operand)), age});
-    backend_.copy(Lane::compute, memory_.back().twin, operand.data, bytes(operand));
+    memory_.push_back({operand, backend_.allocate(operand.bytes()), age});
+    backend_.copy(Lane::compute, memory_.back().twin, operand.data, operand.bytes());
   };
   for (size_t i = 0; i < task_.reads.size(); ++i) add(task_.reads[i], ages.reads[i]);
   for (size_t i = 0; i < task_.writes.size(); ++i) add(task_.writes[i], ages.writes[i]);
@@ -148,7 +151,14 @@ void OperatorRun::fill(const Operand& operand) {
     else if (tensor.kind != TensorKind::input)
       values[i] = scale * (uniform - 0.5f);
   }
-  backend_.copy(Lane::compute, operand.data, values.data(), bytes(operand));
+  const void* filled = values.data();
+  std::vector<cpu::BFloat16> rounded;
+  if (tensor.dtype == DType::bf16) {
+    rounded.resize(values.size());
+    cpu::round_to_bf16(values.data(), rounded.data(), operand.elements());
+    filled = rounded.data();
+  }
+  backend_.copy(Lane::compute, operand.data, filled, operand.bytes());
 }
 
 void OperatorRun::fill_from_router(const Operand& operand, TensorId source) {
@@ -163,9 +173,9 @@ void OperatorRun::fill_from_router(const Operand& operand, TensorId source) {
   const std::vector<TensorId>& writes = graph_.tasks[static_cast<size_t>(producer_of(source))].writes;
   const auto role = static_cast<size_t>(std::find(writes.begin(), writes.end(), source) - writes.begin());
   const Operand& from = router_->writes_[role];
-  for (Bytes at = 0; at < bytes(operand); at += bytes(from))
+  for (Bytes at = 0; at < operand.bytes(); at += from.bytes())
     backend_.copy(Lane::compute, static_cast<char*>(operand.data) + at, from.data,
-                  std::min(bytes(from), bytes(operand) - at));
+                  std::min(from.bytes(), operand.bytes() - at));
 }
 
 void OperatorRun::run(std::span<const Operand> reads, std::span<const Operand> writes) {
@@ -187,7 +197,7 @@ void OperatorRun::prepare(CacheWalk& caches) {
   for (int level : {1, 0}) {
     if (level == 0) caches.empty_core_cache();
     for (const Memory& memory : memory_)
-      if (caches.level_of(memory.age) == level) caches.read(memory.operand.data, bytes(memory.operand));
+      if (caches.level_of(memory.age) == level) caches.read(memory.operand.data, memory.operand.bytes());
   }
 }
 

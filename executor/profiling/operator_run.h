@@ -68,7 +68,6 @@ class OperatorRun {
   void fill_from_router(const Operand& operand, TensorId source);
   TaskIndex producer_of(TensorId tensor) const;
   const Memory* memory_of(TensorId tensor) const;
-  Bytes bytes(const Operand& operand) const { return operand.elements() * static_cast<Bytes>(sizeof(float)); }
 
   const MeasuredPlan& of_;
   const int64_t rows_;

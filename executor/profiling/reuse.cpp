@@ -11,7 +11,7 @@ Bytes bytes_on_device(const TaskGraph& graph, const Tensor& tensor, int64_t rout
   const int64_t rows = tensor.rows == Rows::fixed ? tensor.fixed_rows
                        : is_window(tensor.rows) ? graph.placement[static_cast<size_t>(tensor.moe_layer)].slots_per_rank
                                                 : routed_rows;
-  return rows * tensor.row_elements * static_cast<Bytes>(sizeof(float));  // devices hold 4 bytes per element
+  return bytes_of(tensor.dtype, rows * tensor.row_elements);
 }
 
 bool contains(const std::vector<TensorId>& list, TensorId tensor) {

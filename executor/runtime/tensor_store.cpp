@@ -47,7 +47,7 @@ TensorStore::TensorStore(const TaskGraph& graph, Backend& backend, int rank)
     const Tensor& info = graph.tensors[i];
     if (info.kind == TensorKind::activation || info.view_of >= 0 || info.tier != Tier::device) continue;
     create(static_cast<TensorId>(i), info.fixed_rows);
-    std::memset(operands_[i].data, 0, static_cast<size_t>(operands_[i].elements()) * sizeof(float));
+    std::memset(operands_[i].data, 0, static_cast<size_t>(operands_[i].bytes()));
   }
 }
 
@@ -60,9 +60,9 @@ void TensorStore::start_step() { pending_ = users_; }
 
 void TensorStore::create(TensorId tensor, int64_t rows) {
   const Tensor& info = graph_.tensors[static_cast<size_t>(tensor)];
-  const Bytes bytes = rows * info.row_elements * static_cast<Bytes>(sizeof(float));
-  operands_[static_cast<size_t>(tensor)] = {tensor, backend_.allocate(bytes), rows, info.row_elements};
-  live_bytes_ += bytes;
+  Operand& operand = operands_[static_cast<size_t>(tensor)] = {tensor, nullptr, rows, info.row_elements, info.dtype};
+  operand.data = backend_.allocate(operand.bytes());
+  live_bytes_ += operand.bytes();
   peak_bytes_ = std::max(peak_bytes_, live_bytes_);
 }
 
@@ -78,7 +78,8 @@ Operand TensorStore::view(TensorId tensor) {
   int64_t offset = info.view_offset;
   if (info.view_communicator >= 0)
     offset += graph_.position(info.view_communicator, rank_) * info.fixed_rows * info.row_elements;
-  return {tensor, operands_[static_cast<size_t>(info.view_of)].f32() + offset, info.fixed_rows, info.row_elements};
+  auto* base = operands_[static_cast<size_t>(info.view_of)].as<std::byte>();
+  return {tensor, base + bytes_of(info.dtype, offset), info.fixed_rows, info.row_elements, info.dtype};
 }
 
 Operand TensorStore::resident(TensorId tensor) {
@@ -107,7 +108,7 @@ void TensorStore::finish(TaskIndex task) {
         graph_.tensors[static_cast<size_t>(tensor)].kind != TensorKind::activation)
       continue;
     backend_.release(operand.data);
-    live_bytes_ -= operand.elements() * static_cast<Bytes>(sizeof(float));
+    live_bytes_ -= operand.bytes();
     operand = {};
   }
 }
