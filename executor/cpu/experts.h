@@ -12,18 +12,25 @@ struct ExpertsShape {
   std::int64_t slots = 0, h = 0, f = 0;
 };
 
+// What products alone read may stand rounded: Element is float or BFloat16. With BFloat16 precision must be bf16, and
+// results have the bits that floats give which the products then round.
+
 // x [rows, h] with rows_per_slot [slots] rows of each slot in turn; up [slots] of [f, h]; down [slots] of [h, f].
 // Writes u [rows, f] = x up^T, a [rows, f] = gelu(u) and y [rows, h] = a down^T. Row by row: cutting a slot's rows into
 // several calls gives the same bits.
-void experts_forward(const float* x, const std::int64_t* rows_per_slot, const Weight* up, const Weight* down, float* u,
-                     float* a, float* y, const ExpertsShape& shape, Precision precision);
+template <typename Element>
+void experts_forward(const Element* x, const std::int64_t* rows_per_slot, const Weight* up, const Weight* down,
+                     float* u, Element* a, float* y, const ExpertsShape& shape, Precision precision);
 
 // du [rows, f] = gelu'(u) (dy down); dx [rows, h] = du up
-void experts_dgrad(const float* dy, const float* u, const std::int64_t* rows_per_slot, const Weight* up,
-                   const Weight* down, float* du, float* dx, const ExpertsShape& shape, Precision precision);
+template <typename Element>
+void experts_dgrad(const Element* dy, const float* u, const std::int64_t* rows_per_slot, const Weight* up,
+                   const Weight* down, Element* du, float* dx, const ExpertsShape& shape, Precision precision);
 
 // dup [slots] of [f, h] += du^T x; ddown [slots] of [h, f] += dy^T a; pointers of empty slots are not used
-void experts_wgrad(const float* dy, const float* du, const float* x, const float* a, const std::int64_t* rows_per_slot,
-                   float* const* dup, float* const* ddown, const ExpertsShape& shape, Precision precision);
+template <typename Element>
+void experts_wgrad(const Element* dy, const Element* du, const Element* x, const Element* a,
+                   const std::int64_t* rows_per_slot, float* const* dup, float* const* ddown, const ExpertsShape& shape,
+                   Precision precision);
 
 }  // namespace moesaic::executor::cpu

@@ -30,6 +30,10 @@ MOESAIC_VECTORISED void gelu_forward(const float* x, float* y, BFloat16* y16, st
   }
 }
 
+MOESAIC_VECTORISED void gelu_forward(const float* x, BFloat16* y16, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y16[i] = to_bf16(gelu(x[i]));
+}
+
 MOESAIC_VECTORISED void gelu_backward(const float* dy, const float* x, float* dx, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) dx[i] = dy[i] * gelu_slope(x[i]);
 }
@@ -40,6 +44,10 @@ MOESAIC_VECTORISED void gelu_backward(const float* dy, const float* x, float* dx
     dx[i] = value;
     dx16[i] = to_bf16(value);
   }
+}
+
+MOESAIC_VECTORISED void gelu_backward(const float* dy, const float* x, BFloat16* dx16, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) dx16[i] = to_bf16(dy[i] * gelu_slope(x[i]));
 }
 
 }  // namespace moesaic::executor::cpu

@@ -17,6 +17,8 @@ namespace {
 
 Precision precision_of(const Task& task) { return task.dtype == DType::bf16 ? Precision::bf16 : Precision::f32; }
 
+bool is_bf16(const Operand& operand) { return operand.dtype == DType::bf16; }
+
 /// The route tensor by role, from the first token of a chunk on.
 struct Route {
   int32_t* chosen;
@@ -175,11 +177,13 @@ void regroup(const Launch& l) {
   const Regroup order = l.task.regroup;
   if (order == Regroup::join_columns || order == Regroup::split_columns)
     return regroup_columns(l, order == Regroup::join_columns);
-  float* to = l.writes[0].f32();
+  const Bytes row_bytes = bytes_of(l.reads[0].dtype, h);
+  auto* to = l.writes[0].as<std::byte>();
   for (const RowSegment& segment :
        regroup_segments(order, l.chunk_counts(), l.context.position(), l.context.ranks_per_node())) {
-    std::memcpy(to, l.reads[0].f32() + segment.from * h, static_cast<size_t>(segment.rows * h) * sizeof(float));
-    to += segment.rows * h;
+    std::memcpy(to, l.reads[0].as<std::byte>() + segment.from * row_bytes,
+                static_cast<size_t>(segment.rows * row_bytes));
+    to += segment.rows * row_bytes;
   }
 }
 
@@ -217,34 +221,39 @@ std::vector<float*> slot_gradients(const Launch& l, const Operand& held, int64_t
 
 ExpertsShape experts_shape(const Launch& l) { return {l.counts[0].slots_per_rank(), l.task.shape.k, l.task.shape.n}; }
 
+template <typename Element>
 void experts(const Launch& l, RoundedWeights& rounded) {
   const ExpertsShape shape = experts_shape(l);
   const std::vector<int64_t> rows = l.chunk_counts().slot_rows(l.context.position());
-  experts_forward(l.reads[0].f32(), rows.data(), slot_weights(l, 2, shape.slots, rounded).data(),
-                  slot_weights(l, 3, shape.slots, rounded).data(), l.writes[0].f32(), l.writes[1].f32(),
+  experts_forward(l.reads[0].as<const Element>(), rows.data(), slot_weights(l, 2, shape.slots, rounded).data(),
+                  slot_weights(l, 3, shape.slots, rounded).data(), l.writes[0].f32(), l.writes[1].as<Element>(),
                   l.writes[2].f32(), shape, precision_of(l.task));
 }
 
+template <typename Element>
 void experts_data_gradient(const Launch& l, RoundedWeights& rounded) {
   const ExpertsShape shape = experts_shape(l);
   const std::vector<int64_t> rows = l.chunk_counts().slot_rows(l.context.position());
-  experts_dgrad(l.reads[0].f32(), l.reads[2].f32(), rows.data(), slot_weights(l, 3, shape.slots, rounded).data(),
-                slot_weights(l, 4, shape.slots, rounded).data(), l.writes[0].f32(), l.writes[1].f32(), shape,
-                precision_of(l.task));
+  experts_dgrad(l.reads[0].as<const Element>(), l.reads[2].f32(), rows.data(),
+                slot_weights(l, 3, shape.slots, rounded).data(), slot_weights(l, 4, shape.slots, rounded).data(),
+                l.writes[0].as<Element>(), l.writes[1].f32(), shape, precision_of(l.task));
 }
 
 /// One operand of all chunks in the order of a whole exchange, so that weight gradients sum in the same order whatever
 /// the chunks.
-std::vector<float> gathered(const Launch& l, const std::vector<ChunkSegment>& order, size_t operand, int64_t width) {
-  std::vector<float> whole;
+template <typename Element>
+std::vector<Element> gathered(const Launch& l, const std::vector<ChunkSegment>& order, size_t operand, int64_t width) {
+  std::vector<Element> whole;
   for (const ChunkSegment& segment : order) {
-    const float* from = l.reads[1 + 4 * static_cast<size_t>(segment.chunk) + operand].f32() + segment.from * width;
+    const Operand& of_chunk = l.reads[1 + 4 * static_cast<size_t>(segment.chunk) + operand];
+    const Element* from = of_chunk.as<Element>() + segment.from * width;
     whole.insert(whole.end(), from, from + segment.rows * width);
   }
   return whole;
 }
 
 /// reads: counts, then per chunk {received, activated, d_out, d_hidden}.
+template <typename Element>
 void experts_weight_gradient(const Launch& l) {
   const ExpertsShape shape = experts_shape(l);
   std::vector<int64_t> rows(static_cast<size_t>(shape.slots), 0);
@@ -254,25 +263,26 @@ void experts_weight_gradient(const Launch& l) {
   }
   const std::vector<float*> d_up = slot_gradients(l, l.writes[0], shape.slots),
                             d_down = slot_gradients(l, l.writes[1], shape.slots);
-  const float *received = l.reads[1].f32(), *activated = l.reads[2].f32(), *d_out = l.reads[3].f32(),
-              *d_hidden = l.reads[4].f32();
-  std::vector<float> whole[4];
+  const Element *received = l.reads[1].as<Element>(), *activated = l.reads[2].as<Element>(),
+                *d_out = l.reads[3].as<Element>(), *d_hidden = l.reads[4].as<Element>();
+  std::vector<Element> whole[4];
   if (l.counts.size() > 1) {
     const std::vector<ChunkSegment> order = whole_order(l.counts, l.context.position());
     const int64_t widths[4] = {shape.h, shape.f, shape.h, shape.f};
-    for (size_t i = 0; i < 4; ++i) whole[i] = gathered(l, order, i, widths[i]);
+    for (size_t i = 0; i < 4; ++i) whole[i] = gathered<Element>(l, order, i, widths[i]);
     received = whole[0].data(), activated = whole[1].data(), d_out = whole[2].data(), d_hidden = whole[3].data();
   }
   experts_wgrad(d_out, d_hidden, received, activated, rows.data(), d_up.data(), d_down.data(), shape,
                 precision_of(l.task));
 }
 
+template <typename Element>
 void permute(const Launch& l) {
   const TokenRange tokens = chunk_tokens(l, l.task.chunk, l.task.num_chunks);
   if (l.context.plan->dispatch.kind == DispatchKind::padded)
-    std::memset(l.writes[0].data, 0, static_cast<size_t>(l.writes[0].elements()) * sizeof(float));
-  permute_forward(l.reads[0].f32() + tokens.first * l.task.shape.k, chunk_route(l, l.reads[1]).rows, l.writes[0].f32(),
-                  permute_shape(l));
+    std::memset(l.writes[0].data, 0, static_cast<size_t>(l.writes[0].bytes()));
+  permute_forward(l.reads[0].f32() + tokens.first * l.task.shape.k, chunk_route(l, l.reads[1]).rows,
+                  l.writes[0].as<Element>(), permute_shape(l));
 }
 
 void permute_gradient(const Launch& l) {
@@ -295,16 +305,17 @@ void unpermute(const Launch& l) {
                     l.writes[0].f32() + offset, permute_shape(l));
 }
 
+template <typename Element>
 void unpermute_gradient(const Launch& l) {
   const TokenRange tokens = chunk_tokens(l, l.task.chunk, l.task.num_chunks);
   const Route route = chunk_route(l, l.reads[2]);
   if (l.context.plan->dispatch.kind == DispatchKind::padded)
-    std::memset(l.writes[0].data, 0, static_cast<size_t>(l.writes[0].elements()) * sizeof(float));
+    std::memset(l.writes[0].data, 0, static_cast<size_t>(l.writes[0].bytes()));
   const int slices = l.context.graph->expert_slices;
   const PermuteShape shape = permute_shape(l);
   std::vector<float> d_weights(static_cast<size_t>(shape.m * shape.k));
   unpermute_backward(l.reads[0].f32() + tokens.first * shape.h, l.reads[1].f32(), route.rows,
-                     weights_of_rows(l, route).data(), l.writes[0].f32(), d_weights.data(), shape);
+                     weights_of_rows(l, route).data(), l.writes[0].as<Element>(), d_weights.data(), shape);
   float* d_choices = l.writes[1].f32() + tokens.first * shape.k / slices;
   std::fill_n(d_choices, d_weights.size() / static_cast<size_t>(slices), 0.0f);
   for (size_t i = 0; i < d_weights.size(); ++i) d_choices[i / static_cast<size_t>(slices)] += d_weights[i];
@@ -319,21 +330,22 @@ void launch_moe(const Launch& l, RoundedWeights& rounded) {
     case Op::router_backward:
       return router_gradient(l);
     case Op::permute:
-      return permute(l);
+      return is_bf16(l.writes[0]) ? permute<BFloat16>(l) : permute<float>(l);
     case Op::permute_backward:
       return permute_gradient(l);
     case Op::unpermute:
       return unpermute(l);
     case Op::unpermute_backward:
-      return unpermute_gradient(l);
+      return is_bf16(l.writes[0]) ? unpermute_gradient<BFloat16>(l) : unpermute_gradient<float>(l);
     case Op::regroup:
       return regroup(l);
     case Op::experts:
-      return experts(l, rounded);
+      return is_bf16(l.reads[0]) ? experts<BFloat16>(l, rounded) : experts<float>(l, rounded);
     case Op::experts_dgrad:
-      return experts_data_gradient(l, rounded);
+      return is_bf16(l.reads[0]) ? experts_data_gradient<BFloat16>(l, rounded)
+                                 : experts_data_gradient<float>(l, rounded);
     case Op::experts_wgrad:
-      return experts_weight_gradient(l);
+      return is_bf16(l.reads[1]) ? experts_weight_gradient<BFloat16>(l) : experts_weight_gradient<float>(l);
     default:
       break;
   }

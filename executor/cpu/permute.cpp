@@ -17,6 +17,13 @@ MOESAIC_VECTORISED void scale(const float* x, float factor, float* y, std::int64
   for (std::int64_t i = 0; i < n; ++i) y[i] = factor * x[i];
 }
 
+MOESAIC_VECTORISED void scale(const float* x, float factor, BFloat16* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = to_bf16(factor * x[i]);
+}
+
+void write(const float* x, float* y, std::int64_t n) { std::copy_n(x, n, y); }
+void write(const float* x, BFloat16* y, std::int64_t n) { round_to_bf16(x, y, n); }
+
 MOESAIC_VECTORISED float dot(const float* x, const float* y, std::int64_t n) {
   return sum_in_lanes(n, [x, y](std::int64_t i) MOESAIC_INLINED { return x[i] * y[i]; });
 }
@@ -43,11 +50,15 @@ std::int64_t build_permutation(const std::int32_t* chosen, const std::int32_t* s
   return rows;
 }
 
-void permute_forward(const float* z, const std::int32_t* row_of_choice, float* send, const PermuteShape& shape) {
+template <typename Element>
+void permute_forward(const float* z, const std::int32_t* row_of_choice, Element* send, const PermuteShape& shape) {
   for (std::int64_t i = 0; i < shape.m * shape.k; ++i) {
-    if (row_of_choice[i] >= 0) std::copy_n(z + i / shape.k * shape.h, shape.h, send + row_of_choice[i] * shape.h);
+    if (row_of_choice[i] >= 0) write(z + i / shape.k * shape.h, send + row_of_choice[i] * shape.h, shape.h);
   }
 }
+
+template void permute_forward(const float*, const std::int32_t*, float*, const PermuteShape&);
+template void permute_forward(const float*, const std::int32_t*, BFloat16*, const PermuteShape&);
 
 void permute_backward(const float* dsend, const std::int32_t* row_of_choice, float* dz, const PermuteShape& shape) {
   for (std::int64_t i = 0; i < shape.m * shape.k; ++i) {
@@ -70,8 +81,9 @@ void unpermute_forward(const float* returned, const std::int32_t* row_of_choice,
   }
 }
 
+template <typename Element>
 void unpermute_backward(const float* dout, const float* returned, const std::int32_t* row_of_choice,
-                        const float* weights, float* dreturned, float* dweights, const PermuteShape& shape) {
+                        const float* weights, Element* dreturned, float* dweights, const PermuteShape& shape) {
   for (std::int64_t i = 0; i < shape.m * shape.k; ++i) {
     const float* d = dout + i / shape.k * shape.h;
     dweights[i] = 0.0f;
@@ -81,5 +93,10 @@ void unpermute_backward(const float* dout, const float* returned, const std::int
     dweights[i] = dot(d, returned + at, shape.h);
   }
 }
+
+template void unpermute_backward(const float*, const float*, const std::int32_t*, const float*, float*, float*,
+                                 const PermuteShape&);
+template void unpermute_backward(const float*, const float*, const std::int32_t*, const float*, BFloat16*, float*,
+                                 const PermuteShape&);
 
 }  // namespace moesaic::executor::cpu

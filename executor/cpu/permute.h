@@ -1,8 +1,10 @@
 #pragma once
 // Orders token rows by the expert that they go to, and puts returned rows back with their weights; both gradients.
-// It sends nothing: the buffers on either side belong to the exchange.
+// It sends nothing: the buffers on either side belong to the exchange. Rows for matrix products may be written as bf16.
 
 #include <cstdint>
+
+#include "executor/cpu/bfloat16.h"
 
 namespace moesaic::executor::cpu {
 
@@ -18,8 +20,9 @@ std::int64_t build_permutation(const std::int32_t* chosen, const std::int32_t* s
                                std::int32_t* row_of_choice, std::int64_t* rows_per_slot, std::int64_t m, std::int64_t k,
                                std::int64_t num_slots);
 
-// send [rows, h] at row_of_choice = z [m, h]
-void permute_forward(const float* z, const std::int32_t* row_of_choice, float* send, const PermuteShape& shape);
+// send [rows, h] at row_of_choice = z [m, h], for float as it is, for BFloat16 rounded
+template <typename Element>
+void permute_forward(const float* z, const std::int32_t* row_of_choice, Element* send, const PermuteShape& shape);
 
 // dz [m, h] += dsend [rows, h] at row_of_choice, choices in order
 void permute_backward(const float* dsend, const std::int32_t* row_of_choice, float* dz, const PermuteShape& shape);
@@ -29,8 +32,10 @@ void permute_backward(const float* dsend, const std::int32_t* row_of_choice, flo
 void unpermute_forward(const float* returned, const std::int32_t* row_of_choice, const float* weights,
                        const float* residual, float* out, const PermuteShape& shape);
 
-// dreturned [rows, h] at row_of_choice = weight * dout; dweights [m, k] = dout . returned, 0 where dropped
+// dreturned [rows, h] at row_of_choice = weight * dout, as send above; dweights [m, k] = dout . returned, 0 where
+// dropped
+template <typename Element>
 void unpermute_backward(const float* dout, const float* returned, const std::int32_t* row_of_choice,
-                        const float* weights, float* dreturned, float* dweights, const PermuteShape& shape);
+                        const float* weights, Element* dreturned, float* dweights, const PermuteShape& shape);
 
 }  // namespace moesaic::executor::cpu

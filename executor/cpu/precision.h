@@ -1,6 +1,6 @@
 #pragma once
 // The number format in which matrix products run. It is not the storage format: activations, master weights and sums
-// stay f32.
+// stay f32, but for rows that products alone read.
 
 namespace moesaic::executor {
 
