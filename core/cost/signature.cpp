@@ -34,7 +34,7 @@ bool set_dimension(OpShape& shape, const std::string& name, int64_t value) {
 
 }  // namespace
 
-DType curve_dtype(Op op, DType dtype) { return is_matrix_product(op) ? dtype : DType::f32; }
+DType curve_dtype(Op op, DType dtype) { return is_matrix_product(op) || moves_rows(op) ? dtype : DType::f32; }
 
 std::string signature_of(Op op, DType dtype, const OpShape& shape) {
   std::string signature = std::string(name_of(op)) + '|' + name_of(curve_dtype(op, dtype));

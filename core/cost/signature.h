@@ -20,8 +20,8 @@ std::string signature_of(const OperatorCurve& curve);
 /// The inverse of dimensions_of(). Throws InputError for a dimension that does not exist.
 OpShape shape_of(const std::map<std::string, int64_t>& dimensions);
 
-/// The dtype under which an operator is measured: only matrix products follow the compute dtype, the others work in
-/// f32.
+/// The dtype under which an operator is measured: that of its task for matrix products and for what moves rows; the
+/// others work in f32.
 DType curve_dtype(Op op, DType dtype);
 
 }  // namespace moesaic

@@ -30,13 +30,15 @@ OpShape choice_shape(const StepBuilder& b) {
 
 bool sends(const StepBuilder& b) { return b.plan().layout.ep > 1; }
 
-/// Rows in send order on their source -> rows in slot order on the experts' ranks. `what` names the data: "dispatch" or
-/// "combine gradient".
+/// Rows in send order on their source -> rows in slot order on the experts' ranks, as operands. `what` names the data:
+/// "dispatch" or "combine gradient".
 TensorId to_experts(StepBuilder& b, const std::string& what, TensorId send, TensorId counts) {
   if (!sends(b)) return send;
-  const TensorId arrived = b.routed(in_layer(b, what + ".arrived"), Rows::received, b.model().hidden);
+  const TensorId arrived =
+      b.routed(in_layer(b, what + ".arrived"), Rows::received, b.model().hidden, b.operand_dtype());
   b.all_to_all(what, Leg::dispatch, send, counts, arrived);
-  const TensorId grouped = b.routed(in_layer(b, what + ".grouped"), Rows::received, b.model().hidden);
+  const TensorId grouped =
+      b.routed(in_layer(b, what + ".grouped"), Rows::received, b.model().hidden, b.operand_dtype());
   b.regroup(what + " regroup", Regroup::to_slots, arrived, counts, grouped);
   return grouped;
 }
@@ -119,12 +121,12 @@ TensorId moe_forward(StepBuilder& b, TensorId x, Saved& saved) {
   norm_forward(b, in_layer(b, "norm2"), x, t, saved);
   route(b, saved);
   const TensorId residual = shared_experts(b, x, saved.normed);
-  const TensorId send = b.routed(in_layer(b, "send"), Rows::sent, m.hidden);
+  const TensorId send = b.routed(in_layer(b, "send"), Rows::sent, m.hidden, b.operand_dtype());
   b.routed_task(Op::permute, "permute", choice_shape(b), Rows::sent, {saved.normed, saved.route, saved.counts}, {send});
   saved.received = to_experts(b, "dispatch", send, saved.counts);
   const int64_t up_width = up_matrices(b) * slot_width(b);
   saved.expert_hidden = b.routed(in_layer(b, "expert_hidden"), Rows::received, up_width);
-  saved.expert_activated = b.routed(in_layer(b, "expert_activated"), Rows::received, slot_width(b));
+  saved.expert_activated = b.routed(in_layer(b, "expert_activated"), Rows::received, slot_width(b), b.operand_dtype());
   const TensorId out = b.routed(in_layer(b, "expert_out"), Rows::received, m.hidden);
   b.routed_task(
       Op::experts, "experts", expert_shape(b), Rows::received,
@@ -140,13 +142,13 @@ TensorId moe_forward(StepBuilder& b, TensorId x, Saved& saved) {
 TensorId moe_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
   const Model& m = b.model();
   const RowCount t = b.tokens();
-  const TensorId d_returned = b.routed(in_layer(b, "d_returned"), Rows::sent, m.hidden);
+  const TensorId d_returned = b.routed(in_layer(b, "d_returned"), Rows::sent, m.hidden, b.operand_dtype());
   const TensorId d_weights = b.activation(in_layer(b, "d_weights"), t, m.top_k, DType::f32);
   b.routed_task(Op::unpermute_backward, "unpermute", choice_shape(b), Rows::sent, {dy, saved.returned, saved.route},
                 {d_returned, d_weights});
   const TensorId d_out = to_experts(b, "combine gradient", d_returned, saved.counts);
   const int64_t up_width = up_matrices(b) * slot_width(b);
-  const TensorId d_hidden = b.routed(in_layer(b, "d_expert_hidden"), Rows::received, up_width);
+  const TensorId d_hidden = b.routed(in_layer(b, "d_expert_hidden"), Rows::received, up_width, b.operand_dtype());
   const TensorId d_received = b.routed(in_layer(b, "d_received"), Rows::received, m.hidden);
   b.routed_task(Op::experts_dgrad, "experts dgrad", expert_shape(b), Rows::received,
                 {d_out, saved.counts, saved.expert_hidden, b.weight(in_layer(b, "experts.up")),

@@ -76,6 +76,10 @@ bool is_matrix_product(Op op) {
   }
 }
 
+bool moves_rows(Op op) {
+  return op == Op::permute || op == Op::regroup || op == Op::unpermute_backward || op == Op::all_to_all;
+}
+
 std::vector<std::pair<std::string, int64_t>> dimensions_of(const OpShape& s) {
   std::vector<std::pair<std::string, int64_t>> named;
   const auto put = [&](const char* name, int64_t value) {

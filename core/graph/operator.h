@@ -89,7 +89,10 @@ double flops_of(Op op, const OpShape& shape, int64_t rows);
 /// Bytes read and written in device memory, each operand once. For experts, `active_experts` weights are read.
 double traffic_of(Op op, const OpShape& shape, int64_t rows, int64_t active_experts, DType dtype);
 
-/// True where the operator is a matrix product whose precision follows the compute dtype; the others work in f32.
+/// True where the operator is a matrix product whose precision follows the compute dtype.
 bool is_matrix_product(Op op);
+
+/// True where the operator writes rows as they are or scaled, in the dtype of the tensor that they go to.
+bool moves_rows(Op op);
 
 }  // namespace moesaic

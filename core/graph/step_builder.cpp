@@ -58,7 +58,9 @@ std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Clu
 }
 
 StepBuilder::StepBuilder(const Plan& plan)
-    : plan_(plan), activation_dtype_(plan.cluster.device.lanes_share_core ? DType::f32 : plan.workload.compute_dtype) {
+    : plan_(plan),
+      activation_dtype_(plan.cluster.device.lanes_share_core ? DType::f32 : plan.workload.compute_dtype),
+      operand_dtype_(plan.workload.compute_dtype == DType::bf16 ? DType::bf16 : activation_dtype_) {
   const Layout& layout = plan.layout;
   graph_.num_ranks = layout.ranks;
   graph_.num_stages = layout.pp;
@@ -110,7 +112,11 @@ TensorId StepBuilder::activation(const std::string& name, RowCount rows, int64_t
 }
 
 TensorId StepBuilder::routed(const std::string& name, Rows rows, int64_t row_elements) {
-  const TensorId id = activation(name, 0, row_elements);
+  return routed(name, rows, row_elements, activation_dtype_);
+}
+
+TensorId StepBuilder::routed(const std::string& name, Rows rows, int64_t row_elements, DType dtype) {
+  const TensorId id = activation(name, 0, row_elements, dtype);
   graph_.tensors.back().rows = rows;
   return id;
 }
@@ -180,6 +186,14 @@ TensorId StepBuilder::gradient(const std::string& name) const {
   throw InvariantError(__FILE__, __LINE__, "gradient", "no parameter named " + name);
 }
 
+/// Operators that are no products work in f32, but those that move rows which are narrower than other activations.
+DType StepBuilder::task_dtype(Op op, const std::vector<TensorId>& writes) const {
+  if (is_matrix_product(op)) return plan_.workload.compute_dtype;
+  if (!moves_rows(op)) return DType::f32;
+  const DType dtype = graph_.tensors[static_cast<size_t>(writes[0])].dtype;
+  return dtype == activation_dtype_ ? DType::f32 : dtype;
+}
+
 Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, RowCount rows,
                         std::vector<TensorId> reads, std::vector<TensorId> writes) {
   Task task;
@@ -195,7 +209,7 @@ Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, Ro
   task.rows = rows.rows;
   task.fixed_rows = rows.fixed;
   task.shape = shape;
-  task.dtype = is_matrix_product(op) ? plan_.workload.compute_dtype : DType::f32;
+  task.dtype = task_dtype(op, writes);
   task.reads = std::move(reads);
   task.writes = std::move(writes);
   graph_.tasks.push_back(std::move(task));
@@ -216,7 +230,7 @@ Task& StepBuilder::all_to_all(const std::string& what, Leg leg, TensorId from, T
   added.lane = Lane::network;
   added.leg = leg;
   added.communicator = communicator("ep");
-  added.bytes_per_row = row_bytes();
+  added.bytes_per_row = bytes_of(graph_.tensors[static_cast<size_t>(from)].dtype, model().hidden);
   added.rows = leg == Leg::dispatch ? Rows::sent : Rows::received;
   return added;
 }

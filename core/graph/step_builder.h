@@ -37,6 +37,9 @@ class StepBuilder {
   RowCount tokens() const { return {graph_.local_tokens.empty() ? Rows::fixed : Rows::local, graph_.tokens_per_rank}; }
   int64_t sequences() const { return sequences_; }  // of one microbatch on one rank; where ranks differ, the most
   DType activation_dtype() const { return activation_dtype_; }
+  /// Of rows that nothing but matrix products reads: these round them to bf16 anyway, and rounding commutes with moving
+  /// rows, so they are rounded where they are made.
+  DType operand_dtype() const { return operand_dtype_; }
   Bytes row_bytes() const { return bytes_of(activation_dtype_, plan_.model.hidden); }
 
   void enter(const Scope& scope) { scope_ = scope; }
@@ -47,6 +50,7 @@ class StepBuilder {
   TensorId activation(const std::string& name, RowCount rows, int64_t row_elements, DType dtype);
   /// An activation whose rows routing decides.
   TensorId routed(const std::string& name, Rows rows, int64_t row_elements);
+  TensorId routed(const std::string& name, Rows rows, int64_t row_elements, DType dtype);
   /// A tensor that lives through the step.
   TensorId resident(const std::string& name, TensorKind kind, int64_t elements, DType dtype);
   /// Rows of each slot of this rank, as integers: what tasks bind where a router would count. Models that route by task
@@ -86,6 +90,7 @@ class StepBuilder {
   TaskGraph& graph() { return graph_; }
 
  private:
+  DType task_dtype(Op op, const std::vector<TensorId>& writes) const;
   void share_batch();
   void place_tasks();
 
@@ -94,7 +99,7 @@ class StepBuilder {
   Scope scope_;
   int64_t sequences_ = 0;
   TensorId loss_ = -1, task_rows_ = -1;
-  DType activation_dtype_;
+  DType activation_dtype_, operand_dtype_;
 };
 
 /// The families of a layout: "world", "ep", "expert_dp" (ranks that hold the same slots; the teams of a workload with

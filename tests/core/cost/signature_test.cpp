@@ -31,7 +31,10 @@ TEST(Signature, SpellsOperatorDtypeAndDimensions) {
   EXPECT_EQ(signature_of(Op::adamw, DType::f32, {}), "adamw|f32");
 }
 
-TEST(Signature, OnlyMatrixProductsFollowTheComputeDtype) {
+TEST(Signature, OnlyMatrixProductsAndMovedRowsHaveAnotherDtypeThanF32) {
+  EXPECT_EQ(signature_of(Op::permute, DType::bf16, {.k = 128, .top_k = 2}), "permute|bf16|k=128,top_k=2");
+  EXPECT_EQ(signature_of(Op::regroup, DType::bf16, {.k = 128}), "regroup|bf16|k=128");
+  EXPECT_EQ(signature_of(Op::regroup, DType::f32, {.k = 128}), "regroup|f32|k=128");
   EXPECT_EQ(signature_of(Op::norm, DType::bf16, {.k = 128, .rms = true}), "norm|f32|k=128,rms=1");
   EXPECT_EQ(signature_of(curve_of(Op::norm, DType::bf16, {.k = 128})), "norm|f32|k=128");
 }

@@ -81,5 +81,16 @@ TEST(CollectShapes, UnitesPlansOfDifferentSizes) {
   EXPECT_EQ(lines[10], "permute|f32|k=32,top_k=2: 2 16 32 64 | 4 6 12 20 36");
 }
 
+// In bf16, rows on their way to the experts are bf16 and those on their way back f32.
+TEST(CollectShapes, TellsRowsInBf16FromRowsInF32) {
+  Plan plan = tiny_plan(2);
+  plan.workload.compute_dtype = DType::bf16;
+  const std::vector<std::string> lines = lines_of({plan});
+  ASSERT_EQ(lines.size(), 37u);  // one more than above
+  EXPECT_EQ(lines[10], "permute|bf16|k=32,top_k=2: 2 16 64 | 4 6 12 20 36");
+  EXPECT_EQ(lines[11], "regroup|bf16|k=32: 1 16 64 | 2 3 6 11 20 35");
+  EXPECT_EQ(lines[13], "regroup|f32|k=32: 1 16 64 | 2 3 6 11 20 35");
+}
+
 }  // namespace
 }  // namespace moesaic::executor

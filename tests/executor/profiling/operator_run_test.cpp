@@ -1,0 +1,64 @@
+#include "executor/profiling/operator_run.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <set>
+
+#include "core/cost/signature.h"
+#include "executor/cpu/cpu_backend.h"
+#include "tests/executor/profiling/tiny_plan.h"
+
+namespace moesaic::executor {
+namespace {
+
+/// A CPU that looks at the bf16 operands that it is given.
+class WatchingBackend final : public Backend {
+ public:
+  std::string name() const override { return cpu_.name(); }
+  void* allocate(Bytes bytes) override { return cpu_.allocate(bytes); }
+  void release(void* data) override { cpu_.release(data); }
+  void copy(Lane lane, void* to, const void* from, Bytes bytes) override { cpu_.copy(lane, to, from, bytes); }
+  Event record(Lane lane) override { return cpu_.record(lane); }
+  bool done(Event event) override { return cpu_.done(event); }
+  void wait_for(Lane lane, Event event) override { cpu_.wait_for(lane, event); }
+
+  void launch(const Launch& launch) override {
+    for (const Operand& operand : launch.reads) look(launch.task, operand);
+    cpu_.launch(launch);
+    for (const Operand& operand : launch.writes) look(launch.task, operand);
+  }
+
+  std::set<std::string> operators;  // with such operands
+  float largest = 0;                // of their elements
+
+ private:
+  void look(const Task& task, const Operand& operand) {
+    if (operand.dtype != DType::bf16) return;
+    operators.insert(signature_of(task.op, task.dtype, {}));
+    for (int64_t i = 0; i < operand.elements(); ++i) {
+      const float value = std::bit_cast<float>(static_cast<uint32_t>(operand.as<uint16_t>()[i]) << 16);
+      largest = std::isnan(value) ? value : std::max(largest, std::abs(value));
+    }
+  }
+
+  cpu::CpuBackend cpu_;
+};
+
+// Inputs are uniform in [-1, 1); what a few operators make of them stays below 10. The lower halves of f32, read as
+// bf16, would be anything up to 3e38.
+TEST(OperatorRun, GivesRowsInBf16WhereThePlanHasThem) {
+  Plan plan = tiny_plan(2);
+  plan.workload.compute_dtype = DType::bf16;
+  const MeasuredPlan measured(plan);
+  WatchingBackend backend;
+  for (const OperatorShape& shape : collect_shapes({plan})) OperatorRun(measured, shape, 64, backend, 7).launch();
+  EXPECT_EQ(backend.operators, (std::set<std::string>{"experts_dgrad|bf16", "experts_wgrad|bf16", "experts|bf16",
+                                                      "permute|bf16", "regroup|bf16", "unpermute_backward|bf16"}));
+  EXPECT_GT(backend.largest, 0.9f);
+  EXPECT_LT(backend.largest, 10.0f);
+}
+
+}  // namespace
+}  // namespace moesaic::executor
