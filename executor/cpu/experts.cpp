@@ -20,6 +20,10 @@ constexpr MatmulShape product(std::int64_t m, std::int64_t n, std::int64_t k, Tr
   return {m, n, k, Transpose::no, transpose_b, false, 0, 0, 0};
 }
 
+constexpr MatmulShape reduction(std::int64_t n, std::int64_t k) {
+  return {n, k, 0, Transpose::yes, Transpose::no, true, 0, 0, 0};
+}
+
 // The operands of one expert's products, rounded. One at a time of each kind.
 struct RoundedOperands {
   const BFloat16* rows(const float* x, std::int64_t count) { return rounded(x, count, row_scratch); }
@@ -91,7 +95,9 @@ void wgrad(const float* dy, const float* x, float* dw, std::int64_t m, std::int6
 }
 void wgrad(const BFloat16* dy, const BFloat16* x, float* dw, std::int64_t m, std::int64_t n, std::int64_t k,
            Precision) {
-  matmul(dy, x, dw, {n, k, m, Transpose::yes, Transpose::no, true, 0, 0, 0});
+  MatmulShape shape = reduction(n, k);
+  shape.k = m;
+  matmul(dy, x, dw, shape);
 }
 
 template <typename Element>
@@ -103,6 +109,8 @@ template <typename Element>
 void experts_forward(const Element* x, const std::int64_t* rows_per_slot, const Weight* up, const Weight* down,
                      float* u, Element* a, float* y, const ExpertsShape& shape, Precision precision) {
   const auto [slots, h, f] = shape;
+  prepare_matmul(product(0, f, h, Transpose::yes), precision);
+  prepare_matmul(product(0, h, f, Transpose::yes), precision);
   std::int64_t left = std::accumulate(rows_per_slot, rows_per_slot + slots, std::int64_t{0});
   for (std::int64_t slot = 0; slot < slots; ++slot) {
     const std::int64_t own = rows_per_slot[slot], rows = filled_rows(own, left);
@@ -126,6 +134,8 @@ template <typename Element>
 void experts_dgrad(const Element* dy, const float* u, const std::int64_t* rows_per_slot, const Weight* up,
                    const Weight* down, Element* du, float* dx, const ExpertsShape& shape, Precision precision) {
   const auto [slots, h, f] = shape;
+  prepare_matmul(product(0, f, h, Transpose::no), precision);
+  prepare_matmul(product(0, h, f, Transpose::no), precision);
   std::int64_t left = std::accumulate(rows_per_slot, rows_per_slot + slots, std::int64_t{0});
   for (std::int64_t slot = 0; slot < slots; ++slot) {
     const std::int64_t own = rows_per_slot[slot], rows = filled_rows(own, left);
@@ -150,6 +160,8 @@ void experts_wgrad(const Element* dy, const Element* du, const Element* x, const
                    const std::int64_t* rows_per_slot, float* const* dup, float* const* ddown, const ExpertsShape& shape,
                    Precision precision) {
   const auto [slots, h, f] = shape;
+  prepare_matmul(reduction(f, h), precision);
+  prepare_matmul(reduction(h, f), precision);
   for (std::int64_t slot = 0; slot < slots; ++slot) {
     const std::int64_t rows = rows_per_slot[slot];
     if (rows == 0) continue;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
+#include <vector>
 
 #include "executor/cpu/primitive_cache.h"
 #include "executor/cpu/scratch.h"
@@ -20,20 +21,23 @@ MatmulShape with_leading_dimensions(MatmulShape shape) {
   return shape;
 }
 
+PrimitiveKey key_of(const MatmulShape& shape, bool bf16) {
+  const bool ta = shape.transpose_a == Transpose::yes, tb = shape.transpose_b == Transpose::yes;
+  return {shape.m,
+          shape.n,
+          shape.k,
+          ta ? 1 : shape.lda,
+          ta ? shape.lda : 1,
+          tb ? 1 : shape.ldb,
+          tb ? shape.ldb : 1,
+          shape.ldc,
+          shape.accumulate,
+          bf16};
+}
+
 template <typename Element>
 void run(const Element* a, const Element* b, float* c, const MatmulShape& shape) {
-  const bool ta = shape.transpose_a == Transpose::yes, tb = shape.transpose_b == Transpose::yes;
-  const PrimitiveKey key{shape.m,
-                         shape.n,
-                         shape.k,
-                         ta ? 1 : shape.lda,
-                         ta ? shape.lda : 1,
-                         tb ? 1 : shape.ldb,
-                         tb ? shape.ldb : 1,
-                         shape.ldc,
-                         shape.accumulate,
-                         std::is_same_v<Element, BFloat16>};
-  execute_primitive(key, a, b, c);
+  execute_primitive(key_of(shape, std::is_same_v<Element, BFloat16>), a, b, c);
 }
 
 void clear(float* c, const MatmulShape& shape) {
@@ -141,6 +145,20 @@ void matmul(const float* a, const float* b, float* c, const MatmulShape& given, 
 void matmul(const float* a, const float* b, float* c, std::int64_t m, std::int64_t n, std::int64_t k,
             Transpose transpose_a, Transpose transpose_b, bool accumulate, Precision precision) {
   matmul(a, b, c, {m, n, k, transpose_a, transpose_b, accumulate, 0, 0, 0}, precision);
+}
+
+void prepare_matmul(const MatmulShape& given, Precision precision) {
+  MatmulShape shape = with_leading_dimensions(given);
+  const bool bf16 = precision == Precision::bf16, reduction = shape.transpose_a == Transpose::yes;
+  std::int64_t& rows = reduction ? shape.k : shape.m;
+  rows = 0;
+  thread_local std::vector<PrimitiveKey> prepared;
+  const PrimitiveKey any_rows = key_of(shape, bf16);
+  if (std::find(prepared.begin(), prepared.end(), any_rows) != prepared.end()) return;
+  const std::int64_t singly = reduction ? kSmallest : kRowGranularity;  // from here on, blocks are filled up
+  for (rows = 1; rows <= kBlockRows; rows += rows < singly ? 1 : kRowGranularity)
+    prepare_primitive(key_of(shape, bf16));
+  prepared.push_back(any_rows);
 }
 
 std::int64_t matmul_primitives_created() { return primitives_created(); }

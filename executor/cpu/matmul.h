@@ -31,6 +31,10 @@ void matmul(const float* a, const float* b, float* c, std::int64_t m, std::int64
 // Operands rounded beforehand, for a caller that uses one more than once.
 void matmul(const BFloat16* a, const BFloat16* b, float* c, const MatmulShape& shape);
 
+// Makes all primitives of a shape at once, so that no later call waits for one whatever row count routing brings; m, or
+// k when A is transposed, does not matter. Does nothing the second time.
+void prepare_matmul(const MatmulShape& shape, Precision precision);
+
 // Number of primitives that this thread has created; constant once every block size has been met.
 std::int64_t matmul_primitives_created();
 

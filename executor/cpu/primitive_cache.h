@@ -16,6 +16,9 @@ struct PrimitiveKey {
 // Executes C[m, n] (+)= A[m, k] B[k, n] for the strides of the key.
 void execute_primitive(const PrimitiveKey& key, const void* a, const void* b, float* c);
 
+// Makes the primitive of the key unless there is one.
+void prepare_primitive(const PrimitiveKey& key);
+
 std::int64_t primitives_created();
 
 }  // namespace moesaic::executor::cpu

@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "executor/cpu/experts.h"
 #include "executor/cpu/linear.h"
 #include "executor/reference/linear.h"
 #include "executor/reference/matmul.h"
@@ -190,6 +191,24 @@ TEST(Matmul, PrimitivesStopBeingCreatedHoweverRowCountsVary) {
   EXPECT_EQ(matmul_primitives_created(), middle);
   for (std::int64_t m = 1; m <= 1000; ++m) linear_wgrad(y.data(), x.data(), dw.data(), m, n, k, Precision::f32);
   EXPECT_EQ(matmul_primitives_created() - middle, 16 + 62) << "reductions over 1..16 and 24, 32, ..., 512 rows";
+}
+
+// 4 products of 71 sizes each and 2 reductions of 78, all of them in the first call of each operator.
+TEST(Matmul, ExpertsWaitForPrimitivesOnce) {
+  const ExpertsShape shape{1, 40, 72};
+  const Floats x = random_floats(700 * shape.h, 1), w = random_floats(shape.h * shape.f, 2);
+  Floats u(static_cast<std::size_t>(700 * shape.f)), a(u), du(u), y(x), dx(x), dup(w), ddown(w);
+  const Weight weights[] = {w.data()};
+  float *dups[] = {dup.data()}, *ddowns[] = {ddown.data()};
+  const auto train = [&](std::int64_t rows) {
+    experts_forward(x.data(), &rows, weights, weights, u.data(), a.data(), y.data(), shape, Precision::f32);
+    experts_dgrad(x.data(), u.data(), &rows, weights, weights, du.data(), dx.data(), shape, Precision::f32);
+    experts_wgrad(x.data(), du.data(), x.data(), a.data(), &rows, dups, ddowns, shape, Precision::f32);
+    return matmul_primitives_created();
+  };
+  const std::int64_t before = matmul_primitives_created(), after = train(3);
+  EXPECT_EQ(after - before, 4 * 71 + 2 * 78);
+  for (std::int64_t rows : {1, 8, 17, 511, 700}) EXPECT_EQ(train(rows), after) << rows;
 }
 
 }  // namespace
