@@ -2,6 +2,7 @@
 // The CPU as a device: every launch runs inline on the calling thread, so an event is done as soon as it is recorded.
 // One per rank.
 
+#include <map>
 #include <unordered_map>
 #include <vector>
 
@@ -27,9 +28,9 @@ class CpuBackend final : public Backend {
   void wait_for(Lane, Event) override {}
 
  private:
-  // Released memory by size class. A step releases and allocates the same sizes again; giving them back to the system
-  // in between would cost a page fault per 4 KiB, which took a third of a step.
-  std::unordered_map<size_t, std::vector<void*>> free_;
+  // Released memory by size class. A step releases and allocates much the same sizes again; giving them back to the
+  // system in between would cost a page fault per 4 KiB, which took a third of a step.
+  std::map<size_t, std::vector<void*>> free_;  // size class -> blocks
   std::unordered_map<void*, size_t> class_of_;
   RoundedWeights rounded_;
 };

@@ -12,7 +12,7 @@ struct ExpertsShape {
   std::int64_t slots = 0, h = 0, f = 0;
 };
 
-// The first call of each operator with a shape makes the primitives of all row counts: about 30 ms.
+// The first call of each operator with a shape makes the primitives of all row counts: about 50 ms.
 
 // What products alone read may stand rounded: Element is float or BFloat16. With BFloat16 precision must be bf16, and
 // results have the bits that floats give which the products then round.
