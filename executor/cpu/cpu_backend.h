@@ -11,7 +11,7 @@
 
 namespace moesaic::executor::cpu {
 
-class CpuBackend final : public Backend {
+class CpuBackend : public Backend {
  public:
   CpuBackend() = default;
   ~CpuBackend() override;

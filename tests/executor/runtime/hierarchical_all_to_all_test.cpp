@@ -50,23 +50,15 @@ using testing::corpus;
 
 /// A CPU that keeps what every optimizer task reads (gradients) and what it leaves (weights among it), and that can tie
 /// the router.
-class RecordingBackend final : public Backend {
+class RecordingBackend final : public cpu::CpuBackend {
  public:
   explicit RecordingBackend(Router router) : router_(router) {}
-
-  std::string name() const override { return cpu_.name(); }
-  void* allocate(Bytes bytes) override { return cpu_.allocate(bytes); }
-  void release(void* data) override { cpu_.release(data); }
-  void copy(Lane lane, void* to, const void* from, Bytes bytes) override { cpu_.copy(lane, to, from, bytes); }
-  Event record(Lane lane) override { return cpu_.record(lane); }
-  bool done(Event event) override { return cpu_.done(event); }
-  void wait_for(Lane lane, Event event) override { cpu_.wait_for(lane, event); }
 
   void launch(const Launch& launch) override {
     if (launch.task.op == Op::router && router_ == Router::tied)
       std::fill_n(launch.reads[1].f32(), launch.reads[1].elements(), 0.0f);
     if (launch.task.op == Op::adamw) keep(launch.reads);
-    cpu_.launch(launch);
+    CpuBackend::launch(launch);
     if (launch.task.op == Op::adamw) keep(launch.writes);
   }
 
@@ -77,7 +69,6 @@ class RecordingBackend final : public Backend {
     for (const Operand& operand : operands) kept.insert(kept.end(), operand.f32(), operand.f32() + operand.elements());
   }
 
-  cpu::CpuBackend cpu_;
   const Router router_;
 };
 

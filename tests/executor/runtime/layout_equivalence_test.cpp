@@ -3,23 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <map>
-#include <mutex>
 #include <numeric>
 
-#include "core/graph/holdings.h"
-#include "core/graph/stages.h"
 #include "core/technique/lower.h"
-#include "executor/cpu/cpu_backend.h"
-#include "executor/runtime/rank_inputs.h"
-#include "executor/runtime/rank_step.h"
-#include "executor/runtime/threads.h"
-#include "tests/executor/runtime/small_training.h"
+#include "tests/executor/runtime/tensors_after.h"
 
 namespace moesaic::executor {
 namespace {
 
 using testing::corpus;
+using testing::Tensors;
 
 /// 1 MoE layer between 2 dense ones, 4 heads, 4 experts, top 2, 2 microbatches of 8 sequences of 8 tokens; one node
 /// unless `per_node` says otherwise.
@@ -44,39 +37,10 @@ std::vector<double> losses(const Plan& plan) {
   return train_on_threads(plan, corpus(), options).loss;
 }
 
-using Tensors = std::map<std::string, std::vector<float>>;
-
-void add_pieces(const Holding& holding, const float* local, Tensors& whole) {
-  for (const Piece& piece : holding.pieces) {
-    std::vector<float>& tensor = whole[piece.tensor];
-    for (int64_t run = 0; run < piece.runs; ++run) {
-      const auto begin = static_cast<size_t>(piece.logical_offset + run * piece.logical_stride);
-      tensor.resize(std::max(tensor.size(), begin + static_cast<size_t>(piece.run)));
-      std::copy_n(local + piece.local_offset + run * piece.local_stride, piece.run, tensor.data() + begin);
-    }
-  }
-}
-
 /// First moments after one step, a tenth of the gradients, by logical tensor.
 Tensors gradients(const Plan& plan) {
   check_plan(plan, "test");
-  const Corpus text = corpus();
-  const TaskGraph program = lower(plan);
-  Tensors whole;
-  std::mutex mutex;
-  run_on_threads(plan.layout.ranks, plan.cluster.devices_per_node, [&](int rank, Transport& transport) {
-    cpu::CpuBackend backend;
-    const TaskGraph graph = graph_of_rank(program, rank);
-    RankStep step(graph, plan, rank, backend, transport);
-    initialise_weights(graph, plan, rank, step.tensors());
-    load_batch(graph, plan, rank, 0, text, step.tensors());
-    Watch watch;
-    step.run(0, watch);
-    const std::lock_guard lock(mutex);
-    for (const Holding& holding : holdings_of(graph, rank, State::first_moment))
-      add_pieces(holding, step.tensors().resident(holding.tensor).f32(), whole);
-  });
-  return whole;
+  return testing::tensors_after(1, State::first_moment, plan, lower(plan));
 }
 
 float largest(const std::vector<float>& values) {

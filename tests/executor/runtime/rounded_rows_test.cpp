@@ -2,22 +2,13 @@
 // in f32 that the products round: the same bits in losses and weights, in every layout and for every way of sending.
 #include <gtest/gtest.h>
 
-#include <map>
-#include <mutex>
-
-#include "core/graph/holdings.h"
-#include "core/graph/stages.h"
 #include "core/technique/lower.h"
-#include "executor/cpu/cpu_backend.h"
-#include "executor/runtime/rank_inputs.h"
-#include "executor/runtime/rank_step.h"
-#include "executor/runtime/threads.h"
-#include "tests/executor/runtime/small_training.h"
+#include "tests/executor/runtime/tensors_after.h"
 
 namespace moesaic::executor {
 namespace {
 
-using testing::corpus;
+using testing::Tensors;
 
 Plan plan_of(int nodes, int per_node, int ep) {
   Plan plan = testing::unchecked_plan_of(nodes, per_node, ep);
@@ -35,39 +26,9 @@ int widen(TaskGraph& graph) {
   return widened;
 }
 
-using Tensors = std::map<std::string, std::vector<float>>;
-
-void add_pieces(const Holding& holding, const float* local, Tensors& whole) {
-  for (const Piece& piece : holding.pieces) {
-    std::vector<float>& tensor = whole[piece.tensor];
-    for (int64_t run = 0; run < piece.runs; ++run) {
-      const auto begin = static_cast<size_t>(piece.logical_offset + run * piece.logical_stride);
-      tensor.resize(std::max(tensor.size(), begin + static_cast<size_t>(piece.run)));
-      std::copy_n(local + piece.local_offset + run * piece.local_stride, piece.run, tensor.data() + begin);
-    }
-  }
-}
-
 /// All weights after three steps, by logical tensor.
 Tensors trained(const Plan& plan, const TaskGraph& program) {
-  const Corpus text = corpus();
-  Tensors whole;
-  std::mutex mutex;
-  run_on_threads(plan.layout.ranks, plan.cluster.devices_per_node, [&](int rank, Transport& transport) {
-    cpu::CpuBackend backend;
-    const TaskGraph graph = graph_of_rank(program, rank);
-    RankStep step(graph, plan, rank, backend, transport);
-    initialise_weights(graph, plan, rank, step.tensors());
-    Watch watch;
-    for (int64_t i = 0; i < 3; ++i) {
-      load_batch(graph, plan, rank, i, text, step.tensors());
-      step.run(i, watch);
-    }
-    const std::lock_guard lock(mutex);
-    for (const Holding& holding : holdings_of(graph, rank, State::weight))
-      add_pieces(holding, step.tensors().resident(holding.tensor).f32(), whole);
-  });
-  return whole;
+  return testing::tensors_after(3, State::weight, plan, program);
 }
 
 Tensors trained(const Plan& plan) {

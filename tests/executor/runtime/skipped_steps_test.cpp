@@ -33,24 +33,16 @@ struct Poison {
 using Schedule = std::map<int64_t, Poison>;  // by step, from 0
 
 /// A CPU that poisons, and watches what AdamW does.
-class PoisonedBackend final : public Backend {
+class PoisonedBackend final : public cpu::CpuBackend {
  public:
   struct Updates {  // of one step
     int tasks = 0, changed = 0, cleared = 0, finite = 0;
   };
   explicit PoisonedBackend(const Schedule& schedule) : schedule_(schedule) {}
 
-  std::string name() const override { return cpu_.name(); }
-  void* allocate(Bytes bytes) override { return cpu_.allocate(bytes); }
-  void release(void* data) override { cpu_.release(data); }
-  void copy(Lane lane, void* to, const void* from, Bytes bytes) override { cpu_.copy(lane, to, from, bytes); }
-  Event record(Lane lane) override { return cpu_.record(lane); }
-  bool done(Event event) override { return cpu_.done(event); }
-  void wait_for(Lane lane, Event event) override { cpu_.wait_for(lane, event); }
-
   void launch(const Launch& l) override {
     if (l.task.op == Op::adamw) return update(l);
-    cpu_.launch(l);
+    CpuBackend::launch(l);
     const auto entry = schedule_.find(l.context.step);
     if (entry == schedule_.end() || entry->second.rank != l.context.rank || entry->second.label != l.task.label) return;
     const Operand& operand = l.writes[entry->second.output];
@@ -78,7 +70,7 @@ class PoisonedBackend final : public Backend {
     const std::vector<float> before = state_of(l);
     const auto left = left_.find(l.task.label);
     only_updates_change = only_updates_change && (left == left_.end() || same_bits(left->second, before));
-    cpu_.launch(l);
+    CpuBackend::launch(l);
     std::vector<float> after = state_of(l);
     Updates& step = updates[l.context.step];
     ++step.tasks;
@@ -92,7 +84,6 @@ class PoisonedBackend final : public Backend {
     left_[l.task.label] = std::move(after);
   }
 
-  cpu::CpuBackend cpu_;
   const Schedule schedule_;
   std::map<std::string, std::vector<float>> left_;  // by task
 };
