@@ -189,7 +189,7 @@ void RankStep::move_experts(const Task& task) {
 /// over all microbatches, for updates.
 std::vector<int> RankStep::active_slots(const Task& task) const {
   std::vector<int> active;
-  const bool gradients = task.op == Op::drain_gradients || task.op == Op::clear;
+  const bool gradients = task.op == Op::clear;
   if (task.demand == Demand::predicted || (task.demand == Demand::none && !gradients)) return active;
   const size_t layers = graph_.placement.size(), layer = static_cast<size_t>(task.moe_layer);
   const auto slots = static_cast<size_t>(graph_.placement[layer].slots_per_rank);
