@@ -75,19 +75,6 @@ BytesPerSecond copy_bandwidth(const Machine& machine, Bench& bench, Backend& bac
   return 2.0 * static_cast<double>(bytes) / seconds;
 }
 
-/// Latency is the time of the smallest all-to-all without what its messages cost one after the other, bandwidth that of
-/// the rest of the largest one. Absent where nothing was measured.
-Link link_of(const Profile& profile, Seconds message_s) {
-  for (const CollectiveCurve& curve : profile.collectives) {
-    if (curve.collective != name_of(Op::all_to_all) || curve.bytes.size() < 2) continue;
-    const Seconds smallest = curve.seconds.front(), transfer = curve.seconds.back() - smallest;
-    if (transfer > 0)
-      return {static_cast<double>(curve.bytes.back()) / transfer,
-              std::max(0.0, smallest - (curve.num_ranks - 1) * message_s), message_s};
-  }
-  return {};
-}
-
 /// The disk behind the system's temporary folder, where expert states live whose home is storage. No storage where it
 /// cannot be measured.
 void measure_disk(Cluster& cluster) {
@@ -103,6 +90,18 @@ void measure_disk(Cluster& cluster) {
 }
 
 }  // namespace
+
+Link link_of(const Profile& profile, Seconds message_s) {
+  for (const CollectiveCurve& curve : profile.collectives) {
+    if (curve.collective != name_of(Op::all_to_all) || curve.bytes.size() < 2) continue;
+    const Seconds smallest = *std::min_element(curve.seconds.begin(), curve.seconds.end()),
+                  largest = curve.seconds.back();
+    const Seconds transfer = largest > smallest ? largest - smallest : largest;
+    return {static_cast<double>(curve.bytes.back()) / transfer,
+            std::max(0.0, smallest - (curve.num_ranks - 1) * message_s), message_s};
+  }
+  return {};
+}
 
 Cluster measure_cluster(const Profile& profile, int rank, Transport& transport, Backend& backend,
                         const ProfileOptions& options) {

@@ -28,8 +28,14 @@ struct ProfileOptions {
 Profile measure_profile(const std::vector<Plan>& plans, int rank, Transport& transport, Backend& backend,
                         const ProfileOptions& options);
 
+/// The link behind the all-to-all curve: its latency is the shortest time without what a member's messages cost one
+/// after the other, its bandwidth that of the rest of the largest transfer. A point during which others had the
+/// machine may be slower than larger ones, so the shortest need not be the smallest; where even the largest is the
+/// shortest, all of its time counts as transfer. Absent where no such curve was measured.
+Link link_of(const Profile& profile, Seconds message_s);
+
 /// The cluster document of this machine: one node with a device per rank, peaks and bandwidths with all ranks busy. The
-/// link is read from the all-to-all curve of `profile`. Called by all ranks; complete on rank 0, whose `profile`
+/// link is link_of `profile`. Called by all ranks; complete on rank 0, whose `profile`
 /// counts.
 Cluster measure_cluster(const Profile& profile, int rank, Transport& transport, Backend& backend,
                         const ProfileOptions& options);

@@ -107,6 +107,23 @@ TEST(MeasureProfile, DescribesItsMachineAsACluster) {
   EXPECT_EQ(read_cluster(write_cluster(cluster), "cluster"), cluster);
 }
 
+Link link_measured_as(std::vector<Seconds> seconds) {
+  Profile profile;
+  profile.collectives = {{name_of(Op::all_to_all), 3, false, {100, 1000, 10'000}, std::move(seconds)}};
+  return link_of(profile, 0.25);
+}
+
+// Three members: two messages of 0.25 s each. Undisturbed: latency 1 - 2 * 0.25 = 0.5 s, 10 kB in 6 - 1 = 5 s. With a
+// disturbed first point the second, 2 s, is the shortest: latency 2 - 0.5 = 1.5 s, 10 kB in 6 - 2 = 4 s. With all but
+// the last disturbed: latency 6 - 0.5 = 5.5 s and 10 kB in 6 s.
+TEST(LinkOf, IsThereHoweverDisturbedTheCurve) {
+  EXPECT_EQ(link_measured_as({1, 2, 6}), (Link{2000, 0.5, 0.25}));
+  EXPECT_EQ(link_measured_as({8, 2, 6}), (Link{2500, 1.5, 0.25}));
+  EXPECT_EQ(link_measured_as({8, 7, 6}), (Link{10'000.0 / 6, 5.5, 0.25}));
+}
+
+TEST(LinkOf, IsAbsentWhereNothingWasMeasured) { EXPECT_FALSE(link_of({}, 0.25).present()); }
+
 // 64 B to 16 MiB in steps of four: ten sizes. Two ranks: the busiest sends 2 S (2-1)/2 = S in an all-reduce, S in the
 // others.
 TEST(MeasureProfile, MeasuresCollectivesBetweenRanks) {
