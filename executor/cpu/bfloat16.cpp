@@ -3,10 +3,9 @@
 #include "executor/cpu/lanes.h"
 
 namespace moesaic::executor::cpu {
+
 MOESAIC_VECTORISED void round_to_bf16(const float* x, BFloat16* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = to_bf16(x[i]);
 }
-
-float through_bf16(float x) { return std::bit_cast<float>(static_cast<std::uint32_t>(to_bf16(x)) << 16); }
 
 }  // namespace moesaic::executor::cpu

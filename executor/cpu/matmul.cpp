@@ -118,7 +118,7 @@ const BFloat16* rounded_rows(const float* x, std::int64_t rows, std::int64_t col
   } else {
     for (std::int64_t i = 0; i < rows; ++i) round_to_bf16(x + i * stride, copy + i * columns, columns);
   }
-  std::fill_n(copy + rows * columns, (padded - rows) * columns, BFloat16{0});
+  std::fill_n(copy + rows * columns, (padded - rows) * columns, BFloat16{});
   return copy;
 }
 
