@@ -1,13 +1,15 @@
 #pragma once
-// A GPU for operator tests: arrays that live on the device, and a fixture that skips where there is none.
-// It holds no operator and no expectation of one.
+// A GPU for operator tests: arrays that live on the device, in both storage formats, and a fixture that skips where
+// there is none. It holds no operator and no expectation of one.
 
 #include <gtest/gtest.h>
 
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
+#include "core/schema/bfloat16.h"
 #include "executor/cuda/cuda_backend.h"
 #include "tests/executor/cpu/test_arrays.h"
 
@@ -19,6 +21,53 @@ using cpu::Floats;
 using cpu::poisoned;
 using cpu::random_floats;
 using cpu::to_double;
+
+/// The storage formats: TYPED_TEST_SUITE(Fixture, Elements).
+using Elements = testing::Types<float, BFloat16>;
+
+/// What one rounding to the format may add, relative to the value: bfloat16 keeps 8 significant bits, so half a unit in
+/// the last place is 2^-8. Expectations of f32 allow for their own sums in `tolerance`.
+template <typename Element>
+constexpr double rounding_of() {
+  return sizeof(Element) == sizeof(float) ? 0.0 : 0x1p-8;
+}
+
+/// The values in the format: what is stored on the device, and after to_double() what the reference computes from.
+template <typename Element>
+std::vector<Element> as_elements(const Floats& x) {
+  if constexpr (std::is_same_v<Element, float>) {
+    return x;
+  } else {
+    std::vector<Element> result;
+    for (float value : x) result.push_back(to_bf16(value));
+    return result;
+  }
+}
+template <typename Element>
+std::vector<Element> random_elements(int64_t n, uint64_t seed, double size = 1.0) {
+  return as_elements<Element>(random_floats(n, seed, size));
+}
+template <typename Element>
+std::vector<Element> poisoned_elements(int64_t n) {
+  return as_elements<Element>(poisoned(n));
+}
+inline Doubles to_double(const std::vector<BFloat16>& x) {
+  Doubles result;
+  for (BFloat16 value : x) result.push_back(to_float(value));
+  return result;
+}
+
+/// Every element within `tolerance` of the largest expected value, and one rounding of its own; NaN anywhere fails.
+template <typename Element>
+void expect_stored(const std::vector<Element>& actual, const Doubles& expected, double tolerance, const char* what) {
+  ASSERT_EQ(actual.size(), expected.size()) << what;
+  double largest = 1e-30;
+  for (double value : expected) largest = std::max(largest, std::abs(value));
+  for (size_t i = 0; i < actual.size(); ++i)
+    ASSERT_NEAR(static_cast<double>(to_float(actual[i])), expected[i],
+                tolerance * largest + rounding_of<Element>() * std::abs(expected[i]))
+        << what << " [" << i << "]";
+}
 
 /// A copy of a host array on the device, `offset` elements behind a 256-byte boundary.
 template <typename T>
@@ -66,5 +115,9 @@ class CudaTest : public testing::Test {
   std::unique_ptr<CudaBackend> backend;
   Stream stream = nullptr;
 };
+
+/// A fixture per storage format, for TYPED_TEST.
+template <typename Element>
+class CudaTestOf : public CudaTest {};
 
 }  // namespace moesaic::executor::cuda
