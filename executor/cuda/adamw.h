@@ -1,6 +1,6 @@
 #pragma once
 // The AdamW update of many flat arrays in one launch; it clears the gradients in the same pass.
-// It does not decide which parameters decay, and it does not average gradients.
+// It does not decide which parameters decay, and it does not average gradients. Element: float, BFloat16.
 
 #include <cstdint>
 #include <span>
@@ -17,9 +17,12 @@ struct AdamW {
   double decay = 0.1;
 };
 
-// w, g, m, v: [count] on the device
+// All arrays [count] on the device. The master weight is what is updated; w is its rounded copy, or the same array
+// where Element is float.
+template <typename Element>
 struct AdamWParameter {
-  float *w, *g, *m, *v;
+  Element *w, *g;
+  float *m, *v, *master;
   int64_t count;
   bool decay;
 };
@@ -27,6 +30,8 @@ struct AdamWParameter {
 // m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w = w - lr ((m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + decay w);
 // g = 0. Step t counts from 1; without `decay` the last term is left out (norm gains and biases).
 // One launch per 512 parameters.
-void adamw_update(std::span<const AdamWParameter> parameters, const AdamW& settings, int64_t step, Stream stream);
+template <typename Element>
+void adamw_update(std::span<const AdamWParameter<Element>> parameters, const AdamW& settings, int64_t step,
+                  Stream stream);
 
 }  // namespace moesaic::executor::cuda

@@ -1,6 +1,6 @@
 #pragma once
 // Element-wise sums on a stream: the residual connection and the accumulation of gradients.
-// They do not reduce: output element i depends on element i of the inputs alone.
+// They do not reduce: output element i depends on element i of the inputs alone. Element: float, BFloat16.
 
 #include <cstdint>
 
@@ -8,7 +8,12 @@
 
 namespace moesaic::executor::cuda {
 
-void add(const float* a, const float* b, float* y, int64_t n, Stream stream);  // y [n] = a + b; y may be a or b
-void accumulate(const float* a, float* y, int64_t n, Stream stream);           // y [n] += a
+// y [n] = a + b; y may be a or b
+template <typename Element>
+void add(const Element* a, const Element* b, Element* y, int64_t n, Stream stream);
+
+// y [n] += a
+template <typename Element>
+void accumulate(const Element* a, Element* y, int64_t n, Stream stream);
 
 }  // namespace moesaic::executor::cuda

@@ -1,6 +1,7 @@
 #pragma once
 // Cross entropy of logits against target tokens and its gradient, on a stream.
-// It does not average: the caller's scale says what one token's loss counts.
+// It does not average: the caller's scale says what one token's loss counts. Element: float, BFloat16; sums are f32,
+// the loss double.
 
 #include <cstdint>
 
@@ -12,7 +13,8 @@ namespace moesaic::executor::cuda {
 // loss [1] (double, on the device) += scale * sum over rows of -log softmax(logits)[target]; dlogits [m, v] = scale *
 // (softmax(logits) - onehot(target)); logits [m, v], targets [m]; dlogits may be logits. Rows are summed in a fixed
 // order.
-void cross_entropy(const float* logits, const int32_t* targets, float* dlogits, double* loss, int64_t m, int64_t v,
+template <typename Element>
+void cross_entropy(const Element* logits, const int32_t* targets, Element* dlogits, double* loss, int64_t m, int64_t v,
                    double scale, StreamScratch& scratch, Stream stream);
 
 }  // namespace moesaic::executor::cuda

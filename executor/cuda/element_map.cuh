@@ -1,41 +1,64 @@
 #pragma once
-// y[i] = f(a[i], b[i]) over arrays, in 16-byte vectors where the pointers allow it; y may be a or b.
+// y[i] = f(a[i], ...) over one or two arrays, in 16-byte vectors where the pointers allow it; y may be an input.
 // It does not reduce.
 
-#include "executor/cuda/cuda_check.h"
+#include "executor/cuda/element.cuh"
 #include "executor/cuda/element_grid.cuh"
-#include "executor/cuda/stream.h"
+#include "executor/cuda/launch_kernel.cuh"
 
 namespace moesaic::executor::cuda {
 
-template <typename F>
-__device__ float4 mapped(const F& f, const float4& a, const float4& b) {
-  return {f(a.x, b.x), f(a.y, b.y), f(a.z, b.z), f(a.w, b.w)};
+template <typename Element, int kInputs>
+struct MapInputs {
+  const Element* data[kInputs];
+};
+
+template <typename F, typename Element>
+__device__ Element mapped(const F& f, const Element (&x)[1]) {
+  return store<Element>(f(load(x[0])));
+}
+template <typename F, typename Element>
+__device__ Element mapped(const F& f, const Element (&x)[2]) {
+  return store<Element>(f(load(x[0]), load(x[1])));
 }
 
-template <typename F>
-__device__ float mapped(const F& f, float a, float b) {
-  return f(a, b);
-}
+constexpr int kMapVectors =
+    2;  // per thread and input: 64 KiB of an SM's reads are under way, the latency times the rate
 
-template <typename Element, typename F>
-__global__ void map_kernel(const Element* a, const Element* b, Element* y, int64_t n, F f) {
-  for (int64_t i = first_item(); i < n; i += item_stride()) y[i] = mapped(f, a[i], b[i]);
-}
-
-template <typename F>
-void map_elements(const float* a, const float* b, float* y, int64_t n, F f, Stream stream) {
-  const int64_t vectors = aligned_for_vectors(a, b, y) ? n / 4 : 0;
-  if (vectors > 0) {
-    map_kernel<<<blocks_for(vectors), kThreads, 0, stream>>>(reinterpret_cast<const float4*>(a),
-                                                             reinterpret_cast<const float4*>(b),
-                                                             reinterpret_cast<float4*>(y), vectors, f);
-    CUDA_CHECK(cudaGetLastError());
+/// A block covers kMapVectors * kThreads of the `whole` vectors; the grid strides over the elements behind them.
+template <typename Element, int kInputs, typename F>
+__global__ void map_kernel(MapInputs<Element, kInputs> in, Element* y, int64_t whole, int64_t n, F f) {
+  constexpr int kElements = Vector<Element>::kElements;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * kMapVectors * kThreads + threadIdx.x;
+  Vector<Element> x[kMapVectors][kInputs];
+  for (int v = 0; v < kMapVectors; ++v)
+    for (int i = 0; i < kInputs; ++i)
+      if (first + v * kThreads < whole) x[v][i] = vectors(in.data[i])[first + v * kThreads];
+  for (int v = 0; v < kMapVectors; ++v) {
+    if (first + v * kThreads >= whole) break;
+    Vector<Element> result;
+    for (int e = 0; e < kElements; ++e) {
+      Element arguments[kInputs];
+      for (int i = 0; i < kInputs; ++i) arguments[i] = x[v][i].element[e];
+      result.element[e] = mapped(f, arguments);
+    }
+    vectors(y)[first + v * kThreads] = result;
   }
-  const int64_t done = 4 * vectors;
-  if (done == n) return;
-  map_kernel<<<blocks_for(n - done), kThreads, 0, stream>>>(a + done, b + done, y + done, n - done, f);
-  CUDA_CHECK(cudaGetLastError());
+  for (int64_t at = kElements * whole + first_item(); at < n; at += item_stride()) {
+    Element arguments[kInputs];
+    for (int i = 0; i < kInputs; ++i) arguments[i] = in.data[i][at];
+    y[at] = mapped(f, arguments);
+  }
+}
+
+template <typename F, typename Element, typename... More>
+void map_elements(F f, Element* y, int64_t n, Stream stream, const Element* a, const More*... more) {
+  if (n == 0) return;
+  const int64_t whole = aligned_for_vectors(y, a, more...) ? n / Vector<Element>::kElements : 0;
+  constexpr int64_t kTile = kMapVectors * kThreads;
+  const unsigned blocks = whole > 0 ? static_cast<unsigned>((whole + kTile - 1) / kTile) : blocks_for(n);
+  launch_kernel(map_kernel<Element, 1 + sizeof...(more), F>, blocks, kThreads, stream,
+                MapInputs<Element, 1 + sizeof...(more)>{{a, more...}}, y, whole, n, f);
 }
 
 }  // namespace moesaic::executor::cuda

@@ -1,6 +1,6 @@
 #pragma once
 // GELU in its erf form, gelu(x) = x/2 (1 + erf(x / sqrt 2)), and its gradient, element by element, on a stream.
-// It is not the tanh approximation.
+// It is not the tanh approximation. Element: float, BFloat16.
 
 #include <cstdint>
 
@@ -9,9 +9,11 @@
 namespace moesaic::executor::cuda {
 
 // y [n] = gelu(x); y may be x
-void gelu_forward(const float* x, float* y, int64_t n, Stream stream);
+template <typename Element>
+void gelu_forward(const Element* x, Element* y, int64_t n, Stream stream);
 
 // dx [n] = dy gelu'(x) with gelu'(x) = (1 + erf(x / sqrt 2)) / 2 + x e^(-x^2 / 2) / sqrt(2 pi); dx may be dy
-void gelu_backward(const float* dy, const float* x, float* dx, int64_t n, Stream stream);
+template <typename Element>
+void gelu_backward(const Element* dy, const Element* x, Element* dx, int64_t n, Stream stream);
 
 }  // namespace moesaic::executor::cuda

@@ -1,6 +1,6 @@
 #pragma once
 // A linear layer without bias, y = x w^T with w [n, k], and its two gradients, on a stream.
-// It is not a matrix product of its own: it names the three transposes and rounds operands for Precision::bf16.
+// It is not a matrix product of its own: it names the three transposes. Element: float, BFloat16.
 
 #include <cstdint>
 
@@ -13,21 +13,20 @@ class Linear {
   Linear() : matmul_(scratch_) {}
 
   // y [m, n] = x [m, k] w^T
-  void forward(const float* x, const float* w, float* y, int64_t m, int64_t n, int64_t k, Precision precision,
-               Stream stream);
+  template <typename Element>
+  void forward(const Element* x, const Element* w, Element* y, int64_t m, int64_t n, int64_t k, Stream stream);
   // dx [m, k] (+)= dy [m, n] w
-  void dgrad(const float* dy, const float* w, float* dx, int64_t m, int64_t n, int64_t k, Precision precision,
-             Stream stream, bool accumulate = false);
+  template <typename Element>
+  void dgrad(const Element* dy, const Element* w, Element* dx, int64_t m, int64_t n, int64_t k, Stream stream,
+             bool accumulate = false);
   // dw [n, k] += dy^T x
-  void wgrad(const float* dy, const float* x, float* dw, int64_t m, int64_t n, int64_t k, Precision precision,
-             Stream stream);
+  template <typename Element>
+  void wgrad(const Element* dy, const Element* x, Element* dw, int64_t m, int64_t n, int64_t k, Stream stream);
 
   StreamScratch& scratch() { return scratch_; }
   size_t cached_algorithms() const { return matmul_.cached_algorithms(); }
 
  private:
-  void multiply(const float* a, const float* b, float* c, const MatmulShape& shape, Precision precision, Stream stream);
-
   StreamScratch scratch_;
   Matmul matmul_;
 };

@@ -9,6 +9,7 @@ namespace moesaic::executor::cuda {
 namespace {
 
 constexpr Bytes kWorkspaceBytes = 32 << 20;  // cuBLAS documentation, cublasSetWorkspace: 32 MiB recommended on Hopper
+constexpr int kCandidates = 8;               // the heuristic may list some that the device refuses
 constexpr size_t kMaxAlgorithms = 4096;      // about 600 bytes each; routed row counts would grow it without end
 
 struct Release {
@@ -47,10 +48,9 @@ Description description(const MatmulShape& shape) {
 
 Call make_call(const MatmulKey& key) {
   const MatmulShape& s = key.shape;
-  const cudaDataType_t type = key.precision == Precision::bf16 ? CUDA_R_16BF : CUDA_R_32F;
+  const cudaDataType_t type = key.format == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
   return {description(s), s.transpose_b == Transpose::no ? layout(type, s.k, s.n) : layout(type, s.n, s.k),
-          s.transpose_a == Transpose::no ? layout(type, s.m, s.k) : layout(type, s.k, s.m),
-          layout(CUDA_R_32F, s.m, s.n)};
+          s.transpose_a == Transpose::no ? layout(type, s.m, s.k) : layout(type, s.k, s.m), layout(type, s.m, s.n)};
 }
 
 cublasLtMatmulAlgo_t choose_algorithm(cublasLtHandle_t handle, const Call& call, const MatmulKey& key) {
@@ -65,16 +65,17 @@ cublasLtMatmulAlgo_t choose_algorithm(cublasLtHandle_t handle, const Call& call,
   set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.align_a);
   set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.align_c);
   set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.align_c);
-  cublasLtMatmulHeuristicResult_t found{};
+  cublasLtMatmulHeuristicResult_t found[kCandidates]{};
   int count = 0;
   const cublasStatus_t status =
       cublasLtMatmulAlgoGetHeuristic(handle, call.description.get(), call.first.get(), call.second.get(),
-                                     call.result.get(), call.result.get(), made, 1, &found, &count);
+                                     call.result.get(), call.result.get(), made, kCandidates, found, &count);
   if (status != CUBLAS_STATUS_NOT_SUPPORTED) CUBLAS_CHECK(status);
-  if (count == 0)
-    throw DeviceError("cuda: cuBLASLt knows no algorithm for a product of m = " + std::to_string(key.shape.m) +
-                      ", n = " + std::to_string(key.shape.n) + ", k = " + std::to_string(key.shape.k));
-  return found.algo;
+  // In the order of their estimated times; nothing is timed here, so a shape always gets the same one.
+  for (int i = 0; i < count; ++i)
+    if (found[i].state == CUBLAS_STATUS_SUCCESS) return found[i].algo;
+  throw DeviceError("cuda: cuBLASLt knows no algorithm for a product of m = " + std::to_string(key.shape.m) +
+                    ", n = " + std::to_string(key.shape.n) + ", k = " + std::to_string(key.shape.k));
 }
 
 }  // namespace
@@ -91,14 +92,14 @@ Matmul::~Matmul() = default;
 
 size_t Matmul::cached_algorithms() const { return library_->algorithms.size(); }
 
-void Matmul::run(const void* a, const void* b, float* c, const MatmulShape& shape, Precision precision, Stream stream) {
+void Matmul::run(const void* a, const void* b, void* c, const MatmulShape& shape, DType format, Stream stream) {
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) {  // an empty sum; the library refuses empty matrices
     if (!shape.accumulate)
-      CUDA_CHECK(cudaMemsetAsync(c, 0, static_cast<size_t>(shape.m * shape.n) * sizeof(float), stream));
+      CUDA_CHECK(cudaMemsetAsync(c, 0, static_cast<size_t>(bytes_of(format, shape.m * shape.n)), stream));
     return;
   }
-  const MatmulKey key = matmul_key(a, b, c, shape, precision);
+  const MatmulKey key = matmul_key(a, b, c, shape, format);
   const Call call = make_call(key);
   auto& algorithms = library_->algorithms;
   auto known = algorithms.find(key);

@@ -1,6 +1,6 @@
 #pragma once
-// Row-major matrix products through cuBLASLt, in f32 without TF32 or on bfloat16 operands with f32 sums and result.
-// It rounds nothing and, unlike the CPU room, does not promise that a row's bits are independent of the other rows.
+// Row-major matrix products through cuBLASLt, in f32 without TF32 or in bfloat16 with f32 sums, rounded once.
+// Unlike the CPU room, it does not promise that a row's bits are independent of the other rows.
 
 #include <cstddef>
 #include <memory>
@@ -16,8 +16,8 @@ class Matmul {
   explicit Matmul(StreamScratch& scratch);  // outlives the object
   ~Matmul();
 
-  /// a, b: float for Precision::f32, bfloat16 for Precision::bf16.
-  void run(const void* a, const void* b, float* c, const MatmulShape& shape, Precision precision, Stream stream);
+  /// a, b and c are all of the format, f32 or bf16.
+  void run(const void* a, const void* b, void* c, const MatmulShape& shape, DType format, Stream stream);
 
   size_t cached_algorithms() const;
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "executor/cuda/precision.h"
+#include "core/schema/units.h"
 
 namespace moesaic::executor::cuda {
 
@@ -21,7 +21,7 @@ struct MatmulShape {
 
 struct MatmulKey {
   MatmulShape shape;
-  Precision precision = Precision::f32;
+  DType format = DType::f32;
   uint32_t align_a = 0, align_b = 0, align_c = 0;  // bytes
   bool operator==(const MatmulKey&) const = default;
 };
@@ -34,6 +34,6 @@ struct MatmulKeyHash {
 /// aligned pointers fail on others, and the slots of one weight tensor need not be aligned alike.
 uint32_t alignment_of(const void* data);
 
-MatmulKey matmul_key(const void* a, const void* b, const float* c, const MatmulShape& shape, Precision precision);
+MatmulKey matmul_key(const void* a, const void* b, const void* c, const MatmulShape& shape, DType format);
 
 }  // namespace moesaic::executor::cuda

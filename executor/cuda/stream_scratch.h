@@ -1,5 +1,5 @@
 #pragma once
-// Device memory that operators of one stream use in turn: rounded and gathered operands, workspace, rows of losses.
+// Device memory that operators of one stream use in turn: gathered operands, workspace, partial sums, sorted tokens.
 // It only grows, and streams never share a block, so order on the stream is protection enough.
 
 #include <array>
@@ -10,8 +10,18 @@
 
 namespace moesaic::executor::cuda {
 
-enum class Scratch { operand_a, operand_b, workspace, gathered_x, gathered_a, gathered_dy, gathered_du, row_losses };
-inline constexpr int kNumScratch = static_cast<int>(Scratch::row_losses) + 1;
+enum class Scratch {
+  workspace,
+  gathered_x,
+  gathered_a,
+  gathered_dy,
+  gathered_du,
+  row_losses,
+  column_sums,
+  token_order,
+  sort_space
+};
+inline constexpr int kNumScratch = static_cast<int>(Scratch::sort_space) + 1;
 
 class StreamScratch {
  public:

@@ -84,6 +84,12 @@ class DeviceArray {
   DeviceArray& operator=(const DeviceArray&) = delete;
 
   T* data() const { return data_; }
+  /// Other values, as many as before; waits for what is under way.
+  void assign(const std::vector<T>& values) {
+    backend_.synchronize();
+    backend_.copy(Lane::compute, data_, values.data(), bytes());
+    backend_.synchronize();
+  }
   std::vector<T> values() const {
     std::vector<T> result(size_);
     backend_.copy(Lane::compute, result.data(), data_, bytes());
