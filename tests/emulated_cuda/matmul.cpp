@@ -5,7 +5,7 @@
 #include <cuda_runtime.h>
 
 #include "core/schema/bfloat16.h"
-#include "executor/cuda/cuda_check.h"
+#include "executor/cuda/element.cuh"
 #include "executor/cuda/element_grid.cuh"
 #include "executor/cuda/launch_kernel.cuh"
 
@@ -13,7 +13,7 @@ namespace moesaic::executor::cuda {
 namespace {
 
 template <typename Element>
-__global__ void product(const Element* a, const Element* b, float* c, MatmulShape s) {
+__global__ void product(const Element* a, const Element* b, Element* c, MatmulShape s) {
   const auto at = [](const Element* x, int64_t row, int64_t column, int64_t rows, int64_t columns,
                      Transpose transpose) {
     return to_float(transpose == Transpose::no ? x[row * columns + column] : x[column * rows + row]);
@@ -22,7 +22,7 @@ __global__ void product(const Element* a, const Element* b, float* c, MatmulShap
     float sum = 0.0f;
     for (int64_t j = 0; j < s.k; ++j)
       sum += at(a, i / s.n, j, s.m, s.k, s.transpose_a) * at(b, j, i % s.n, s.k, s.n, s.transpose_b);
-    c[i] = s.accumulate ? c[i] + sum : sum;
+    c[i] = store<Element>(s.accumulate ? load(c[i]) + sum : sum);
   }
 }
 
@@ -35,15 +35,15 @@ Matmul::~Matmul() = default;
 
 size_t Matmul::cached_algorithms() const { return 0; }
 
-void Matmul::run(const void* a, const void* b, float* c, const MatmulShape& shape, Precision precision, Stream stream) {
+void Matmul::run(const void* a, const void* b, void* c, const MatmulShape& shape, DType format, Stream stream) {
   if (shape.m == 0 || shape.n == 0) return;
   const unsigned blocks = blocks_for(shape.m * shape.n);
-  if (precision == Precision::bf16)
+  if (format == DType::bf16)
     launch_kernel(product<BFloat16>, blocks, kThreads, stream, static_cast<const BFloat16*>(a),
-                  static_cast<const BFloat16*>(b), c, shape);
+                  static_cast<const BFloat16*>(b), static_cast<BFloat16*>(c), shape);
   else
     launch_kernel(product<float>, blocks, kThreads, stream, static_cast<const float*>(a), static_cast<const float*>(b),
-                  c, shape);
+                  static_cast<float*>(c), shape);
 }
 
 }  // namespace moesaic::executor::cuda
