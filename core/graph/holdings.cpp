@@ -38,6 +38,9 @@ std::pair<int64_t, int64_t> share_of(const TaskGraph& graph, const ParameterGrou
   return {begin, begin + size};
 }
 
+/// Moments and master weights stand in one tensor, one behind the other.
+int64_t place_of(State state) { return state == State::second_moment ? 1 : state == State::master_weight ? 2 : 0; }
+
 Holding group_holding(const TaskGraph& graph, const ParameterGroup& group, int rank, State state) {
   const auto [begin, end] = share_of(graph, group, rank);
   Holding holding{state == State::weight ? group.weight_share : group.moments, {}, true};
@@ -45,7 +48,7 @@ Holding group_holding(const TaskGraph& graph, const ParameterGroup& group, int r
     for (Piece piece : pieces_of(graph, graph.parameters[static_cast<size_t>(group.parameters[i])], rank)) {
       piece.local_offset += group.offsets[i];
       for (Piece& part : clip(piece, begin, end)) {
-        if (state == State::second_moment) part.local_offset += end - begin;
+        part.local_offset += place_of(state) * (end - begin);
         holding.pieces.push_back(std::move(part));
       }
     }
@@ -55,8 +58,7 @@ Holding group_holding(const TaskGraph& graph, const ParameterGroup& group, int r
 Holding parameter_holding(const TaskGraph& graph, const Parameter& parameter, int rank, State state) {
   Holding holding{state == State::weight ? parameter.weight : parameter.moments, pieces_of(graph, parameter, rank),
                   graph.position(parameter.replicas, rank) == 0};
-  if (state == State::second_moment)
-    for (Piece& piece : holding.pieces) piece.local_offset += parameter.elements;
+  for (Piece& piece : holding.pieces) piece.local_offset += place_of(state) * parameter.elements;
   return holding;
 }
 
@@ -71,6 +73,13 @@ std::vector<Piece> pieces_of(const TaskGraph& graph, const Parameter& parameter,
     pieces.back().logical_offset += position * share.step;
   }
   return pieces;
+}
+
+bool has_master_weights(const TaskGraph& graph) {
+  for (const Parameter& parameter : graph.parameters)
+    if (parameter.weight >= 0 && parameter.home == Tier::device)
+      return graph.tensors[static_cast<size_t>(parameter.weight)].dtype != DType::f32;
+  return false;
 }
 
 std::vector<Holding> holdings_of(const TaskGraph& graph, int rank, State state) {

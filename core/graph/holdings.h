@@ -11,7 +11,8 @@ namespace moesaic {
 /// Elements of logical tensors that this rank's copy of a parameter holds, local offsets counted in the parameter.
 std::vector<Piece> pieces_of(const TaskGraph& graph, const Parameter& parameter, int rank);
 
-enum class State { weight, first_moment, second_moment };
+/// master_weight: the f32 weight that AdamW updates where the weight itself is rounded; it stands behind the moments.
+enum class State { weight, first_moment, second_moment, master_weight };
 
 /// Elements of one tensor; local offsets of the pieces count from the tensor's first element.
 struct Holding {
@@ -19,6 +20,8 @@ struct Holding {
   std::vector<Piece> pieces;
   bool primary = true;  // of the ranks that hold the same elements, the first
 };
+/// False where weights are f32 and nobody keeps another.
+bool has_master_weights(const TaskGraph& graph);
 /// Every element of that state that lives in a tensor of the rank's device from step to step, once; parameters with
 /// another home are their store's. Training graphs only.
 std::vector<Holding> holdings_of(const TaskGraph& graph, int rank, State state);

@@ -1,7 +1,7 @@
 #pragma once
 // The seam between the runtime and a kind of device: memory, launches, copies and events on lanes. Asynchronous by
-// contract: launch() and copy() may return before the work is done. It knows nothing of ranks' messages (Communicator)
-// or of task order (runtime).
+// contract: what appends work to a lane may return before the work is done. It knows nothing of ranks' messages
+// (Communicator) or of task order (runtime).
 
 #include <cstdint>
 #include <numeric>
@@ -67,25 +67,51 @@ struct Launch {
 /// A point on a lane. Events of one backend are numbered upwards.
 using Event = int64_t;
 
+/// An element whose square is not finite in f32; operand -1: there is none.
+struct NonFinite {
+  int operand = -1;
+  int64_t element = -1;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
 
   virtual std::string name() const = 0;
-  /// Device memory; throws DeviceError naming the bytes when there is none left. Contents are undefined.
-  virtual void* allocate(Bytes bytes) = 0;
+  /// True where device memory is host memory and work has ended when the call that appends it returns.
+  virtual bool runs_inline() const { return false; }
+
+  /// Device memory; throws DeviceError naming the bytes when there is none left. Contents are undefined. `first_user`
+  /// is the lane whose work uses it first: that lane waits for whatever still uses memory that was released.
+  virtual void* allocate(Bytes bytes, Lane first_user = Lane::compute) = 0;
+  /// Also while lanes still use it.
   virtual void release(void* data) = 0;
+  /// Host memory that copies reach at full speed, as far as there is such memory. Released after its copies are done.
+  virtual void* allocate_host(Bytes bytes) = 0;
+  virtual void release_host(void* data) = 0;
 
   /// Appends an operator to the task's lane.
   virtual void launch(const Launch& launch) = 0;
-  /// Appends a copy to a lane. Host memory and device memory may each be source or destination.
+  /// Appends a copy to a lane. Host memory and device memory may each be source or destination; host memory of
+  /// allocate_host() must stay as it is until the copy is done, other host memory only until this returns.
   virtual void copy(Lane lane, void* to, const void* from, Bytes bytes) = 0;
+  /// Appends: all bytes become zero.
+  virtual void clear(Lane lane, void* data, Bytes bytes) = 0;
+  /// The first element, in the order of the operands, whose square is not finite, behind all work of the compute lane.
+  /// Waits for the answer.
+  virtual NonFinite find_non_finite(std::span<const Operand> operands) = 0;
 
   /// An event behind everything on the lane so far; done() never blocks; wait_for() makes a lane wait for an event of
   /// another one.
   virtual Event record(Lane lane) = 0;
   virtual bool done(Event event) = 0;
   virtual void wait_for(Lane lane, Event event) = 0;
+
+  /// `*at` becomes the time, by the host's steady clock, at which the lane passes this point; it is written by settle()
+  /// at the latest.
+  virtual void mark(Lane lane, Seconds* at) = 0;
+  /// Waits until all lanes have passed everything.
+  virtual void settle() = 0;
 };
 
 }  // namespace moesaic::executor

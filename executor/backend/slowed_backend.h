@@ -13,13 +13,20 @@ class SlowedBackend final : public Backend {
   SlowedBackend(Backend& inner, double speed);
 
   std::string name() const override { return inner_.name(); }
-  void* allocate(Bytes bytes) override { return inner_.allocate(bytes); }
+  bool runs_inline() const override { return inner_.runs_inline(); }
+  void* allocate(Bytes bytes, Lane first_user = Lane::compute) override { return inner_.allocate(bytes, first_user); }
   void release(void* data) override { inner_.release(data); }
+  void* allocate_host(Bytes bytes) override { return inner_.allocate_host(bytes); }
+  void release_host(void* data) override { inner_.release_host(data); }
   void launch(const Launch& launch) override;
   void copy(Lane lane, void* to, const void* from, Bytes bytes) override { inner_.copy(lane, to, from, bytes); }
+  void clear(Lane lane, void* data, Bytes bytes) override { inner_.clear(lane, data, bytes); }
+  NonFinite find_non_finite(std::span<const Operand> operands) override { return inner_.find_non_finite(operands); }
   Event record(Lane lane) override { return inner_.record(lane); }
   bool done(Event event) override { return inner_.done(event); }
   void wait_for(Lane lane, Event event) override { inner_.wait_for(lane, event); }
+  void mark(Lane lane, Seconds* at) override { inner_.mark(lane, at); }
+  void settle() override { inner_.settle(); }
 
   /// How well it kept time: what launches should have lasted, processor time / speed, and what they did; and of those
   /// that slept, how late they woke, which the next launch makes up for.

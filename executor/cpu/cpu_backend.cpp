@@ -7,6 +7,7 @@
 
 #include "core/schema/error.h"
 #include "executor/backend/large_pages.h"
+#include "executor/cpu/finite.h"
 
 namespace moesaic::executor::cpu {
 
@@ -28,7 +29,7 @@ CpuBackend::~CpuBackend() {
     for (void* block : blocks) std::free(block);
 }
 
-void* CpuBackend::allocate(Bytes bytes) {
+void* CpuBackend::allocate(Bytes bytes, Lane) {
   // Rows that routing decides differ from step to step: a block that is half as large again has been touched before,
   // a new one costs a page fault for every page.
   const size_t size = size_class(bytes);
@@ -51,9 +52,21 @@ void CpuBackend::release(void* data) {
   free_[class_of_.at(data)].push_back(data);
 }
 
-void CpuBackend::copy(Lane, void* to, const void* from, Bytes bytes) {
-  std::memcpy(to, from, static_cast<size_t>(bytes));
+void CpuBackend::copy(Lane lane, void* to, const void* from, Bytes bytes) {
+  InlineBackend::copy(lane, to, from, bytes);
   rounded_.forget(to, bytes);
+}
+
+void CpuBackend::clear(Lane lane, void* data, Bytes bytes) {
+  InlineBackend::clear(lane, data, bytes);
+  rounded_.forget(data, bytes);
+}
+
+NonFinite CpuBackend::find_non_finite(std::span<const Operand> operands) {
+  for (size_t i = 0; i < operands.size(); ++i)
+    if (const int64_t element = find_non_finite_square(operands[i].f32(), operands[i].elements()); element >= 0)
+      return {static_cast<int>(i), element};
+  return {};
 }
 
 void CpuBackend::launch(const Launch& launch) {

@@ -1,17 +1,16 @@
 #pragma once
-// The CPU as a device: every launch runs inline on the calling thread, so an event is done as soon as it is recorded.
-// One per rank.
+// The CPU as a device: every launch runs inline on the calling thread. One per rank.
 
 #include <map>
 #include <unordered_map>
 #include <vector>
 
-#include "executor/backend/backend.h"
+#include "executor/backend/inline_backend.h"
 #include "executor/cpu/rounded_weights.h"
 
 namespace moesaic::executor::cpu {
 
-class CpuBackend : public Backend {
+class CpuBackend : public InlineBackend {
  public:
   CpuBackend() = default;
   ~CpuBackend() override;
@@ -19,13 +18,12 @@ class CpuBackend : public Backend {
   CpuBackend& operator=(const CpuBackend&) = delete;
 
   std::string name() const override { return "cpu"; }
-  void* allocate(Bytes bytes) override;
+  void* allocate(Bytes bytes, Lane first_user = Lane::compute) override;
   void release(void* data) override;
   void launch(const Launch& launch) override;
   void copy(Lane lane, void* to, const void* from, Bytes bytes) override;
-  Event record(Lane) override { return 0; }
-  bool done(Event) override { return true; }
-  void wait_for(Lane, Event) override {}
+  void clear(Lane lane, void* data, Bytes bytes) override;
+  NonFinite find_non_finite(std::span<const Operand> operands) override;
 
  private:
   // Released memory by size class. A step releases and allocates much the same sizes again; giving them back to the

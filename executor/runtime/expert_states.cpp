@@ -7,6 +7,7 @@
 #include "core/graph/holdings.h"
 #include "core/schema/error.h"
 #include "executor/cpu/adamw.h"
+#include "executor/cpu/bfloat16.h"
 #include "executor/cpu/finite.h"
 #include "executor/runtime/initial_values.h"
 
@@ -23,9 +24,11 @@ constexpr int64_t kStatesPerWeight = 3;  // the weight and both moments
 
 }  // namespace
 
-ExpertStates::ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, const std::string& folder)
+ExpertStates::ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend,
+                           const std::string& folder)
     : graph_(graph),
       plan_(plan),
+      backend_(backend),
       parameters_(graph.placement.size()),
       residency_(plan.expert_storage, slots_of(graph)) {
   for (size_t i = 0; i < graph.parameters.size(); ++i)
@@ -43,6 +46,11 @@ ExpertStates::ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, c
                                           residency_.num_blocks(), block_bytes);
   initialise(plan, rank);
   if (store_) initial_writes_ = store_->traffic().bytes_written;
+}
+
+ExpertStates::~ExpertStates() {
+  release_staging(true);
+  for (void* staging : drain_.staging) backend_.release_host(staging);
 }
 
 void ExpertStates::initialise(const Plan& plan, int rank) {
@@ -183,18 +191,43 @@ std::vector<int> ExpertStates::slots_to_fetch(const Task& task, std::span<const 
 }
 
 void ExpertStates::fetch(const Task& task, std::span<const Operand> weights, int64_t step) {
+  release_staging(false);
   for (size_t row = 0; row < weights[0].slots.size(); ++row) {
     const Shared states = find(task, weights[0].slots[row]);
     catch_up(*states, step);
     const float* from = states->data();
     for (size_t p = 0; p < weights.size(); ++p) {
-      const auto n = static_cast<size_t>(slot_elements_[p]);
-      std::memcpy(weights[p].f32() + row * n, from, n * sizeof(float));
-      traffic_.to_device += static_cast<int64_t>(n * sizeof(float));
-      from += kStatesPerWeight * slot_elements_[p];
+      const int64_t n = slot_elements_[p];
+      const Bytes bytes = bytes_of(weights[p].dtype, n);
+      copy_weights(task.lane, weights[p].as<std::byte>() + static_cast<Bytes>(row) * bytes, weights[p].dtype, from, n);
+      traffic_.to_device += bytes;
+      from += kStatesPerWeight * n;
     }
   }
   if (store_) loaded_.erase(task.reads[0]);
+}
+
+/// By way of staging memory, since states change or leave host memory while the device still copies.
+void ExpertStates::copy_weights(Lane lane, void* to, DType dtype, const float* from, int64_t elements) {
+  const Bytes bytes = bytes_of(dtype, elements);
+  if (backend_.runs_inline() && dtype == DType::f32) return backend_.copy(lane, to, from, bytes);
+  void* staging = backend_.allocate_host(bytes);
+  if (dtype == DType::bf16)
+    cpu::round_to_bf16(from, static_cast<BFloat16*>(staging), elements);
+  else
+    std::memcpy(staging, from, static_cast<size_t>(bytes));
+  backend_.copy(lane, to, staging, bytes);
+  staged_.push_back({staging, backend_.record(lane)});
+}
+
+void ExpertStates::release_staging(bool all) {
+  std::erase_if(staged_, [&](const Staged& staged) {
+    while (!backend_.done(staged.copied)) {
+      if (!all) return false;
+    }
+    backend_.release_host(staged.data);
+    return true;
+  });
 }
 
 void ExpertStates::for_each(int64_t steps, bool changes, const Visit& visit) {
@@ -227,22 +260,47 @@ ExpertTraffic ExpertStates::traffic() const {
 }
 
 void ExpertStates::drain(const Task& task, std::span<const Operand> gradients) {
-  for (size_t row = 0; row < gradients[0].slots.size(); ++row) {
-    auto [entry, fresh] = gradients_[task.moe_layer].try_emplace(gradients[0].slots[row]);
-    std::vector<float>& sum = entry->second;
-    if (fresh) {
-      sum.resize(static_cast<size_t>(slot_elements_[0] + slot_elements_[1]), 0.0f);
-      host_bytes_ += static_cast<Bytes>(sum.size() * sizeof(float));
-      peak_host_bytes_ = std::max(peak_host_bytes_, host_bytes_);
-    }
-    size_t at = 0;
+  drain_.moe_layer = task.moe_layer;
+  for (size_t row = 0; row < gradients[0].slots.size(); ++row)
     for (size_t p = 0; p < slot_elements_.size(); ++p) {
-      const int64_t n = slot_elements_[p];
-      const float* from = gradients[p].f32() + static_cast<int64_t>(row) * n;
-      for (int64_t i = 0; i < n; ++i) sum[at++] += from[i];
-      traffic_.from_device += n * static_cast<int64_t>(sizeof(float));
+      const DType dtype = gradients[p].dtype;
+      const Bytes bytes = bytes_of(dtype, slot_elements_[p]);
+      const void* data = gradients[p].as<std::byte>() + static_cast<Bytes>(row) * bytes;
+      traffic_.from_device += bytes;
+      if (!backend_.runs_inline()) {
+        drain_.staging.push_back(backend_.allocate_host(bytes));
+        backend_.copy(task.lane, drain_.staging.back(), data, bytes);
+        data = drain_.staging.back();
+      }
+      drain_.parts.push_back({gradients[0].slots[row], p, data, dtype});
     }
+  drain_.copied = backend_.record(task.lane);
+}
+
+bool ExpertStates::finish_drain() {
+  if (!backend_.done(drain_.copied)) return false;
+  for (const Drained& part : drain_.parts) {
+    float* sum = gradient_sums(drain_.moe_layer, part.slot).data() + (part.parameter == 0 ? 0 : slot_elements_[0]);
+    const int64_t n = slot_elements_[part.parameter];
+    if (part.dtype == DType::bf16)
+      for (int64_t i = 0; i < n; ++i) sum[i] += to_float(static_cast<const BFloat16*>(part.data)[i]);
+    else
+      for (int64_t i = 0; i < n; ++i) sum[i] += static_cast<const float*>(part.data)[i];
   }
+  for (void* staging : drain_.staging) backend_.release_host(staging);
+  drain_ = {};
+  return true;
+}
+
+/// Of a slot, both parameters.
+std::vector<float>& ExpertStates::gradient_sums(int moe_layer, int slot) {
+  auto [entry, fresh] = gradients_[moe_layer].try_emplace(slot);
+  if (fresh) {
+    entry->second.resize(static_cast<size_t>(slot_elements_[0] + slot_elements_[1]), 0.0f);
+    host_bytes_ += static_cast<Bytes>(entry->second.size() * sizeof(float));
+    peak_host_bytes_ = std::max(peak_host_bytes_, host_bytes_);
+  }
+  return entry->second;
 }
 
 int ExpertStates::find_non_finite() const {

@@ -26,7 +26,10 @@ struct ExpertTraffic {
 class ExpertStates {
  public:
   /// Initial weights, zero moments. Storage is a file in `folder` that ends with this object.
-  ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, const std::string& folder);
+  ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, const std::string& folder);
+  ~ExpertStates();
+  ExpertStates(const ExpertStates&) = delete;
+  ExpertStates& operator=(const ExpertStates&) = delete;
 
   /// Begins a task of the storage lane: load_experts or store_experts. active: the slots that its demand is about.
   void start(const Task& task, std::span<const int> active);
@@ -35,9 +38,12 @@ class ExpertStates {
 
   /// The slots that a fetch is about to bring to the device. active: as above. To be asked once.
   std::vector<int> slots_to_fetch(const Task& task, std::span<const int> active);
-  /// The tasks of the other lanes, done at once. active: as above; `weights`, `gradients`: up, down, as windows.
+  /// Appends copies to the task's lane. `weights`: up, down, as windows.
   void fetch(const Task& task, std::span<const Operand> weights, int64_t step);
+  /// The same from the device, `gradients` as above; finish_drain() adds what has arrived, true once it has.
   void drain(const Task& task, std::span<const Operand> gradients);
+  bool finish_drain();
+  /// Done at once. active: as above.
   void update(const Task& task, std::span<const int> active, int64_t step);
 
   /// A parameter of which a gradient drained in this step has no finite square, as index into TaskGraph::parameters;
@@ -70,7 +76,27 @@ class ExpertStates {
     Ticket ticket;
   };
 
+  struct Drained {  // gradients of one parameter of a slot, on the host when `copied` has passed
+    int slot;
+    size_t parameter;
+    const void* data;
+    DType dtype;
+  };
+  struct Drain {
+    int moe_layer = -1;
+    std::vector<Drained> parts;
+    std::vector<void*> staging;
+    Event copied = 0;
+  };
+  struct Staged {
+    void* data;
+    Event copied;
+  };
+
   void initialise(const Plan& plan, int rank);
+  void copy_weights(Lane lane, void* to, DType dtype, const float* from, int64_t elements);
+  void release_staging(bool all);
+  std::vector<float>& gradient_sums(int moe_layer, int slot);
   Shared make_states();
   void carry_out(const ExpertMoves& moves, int layer, TensorId signal);
   void write(int64_t block, const Shared& states);
@@ -83,6 +109,7 @@ class ExpertStates {
 
   const TaskGraph& graph_;
   const Plan& plan_;
+  Backend& backend_;
   std::vector<std::vector<int>> parameters_;  // [num_moe_layers][2]: up, down
   std::vector<int64_t> slot_elements_;        // [2]: of one slot
   std::vector<float> zeros_;                  // a gradient of nothing
@@ -97,6 +124,8 @@ class ExpertStates {
   std::map<int, std::vector<std::pair<int64_t, Shared>>> write_through_;  // MoE layer -> updated outside the cache
   std::vector<std::pair<Ticket, Shared>> reads_;
   std::vector<Write> writes_;
+  std::vector<Staged> staged_;  // on their way to the device
+  Drain drain_;                 // in flight
   std::set<int64_t> skipped_;
   ExpertTraffic traffic_;
   int64_t initial_writes_ = 0;  // bytes

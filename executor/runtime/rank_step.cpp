@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -28,34 +29,27 @@ RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& 
       tensors_(graph, backend, rank),
       collectives_(graph, transport, rank),
       verdict_(graph, rank),
-      lanes_(kNumLanes),
-      successors_(graph.tasks.size()),
+      order_(graph, backend),
       counts_(static_cast<size_t>(plan.layout.micro_batches) * graph.placement.size()),
       used_slots_(counts_.size()) {
   if (plan.expert_storage.home != Tier::device && !graph.placement.empty())
-    experts_ = std::make_unique<ExpertStates>(graph, plan, rank, storage_folder);
-  for (TaskIndex index = 0; index < static_cast<TaskIndex>(graph.tasks.size()); ++index) {
-    const Task& task = graph.tasks[static_cast<size_t>(index)];
-    lanes_[static_cast<size_t>(task.lane)].push_back(index);
-    initial_blockers_.push_back(static_cast<int>(task.dependencies.size()));
-    for (TaskIndex dependency : task.dependencies) successors_[static_cast<size_t>(dependency)].push_back(index);
-  }
+    experts_ = std::make_unique<ExpertStates>(graph, plan, rank, backend, storage_folder);
 }
 
 StepRecord RankStep::run(int64_t step, Watch& watch) {
   context_.step = step;
   context_.skip = false;
-  blockers_ = initial_blockers_;
-  next_.assign(kNumLanes, 0);
-  remaining_ = graph_.tasks.size();
   record_ = {};
   record_.times.resize(graph_.tasks.size());
   record_.expert_rows.resize(counts_.size() * static_cast<size_t>(plan_.model.num_experts));
+  live_bytes_.clear();
   start_counts();
+  order_.start_step();
   tensors_.start_step();
+  backend_.settle();
   watch.wait(*control().barrier(kControlPerStep * step), "start of step " + std::to_string(step + 1));
   const Seconds start = now();
-  while (remaining_ > 0) {
+  while (!order_.all_ended()) {
     // The network first: what it sends overlaps the operator that runs next. A collective that has just been started is
     // polled once more before that: a peer that has waited for it would otherwise wait for the operator as well.
     bool progress = finish_network();
@@ -64,7 +58,9 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
       progress = true;
     }
     progress |= advance_storage();
-    progress |= run_inline();
+    progress |= finish_drain();
+    progress |= bind_arrived_counts();
+    progress |= append_next();
     if (progress) {
       watch.progress();
       continue;
@@ -75,12 +71,22 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
       watch.check();
     sched_yield();
   }
+  backend_.settle();
   record_.seconds = now() - start;
+  finish_record();
   for (TaskTime& time : record_.times) time.start -= start, time.end -= start;
   for (MemorySample& sample : record_.memory) sample.time -= start;
   watch.wait(*control().barrier(kControlPerStep * step + 1), "end of step " + std::to_string(step + 1));
   if (context_.skip) record_.skipped_because = verdict_.reason(control(), kControlPerStep * step + 2, watch);
   return std::move(record_);
+}
+
+/// Memory as it was when each task ended, in the order of time.
+void RankStep::finish_record() {
+  for (const auto& [task, bytes] : live_bytes_)
+    record_.memory.push_back({context_.rank, record_.times[static_cast<size_t>(task)].end, bytes});
+  std::stable_sort(record_.memory.begin(), record_.memory.end(),
+                   [](const MemorySample& a, const MemorySample& b) { return a.time < b.time; });
 }
 
 /// All gradients are complete, here and on the other ranks; no update has begun.
@@ -103,19 +109,13 @@ void RankStep::start_counts() {
   }
 }
 
-TaskIndex RankStep::head(Lane lane) const {
-  const auto& tasks = lanes_[static_cast<size_t>(lane)];
-  const size_t next = next_[static_cast<size_t>(lane)];
-  return next < tasks.size() ? tasks[next] : -1;
-}
-
 bool RankStep::start_network() {
-  const TaskIndex index = head(Lane::network);
-  if (network_.operation || index < 0 || !ready(index)) return false;
+  const TaskIndex index = order_.head(Lane::network);
+  if (network_.operation || index < 0 || !order_.ready(index) || !order_.settled(index)) return false;
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
   if (index == verdict_.task()) verdict_.look(tensors_, experts_.get());
-  tensors_.operands(task.reads, counts_of(task), context_, network_reads_);
-  tensors_.operands(task.writes, counts_of(task), context_, network_writes_);
+  tensors_.operands(task.reads, task.lane, counts_of(task), context_, network_reads_);
+  tensors_.operands(task.writes, task.lane, counts_of(task), context_, network_writes_);
   network_.task = index;
   network_.start = now();
   network_.operation = collectives_.start({task, network_reads_, network_writes_, counts_of(task), context_});
@@ -125,7 +125,8 @@ bool RankStep::start_network() {
 bool RankStep::finish_network() {
   if (!network_.operation || !network_.operation->poll()) return false;
   network_.operation.reset();
-  complete(network_.task, network_.start);
+  order_.taken(network_.task);
+  ended(network_.task, network_.start);
   return true;
 }
 
@@ -134,38 +135,51 @@ bool RankStep::advance_storage() {
   bool progress = false;
   if (storage_ >= 0) {
     if (!experts_->poll()) return false;
-    complete(std::exchange(storage_, -1), storage_start_);
+    order_.taken(storage_);
+    ended(std::exchange(storage_, -1), storage_start_);
     progress = true;
   }
-  const TaskIndex index = head(Lane::storage);
-  if (index < 0 || !ready(index)) return progress;
+  const TaskIndex index = order_.head(Lane::storage);
+  if (index < 0 || !order_.ready(index) || !order_.settled(index)) return progress;
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
-  tensors_.operands(task.writes, {}, context_, writes_);
+  tensors_.operands(task.writes, task.lane, {}, context_, writes_);
   storage_ = index;
   storage_start_ = now();
   experts_->start(task, active_slots(task));
   return true;
 }
 
-/// Of the lanes that use this rank's core, the task that stands first in the program.
-bool RankStep::run_inline() {
+/// Whether the host itself has to see what the task depends on.
+bool RankStep::acts_on_host(TaskIndex index) const {
+  return graph_.tasks[static_cast<size_t>(index)].lane == Lane::host || index == verdict_.task();
+}
+
+/// Of the lanes that use this rank's device or core, the task that stands first in the program.
+bool RankStep::append_next() {
   TaskIndex first = -1;
   for (Lane lane : {Lane::compute, Lane::copy_in, Lane::copy_out, Lane::host}) {
-    const TaskIndex index = head(lane);
-    if (index >= 0 && ready(index) && (first < 0 || index < first)) first = index;
+    const TaskIndex index = order_.head(lane);
+    if (index < 0 || (first >= 0 && index > first) || !order_.ready(index)) continue;
+    if (lane == Lane::copy_out && draining_ >= 0) continue;
+    if (!acts_on_host(index) || order_.settled(index)) first = index;
   }
   if (first < 0) return false;
   const Task& task = graph_.tasks[static_cast<size_t>(first)];
+  TaskTime& time = record_.times[static_cast<size_t>(first)];
   open_windows(task);
-  tensors_.operands(task.reads, counts_of(task), context_, reads_);
-  tensors_.operands(task.writes, counts_of(task), context_, writes_);
-  const Seconds start = now();
+  tensors_.operands(task.reads, task.lane, counts_of(task), context_, reads_);
+  tensors_.operands(task.writes, task.lane, counts_of(task), context_, writes_);
+  order_.wait_on_device(first);
+  backend_.mark(task.lane, &time.start);
   if (first == verdict_.task()) verdict_.look(tensors_, experts_.get()), agree();
-  if (is_transfer(task.op))
-    move_experts(task);
-  else
+  order_.taken(first);
+  if (!is_transfer(task.op)) {
     backend_.launch({task, reads_, writes_, counts_of(task), context_});
-  complete(first, start);
+  } else if (!move_experts(first)) {
+    return true;  // a drain ends later
+  }
+  backend_.mark(task.lane, &time.end);
+  appended(first);
   return true;
 }
 
@@ -174,15 +188,32 @@ void RankStep::open_windows(const Task& task) {
   if (task.op != Op::fetch_experts && !(task.op == Op::clear && is_window(task.rows))) return;
   const std::vector<int> active = active_slots(task);
   const std::vector<int> slots = task.op == Op::clear ? active : experts_->slots_to_fetch(task, active);
-  for (TensorId window : task.writes) tensors_.open_window(window, slots);
+  for (TensorId window : task.writes) tensors_.open_window(window, task.lane, slots);
 }
 
-void RankStep::move_experts(const Task& task) {
-  if (task.op == Op::fetch_experts) return experts_->fetch(task, writes_, context_.step);
-  if (task.op == Op::drain_gradients) return experts_->drain(task, reads_);
-  MOESAIC_CHECK(task.op == Op::update_experts,
-                "no transfer of the host lane is called " + std::string(name_of(task.op)));
-  experts_->update(task, active_slots(task), context_.step);
+/// False where the task goes on after this.
+bool RankStep::move_experts(TaskIndex index) {
+  const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  if (task.op == Op::fetch_experts) {
+    experts_->fetch(task, writes_, context_.step);
+  } else if (task.op == Op::drain_gradients) {
+    experts_->drain(task, reads_);
+    draining_ = index;
+    return false;
+  } else {
+    MOESAIC_CHECK(task.op == Op::update_experts,
+                  "no transfer of the host lane is called " + std::string(name_of(task.op)));
+    experts_->update(task, active_slots(task), context_.step);
+  }
+  return true;
+}
+
+/// What a drain has copied from the device is added on the host.
+bool RankStep::finish_drain() {
+  if (draining_ < 0 || !experts_->finish_drain()) return false;
+  const TaskIndex index = std::exchange(draining_, -1);
+  ended(index, record_.times[static_cast<size_t>(index)].start);
+  return true;
 }
 
 /// Slots of the task's layer that have rows: here for weights, on any rank with the same experts for gradients and,
@@ -211,17 +242,29 @@ std::vector<int> RankStep::active_slots(const Task& task) const {
   return active;
 }
 
-void RankStep::complete(TaskIndex index, Seconds start) {
+/// A task that stands on its lane of the device.
+void RankStep::appended(TaskIndex index) {
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
-  const Seconds end = now();
-  record_.times[static_cast<size_t>(index)] = {context_.rank, index, start, end};
-  if (announces_counts(task, plan_.layout.stage_ranks())) bind_counts(task);
+  record_.times[static_cast<size_t>(index)].rank = context_.rank;
+  record_.times[static_cast<size_t>(index)].task = index;
+  if (announces_counts(task, plan_.layout.stage_ranks())) return fetch_counts(index);
+  left(index);
+  order_.appended(index);
+}
+
+/// A task that the host has seen end.
+void RankStep::ended(TaskIndex index, Seconds start) {
+  const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  record_.times[static_cast<size_t>(index)] = {context_.rank, index, start, now()};
+  if (announces_counts(task, plan_.layout.stage_ranks())) return fetch_counts(index);
   if (index == verdict_.task() && is_collective(task.op)) agree();
-  record_.memory.push_back({context_.rank, end, tensors_.live_bytes()});
+  left(index);
+  order_.ended(index);
+}
+
+void RankStep::left(TaskIndex index) {
+  live_bytes_.emplace_back(index, tensors_.live_bytes());
   tensors_.finish(index);
-  ++next_[static_cast<size_t>(task.lane)];
-  --remaining_;
-  for (TaskIndex successor : successors_[static_cast<size_t>(index)]) --blockers_[static_cast<size_t>(successor)];
 }
 
 std::span<const SlotCounts> RankStep::counts_of(const Task& task) const {
@@ -229,13 +272,34 @@ std::span<const SlotCounts> RankStep::counts_of(const Task& task) const {
   return counts_[static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer)];
 }
 
-/// counts tensor: [ranks of the stage, chunks, num_experts] rows per source, chunk and expert -> rows per physical
-/// slot.
-void RankStep::bind_counts(const Task& task) {
-  const int experts = static_cast<int>(plan_.model.num_experts), chunks = graph_.num_chunks, ep = plan_.layout.ep;
+/// The rows per expert follow the task to the host, which has to know them before it goes on with the layer.
+void RankStep::fetch_counts(TaskIndex index) {
+  const Task& task = graph_.tasks[static_cast<size_t>(index)];
   const TensorId tensor = plan_.layout.stage_ranks() == 1 ? task.writes[2] : task.writes[0];
-  tensors_.operands({&tensor, 1}, {}, context_, reads_);
-  const int32_t* counts = reads_[0].i32();
+  tensors_.operands({&tensor, 1}, task.lane, {}, context_, reads_);
+  const Operand& counts = reads_[0];
+  CountsInFlight arriving{index, static_cast<int32_t*>(backend_.allocate_host(counts.bytes())), 0};
+  backend_.copy(task.lane, arriving.host, counts.data, counts.bytes());
+  arriving.arrived = backend_.record(task.lane);
+  arriving_.push_back(arriving);
+}
+
+bool RankStep::bind_arrived_counts() {
+  const auto arrived = std::find_if(arriving_.begin(), arriving_.end(),
+                                    [this](const CountsInFlight& counts) { return backend_.done(counts.arrived); });
+  if (arrived == arriving_.end()) return false;
+  const CountsInFlight counts = *arrived;
+  arriving_.erase(arrived);
+  bind_counts(graph_.tasks[static_cast<size_t>(counts.task)], counts.host);
+  backend_.release_host(counts.host);
+  left(counts.task);
+  order_.ended(counts.task);
+  return true;
+}
+
+/// counts: [ranks of the stage, chunks, num_experts] rows per source, chunk and expert -> rows per physical slot.
+void RankStep::bind_counts(const Task& task, const int32_t* counts) {
+  const int experts = static_cast<int>(plan_.model.num_experts), chunks = graph_.num_chunks, ep = plan_.layout.ep;
   const bool padded = plan_.dispatch.kind == DispatchKind::padded;
   const int first_rank = context_.stage_first_rank();
   const size_t key =

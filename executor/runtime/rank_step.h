@@ -1,6 +1,7 @@
 #pragma once
 // Runs the task graph of one rank, step by step: each lane takes its tasks in program order, collectives progress
-// between operators. It does not know what the tensors mean; data and results are the trainer's.
+// between operators. A device takes operators ahead of time, as far as nothing has to be known on the host first. It
+// does not know what the tensors mean; data and results are the trainer's.
 
 #include <functional>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "executor/runtime/collectives.h"
 #include "executor/runtime/expert_states.h"
 #include "executor/runtime/step_verdict.h"
+#include "executor/runtime/task_order.h"
 #include "executor/runtime/tensor_store.h"
 #include "executor/runtime/watch.h"
 
@@ -50,18 +52,23 @@ class RankStep {
   bool start_network();
   bool finish_network();
   bool advance_storage();
-  bool run_inline();
+  bool append_next();
+  bool finish_drain();
+  bool bind_arrived_counts();
   void open_windows(const Task& task);
-  void move_experts(const Task& task);
+  bool move_experts(TaskIndex index);
   std::vector<int> active_slots(const Task& task) const;
-  bool ready(TaskIndex task) const { return blockers_[static_cast<size_t>(task)] == 0; }
-  TaskIndex head(Lane lane) const;
-  void complete(TaskIndex task, Seconds start);
+  bool acts_on_host(TaskIndex task) const;
+  void appended(TaskIndex task);
+  void ended(TaskIndex task, Seconds start);
+  void left(TaskIndex task);
   void agree();
   void start_counts();
-  void bind_counts(const Task& task);
+  void fetch_counts(TaskIndex task);
+  void bind_counts(const Task& task, const int32_t* counts);
   void bind_used_slots(const Task& task, const int32_t* counts, bool padded);
   std::span<const SlotCounts> counts_of(const Task& task) const;
+  void finish_record();
 
   const TaskGraph& graph_;
   const Plan& plan_;
@@ -71,18 +78,22 @@ class RankStep {
   Collectives collectives_;
   std::unique_ptr<ExpertStates> experts_;
   StepVerdict verdict_;
-  std::vector<std::vector<TaskIndex>> lanes_;       // [lanes]: program order
-  std::vector<std::vector<TaskIndex>> successors_;  // [tasks]
-  std::vector<int> initial_blockers_, blockers_;    // [tasks]: dependencies not yet complete
-  std::vector<size_t> next_;                        // [lanes]
-  std::vector<std::vector<SlotCounts>> counts_;     // [micro_batches * num_moe_layers][chunks]
-  std::vector<std::vector<bool>> used_slots_;       // [micro_batches * num_moe_layers][slots]: by any replica's tokens
+  TaskOrder order_;
+  std::vector<std::vector<SlotCounts>> counts_;  // [micro_batches * num_moe_layers][chunks]
+  std::vector<std::vector<bool>> used_slots_;    // [micro_batches * num_moe_layers][slots]: by any replica's tokens
   std::vector<Operand> reads_, writes_, network_reads_, network_writes_;
   Network network_;
   TaskIndex storage_ = -1;  // the task of the storage lane in flight
   Seconds storage_start_ = 0;
+  TaskIndex draining_ = -1;  // a drain whose copies are in flight
+  struct CountsInFlight {    // from the device
+    TaskIndex task;
+    int32_t* host;
+    Event arrived;
+  };
+  std::vector<CountsInFlight> arriving_;
   StepRecord record_;
-  size_t remaining_ = 0;
+  std::vector<std::pair<TaskIndex, Bytes>> live_bytes_;  // as each task left, in that order
 };
 
 }  // namespace moesaic::executor

@@ -1,11 +1,11 @@
 #include "executor/runtime/step_verdict.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "core/schema/error.h"
 #include "core/technique/agree_on_update.h"
-#include "executor/cpu/finite.h"
 
 namespace moesaic::executor {
 namespace {
@@ -42,22 +42,25 @@ int StepVerdict::parameter_at(const Gradient& gradient, int64_t element) const {
   return group.parameters[i];
 }
 
-double* StepVerdict::loss(TensorStore& tensors) const { return static_cast<double*>(tensors.resident(loss_).data); }
-
 void StepVerdict::look(TensorStore& tensors, const ExpertStates* experts) {
-  double* own = loss(tensors);
+  std::array<double, 2> own{};
+  tensors.read(loss_, own.data(), sizeof own);
   found_ = std::isfinite(own[0]) && std::isfinite(own[1]) ? kNothing : kLoss;
-  for (size_t i = 0; found_ == kNothing && i < gradients_.size(); ++i) {
-    const Operand gradient = tensors.resident(gradients_[i].tensor);
-    const int64_t element = cpu::find_non_finite_square(gradient.f32(), gradient.elements());
-    if (element >= 0) found_ = parameter_at(gradients_[i], element);
+  if (found_ == kNothing) {
+    std::vector<Operand> operands;
+    for (const Gradient& gradient : gradients_) operands.push_back(tensors.resident(gradient.tensor));
+    const NonFinite found = tensors.backend().find_non_finite(operands);
+    if (found.operand >= 0) found_ = parameter_at(gradients_[static_cast<size_t>(found.operand)], found.element);
   }
   if (found_ == kNothing && experts != nullptr) found_ = experts->find_non_finite();
-  if (found_ != kNothing) own[0] = std::numeric_limits<double>::quiet_NaN();
+  if (found_ == kNothing) return;
+  own[0] = std::numeric_limits<double>::quiet_NaN();
+  tensors.write(loss_, own.data(), sizeof own);
 }
 
 bool StepVerdict::skips(TensorStore& tensors) const {
-  const double* sum = loss(tensors);
+  std::array<double, 2> sum{};
+  tensors.read(loss_, sum.data(), sizeof sum);
   return !std::isfinite(sum[0]) || !std::isfinite(sum[1]);
 }
 

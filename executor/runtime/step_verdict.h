@@ -34,12 +34,11 @@ class StepVerdict {
 
   Gradient described(TensorId gradient, TensorId weight) const;
   int parameter_at(const Gradient& gradient, int64_t element) const;
-  double* loss(TensorStore& tensors) const;  // [2]: cross-entropy, auxiliary
 
   const TaskGraph& graph_;
   const int rank_;
   TaskIndex task_ = -1;
-  TensorId loss_ = -1;
+  TensorId loss_ = -1;  // [2] doubles: cross-entropy, auxiliary
   std::vector<Gradient> gradients_;
   int found_;  // by this rank in this step: a parameter, or one of the kinds in the .cpp
 };

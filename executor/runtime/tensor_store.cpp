@@ -1,7 +1,8 @@
 #include "executor/runtime/tensor_store.h"
 
+#include <sched.h>
+
 #include <algorithm>
-#include <cstring>
 
 #include "core/schema/error.h"
 
@@ -46,8 +47,8 @@ TensorStore::TensorStore(const TaskGraph& graph, Backend& backend, int rank)
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     const Tensor& info = graph.tensors[i];
     if (info.kind == TensorKind::activation || info.view_of >= 0 || info.tier != Tier::device) continue;
-    create(static_cast<TensorId>(i), info.fixed_rows);
-    std::memset(operands_[i].data, 0, static_cast<size_t>(operands_[i].bytes()));
+    create(static_cast<TensorId>(i), info.fixed_rows, Lane::compute);
+    backend_.clear(Lane::compute, operands_[i].data, operands_[i].bytes());
   }
 }
 
@@ -58,23 +59,36 @@ TensorStore::~TensorStore() {
 
 void TensorStore::start_step() { pending_ = users_; }
 
-void TensorStore::create(TensorId tensor, int64_t rows) {
+void TensorStore::write(TensorId tensor, const void* from, Bytes bytes) {
+  const Operand to = resident(tensor);
+  MOESAIC_CHECK(bytes <= to.bytes(), "'" + graph_.tensors[static_cast<size_t>(tensor)].name + "' is smaller");
+  backend_.copy(Lane::compute, to.data, from, bytes);
+}
+
+void TensorStore::read(TensorId tensor, void* to, Bytes bytes) {
+  const Operand from = resident(tensor);
+  MOESAIC_CHECK(bytes <= from.bytes(), "'" + graph_.tensors[static_cast<size_t>(tensor)].name + "' is smaller");
+  backend_.copy(Lane::compute, to, from.data, bytes);
+  for (const Event read = backend_.record(Lane::compute); !backend_.done(read);) sched_yield();
+}
+
+void TensorStore::create(TensorId tensor, int64_t rows, Lane first_user) {
   const Tensor& info = graph_.tensors[static_cast<size_t>(tensor)];
   Operand& operand = operands_[static_cast<size_t>(tensor)] = {tensor, nullptr, rows, info.row_elements, info.dtype};
-  operand.data = backend_.allocate(operand.bytes());
+  operand.data = backend_.allocate(operand.bytes(), first_user);
   live_bytes_ += operand.bytes();
   peak_bytes_ = std::max(peak_bytes_, live_bytes_);
 }
 
-void TensorStore::open_window(TensorId tensor, const std::vector<int>& slots) {
-  create(tensor, static_cast<int64_t>(slots.size()));
+void TensorStore::open_window(TensorId tensor, Lane lane, const std::vector<int>& slots) {
+  create(tensor, static_cast<int64_t>(slots.size()), lane);
   operands_[static_cast<size_t>(tensor)].slots = slots_[tensor] = slots;
 }
 
-Operand TensorStore::view(TensorId tensor) {
+Operand TensorStore::view(TensorId tensor, Lane first_user) {
   const Tensor& info = graph_.tensors[static_cast<size_t>(tensor)];
   if (operands_[static_cast<size_t>(info.view_of)].data == nullptr)
-    create(info.view_of, graph_.tensors[static_cast<size_t>(info.view_of)].fixed_rows);
+    create(info.view_of, graph_.tensors[static_cast<size_t>(info.view_of)].fixed_rows, first_user);
   int64_t offset = info.view_offset;
   if (info.view_communicator >= 0)
     offset += graph_.position(info.view_communicator, rank_) * info.fixed_rows * info.row_elements;
@@ -83,20 +97,20 @@ Operand TensorStore::view(TensorId tensor) {
 }
 
 Operand TensorStore::resident(TensorId tensor) {
-  return graph_.tensors[static_cast<size_t>(tensor)].view_of >= 0 ? view(tensor)
+  return graph_.tensors[static_cast<size_t>(tensor)].view_of >= 0 ? view(tensor, Lane::compute)
                                                                   : operands_[static_cast<size_t>(tensor)];
 }
 
-void TensorStore::operands(std::span<const TensorId> tensors, std::span<const SlotCounts> counts,
+void TensorStore::operands(std::span<const TensorId> tensors, Lane lane, std::span<const SlotCounts> counts,
                            const StepContext& context, std::vector<Operand>& result) {
   result.clear();
   for (TensorId tensor : tensors) {
     const Tensor& info = graph_.tensors[static_cast<size_t>(tensor)];
     if (info.view_of >= 0) {
-      result.push_back(view(tensor));
+      result.push_back(view(tensor, lane));
       continue;
     }
-    if (operands_[static_cast<size_t>(tensor)].data == nullptr) create(tensor, bound_rows(info, counts, context));
+    if (operands_[static_cast<size_t>(tensor)].data == nullptr) create(tensor, bound_rows(info, counts, context), lane);
     result.push_back(operands_[static_cast<size_t>(tensor)]);
   }
 }

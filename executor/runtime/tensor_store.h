@@ -19,25 +19,30 @@ class TensorStore {
   TensorStore& operator=(const TensorStore&) = delete;
 
   Operand resident(TensorId tensor);
+  /// The first bytes of a tensor that lives from the start, from or to an array of the host, behind all work of the
+  /// compute lane; read() waits for it.
+  void write(TensorId tensor, const void* from, Bytes bytes);
+  void read(TensorId tensor, void* to, Bytes bytes);
 
   /// Memory for these slots, before the first task that uses the window.
-  void open_window(TensorId tensor, const std::vector<int>& slots);
+  void open_window(TensorId tensor, Lane lane, const std::vector<int>& slots);
 
-  /// Operands of a task about to run, into `result`. Activations that do not exist yet are allocated; `counts`
-  /// [num_chunks] binds routed rows.
-  void operands(std::span<const TensorId> tensors, std::span<const SlotCounts> counts, const StepContext& context,
-                std::vector<Operand>& result);
-  /// After a task: releases the activations of which it was the last user in this step.
+  /// Operands of a task about to run on a lane, into `result`. Activations that do not exist yet are allocated;
+  /// `counts` [num_chunks] binds routed rows.
+  void operands(std::span<const TensorId> tensors, Lane lane, std::span<const SlotCounts> counts,
+                const StepContext& context, std::vector<Operand>& result);
+  /// After a task has been appended or has ended: releases the activations of which it was the last user in this step.
   void finish(TaskIndex task);
   /// Before the next step.
   void start_step();
 
   Bytes live_bytes() const { return live_bytes_; }
   Bytes peak_bytes() const { return peak_bytes_; }
+  Backend& backend() const { return backend_; }
 
  private:
-  void create(TensorId tensor, int64_t rows);
-  Operand view(TensorId tensor);
+  void create(TensorId tensor, int64_t rows, Lane first_user);
+  Operand view(TensorId tensor, Lane first_user);
 
   const TaskGraph& graph_;
   Backend& backend_;

@@ -1,5 +1,7 @@
 #include "executor/runtime/trainer.h"
 
+#include <array>
+
 #include "core/schema/error.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/runtime/collect_results.h"
@@ -32,9 +34,11 @@ class Job {
     for (int64_t step = result_.start.step; step < options.steps; ++step) {
       options.check();
       load_batch(graph_, plan_, rank_, step, corpus, step_.tensors());
-      double* loss = static_cast<double*>(step_.tensors().resident(tensor_named(graph_, "loss")).data);
-      loss[0] = loss[1] = 0;
+      const TensorId loss_tensor = tensor_named(graph_, "loss");
+      std::array<double, 2> loss{};  // cross-entropy, auxiliary
+      step_.tensors().write(loss_tensor, loss.data(), sizeof loss);
       records_.push_back(step_.run(step, watch_));
+      step_.tensors().read(loss_tensor, loss.data(), sizeof loss);
       result_.cross_entropy.push_back(loss[0]);
       result_.loss.push_back(loss[0] + loss[1]);
       if (rank_ == 0) options.on_step(step, result_.loss.back());

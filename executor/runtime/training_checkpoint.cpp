@@ -11,7 +11,10 @@ namespace moesaic::executor {
 namespace {
 
 /// What a logical tensor's state is called: "layers.3.qkv", "layers.3.qkv.m", "layers.3.qkv.v".
-std::string suffix_of(State state) { return state == State::weight ? "" : state == State::first_moment ? ".m" : ".v"; }
+/// A master weight is the weight: what is rounded to less is only loaded.
+std::string suffix_of(State state) {
+  return state == State::first_moment ? ".m" : state == State::second_moment ? ".v" : "";
+}
 
 Json optimizer_of(const Plan& plan) { return write_workload(plan.workload)["optimizer"]; }
 
@@ -42,14 +45,17 @@ std::string listed(const std::vector<RejectedFile>& files) {
 
 TrainingCheckpoint::TrainingCheckpoint(const CheckpointPolicy& policy, const Plan& plan, const TaskGraph& graph,
                                        int rank, TensorStore& tensors, ExpertStates* experts, Transport& transport)
-    : policy_(policy), plan_(plan) {
+    : policy_(policy), plan_(plan), mirror_(tensors) {
   if (policy.folder.empty()) return;
-  for (State state : {State::weight, State::first_moment, State::second_moment})
+  const bool has_master = has_master_weights(graph);
+  for (State state : {State::weight, State::first_moment, State::second_moment, State::master_weight}) {
+    if (state == State::master_weight && !has_master) continue;
     for (Holding& holding : holdings_of(graph, rank, state)) {
       for (Piece& piece : holding.pieces) piece.tensor += suffix_of(state);
-      float* data = tensors.resident(holding.tensor).f32();
-      state_.push_back({std::move(holding), data});
+      float* data = mirror_.data(holding.tensor);
+      state_.push_back({std::move(holding), data, state != State::weight || !has_master});
     }
+  }
   experts_.states = experts;
   find_experts(graph, rank);
   std::vector<int> all;
@@ -122,6 +128,7 @@ void TrainingCheckpoint::load(const Manifest& manifest) {
   std::vector<float> experts(static_cast<size_t>(experts_.elements));
   arrays.push_back({experts.data(), experts_.pieces});
   load_checkpoint(files_, policy_.folder, manifest, arrays);
+  mirror_.store();
   if (experts_.states != nullptr)  // what is loaded replaces all that was to be caught up
     for (int64_t step = 0; step < manifest.step; ++step) experts_.states->skip(step);
   copy_experts(manifest.step, true, experts);
@@ -141,9 +148,10 @@ void TrainingCheckpoint::after_step(int64_t steps_done, int64_t steps, double lo
   if (!writer_) return;
   poll();
   if (steps_done % policy_.every != 0 && steps_done != steps) return;
+  mirror_.fetch();
   std::vector<SavedArray> arrays;
   for (const Saved& part : state_)
-    if (part.holding.primary) arrays.push_back({part.data, part.holding.pieces});
+    if (part.holding.primary && part.saves) arrays.push_back({part.data, part.holding.pieces});
   std::vector<float> experts;
   if (experts_.primary) {
     copy_experts(steps_done, false, experts);

@@ -11,7 +11,7 @@
 #include "executor/checkpoint/reader.h"
 #include "executor/checkpoint/writer.h"
 #include "executor/runtime/expert_states.h"
-#include "executor/runtime/tensor_store.h"
+#include "executor/runtime/state_mirror.h"
 
 namespace moesaic::executor {
 
@@ -49,6 +49,7 @@ class TrainingCheckpoint {
   struct Saved {  // a tensor's elements under the names that a checkpoint knows them by
     Holding holding;
     float* data;
+    bool saves;  // else it only loads: the rounded copy of what is saved
   };
   /// Experts that live outside the device, as ExpertStates shows them: slot after slot of layer after layer, of each
   /// up and down as [weights, first, second moments].
@@ -69,6 +70,7 @@ class TrainingCheckpoint {
   const CheckpointPolicy policy_;
   const Plan& plan_;
   FileSystem files_;
+  StateMirror mirror_;
   std::vector<Saved> state_;
   SavedExperts experts_;
   std::unique_ptr<Communicator> communicator_;  // null: no checkpoints
