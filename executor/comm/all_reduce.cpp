@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "core/schema/bfloat16.h"
 #include "executor/comm/communicator.h"
 #include "executor/comm/slices.h"
 
@@ -54,6 +55,7 @@ std::unique_ptr<Operation> Communicator::all_reduce(int64_t sequence, T* data, i
 }
 
 template std::unique_ptr<Operation> Communicator::all_reduce<float>(int64_t, float*, int64_t);
+template std::unique_ptr<Operation> Communicator::all_reduce<BFloat16>(int64_t, BFloat16*, int64_t);
 template std::unique_ptr<Operation> Communicator::all_reduce<double>(int64_t, double*, int64_t);
 
 }  // namespace moesaic::executor

@@ -44,12 +44,14 @@ class Communicator {
                                           std::span<const int64_t> recv_bytes, std::span<const int64_t> recv_offset);
 
   /// input: [sum of counts], cut into consecutive slices of counts[member] elements; output: [counts[rank]], the sum
-  /// over all members of this member's slice. output may be this member's slice of input. T: float, double.
+  /// over all members of this member's slice. output may be this member's slice of input. T: float, double,
+  /// BFloat16 (rank_ordered_sum.h).
   template <typename T>
   std::unique_ptr<Operation> reduce_scatter(int64_t sequence, const T* input, T* output,
                                             std::span<const int64_t> counts);
 
   /// In place: data[i] becomes its sum over all members, bit-identical everywhere. Slices are even_slices(count, size).
+  /// T: as for reduce_scatter.
   template <typename T>
   std::unique_ptr<Operation> all_reduce(int64_t sequence, T* data, int64_t count);
 

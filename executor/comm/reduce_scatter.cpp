@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <numeric>
 
+#include "core/schema/bfloat16.h"
 #include "core/schema/error.h"
 #include "executor/comm/communicator.h"
 #include "executor/comm/rank_ordered_sum.h"
@@ -73,6 +74,8 @@ std::unique_ptr<Operation> Communicator::reduce_scatter(int64_t sequence, const 
 
 template std::unique_ptr<Operation> Communicator::reduce_scatter<float>(int64_t, const float*, float*,
                                                                         std::span<const int64_t>);
+template std::unique_ptr<Operation> Communicator::reduce_scatter<BFloat16>(int64_t, const BFloat16*, BFloat16*,
+                                                                           std::span<const int64_t>);
 template std::unique_ptr<Operation> Communicator::reduce_scatter<double>(int64_t, const double*, double*,
                                                                          std::span<const int64_t>);
 
