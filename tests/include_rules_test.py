@@ -27,6 +27,7 @@ ROOMS = {
     "executor/checkpoint": ["core/graph", "executor/comm"],
     "executor/store": ["core/graph", "core/policy", "executor/backend"],
     "executor/backend": ["core/graph"],
+    "executor/device_comm": ["executor/backend", "executor/comm"],
     "executor/cpu": ["executor/backend"],
     "executor/cuda": ["executor/backend"],
     "executor/runtime": ["executor/cpu", "executor/comm", "executor/checkpoint", "executor/store",

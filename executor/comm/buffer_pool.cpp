@@ -1,8 +1,18 @@
 #include "executor/comm/buffer_pool.h"
 
 #include <algorithm>
+#include <new>
 
 namespace moesaic::executor {
+namespace {
+
+constexpr std::align_val_t kAlignment{64};  // one cache line
+
+}  // namespace
+
+BufferPool::BufferPool()
+    : BufferPool({[](int64_t bytes) { return ::operator new[](static_cast<size_t>(bytes), kAlignment); },
+                  [](void* data) { ::operator delete[](data, kAlignment); }}) {}
 
 BufferPool::Buffer BufferPool::take(int64_t bytes) {
   const auto by_capacity = [](const Buffer& a, const Buffer& b) { return a.capacity < b.capacity; };
@@ -18,11 +28,9 @@ BufferPool::Buffer BufferPool::take(int64_t bytes) {
     allocated_bytes_ -= idle_.back().capacity;
     idle_.pop_back();
   }
-  Buffer buffer;
-  buffer.bytes.reset(static_cast<std::byte*>(::operator new[](static_cast<size_t>(bytes), kAlignment)));
-  buffer.capacity = bytes;
+  std::shared_ptr<std::byte> memory(static_cast<std::byte*>(memory_.allocate(bytes)), memory_.release);
   allocated_bytes_ += bytes;
-  return buffer;
+  return {std::move(memory), bytes};
 }
 
 }  // namespace moesaic::executor

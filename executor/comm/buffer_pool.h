@@ -1,26 +1,36 @@
 #pragma once
-// Receive buffers that a communicator keeps between operations, so that large reductions do not allocate each time.
-// It is for one thread, and it never returns memory before its own end.
+// Buffers that are kept between operations, so that large ones do not allocate each time: what a communicator receives
+// into, what a device copies to and from. It is for one thread, and it returns memory only when a larger buffer takes
+// its place or at its own end.
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <new>
 #include <utility>
 #include <vector>
 
 namespace moesaic::executor {
 
 class BufferPool {
-  struct Free {
-    void operator()(std::byte* bytes) const { ::operator delete[](bytes, kAlignment); }
-  };
   struct Buffer {
-    std::unique_ptr<std::byte[], Free> bytes;
+    std::shared_ptr<std::byte> bytes;
     int64_t capacity = 0;
   };
 
  public:
+  /// Where memory comes from, aligned to 64 bytes.
+  struct Memory {
+    std::function<void*(int64_t bytes)> allocate;
+    std::function<void(void*)> release;
+  };
+
+  /// Plain memory, or that of `memory`.
+  BufferPool();
+  explicit BufferPool(Memory memory) : memory_(std::move(memory)) {}
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+
   /// A buffer on loan, aligned to 64 bytes; it goes back to the pool when it is destroyed. The pool must outlive it.
   class Loan {
    public:
@@ -39,10 +49,9 @@ class BufferPool {
   int64_t allocated_bytes() const { return allocated_bytes_; }
 
  private:
-  static constexpr std::align_val_t kAlignment{64};
-
   Buffer take(int64_t bytes);
 
+  Memory memory_;
   std::vector<Buffer> idle_;
   int64_t allocated_bytes_ = 0;
 };

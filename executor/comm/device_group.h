@@ -20,9 +20,9 @@ inline constexpr int64_t bytes_of(SumType type) { return type == SumType::f64 ? 
 /// groups starts theirs in one order that all ranks share (program order). Sizes must agree between members.
 ///
 /// Operation::poll() turns true when the device has passed the operation; only then may its memory be touched by
-/// other lanes. It throws DeviceError when the operation has failed or was not passed within the group's time limit,
-/// counted from its start. Operation::waiting_for() names the ranks that may be missing: all other members, or fewer
-/// where it is known. The group must outlive its operations.
+/// other lanes. It throws DeviceError when the operation has failed, or was not passed within the time limit of a group
+/// that has one, counted from its start. Operation::waiting_for() names the ranks that may be missing: all other
+/// members, or fewer where it is known. The group must outlive its operations.
 class DeviceGroup {
  public:
   virtual ~DeviceGroup() = default;
