@@ -4,6 +4,7 @@
 
 #include "core/schema/error.h"
 #include "executor/cuda/cuda_check.h"
+#include "executor/cuda/finite.h"
 
 namespace moesaic::executor::cuda {
 namespace {
@@ -46,6 +47,7 @@ void CudaBackend::close() {
   for (Lane lane : {Lane::compute, Lane::copy_in, Lane::copy_out, Lane::network, Lane::storage})
     if (last_event_[static_cast<size_t>(lane)] != kNoEvent) recycle(last_event_[static_cast<size_t>(lane)]);
   for (DeviceEventHandle event : free_events_) (void)cudaEventDestroy(event);
+  clock_.close();
   for (void* data : cache_.drain()) (void)cudaFree(data);
   for (const auto& [data, bytes] : block_bytes_) (void)cudaFree(data);
   for (Stream stream : streams_)
@@ -55,11 +57,18 @@ void CudaBackend::close() {
 /// The current device belongs to the thread, and the runtime may have made this object on another one.
 void CudaBackend::use_device() const { CUDA_CHECK(cudaSetDevice(device_)); }
 
-void* CudaBackend::allocate(Bytes bytes) {
+/// A block that was released may still be in use: the lane that takes it over waits for that on the device, its own
+/// work being in order anyway. So the host may run ahead of the device without needing more memory than a step does.
+void* CudaBackend::allocate(Bytes bytes, Lane first_user) {
   use_device();
   const Bytes block_bytes = size_class(bytes);
-  void* data = cache_.take(block_bytes, [this](const Fence& fence) { return passed(fence); });
-  if (data == nullptr) {
+  const SizeClassCache::Block released = cache_.take(block_bytes);
+  void* data = released.data;
+  if (data != nullptr) {
+    for (size_t lane = 0; lane < released.fence.size(); ++lane)
+      if (released.fence[lane] != kNoEvent && static_cast<Lane>(lane) != first_user)
+        wait_for(first_user, released.fence[lane]);
+  } else {
     data = device_malloc(block_bytes);
     if (data == nullptr) {  // what waits in the cache may be of other sizes
       free_cached();
@@ -106,15 +115,20 @@ Fence CudaBackend::fence() {
   return last_event_;
 }
 
-bool CudaBackend::passed(const Fence& fence) {
-  return std::all_of(fence.begin(), fence.end(), [this](Event event) { return event == kNoEvent || done(event); });
+void* CudaBackend::allocate_host(Bytes bytes) {
+  use_device();
+  return staging_.allocate(bytes);
 }
+
+void CudaBackend::release_host(void* data) { staging_.release(data); }
 
 void CudaBackend::launch(const Launch& launch) {
   use_device();
   appended(launch.task.lane);
   const Stream at = stream(launch.task.lane);
   switch (launch.task.op) {
+    case Op::router:
+    case Op::router_backward:
     case Op::permute:
     case Op::regroup:
     case Op::experts:
@@ -141,6 +155,26 @@ void CudaBackend::copy(Lane lane, void* to, const void* from, Bytes bytes) {
   use_device();
   appended(lane);
   CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault, stream(lane)));
+}
+
+void CudaBackend::clear(Lane lane, void* data, Bytes bytes) {
+  if (bytes == 0) return;
+  use_device();
+  appended(lane);
+  CUDA_CHECK(cudaMemsetAsync(data, 0, static_cast<size_t>(bytes), stream(lane)));
+}
+
+NonFinite CudaBackend::find_non_finite(std::span<const Operand> operands) {
+  std::vector<Gradient> arrays;
+  for (const Operand& operand : operands) arrays.push_back({operand.data, operand.elements(), operand.dtype});
+  auto* found = static_cast<int64_t*>(allocate(sizeof(int64_t)));
+  cuda::find_non_finite(arrays, found, append_to(Lane::compute));
+  int64_t first = -1;
+  copy(Lane::compute, &first, found, sizeof first);
+  CUDA_CHECK(cudaStreamSynchronize(stream(Lane::compute)));
+  release(found);
+  if (first < 0) return {};
+  return {static_cast<int>(array_of(first)), element_of(first)};
 }
 
 Event CudaBackend::record(Lane lane) {
@@ -189,6 +223,13 @@ void CudaBackend::recycle(Event passed) {
 void CudaBackend::recycle_passed(Lane lane) {
   for (auto oldest = ledger_.oldest(lane); oldest && done(*oldest); oldest = ledger_.oldest(lane)) {
   }
+}
+
+void CudaBackend::mark(Lane lane, Seconds* at) { clock_.mark(append_to(lane), at); }
+
+void CudaBackend::settle() {
+  synchronize();
+  clock_.settle(stream(Lane::compute));
 }
 
 void CudaBackend::synchronize() {

@@ -9,6 +9,7 @@
 
 #include "executor/backend/backend.h"
 #include "executor/cuda/event_ledger.h"
+#include "executor/cuda/lane_clock.h"
 #include "executor/cuda/linear.h"
 #include "executor/cuda/pinned_arena.h"
 #include "executor/cuda/size_class_cache.h"
@@ -27,23 +28,34 @@ class CudaBackend final : public Backend {
   CudaBackend& operator=(const CudaBackend&) = delete;
 
   std::string name() const override { return "cuda"; }
-  void* allocate(Bytes bytes) override;
-  /// Also while lanes still use the block: it is given out again only after they have passed this point.
+  void* allocate(Bytes bytes, Lane first_user = Lane::compute) override;
   void release(void* data) override;
+  void* allocate_host(Bytes bytes) override;
+  void release_host(void* data) override;
   void launch(const Launch& launch) override;
   void copy(Lane lane, void* to, const void* from, Bytes bytes) override;
+  void clear(Lane lane, void* data, Bytes bytes) override;
+  NonFinite find_non_finite(std::span<const Operand> operands) override;
   Event record(Lane lane) override;
   bool done(Event event) override;
   void wait_for(Lane lane, Event event) override;
+  void mark(Lane lane, Seconds* at) override;
+  void settle() override;
 
+  int device() const { return device_; }
   void synchronize();  // waits for every lane
   PinnedArena& host_staging() {
     use_device();  // pinning must not open a context on device 0 beside ours
     return staging_;
   }
   Linear& linear() { return linear_; }
-  /// Work that is appended past launch() and copy() is unseen by release().
   Stream stream(Lane lane) const { return streams_[static_cast<size_t>(lane)]; }
+  /// The stream of a lane for work that is appended past launch() and copy(): release() will wait for it too.
+  Stream append_to(Lane lane) {
+    use_device();
+    appended(lane);
+    return stream(lane);
+  }
   Bytes allocated_bytes() const { return allocated_bytes_; }  // live and cached
 
  private:
@@ -52,7 +64,6 @@ class CudaBackend final : public Backend {
   void recycle(Event passed);
   void recycle_passed(Lane lane);
   Fence fence();
-  bool passed(const Fence& fence);
   void* device_malloc(Bytes block_bytes);
   void free_cached();
   void close();
@@ -67,6 +78,7 @@ class CudaBackend final : public Backend {
   std::unordered_map<void*, Bytes> block_bytes_;  // of live blocks
   Bytes allocated_bytes_ = 0;
   PinnedArena staging_;
+  LaneClock clock_;
   Linear linear_;
 };
 

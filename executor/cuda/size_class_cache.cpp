@@ -16,13 +16,13 @@ void SizeClassCache::put(void* data, Bytes block_bytes, const Fence& fence) {
   held_bytes_ += block_bytes;
 }
 
-void* SizeClassCache::take(Bytes block_bytes, const std::function<bool(const Fence&)>& passed) {
+SizeClassCache::Block SizeClassCache::take(Bytes block_bytes) {
   const auto blocks = blocks_.find(block_bytes);
-  if (blocks == blocks_.end() || blocks->second.empty() || !passed(blocks->second.front().fence)) return nullptr;
-  void* data = blocks->second.front().data;
+  if (blocks == blocks_.end() || blocks->second.empty()) return {};
+  const Block block = blocks->second.front();
   blocks->second.pop_front();
   held_bytes_ -= block_bytes;
-  return data;
+  return block;
 }
 
 std::vector<void*> SizeClassCache::drain() {

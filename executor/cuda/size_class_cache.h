@@ -1,10 +1,9 @@
 #pragma once
 // Released device blocks by size class, each with the events that must pass before it may be used again. It allocates
-// nothing and asks no device: whoever holds it says whether a fence has passed.
+// nothing and asks no device: whoever takes a block waits for its fence.
 
 #include <array>
 #include <deque>
-#include <functional>
 #include <map>
 #include <vector>
 
@@ -22,19 +21,19 @@ Bytes size_class(Bytes bytes);
 
 class SizeClassCache {
  public:
+  struct Block {
+    void* data = nullptr;
+    Fence fence{};
+  };
   void put(void* data, Bytes block_bytes, const Fence& fence);
-  /// The block of exactly this class that was released first, if its fence has passed; else null.
-  void* take(Bytes block_bytes, const std::function<bool(const Fence&)>& passed);
+  /// The block of exactly this class that was released first; without data when there is none.
+  Block take(Bytes block_bytes);
   /// Empties the cache. The caller has waited for every lane.
   std::vector<void*> drain();
 
   Bytes held_bytes() const { return held_bytes_; }
 
  private:
-  struct Block {
-    void* data;
-    Fence fence;
-  };
   std::map<Bytes, std::deque<Block>> blocks_;  // by class, in the order of release
   Bytes held_bytes_ = 0;
 };

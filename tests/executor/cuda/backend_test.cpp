@@ -1,3 +1,6 @@
+#include <chrono>
+#include <limits>
+
 #include "core/schema/error.h"
 #include "tests/executor/cuda/cuda_test.h"
 
@@ -74,10 +77,41 @@ TEST_F(BackendOnCuda, MemoryReleasedUnderRunningWorkIsNotOverwritten) {
   launch_add(zero.data(), one.data(), term, kLarge);
   for (int i = 0; i < 50; ++i) launch_add(sum.data(), term, sum.data(), kLarge);
   backend->release(term);
-  void* other = backend->allocate(kLarge * 4);  // the same block only if the sums are done
+  void* other = backend->allocate(kLarge * 4, Lane::copy_in);  // the same block, behind the sums
+  EXPECT_EQ(other, term);
   backend->copy(Lane::copy_in, other, zero.data(), kLarge * 4);
   EXPECT_EQ(sum.values(), Floats(kLarge, 50.0f));
   backend->release(other);
+}
+
+// Marks of one lane ascend and lie between the host's times around them.
+TEST_F(BackendOnCuda, MarksTellWhenALanePassed) {
+  const DeviceFloats x(*backend, Floats(kLarge, 1.0f));
+  backend->settle();
+  const auto now = [] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  };
+  Seconds begin = 0, end = 0;
+  const Seconds before = now();
+  backend->mark(Lane::compute, &begin);
+  launch_add(x.data(), x.data(), x.data(), kLarge);
+  backend->mark(Lane::compute, &end);
+  backend->settle();
+  EXPECT_LT(before - 1e-3, begin);  // the base event is read a little after the device has passed it
+  EXPECT_LT(begin, end);
+  EXPECT_LT(end, now() + 1e-3);
+}
+
+// f32: 2^64 has no finite square. The first in the order of the operands counts.
+TEST_F(BackendOnCuda, FindsTheFirstElementWithoutAFiniteSquare) {
+  Floats bad(1000, 1.0f);
+  bad[700] = 0x1p64f, bad[900] = std::numeric_limits<float>::quiet_NaN();
+  const DeviceFloats good(*backend, Floats(1000, 1.0f)), wrong(*backend, bad);
+  const Operand fine{0, good.data(), 1, 1000}, broken{1, wrong.data(), 1, 1000};
+  const NonFinite found = backend->find_non_finite(std::vector<Operand>{fine, broken, fine});
+  EXPECT_EQ(found.operand, 1);
+  EXPECT_EQ(found.element, 700);
+  EXPECT_EQ(backend->find_non_finite(std::vector<Operand>{fine, fine}).operand, -1);
 }
 
 TEST_F(BackendOnCuda, OutOfMemoryNamesTheBytesAndLeavesTheBackendUsable) {

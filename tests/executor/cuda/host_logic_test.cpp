@@ -31,20 +31,17 @@ TEST(SizeClass, HasEightStepsPerPowerOfTwo) {
   }
 }
 
-TEST(SizeClassCache, GivesOutABlockOfTheClassOnceItsFenceHasPassed) {
+TEST(SizeClassCache, GivesOutTheBlockOfTheClassThatWasReleasedFirst) {
   int first = 0, second = 0, other = 0;
   SizeClassCache cache;
   cache.put(&first, 1024, {3, 0, 0, 0, 0});
   cache.put(&second, 1024, {9, 0, 4, 0, 0});
   cache.put(&other, 2048, {0, 0, 0, 0, 0});
   EXPECT_EQ(cache.held_bytes(), 4096);
-  Event reached = 2;
-  const auto passed = [&](const Fence& fence) { return fence[0] <= reached; };
-  EXPECT_EQ(cache.take(1024, passed), nullptr);  // waits for event 3
-  reached = 5;
-  EXPECT_EQ(cache.take(1024, passed), &first);
-  EXPECT_EQ(cache.take(1024, passed), nullptr);  // waits for event 9
-  EXPECT_EQ(cache.take(512, passed), nullptr);
+  const SizeClassCache::Block taken = cache.take(1024);
+  EXPECT_EQ(taken.data, &first);
+  EXPECT_EQ(taken.fence, (Fence{3, 0, 0, 0, 0}));
+  EXPECT_EQ(cache.take(512).data, nullptr);
   EXPECT_EQ(cache.held_bytes(), 3072);
   EXPECT_EQ(cache.drain(), (std::vector<void*>{&second, &other}));
   EXPECT_EQ(cache.held_bytes(), 0);
