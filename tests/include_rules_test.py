@@ -30,7 +30,7 @@ ROOMS = {
     "executor/device_comm": ["executor/backend", "executor/comm"],
     "executor/cpu": ["executor/backend"],
     "executor/cuda": ["executor/backend"],
-    "executor/runtime": ["executor/cpu", "executor/comm", "executor/checkpoint", "executor/store",
+    "executor/runtime": ["executor/cpu", "executor/comm", "executor/device_comm", "executor/checkpoint", "executor/store",
                          "core/technique", "core/timeline", "core/cost", "core/policy"],
     "executor/profiling": ["executor/runtime"],
     "executor/exchange": ["executor/runtime"],

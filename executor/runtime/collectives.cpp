@@ -1,6 +1,7 @@
 #include "executor/runtime/collectives.h"
 
 #include "core/schema/error.h"
+#include "executor/device_comm/staged_group.h"
 
 namespace moesaic::executor {
 namespace {
@@ -10,8 +11,12 @@ void* data_of(std::span<const Operand> operands) { return operands.empty() ? nul
 
 }  // namespace
 
-Collectives::Collectives(const TaskGraph& graph, Transport& transport, int rank)
-    : graph_(graph), per_step_(graph.communicators.size(), 0) {
+Collectives::Collectives(const TaskGraph& graph, Transport& transport, int rank, Backend& backend,
+                         const MakeDeviceGroups& make_groups)
+    : graph_(graph),
+      per_step_(graph.communicators.size(), 0),
+      staging_({[&backend](int64_t bytes) { return backend.allocate_host(bytes); },
+                [&backend](void* data) { backend.release_host(data); }}) {
   for (size_t i = 0; i < graph.communicators.size(); ++i)
     communicators_.push_back(
         std::make_unique<Communicator>(transport, graph.group(static_cast<int>(i), rank), static_cast<int>(i)));
@@ -20,15 +25,30 @@ Collectives::Collectives(const TaskGraph& graph, Transport& transport, int rank)
   control_ = std::make_unique<Communicator>(transport, all, static_cast<int>(graph.communicators.size()));
   for (const Task& task : graph.tasks)
     if (task.communicator >= 0) ++per_step_[static_cast<size_t>(task.communicator)];
+  if (backend.runs_inline()) return;
+  if (make_groups) {
+    groups_ = make_groups(communicators_);
+    return;
+  }
+  for (const std::unique_ptr<Communicator>& communicator : communicators_)
+    groups_.push_back(std::make_unique<StagedGroup>(*communicator, backend, staging_));
 }
 
 std::unique_ptr<Operation> Collectives::start(const Launch& launch) {
+  if (groups_.empty()) return start_on_host(launch);
+  return start_on_device(launch, *groups_[static_cast<size_t>(launch.task.communicator)]);
+}
+
+std::unique_ptr<Operation> Collectives::start_on_host(const Launch& launch) {
   const auto family = static_cast<size_t>(launch.task.communicator);
   Communicator& communicator = *communicators_[family];
   const int64_t sequence = launch.context.step * per_step_[family] + launch.task.sequence;
   switch (launch.task.op) {
-    case Op::all_to_all:
-      return all_to_all(launch, communicator, sequence);
+    case Op::all_to_all: {
+      const Exchange e = exchange_of(launch);
+      return communicator.all_to_all_v(sequence, data_of(launch.reads), e.send, e.send_at, data_of(launch.writes),
+                                       e.receive, e.receive_at);
+    }
     case Op::all_reduce:
       return all_reduce(launch, communicator, sequence);
     case Op::all_gather:
@@ -43,9 +63,33 @@ std::unique_ptr<Operation> Collectives::start(const Launch& launch) {
   throw InvariantError(__FILE__, __LINE__, "op", std::string("no communicator call for ") + name_of(launch.task.op));
 }
 
-std::unique_ptr<Operation> Collectives::all_to_all(const Launch& launch, Communicator& communicator, int64_t sequence) {
+std::unique_ptr<Operation> Collectives::start_on_device(const Launch& launch, DeviceGroup& group) {
+  switch (launch.task.op) {
+    case Op::all_to_all: {
+      const Exchange e = exchange_of(launch);
+      return group.all_to_all_v(data_of(launch.reads), e.send, e.send_at, data_of(launch.writes), e.receive,
+                                e.receive_at);
+    }
+    case Op::all_reduce: {
+      const Operand& sum = launch.reads[0];
+      const SumType type = sum_type(sum);
+      return group.all_reduce(sum.data, sum.bytes() / bytes_of(type), type);
+    }
+    case Op::all_gather:
+      return group.all_gather(launch.reads[0].data, launch.task.bytes, launch.writes[0].data);
+    case Op::reduce_scatter:
+      return group.reduce_scatter(launch.reads[0].data, launch.writes[0].data, launch.writes[0].elements(),
+                                  sum_type(launch.reads[0]));
+    default:
+      break;
+  }
+  throw InvariantError(__FILE__, __LINE__, "op",
+                       std::string("no collective of devices for ") + name_of(launch.task.op));
+}
+
+Collectives::Exchange Collectives::exchange_of(const Launch& launch) const {
   const Task& task = launch.task;
-  const auto members = static_cast<size_t>(communicator.size());
+  const Communicator& communicator = *communicators_[static_cast<size_t>(task.communicator)];
   const int me = launch.context.rank, first = launch.context.group_first_rank(),
             local = launch.context.ranks_per_node();
   const auto bytes = [&](int from, int to) {
@@ -53,24 +97,27 @@ std::unique_ptr<Operation> Collectives::all_to_all(const Launch& launch, Communi
                                              : graph_.rows_between(task.leg, from, to);
     return rows * task.bytes_per_row;
   };
-  std::vector<int64_t> send(members), send_at(members), receive(members), receive_at(members);
+  Exchange exchange;
   int64_t sent = 0, received = 0;
-  for (size_t member = 0; member < members; ++member) {
-    const int peer = communicator.transport_rank(static_cast<int>(member));
-    send_at[member] = sent;
-    receive_at[member] = received;
-    sent += send[member] = bytes(me, peer);
-    received += receive[member] = bytes(peer, me);
+  for (int member = 0; member < communicator.size(); ++member) {
+    const int peer = communicator.transport_rank(member);
+    exchange.send_at.push_back(sent);
+    exchange.receive_at.push_back(received);
+    sent += exchange.send.emplace_back(bytes(me, peer));
+    received += exchange.receive.emplace_back(bytes(peer, me));
   }
-  return communicator.all_to_all_v(sequence, data_of(launch.reads), send, send_at, data_of(launch.writes), receive,
-                                   receive_at);
+  return exchange;
 }
 
 /// The losses are doubles.
+SumType Collectives::sum_type(const Operand& sum) const {
+  if (graph_.tensors[static_cast<size_t>(sum.tensor)].kind == TensorKind::input) return SumType::f64;
+  return sum.dtype == DType::bf16 ? SumType::bf16 : SumType::f32;
+}
+
 std::unique_ptr<Operation> Collectives::all_reduce(const Launch& launch, Communicator& communicator, int64_t sequence) {
   const Operand& sum = launch.reads[0];
-  if (graph_.tensors[static_cast<size_t>(sum.tensor)].kind == TensorKind::input)
-    return communicator.all_reduce(sequence, static_cast<double*>(sum.data), sum.elements() / 2);
+  if (sum_type(sum) == SumType::f64) return communicator.all_reduce(sequence, sum.as<double>(), sum.elements() / 2);
   return communicator.all_reduce(sequence, sum.f32(), sum.elements());
 }
 

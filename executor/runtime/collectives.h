@@ -1,18 +1,28 @@
 #pragma once
 // Starts the collective of a task on its communicator. Sizes come from the rows per slot, which all members know.
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "executor/backend/backend.h"
 #include "executor/comm/communicator.h"
+#include "executor/comm/device_group.h"
 
 namespace moesaic::executor {
 
+/// Makes the device groups of a rank, one for each of these communicators, which have the same members and carry
+/// nothing else. Called by all ranks.
+using MakeDeviceGroups =
+    std::function<std::vector<std::unique_ptr<DeviceGroup>>(std::span<const std::unique_ptr<Communicator>>)>;
+
 class Collectives {
  public:
-  /// One communicator per family of the graph, for the group of this rank.
-  Collectives(const TaskGraph& graph, Transport& transport, int rank);
+  /// One communicator per family of the graph, for the group of this rank. Where device memory is not the host's, its
+  /// collectives go through device groups: those of `make_groups`, or, where that is empty, staged through host memory.
+  Collectives(const TaskGraph& graph, Transport& transport, int rank, Backend& backend,
+              const MakeDeviceGroups& make_groups);
 
   std::unique_ptr<Operation> start(const Launch& launch);
 
@@ -20,13 +30,22 @@ class Collectives {
   Communicator& control() { return *control_; }
 
  private:
-  std::unique_ptr<Operation> all_to_all(const Launch& launch, Communicator& communicator, int64_t sequence);
+  struct Exchange {  // [members] each, in bytes
+    std::vector<int64_t> send, send_at, receive, receive_at;
+  };
+
+  std::unique_ptr<Operation> start_on_host(const Launch& launch);
+  std::unique_ptr<Operation> start_on_device(const Launch& launch, DeviceGroup& group);
   std::unique_ptr<Operation> all_reduce(const Launch& launch, Communicator& communicator, int64_t sequence);
+  Exchange exchange_of(const Launch& launch) const;
+  SumType sum_type(const Operand& sum) const;
 
   const TaskGraph& graph_;
   std::vector<std::unique_ptr<Communicator>> communicators_;  // [families]
   std::vector<int64_t> per_step_;                             // [families]: collectives in one step
   std::unique_ptr<Communicator> control_;
+  BufferPool staging_;                                // outlives the groups
+  std::vector<std::unique_ptr<DeviceGroup>> groups_;  // [families]; none where device memory is the host's
 };
 
 }  // namespace moesaic::executor

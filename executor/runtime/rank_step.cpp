@@ -21,13 +21,13 @@ bool announces_counts(const Task& task, int stage_ranks) {
 }  // namespace
 
 RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
-                   const std::string& storage_folder)
+                   const std::string& storage_folder, const MakeDeviceGroups& make_groups)
     : graph_(graph),
       plan_(plan),
       backend_(backend),
       context_(make_step_context(graph, plan, rank)),
       tensors_(graph, backend, rank),
-      collectives_(graph, transport, rank),
+      collectives_(graph, transport, rank, backend, make_groups),
       verdict_(graph, rank),
       order_(graph, backend),
       counts_(static_cast<size_t>(plan.layout.micro_batches) * graph.placement.size()),

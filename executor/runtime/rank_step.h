@@ -31,7 +31,7 @@ class RankStep {
  public:
   /// `storage_folder`: for expert states whose home is storage; "": the system's temporary folder.
   RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
-           const std::string& storage_folder = "");
+           const std::string& storage_folder = "", const MakeDeviceGroups& make_groups = {});
 
   TensorStore& tensors() { return tensors_; }
   ExpertStates* experts() { return experts_.get(); }  // null: they live on the device

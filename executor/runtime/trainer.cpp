@@ -18,7 +18,7 @@ class Job {
         rank_(rank),
         program_(plan, rank),
         graph_(program_.graph),
-        step_(graph_, plan, rank, backend, transport, options.storage_folder),
+        step_(graph_, plan, rank, backend, transport, options.storage_folder, options.device_groups),
         checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), step_.experts(), transport) {
     initialise_weights(graph_, plan, rank, step_.tensors());
     load_task_rows(graph_, plan, rank, step_.tensors());
@@ -99,11 +99,6 @@ void check_trainable(const Plan& plan, const std::string& file) {
       plan.model.shared_intermediate > 0)
     throw InputError(file, "/documents/model", "this executor trains GPT-MoE blocks (layer norm, GELU) only",
                      "family gpt_moe", "simulate the plan instead");
-  if (!plan.cluster.device.lanes_share_core)
-    throw InputError(file, "/documents/cluster/device",
-                     "the plan is for '" + plan.cluster.device.name + "'; this executor runs on CPU ranks",
-                     "a cluster of CPU ranks (lanes_share_core)",
-                     "make the plan for a CPU cluster, for example --cluster cpu-2core");
   if (plan.model.vocabulary < 256)
     throw InputError(file, "/documents/model/vocabulary", "is " + std::to_string(plan.model.vocabulary),
                      "at least 256: the tokens are bytes", "");
@@ -114,11 +109,14 @@ TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& trans
   return Job(plan, rank, backend, transport, options).run(corpus, options);
 }
 
-TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options) {
+std::unique_ptr<Backend> make_cpu_backend(int) { return std::make_unique<cpu::CpuBackend>(); }
+
+TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options,
+                             const MakeBackend& make_backend) {
   TrainResult result;
   run_on_threads(plan.layout.ranks, plan.cluster.devices_per_node, [&](int rank, Transport& transport) {
-    cpu::CpuBackend backend;
-    TrainResult own = train(plan, rank, backend, transport, corpus, options);
+    const std::unique_ptr<Backend> backend = make_backend(rank);
+    TrainResult own = train(plan, rank, *backend, transport, corpus, options);
     if (rank == 0) result = std::move(own);
   });
   return result;

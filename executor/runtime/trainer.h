@@ -2,6 +2,7 @@
 // Trains a plan's model on one rank of a job, and gathers what all ranks saw. It starts no processes or threads.
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "core/timeline/timeline.h"
 #include "executor/backend/backend.h"
 #include "executor/comm/transport.h"
+#include "executor/runtime/collectives.h"
 #include "executor/runtime/expert_states.h"
 #include "executor/runtime/initial_values.h"
 #include "executor/runtime/training_checkpoint.h"
@@ -24,6 +26,7 @@ struct TrainOptions {
   CheckpointPolicy checkpoint;
   std::string storage_folder;           // for expert states whose home is storage; "": the system's temporary folder
   std::function<void()> check = [] {};  // called between tasks while waiting; throws to end the run
+  MakeDeviceGroups device_groups;       // of devices with memory of their own; empty: staged through host memory
   StallLimits stall;
   std::function<bool()> ending = [] { return false; };  // true once the job is being ended from outside
   std::function<void(const Stall&, StallEvent)> on_stall = [](const Stall&, StallEvent) {};  // on any rank
@@ -57,11 +60,17 @@ struct TrainResult {
 TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,
                   const TrainOptions& options);
 
-/// The same on `plan.layout.ranks` threads of this process, with a CPU backend each. A rank that throws ends all; its
-/// error is rethrown.
-TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options);
+/// Makes the device of a rank, on the rank's thread.
+using MakeBackend = std::function<std::unique_ptr<Backend>(int rank)>;
+std::unique_ptr<Backend> make_cpu_backend(int rank);
 
-/// Throws InputError unless the executor can train this plan on CPUs. `file` names the plan in the message.
+/// The same on `plan.layout.ranks` threads of this process, with a backend each. A rank that throws ends all; its error
+/// is rethrown.
+TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options,
+                             const MakeBackend& make_backend = make_cpu_backend);
+
+/// Throws InputError unless the executor can train this plan, on whatever device it is for. `file` names the plan in
+/// the message.
 void check_trainable(const Plan& plan, const std::string& file);
 
 }  // namespace moesaic::executor
