@@ -58,6 +58,7 @@ void report_step(int64_t step, int64_t steps, double loss) {
   speak(text);
 }
 
+#ifdef MOESAIC_HAVE_MPI
 volatile std::sig_atomic_t ending = 0;
 
 /// mpirun ends the ranks of a job that has lost one with SIGTERM and, a second later, SIGKILL. In between a rank that
@@ -67,6 +68,7 @@ void end_with_a_word() {
   action.sa_handler = [](int) { ending = 1; };
   sigaction(SIGTERM, &action, nullptr);
 }
+#endif
 
 void report_stall(const executor::Stall& stall, executor::StallEvent event) {
   static constexpr const char* kEvents[] = {"begins", "ends", "times_out", "cut_short"};

@@ -68,8 +68,7 @@ std::string program_folder() { return fs::read_symlink("/proc/self/exe").parent_
 std::string executor_program() {
   const std::string path = program_folder() + "/moesaic-executor";
   if (!fs::is_regular_file(path))
-    throw DeviceError("the executor is not built: " + path +
-                      " is missing; install Open MPI and oneDNN (libopenmpi-dev, libdnnl-dev) and build again");
+    throw DeviceError("the executor is not built: " + path + " is missing; build the target moesaic-executor");
   return path;
 }
 

@@ -1,5 +1,7 @@
 #include "executor/cpu/primitive_cache.h"
 
+#ifdef MOESAIC_HAVE_DNNL
+
 #include <dlfcn.h>
 
 #include <dnnl.hpp>
@@ -114,3 +116,19 @@ void prepare_primitive(const PrimitiveKey& key) { cache().find(key); }
 std::int64_t primitives_created() { return cache().created(); }
 
 }  // namespace moesaic::executor::cpu
+
+#else  // no oneDNN: loops, which need nothing made beforehand
+
+#include "executor/cpu/plain_product.h"
+
+namespace moesaic::executor::cpu {
+
+void execute_primitive(const PrimitiveKey& key, const void* a, const void* b, float* c) { plain_product(key, a, b, c); }
+
+void prepare_primitive(const PrimitiveKey&) {}
+
+std::int64_t primitives_created() { return 0; }
+
+}  // namespace moesaic::executor::cpu
+
+#endif  // MOESAIC_HAVE_DNNL

@@ -1,12 +1,14 @@
 #include "executor/profiling/bench.h"
 
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
 #include <chrono>
 #include <exception>
 #include <mutex>
 #include <numeric>
+
+#ifdef MOESAIC_HAVE_BENCHMARK
+#include <benchmark/benchmark.h>
+#endif
 
 namespace moesaic::executor {
 namespace {
@@ -19,6 +21,7 @@ std::vector<int> all_ranks(int size) {
   return ranks;
 }
 
+#ifdef MOESAIC_HAVE_BENCHMARK
 /// Keeps the manual time of each repetition and prints nothing.
 class Capture final : public benchmark::BenchmarkReporter {
  public:
@@ -53,6 +56,13 @@ std::vector<Seconds> run_benchmark(const std::string& name, int repetitions, con
   if (error) std::rethrow_exception(error);
   return std::move(capture.seconds);
 }
+#else
+std::vector<Seconds> run_benchmark(const std::string&, int repetitions, const std::function<Seconds()>& once) {
+  std::vector<Seconds> seconds(static_cast<size_t>(repetitions));
+  std::generate(seconds.begin(), seconds.end(), once);
+  return seconds;
+}
+#endif
 
 }  // namespace
 

@@ -1,6 +1,6 @@
 #pragma once
 // Repeats a measurement on all ranks in step: Google Benchmark drives rank 0, the other ranks follow with as many
-// repetitions. It does not know what is measured.
+// repetitions; built without that library, a plain loop does. It does not know what is measured.
 
 #include <functional>
 #include <string>

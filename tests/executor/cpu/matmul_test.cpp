@@ -177,6 +177,9 @@ TEST(Matmul, ThreadsComputeSideBySideWithTheSameBits) {
 }
 
 TEST(Matmul, PrimitivesStopBeingCreatedHoweverRowCountsVary) {
+#ifndef MOESAIC_HAVE_DNNL
+  GTEST_SKIP() << "built without oneDNN: no primitive is made";
+#endif
   const std::int64_t n = 24, k = 56;  // a shape of no other test
   const Floats x = random_floats(3000 * k, 1), w = random_floats(n * k, 2);
   Floats y(static_cast<std::size_t>(3000 * n)), dw(static_cast<std::size_t>(n * k));
@@ -195,6 +198,9 @@ TEST(Matmul, PrimitivesStopBeingCreatedHoweverRowCountsVary) {
 
 // 4 products of 71 sizes each and 2 reductions of 78, all of them in the first call of each operator.
 TEST(Matmul, ExpertsWaitForPrimitivesOnce) {
+#ifndef MOESAIC_HAVE_DNNL
+  GTEST_SKIP() << "built without oneDNN: no primitive is made";
+#endif
   const ExpertsShape shape{1, 40, 72};
   const Floats x = random_floats(700 * shape.h, 1), w = random_floats(shape.h * shape.f, 2);
   Floats u(static_cast<std::size_t>(700 * shape.f)), a(u), du(u), y(x), dx(x), dup(w), ddown(w);
