@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::size_t kStep = 256;  // bytes; cudaMalloc() promises this alignment
 constexpr int kPoison = 0xFF;
+constexpr std::size_t kPage = std::size_t{2} << 20;  // bytes: a large page stays whole
 
 const char* first_address = nullptr;
 struct sigaction previous_action;
@@ -54,7 +55,12 @@ Arena::Arena() : limit_(kCapacity) {
   void* memory = mmap(nullptr, kCapacity, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   memory_ = static_cast<char*>(memory);
+  (void)madvise(memory_, kCapacity, MADV_HUGEPAGE);  // opening and closing costs time for every page
   explain_faults(memory_);
+}
+
+char* Arena::end() const {
+  return blocks_.empty() ? memory_ : blocks_.rbegin()->first + with_gap(blocks_.rbegin()->second);
 }
 
 void* Arena::allocate(std::size_t bytes) {
@@ -64,14 +70,16 @@ void* Arena::allocate(std::size_t bytes) {
     if (static_cast<std::size_t>(data - at) >= with_gap(bytes)) break;
     at = data + with_gap(size);
   }
-  const auto end = static_cast<std::size_t>(at - memory_) + with_gap(bytes);
-  if (end > kCapacity) return nullptr;
-  highest_ = std::max(highest_, end);
+  const auto needed = static_cast<std::size_t>(at - memory_) + with_gap(bytes);
+  if (needed > kCapacity) return nullptr;
   blocks_[at] = bytes;
   used_ += rounded(bytes);
-  const Access access(*this);
-  ASAN_UNPOISON_MEMORY_REGION(at, with_gap(bytes));
-  std::memset(at, kPoison, with_gap(bytes));
+  if (needed > poisoned_) {
+    const Access access(*this);
+    std::memset(memory_ + poisoned_, kPoison, needed - poisoned_);
+    poisoned_ = needed;
+  }
+  ASAN_UNPOISON_MEMORY_REGION(at, bytes);
   ASAN_POISON_MEMORY_REGION(at + bytes, with_gap(bytes) - bytes);
   return at;
 }
@@ -79,13 +87,16 @@ void* Arena::allocate(std::size_t bytes) {
 Arena::Freed Arena::release(void* data) {
   const auto block = blocks_.find(static_cast<char*>(data));
   if (block == blocks_.end()) return Freed::unknown_block;
-  auto [at, bytes] = *block;
-  const Access access(*this);
-  ASAN_UNPOISON_MEMORY_REGION(at, with_gap(bytes));
-  const bool intact = std::all_of(at + bytes, at + with_gap(bytes),
-                                  [](char byte) { return static_cast<unsigned char>(byte) == kPoison; });
-  std::memset(at, kPoison, bytes);
-  ASAN_POISON_MEMORY_REGION(at, with_gap(bytes));
+  const auto [at, bytes] = *block;
+  bool intact = true;
+  {
+    const Access access(*this);
+    ASAN_UNPOISON_MEMORY_REGION(at, with_gap(bytes));
+    intact = std::all_of(at + bytes, at + with_gap(bytes),
+                         [](char byte) { return static_cast<unsigned char>(byte) == kPoison; });
+    std::memset(at, kPoison, with_gap(bytes));
+    ASAN_POISON_MEMORY_REGION(at, with_gap(bytes));
+  }
   used_ -= rounded(bytes);
   blocks_.erase(block);
   return intact ? Freed::yes : Freed::written_past_its_end;
@@ -104,16 +115,13 @@ bool Arena::holds(const void* data, std::size_t bytes) const {
   return static_cast<std::size_t>(at - start) + bytes <= size;
 }
 
-void Arena::protect(int protection) {
-  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  if (mprotect(memory_, (highest_ + page - 1) / page * page, protection) != 0) throw std::bad_alloc();
-}
-
 Arena::Access::Access(Arena& arena) : arena_(arena) {
-  if (arena_.accesses_++ == 0) arena_.protect(PROT_READ | PROT_WRITE);
+  if (arena_.accesses_++ > 0) return;
+  arena_.open_ = (static_cast<std::size_t>(arena_.end() - arena_.memory_) + kPage - 1) / kPage * kPage;
+  if (mprotect(arena_.memory_, arena_.open_, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
 }
 Arena::Access::~Access() {
-  if (--arena_.accesses_ == 0) arena_.protect(PROT_NONE);
+  if (--arena_.accesses_ == 0) (void)mprotect(arena_.memory_, arena_.open_, PROT_NONE);
 }
 
 }  // namespace emulated_cuda

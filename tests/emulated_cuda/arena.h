@@ -39,14 +39,15 @@ class Arena {
   };
 
  private:
-  void protect(int protection);
+  char* end() const;
 
   char* memory_;
   std::size_t limit_;
   std::size_t used_ = 0;
-  std::size_t highest_ = 0;              // bytes from the start that were ever given out
+  std::size_t poisoned_ = 0;             // bytes from the start that are 0xFF wherever no block lives
   std::map<char*, std::size_t> blocks_;  // live ones; bytes as asked for
   int accesses_ = 0;
+  std::size_t open_ = 0;  // bytes from the start that the present accesses may touch
 };
 
 }  // namespace emulated_cuda

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 #include "tests/emulated_cuda/emulated_device.h"
 
@@ -42,8 +43,10 @@ bool Device::locks(const void* data, std::size_t bytes) const {
 
 cudaError_t Device::run_until(const std::function<bool()>& done) {
   if (broken != cudaSuccess || done()) return broken;
-  const Arena::Access access(arena);
-  const std::string failure = streams.run_until(done);
+  std::optional<Arena::Access> access;
+  const std::string failure = streams.run_until(done, [&] {
+    if (!access) access.emplace(arena);
+  });
   return failure.empty() ? cudaSuccess : break_with(cudaErrorLaunchFailure, failure);
 }
 

@@ -78,17 +78,14 @@ std::string Streams::step(Stream* stream) {
   return failure;
 }
 
-std::string Streams::run_until(const std::function<bool()>& done) {
+std::string Streams::run_until(const std::function<bool()>& done, const std::function<void()>& prepare) {
   while (!done()) {
     Stream* stream = choose();
     if (stream == nullptr) return "every stream waits for an event that nothing will reach";
+    if (stream->queue.front().run) prepare();
     if (std::string failure = step(stream); !failure.empty()) return failure;
   }
   return "";
-}
-
-std::string Streams::run_some(int pieces) {
-  return run_until([&] { return pieces-- == 0 || all_idle(); });
 }
 
 bool Streams::all_idle() const {

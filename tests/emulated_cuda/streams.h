@@ -63,10 +63,9 @@ class Streams {
   std::shared_ptr<Record> record(Stream* stream);
   void wait(Stream* stream, std::shared_ptr<Record> record);
 
-  /// Runs work, also of other streams, until `done` or until the first failure, which it returns.
-  std::string run_until(const std::function<bool()>& done);
-  /// Runs at most this many pieces.
-  std::string run_some(int pieces);
+  /// Runs work, also of other streams, until `done` or until the first failure, which it returns. Calls `prepare`
+  /// before every piece that may touch memory.
+  std::string run_until(const std::function<bool()>& done, const std::function<void()>& prepare);
   bool all_idle() const;
   /// Forgets all queued work; events behind it count as reached.
   void drop_all();
