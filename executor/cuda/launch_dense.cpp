@@ -60,6 +60,7 @@ void launch_in(const Launch& l, Linear& linear, Stream stream) {
 }  // namespace
 
 void launch_dense(const Launch& l, Linear& linear, Stream stream) {
+  if (l.writes.empty()) throw_no_operator(l.task.op);
   if (l.task.op == Op::clear) return clear(l.writes[0], stream);
   with_element(l.writes[0].dtype, [&](auto element) { launch_in<decltype(element)>(l, linear, stream); });
 }
