@@ -12,9 +12,9 @@ class Linear {
  public:
   Linear() : matmul_(scratch_) {}
 
-  // y [m, n] = x [m, k] w^T
-  template <typename Element>
-  void forward(const Element* x, const Element* w, Element* y, int64_t m, int64_t n, int64_t k, Stream stream);
+  // y [m, n] = x [m, k] w^T; Result: Element or float, which keeps the sums as they are
+  template <typename Element, typename Result>
+  void forward(const Element* x, const Element* w, Result* y, int64_t m, int64_t n, int64_t k, Stream stream);
   // dx [m, k] (+)= dy [m, n] w
   template <typename Element>
   void dgrad(const Element* dy, const Element* w, Element* dx, int64_t m, int64_t n, int64_t k, Stream stream,

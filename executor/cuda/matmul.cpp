@@ -46,11 +46,14 @@ Description description(const MatmulShape& shape) {
   return owned;
 }
 
+cudaDataType_t data_type(DType format) { return format == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
+
 Call make_call(const MatmulKey& key) {
   const MatmulShape& s = key.shape;
-  const cudaDataType_t type = key.format == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
+  const cudaDataType_t type = data_type(key.operands);
   return {description(s), s.transpose_b == Transpose::no ? layout(type, s.k, s.n) : layout(type, s.n, s.k),
-          s.transpose_a == Transpose::no ? layout(type, s.m, s.k) : layout(type, s.k, s.m), layout(type, s.m, s.n)};
+          s.transpose_a == Transpose::no ? layout(type, s.m, s.k) : layout(type, s.k, s.m),
+          layout(data_type(key.result), s.m, s.n)};
 }
 
 cublasLtMatmulAlgo_t choose_algorithm(cublasLtHandle_t handle, const Call& call, const MatmulKey& key) {
@@ -92,14 +95,15 @@ Matmul::~Matmul() = default;
 
 size_t Matmul::cached_algorithms() const { return library_->algorithms.size(); }
 
-void Matmul::run(const void* a, const void* b, void* c, const MatmulShape& shape, DType format, Stream stream) {
+void Matmul::run(const void* a, const void* b, void* c, const MatmulShape& shape, DType operands, DType result,
+                 Stream stream) {
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) {  // an empty sum; the library refuses empty matrices
     if (!shape.accumulate)
-      CUDA_CHECK(cudaMemsetAsync(c, 0, static_cast<size_t>(bytes_of(format, shape.m * shape.n)), stream));
+      CUDA_CHECK(cudaMemsetAsync(c, 0, static_cast<size_t>(bytes_of(result, shape.m * shape.n)), stream));
     return;
   }
-  const MatmulKey key = matmul_key(a, b, c, shape, format);
+  const MatmulKey key = matmul_key(a, b, c, shape, operands, result);
   const Call call = make_call(key);
   auto& algorithms = library_->algorithms;
   auto known = algorithms.find(key);

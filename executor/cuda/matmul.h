@@ -1,5 +1,6 @@
 #pragma once
-// Row-major matrix products through cuBLASLt, in f32 without TF32 or in bfloat16 with f32 sums, rounded once.
+// Row-major matrix products through cuBLASLt, in f32 without TF32 or on bfloat16 operands with f32 sums, rounded
+// once or kept.
 // Unlike the CPU room, it does not promise that a row's bits are independent of the other rows.
 
 #include <cstddef>
@@ -16,8 +17,9 @@ class Matmul {
   explicit Matmul(StreamScratch& scratch);  // outlives the object
   ~Matmul();
 
-  /// a, b and c are all of the format, f32 or bf16.
-  void run(const void* a, const void* b, void* c, const MatmulShape& shape, DType format, Stream stream);
+  /// a and b are of one format, f32 or bf16; c is of the same or f32.
+  void run(const void* a, const void* b, void* c, const MatmulShape& shape, DType operands, DType result,
+           Stream stream);
 
   size_t cached_algorithms() const;
 

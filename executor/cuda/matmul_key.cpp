@@ -12,7 +12,7 @@ size_t MatmulKeyHash::operator()(const MatmulKey& key) const {
     hash ^= std::hash<int64_t>()(static_cast<int64_t>(value)) + 0x9E3779B97F4A7C15u + (hash << 6) + (hash >> 2);
   };
   mix(key.shape.m), mix(key.shape.n), mix(key.shape.k);
-  mix(key.shape.transpose_a), mix(key.shape.transpose_b), mix(key.shape.accumulate), mix(key.format);
+  mix(key.shape.transpose_a), mix(key.shape.transpose_b), mix(key.shape.accumulate), mix(key.operands), mix(key.result);
   mix(key.align_a), mix(key.align_b), mix(key.align_c);
   return hash;
 }
@@ -22,8 +22,9 @@ uint32_t alignment_of(const void* data) {
   return 1u << std::countr_zero(static_cast<uint32_t>(address & 0xFFu) | 0x100u);
 }
 
-MatmulKey matmul_key(const void* a, const void* b, const void* c, const MatmulShape& shape, DType format) {
-  return {shape, format, alignment_of(a), alignment_of(b), alignment_of(c)};
+MatmulKey matmul_key(const void* a, const void* b, const void* c, const MatmulShape& shape, DType operands,
+                     DType result) {
+  return {shape, operands, result, alignment_of(a), alignment_of(b), alignment_of(c)};
 }
 
 }  // namespace moesaic::executor::cuda

@@ -1,5 +1,5 @@
 #pragma once
-// What an algorithm for a matrix product was chosen for: shape, transposes, format and the alignment of the pointers.
+// What an algorithm for a matrix product was chosen for: shape, transposes, formats and the alignment of the pointers.
 // It holds no algorithm.
 
 #include <cstddef>
@@ -21,7 +21,7 @@ struct MatmulShape {
 
 struct MatmulKey {
   MatmulShape shape;
-  DType format = DType::f32;
+  DType operands = DType::f32, result = DType::f32;
   uint32_t align_a = 0, align_b = 0, align_c = 0;  // bytes
   bool operator==(const MatmulKey&) const = default;
 };
@@ -34,6 +34,7 @@ struct MatmulKeyHash {
 /// aligned pointers fail on others, and the slots of one weight tensor need not be aligned alike.
 uint32_t alignment_of(const void* data);
 
-MatmulKey matmul_key(const void* a, const void* b, const void* c, const MatmulShape& shape, DType format);
+MatmulKey matmul_key(const void* a, const void* b, const void* c, const MatmulShape& shape, DType operands,
+                     DType result);
 
 }  // namespace moesaic::executor::cuda

@@ -12,8 +12,8 @@
 namespace moesaic::executor::cuda {
 namespace {
 
-template <typename Element>
-__global__ void product(const Element* a, const Element* b, Element* c, MatmulShape s) {
+template <typename Element, typename Result>
+__global__ void product(const Element* a, const Element* b, Result* c, MatmulShape s) {
   const auto at = [](const Element* x, int64_t row, int64_t column, int64_t rows, int64_t columns,
                      Transpose transpose) {
     return to_float(transpose == Transpose::no ? x[row * columns + column] : x[column * rows + row]);
@@ -22,8 +22,14 @@ __global__ void product(const Element* a, const Element* b, Element* c, MatmulSh
     float sum = 0.0f;
     for (int64_t j = 0; j < s.k; ++j)
       sum += at(a, i / s.n, j, s.m, s.k, s.transpose_a) * at(b, j, i % s.n, s.k, s.n, s.transpose_b);
-    c[i] = store<Element>(s.accumulate ? load(c[i]) + sum : sum);
+    c[i] = store<Result>(s.accumulate ? load(c[i]) + sum : sum);
   }
+}
+
+template <typename Element, typename Result>
+void launch_product(const void* a, const void* b, void* c, const MatmulShape& shape, Stream stream) {
+  launch_kernel(product<Element, Result>, blocks_for(shape.m * shape.n), kThreads, stream,
+                static_cast<const Element*>(a), static_cast<const Element*>(b), static_cast<Result*>(c), shape);
 }
 
 }  // namespace
@@ -35,15 +41,12 @@ Matmul::~Matmul() = default;
 
 size_t Matmul::cached_algorithms() const { return 0; }
 
-void Matmul::run(const void* a, const void* b, void* c, const MatmulShape& shape, DType format, Stream stream) {
+void Matmul::run(const void* a, const void* b, void* c, const MatmulShape& shape, DType operands, DType result,
+                 Stream stream) {
   if (shape.m == 0 || shape.n == 0) return;
-  const unsigned blocks = blocks_for(shape.m * shape.n);
-  if (format == DType::bf16)
-    launch_kernel(product<BFloat16>, blocks, kThreads, stream, static_cast<const BFloat16*>(a),
-                  static_cast<const BFloat16*>(b), static_cast<BFloat16*>(c), shape);
-  else
-    launch_kernel(product<float>, blocks, kThreads, stream, static_cast<const float*>(a), static_cast<const float*>(b),
-                  static_cast<float*>(c), shape);
+  if (operands == DType::f32) return launch_product<float, float>(a, b, c, shape, stream);
+  if (result == DType::f32) return launch_product<BFloat16, float>(a, b, c, shape, stream);
+  launch_product<BFloat16, BFloat16>(a, b, c, shape, stream);
 }
 
 }  // namespace moesaic::executor::cuda
