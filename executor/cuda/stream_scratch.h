@@ -19,9 +19,15 @@ enum class Scratch {
   row_losses,
   column_sums,
   token_order,
-  sort_space
+  sort_space,
+  router_blocks,
+  router_slots,
+  router_starts,
+  router_mass,
+  router_extra,
+  router_dlogits
 };
-inline constexpr int kNumScratch = static_cast<int>(Scratch::sort_space) + 1;
+inline constexpr int kNumScratch = static_cast<int>(Scratch::router_dlogits) + 1;
 
 class StreamScratch {
  public:

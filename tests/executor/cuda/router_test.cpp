@@ -1,0 +1,231 @@
+#include "executor/cuda/router.h"
+
+#include <numeric>
+
+#include "core/schema/error.h"
+#include "executor/reference/router.h"
+#include "tests/executor/cuda/cuda_test.h"
+
+namespace moesaic::executor::cuda {
+namespace {
+
+using Ints = std::vector<int32_t>;
+
+struct Case {
+  RouterShape shape;  // tokens, hidden, experts, top k
+  int64_t chunks = 1, slices = 1;
+  int64_t replicas = 0;  // slots beyond one per slice of an expert
+  int64_t capacity = kNoCapacity;
+  bool padded = false;
+
+  int64_t first_token(int64_t chunk) const { return chunk * shape.m / chunks; }
+  int64_t chunk_capacity(int64_t chunk) const {
+    return capacity == kNoCapacity ? kNoCapacity : (chunk + 1) * capacity / chunks - chunk * capacity / chunks;
+  }
+  /// Slices of experts in a scattered order: 521 is a prime above all counts below. Then the first ones once more.
+  std::vector<int> slot_to_expert() const {
+    std::vector<int> slots;
+    const int64_t count = shape.num_experts * slices;
+    for (int64_t slot = 0; slot < count + replicas; ++slot)
+      slots.push_back(static_cast<int>(slot % count * 521 % count));
+    return slots;
+  }
+};
+
+/// Slot by slot, the rows of the choices that it takes. Of an expert's n choices replica j of R takes those from
+/// floor(j n / R) to floor((j + 1) n / R).
+Ints expected_rows(const Case& c, const Ints& chosen) {
+  const std::vector<int> slots = c.slot_to_expert();
+  Ints rows(chosen.size() * static_cast<size_t>(c.slices), -1);
+  for (int64_t chunk = 0; chunk < c.chunks; ++chunk) {
+    int64_t row = 0;
+    for (size_t slot = 0; slot < slots.size(); ++slot) {
+      const int64_t expert = slots[slot] / c.slices, slice = slots[slot] % c.slices;
+      if (c.padded) row = static_cast<int64_t>(slot) * c.chunk_capacity(chunk);
+      std::vector<int64_t> choices;
+      for (int64_t i = c.first_token(chunk) * c.shape.top_k; i < c.first_token(chunk + 1) * c.shape.top_k; ++i)
+        if (chosen[static_cast<size_t>(i)] == expert) choices.push_back(i);
+      const auto n = static_cast<int64_t>(choices.size()), count = std::count(slots.begin(), slots.end(), slots[slot]);
+      const auto replica = std::count(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(slot), slots[slot]);
+      for (int64_t taken = replica * n / count; taken < (replica + 1) * n / count; ++taken)
+        rows[static_cast<size_t>(choices[static_cast<size_t>(taken)] * c.slices + slice)] = static_cast<int32_t>(row++);
+    }
+  }
+  return rows;
+}
+
+/// What the reference says of z and w, chunk by chunk.
+struct Expected {
+  Doubles p, weights;
+  Ints chosen, counts;
+
+  Expected(const Case& c, const Doubles& z, const Doubles& w)
+      : p(static_cast<size_t>(c.shape.m * c.shape.num_experts)),
+        weights(static_cast<size_t>(c.shape.m * c.shape.top_k)),
+        chosen(weights.size()) {
+    for (int64_t chunk = 0; chunk < c.chunks; ++chunk) {
+      const int64_t first = c.first_token(chunk);
+      std::vector<int64_t> of_chunk(static_cast<size_t>(c.shape.num_experts));
+      reference::router_forward(
+          z.data() + first * c.shape.h, w.data(), p.data() + first * c.shape.num_experts,
+          chosen.data() + first * c.shape.top_k, weights.data() + first * c.shape.top_k, of_chunk.data(),
+          {c.first_token(chunk + 1) - first, c.shape.h, c.shape.num_experts, c.shape.top_k, c.chunk_capacity(chunk)});
+      counts.insert(counts.end(), of_chunk.begin(), of_chunk.end());
+    }
+  }
+};
+
+/// The route tensor by part, poisoned.
+struct DeviceRoute {
+  DeviceInts chosen, rows;
+  DeviceFloats weights;
+
+  DeviceRoute(CudaBackend& backend, const Case& c)
+      : chosen(backend, Ints(choices(c), 77)),
+        rows(backend, Ints(choices(c) * static_cast<size_t>(c.slices), 77)),
+        weights(backend, Floats(choices(c), 77.0f)) {}
+  Route route() const { return {chosen.data(), weights.data(), rows.data()}; }
+  static size_t choices(const Case& c) { return static_cast<size_t>(c.shape.m * c.shape.top_k); }
+};
+
+template <typename Element>
+class RouterOnCuda : public CudaTest {
+ protected:
+  void forward(const Case& c, const Element* z, const Element* w, float* p, const DeviceRoute& route, int32_t* counts) {
+    const std::vector<int> slots = c.slot_to_expert();
+    router_forward(backend->linear(), z, w, p, route.route(), counts, c.shape, c.chunks,
+                   {slots, c.slices, c.capacity, c.padded}, stream);
+  }
+
+  void compare_forward(const Case& c) {
+    SCOPED_TRACE(testing::Message() << c.shape.m << " tokens, " << c.shape.num_experts << " experts, top "
+                                    << c.shape.top_k << ", " << c.chunks << " chunks, " << c.slices << " slices, "
+                                    << c.replicas << " replicas, capacity " << c.capacity);
+    const auto z = random_elements<Element>(c.shape.m * c.shape.h, 1),
+               w = random_elements<Element>(c.shape.num_experts * c.shape.h, 2);
+    const Expected expected(c, to_double(z), to_double(w));
+    const DeviceArray<Element> on_z(*backend, z), on_w(*backend, w);
+    const DeviceFloats p(*backend, poisoned(c.shape.m * c.shape.num_experts));
+    const DeviceInts counts(*backend, Ints(expected.counts.size(), 77));
+    const DeviceRoute route(*backend, c);
+    forward(c, on_z.data(), on_w.data(), p.data(), route, counts.data());
+    expect_close(p.values(), expected.p, 2e-6, "p");
+    EXPECT_EQ(route.chosen.values(), expected.chosen);
+    EXPECT_EQ(counts.values(), expected.counts);
+    EXPECT_EQ(route.rows.values(), expected_rows(c, expected.chosen));
+    expect_close(route.weights.values(), expected.weights, 2e-6, "weights");
+  }
+
+  /// Of counts from two ranks, and from a choice that capacity has thinned out.
+  void compare_backward(const Case& c) {
+    SCOPED_TRACE(testing::Message() << c.shape.m << " tokens, " << c.shape.num_experts << " experts, top "
+                                    << c.shape.top_k << ", capacity " << c.capacity);
+    const int64_t m = c.shape.m, h = c.shape.h, experts = c.shape.num_experts;
+    const auto z = random_elements<Element>(m * h, 1), w = random_elements<Element>(experts * h, 2),
+               dw_before = random_elements<Element>(experts * h, 3);
+    const Floats dweights = random_floats(m * c.shape.top_k, 4);
+    const Expected forward_pass(c, to_double(z), to_double(w));
+    Floats p, weights;
+    for (double value : forward_pass.p) p.push_back(static_cast<float>(value));
+    for (double value : forward_pass.weights) weights.push_back(static_cast<float>(value));
+    Ints all_counts;  // [2 ranks * chunks, experts]
+    for (int64_t i = 0; i < 2 * c.chunks * experts; ++i) all_counts.push_back(static_cast<int32_t>(i * 5 % 7));
+
+    // gradient_e = scale n_e, loss = 1/4 + scale sum_e n_e sum_t p_te
+    constexpr double kScale = 0.125;
+    Doubles auxiliary(static_cast<size_t>(experts), 0.0);
+    for (size_t i = 0; i < all_counts.size(); ++i) auxiliary[i % auxiliary.size()] += kScale * all_counts[i];
+    double loss64 = 0.25;
+    for (size_t i = 0; i < p.size(); ++i) loss64 += auxiliary[i % auxiliary.size()] * static_cast<double>(p[i]);
+    Doubles dz64(z.size(), 0.0), dw64 = to_double(dw_before);
+    reference::router_backward(to_double(dweights).data(), to_double(p).data(), forward_pass.chosen.data(),
+                               auxiliary.data(), to_double(z).data(), to_double(w).data(), dz64.data(), dw64.data(),
+                               {m, h, experts, c.shape.top_k, c.capacity});
+
+    const DeviceArray<Element> on_z(*backend, z), on_w(*backend, w), dz(*backend, poisoned_elements<Element>(m * h)),
+        dw(*backend, dw_before);
+    const DeviceFloats on_dweights(*backend, dweights), on_p(*backend, p), on_weights(*backend, weights);
+    const DeviceInts chosen(*backend, forward_pass.chosen), counts(*backend, all_counts);
+    const DeviceArray<double> loss(*backend, {0.25});
+    router_backward(backend->linear(), on_dweights.data(), on_p.data(), chosen.data(), on_weights.data(),
+                    {kScale, counts.data(), 2 * c.chunks, loss.data()}, on_z.data(), on_w.data(), dz.data(), dw.data(),
+                    c.shape, stream);
+    // In bf16 the gradients of logits are rounded, each to 2^-8 of its size, before they are summed.
+    const double tolerance = sizeof(Element) == sizeof(float) ? 5e-6 : 4e-3;
+    expect_stored(dz.values(), dz64, tolerance, "dz");
+    expect_stored(dw.values(), dw64, tolerance, "dw");
+    EXPECT_NEAR(loss.values()[0], loss64, 1e-12 * loss64);
+  }
+};
+TYPED_TEST_SUITE(RouterOnCuda, Elements);
+
+TYPED_TEST(RouterOnCuda, ChoosesAsTheReferenceAndPlacesRowsBySlot) {
+  for (const Case& c :
+       std::vector<Case>{{{1, 3, 1, 1}},
+                         {{40, 17, 5, 5}},            // every expert chosen
+                         {{130, 33, 64, 2}},          // three blocks of tokens
+                         {{61, 20, 37, 8}, 2},        // two lanes' worth of experts, 37 per chunk in 30 and 31 tokens
+                         {{300, 16, 8, 2}, 2},        // several blocks per chunk
+                         {{2, 8, 4, 2}, 3},           // a chunk without tokens
+                         {{0, 8, 4, 2}},              // no tokens
+                         {{90, 16, 6, 2}, 2, 2},      // two slices of each expert
+                         {{90, 16, 6, 2}, 1, 1, 4},   // two slots for four of the experts
+                         {{90, 16, 5, 3}, 2, 2, 13},  // slices and replicas
+                         {{40, 17, 5, 2}, 1, 1, 0, 6},
+                         {{40, 17, 5, 1}, 1, 1, 0, 0},          // no room at all
+                         {{150, 17, 5, 2}, 2, 2, 3, 51, true},  // padded: 25 and 26 rows per slot
+                         {{70, 16, 200, 4}},
+                         {{20, 16, 512, 40}}})
+    this->compare_forward(c);
+}
+
+TYPED_TEST(RouterOnCuda, GradientsAgreeWithTheReference) {
+  for (const Case& c : std::vector<Case>{{{1, 3, 1, 1}},
+                                         {{40, 17, 5, 1}},
+                                         {{40, 17, 5, 5}},
+                                         {{130, 32, 64, 2}, 2},
+                                         {{70, 16, 37, 8}},
+                                         {{40, 17, 5, 2}, 1, 1, 0, 6},
+                                         {{33, 16, 300, 3}}})
+    this->compare_backward(c);
+}
+
+TYPED_TEST(RouterOnCuda, EqualProbabilitiesGoToTheLowerIndex) {
+  const Case c{{3, 1, 6, 2}};  // every logit 0.5
+  const DeviceArray<TypeParam> z(*this->backend, as_elements<TypeParam>(Floats(3, 1.0f))),
+      w(*this->backend, as_elements<TypeParam>(Floats(6, 0.5f)));
+  const DeviceFloats p(*this->backend, poisoned(18));
+  const DeviceInts counts(*this->backend, Ints(6, 77));
+  const DeviceRoute route(*this->backend, c);
+  this->forward(c, z.data(), w.data(), p.data(), route, counts.data());
+  EXPECT_EQ(route.chosen.values(), (Ints{0, 1, 0, 1, 0, 1}));
+  EXPECT_EQ(counts.values(), (Ints{3, 3, 0, 0, 0, 0}));
+  EXPECT_EQ(route.weights.values(), Floats(6, 0.5f));
+  EXPECT_EQ(route.rows.values(), expected_rows(c, {0, 1, 0, 1, 0, 1}));
+}
+
+TYPED_TEST(RouterOnCuda, NaNGivesValidIndices) {
+  const Case c{{2, 1, 4, 2}};
+  const DeviceArray<TypeParam> z(*this->backend, poisoned_elements<TypeParam>(2)),
+      w(*this->backend, as_elements<TypeParam>(Floats(4, 0.5f)));
+  const DeviceFloats p(*this->backend, Floats(8, 0.0f));
+  const DeviceInts counts(*this->backend, Ints(4, 77));
+  const DeviceRoute route(*this->backend, c);
+  this->forward(c, z.data(), w.data(), p.data(), route, counts.data());
+  EXPECT_EQ(route.chosen.values(), (Ints{0, 1, 0, 1})) << "a fault must not become a wild row index";
+  EXPECT_TRUE(std::isnan(route.weights.values()[0]));
+  EXPECT_TRUE(std::isnan(p.values()[7]));
+}
+
+TYPED_TEST(RouterOnCuda, RefusesMoreExpertsThanAWarpHolds) {
+  const Case c{{1, 1, 513, 1}};
+  const DeviceArray<TypeParam> z(*this->backend, as_elements<TypeParam>(Floats(1, 1.0f))),
+      w(*this->backend, as_elements<TypeParam>(Floats(513, 0.5f)));
+  const DeviceFloats p(*this->backend, poisoned(513));
+  const DeviceInts counts(*this->backend, Ints(513, 77));
+  const DeviceRoute route(*this->backend, c);
+  EXPECT_THROW(this->forward(c, z.data(), w.data(), p.data(), route, counts.data()), DeviceError);
+}
+
+}  // namespace
+}  // namespace moesaic::executor::cuda
