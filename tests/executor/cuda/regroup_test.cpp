@@ -1,0 +1,75 @@
+#include "executor/cuda/regroup.h"
+
+#include <numeric>
+
+#include "executor/reference/embedding.h"
+#include "tests/executor/cuda/cuda_test.h"
+
+namespace moesaic::executor::cuda {
+namespace {
+
+class RegroupOnCuda : public CudaTest {};
+
+/// 0, 1, 2, ... below 2^16.
+std::vector<uint16_t> numbered(int64_t count) {
+  std::vector<uint16_t> values(static_cast<size_t>(count));
+  std::iota(values.begin(), values.end(), uint16_t{0});
+  return values;
+}
+
+// 2600 segments of 0 to 4 rows from scattered places: three launches' worth, in rows of 16-byte units, in narrower
+// ones, and behind a pointer that allows no 16-byte unit.
+TEST_F(RegroupOnCuda, ConcatenatesSegmentsOfAnyNumberAndSize) {
+  for (const auto& [width, offset] : {std::pair<int64_t, size_t>{8, 0}, {3, 0}, {8, 1}}) {
+    const std::vector<uint16_t> source = numbered(2000 * width);
+    const DeviceArray<uint16_t> from(*backend, source, offset);
+    std::vector<CopySegment> segments;
+    std::vector<uint16_t> expected;
+    for (int64_t i = 0; i < 2600; ++i) {
+      const int64_t first = i * 37 % 1990 * width, count = i * 3 % 5 * width;
+      segments.push_back({from.data() + first, count * static_cast<Bytes>(sizeof(uint16_t))});
+      expected.insert(expected.end(), source.begin() + first, source.begin() + first + count);
+    }
+    const DeviceArray<uint16_t> to(*backend, std::vector<uint16_t>(expected.size(), 0), offset);
+    concatenate(segments, to.data(), stream);
+    EXPECT_EQ(to.values(), expected) << width << " elements, offset " << offset;
+  }
+}
+
+// 5000 units of 16 bytes in one segment: several blocks.
+TEST_F(RegroupOnCuda, CopiesLongSegments) {
+  const std::vector<uint16_t> source = numbered(40000);
+  const DeviceArray<uint16_t> from(*backend, source), to(*backend, std::vector<uint16_t>(40000, 0));
+  const CopySegment halves[] = {{from.data() + 20000, 40000}, {from.data(), 40000}};
+  concatenate(halves, to.data(), stream);
+  std::vector<uint16_t> expected(source.begin() + 20000, source.end());
+  expected.insert(expected.end(), source.begin(), source.begin() + 20000);
+  EXPECT_EQ(to.values(), expected);
+}
+
+TEST_F(RegroupOnCuda, NothingToCopyIsFine) {
+  concatenate({}, nullptr, stream);
+  const CopySegment empty[] = {{nullptr, 0}, {nullptr, 0}};
+  concatenate(empty, nullptr, stream);
+  join_columns(nullptr, nullptr, 0, 2, 16, stream);
+  backend->synchronize();
+}
+
+// Pieces of 4 and 5 floats: with and without whole 16-byte units.
+TEST_F(RegroupOnCuda, JoinsAndSplitsColumns) {
+  for (const int64_t piece : {4, 5})
+    for (const int64_t parts : {1, 3}) {
+      const int64_t m = 70, h = parts * piece;
+      const Floats pieces = random_floats(m * h, 1);
+      Doubles joined(pieces.size());
+      reference::join_columns(to_double(pieces).data(), joined.data(), m, h, parts);
+      const DeviceFloats from(*backend, pieces), x(*backend, poisoned(m * h)), back(*backend, poisoned(m * h));
+      join_columns(from.data(), x.data(), m, parts, piece * static_cast<Bytes>(sizeof(float)), stream);
+      split_columns(x.data(), back.data(), m, parts, piece * static_cast<Bytes>(sizeof(float)), stream);
+      EXPECT_EQ(to_double(x.values()), joined);
+      EXPECT_EQ(back.values(), pieces);
+    }
+}
+
+}  // namespace
+}  // namespace moesaic::executor::cuda
