@@ -1,49 +1,94 @@
 #include "executor/cuda/experts.h"
 
+#include <numeric>
+#include <vector>
+
+#include "core/schema/bfloat16.h"
 #include "executor/cuda/gelu.h"
+#include "executor/cuda/grouped_matmul.h"
 
 namespace moesaic::executor::cuda {
 namespace {
 
-/// visit(slot, first row, rows) for every slot that has rows.
-template <typename Visit>
-void for_each_slot(const int64_t* rows_per_slot, int64_t slots, const Visit& visit) {
-  int64_t first = 0;
-  for (int64_t slot = 0; slot < slots; first += rows_per_slot[slot++])
-    if (rows_per_slot[slot] > 0) visit(slot, first, rows_per_slot[slot]);
+/// c [rows, c_width] (+)= product of a [rows, a_width] and the slots' b.
+template <typename Element>
+std::vector<GroupedProblem<Element>> row_problems(const Element* a, int64_t a_width, const Element* const* b,
+                                                  Element* c, int64_t c_width, const int64_t* rows_per_slot,
+                                                  int64_t slots) {
+  std::vector<GroupedProblem<Element>> problems;
+  for (int64_t slot = 0; slot < slots; ++slot) {
+    const int64_t rows = rows_per_slot[slot];
+    problems.push_back({a, b[slot], c, rows});
+    a += rows * a_width;
+    c += rows * c_width;
+  }
+  return problems;
+}
+
+/// The slots' c [a_width, b_width] += a [rows, a_width]^T b [rows, b_width].
+template <typename Element>
+std::vector<GroupedProblem<Element>> reductions(const Element* a, int64_t a_width, const Element* b, int64_t b_width,
+                                                Element* const* c, const int64_t* rows_per_slot, int64_t slots) {
+  std::vector<GroupedProblem<Element>> problems;
+  for (int64_t slot = 0; slot < slots; ++slot) {
+    const int64_t rows = rows_per_slot[slot];
+    problems.push_back({a, b, c[slot], rows});
+    a += rows * a_width;
+    b += rows * b_width;
+  }
+  return problems;
+}
+
+template <typename Element>
+void run(Linear& linear, GroupedProduct product, int64_t n, int64_t k,
+         const std::vector<GroupedProblem<Element>>& problems, Stream stream) {
+  grouped_matmul<Element>(linear, product, n, k, problems, stream);
+}
+
+int64_t all_rows(const int64_t* rows_per_slot, int64_t slots) {
+  return std::accumulate(rows_per_slot, rows_per_slot + slots, int64_t{0});
 }
 
 }  // namespace
 
-void experts_forward(Linear& linear, const float* x, const int64_t* rows_per_slot, const float* up, const float* down,
-                     float* u, float* a, float* y, const ExpertsShape& shape, Precision precision, Stream stream) {
-  const int64_t h = shape.h, f = shape.f;
-  for_each_slot(rows_per_slot, shape.slots, [&](int64_t slot, int64_t first, int64_t rows) {
-    linear.forward(x + first * h, up + slot * f * h, u + first * f, rows, f, h, precision, stream);
-    gelu_forward(u + first * f, a + first * f, rows * f, stream);
-    linear.forward(a + first * f, down + slot * h * f, y + first * h, rows, h, f, precision, stream);
-  });
+template <typename Element>
+void experts_forward(Linear& linear, const Element* x, const int64_t* rows_per_slot, const Element* const* up,
+                     const Element* const* down, Element* u, Element* a, Element* y, const ExpertsShape& shape,
+                     Stream stream) {
+  const auto [slots, h, f] = shape;
+  run(linear, GroupedProduct::forward, f, h, row_problems(x, h, up, u, f, rows_per_slot, slots), stream);
+  gelu_forward(u, a, all_rows(rows_per_slot, slots) * f, stream);
+  run(linear, GroupedProduct::forward, h, f, row_problems<Element>(a, f, down, y, h, rows_per_slot, slots), stream);
 }
 
-void experts_dgrad(Linear& linear, const float* dy, const float* u, const int64_t* rows_per_slot, const float* up,
-                   const float* down, float* du, float* dx, const ExpertsShape& shape, Precision precision,
+template <typename Element>
+void experts_dgrad(Linear& linear, const Element* dy, const Element* u, const int64_t* rows_per_slot,
+                   const Element* const* up, const Element* const* down, Element* du, Element* dx,
+                   const ExpertsShape& shape, Stream stream) {
+  const auto [slots, h, f] = shape;
+  run(linear, GroupedProduct::dgrad, h, f, row_problems(dy, h, down, du, f, rows_per_slot, slots), stream);
+  gelu_backward(du, u, du, all_rows(rows_per_slot, slots) * f, stream);
+  run(linear, GroupedProduct::dgrad, f, h, row_problems<Element>(du, f, up, dx, h, rows_per_slot, slots), stream);
+}
+
+template <typename Element>
+void experts_wgrad(Linear& linear, const Element* dy, const Element* du, const Element* x, const Element* a,
+                   const int64_t* rows_per_slot, Element* const* dup, Element* const* ddown, const ExpertsShape& shape,
                    Stream stream) {
-  const int64_t h = shape.h, f = shape.f;
-  for_each_slot(rows_per_slot, shape.slots, [&](int64_t slot, int64_t first, int64_t rows) {
-    linear.dgrad(dy + first * h, down + slot * h * f, du + first * f, rows, h, f, precision, stream);
-    gelu_backward(du + first * f, u + first * f, du + first * f, rows * f, stream);
-    linear.dgrad(du + first * f, up + slot * f * h, dx + first * h, rows, f, h, precision, stream);
-  });
+  const auto [slots, h, f] = shape;
+  run(linear, GroupedProduct::wgrad, f, h, reductions(du, f, x, h, dup, rows_per_slot, slots), stream);
+  run(linear, GroupedProduct::wgrad, h, f, reductions(dy, h, a, f, ddown, rows_per_slot, slots), stream);
 }
 
-void experts_wgrad(Linear& linear, const float* dy, const float* du, const float* x, const float* a,
-                   const int64_t* rows_per_slot, float* dup, float* ddown, const ExpertsShape& shape,
-                   Precision precision, Stream stream) {
-  const int64_t h = shape.h, f = shape.f;
-  for_each_slot(rows_per_slot, shape.slots, [&](int64_t slot, int64_t first, int64_t rows) {
-    linear.wgrad(du + first * f, x + first * h, dup + slot * f * h, rows, f, h, precision, stream);
-    linear.wgrad(dy + first * h, a + first * f, ddown + slot * h * f, rows, h, f, precision, stream);
-  });
-}
+#define MOESAIC_EXPERTS(Element)                                                                                       \
+  template void experts_forward(Linear&, const Element*, const int64_t*, const Element* const*, const Element* const*, \
+                                Element*, Element*, Element*, const ExpertsShape&, Stream);                            \
+  template void experts_dgrad(Linear&, const Element*, const Element*, const int64_t*, const Element* const*,          \
+                              const Element* const*, Element*, Element*, const ExpertsShape&, Stream);                 \
+  template void experts_wgrad(Linear&, const Element*, const Element*, const Element*, const Element*, const int64_t*, \
+                              Element* const*, Element* const*, const ExpertsShape&, Stream);
+MOESAIC_EXPERTS(float)
+MOESAIC_EXPERTS(BFloat16)
+#undef MOESAIC_EXPERTS
 
 }  // namespace moesaic::executor::cuda

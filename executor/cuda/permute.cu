@@ -1,114 +1,177 @@
-#include "executor/cuda/block_sum.cuh"
-#include "executor/cuda/cuda_check.h"
-#include "executor/cuda/element_grid.cuh"
 #include "executor/cuda/permute.h"
+
+#include "executor/cuda/element.cuh"
+#include "executor/cuda/element_grid.cuh"
+#include "executor/cuda/launch_kernel.cuh"
 
 namespace moesaic::executor::cuda {
 namespace {
 
-constexpr int kRowThreads = 128;  // a block moves one row; h = 512 floats is one 16-byte vector per thread
+constexpr int kRowThreads = 128;  // h = 1024 of BFloat16 is one 16-byte pack per thread
+constexpr int kChoiceWarps = 8;
 
-__device__ float scaled(float x, float w) { return w * x; }
-__device__ float4 scaled(const float4& x, float w) { return {w * x.x, w * x.y, w * x.z, w * x.w}; }
-__device__ void add_to(float& sum, float x) { sum += x; }
-__device__ void add_to(float4& sum, const float4& x) { sum.x += x.x, sum.y += x.y, sum.z += x.z, sum.w += x.w; }
-__device__ float product(float a, float b) { return a * b; }
-__device__ float product(const float4& a, const float4& b) { return a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; }
+/// What a thread moves in one access: 16 bytes where width and pointers allow it, else one element.
+template <typename T, int Size>
+struct alignas(Size * sizeof(T)) Pack {
+  using Element = T;
+  static constexpr int kSize = Size;
+  Element element[Size];
+};
 
-// One block per choice. width: h in elements of type Element, here and below.
-template <typename Element>
-__global__ void scatter_rows(const Element* z, const int32_t* row_of_choice, Element* send, int64_t k, int64_t width) {
-  const int64_t choice = blockIdx.x, row = row_of_choice[choice];
-  if (row < 0) return;
-  for (int64_t j = threadIdx.x; j < width; j += kRowThreads) send[row * width + j] = z[choice / k * width + j];
+// One block per token. width: h in packs, here and below.
+template <typename Pack>
+__global__ void scatter_rows(const Pack* z, const int32_t* rows, Pack* send, int64_t rows_per_token, int64_t width) {
+  const int64_t token = blockIdx.x;
+  rows += token * rows_per_token;
+  for (int64_t j = threadIdx.x; j < width; j += kRowThreads) {
+    const Pack value = z[token * width + j];
+    for (int64_t i = 0; i < rows_per_token; ++i)
+      if (const int64_t row = rows[i]; row >= 0) send[row * width + j] = value;
+  }
 }
 
 // One block per token: base (null: 0) plus the token's rows, weighted unless weights is null.
-template <typename Element>
-__global__ void gather_rows(const Element* rows, const int32_t* row_of_choice, const float* weights,
-                            const Element* base, Element* out, int64_t k, int64_t width) {
+template <typename Pack>
+__global__ void gather_rows(const Pack* from, const int32_t* rows, const float* weights, const Pack* base, Pack* out,
+                            int64_t rows_per_token, int64_t slices, int64_t width) {
+  using Element = typename Pack::Element;
   const int64_t token = blockIdx.x;
+  rows += token * rows_per_token;
   for (int64_t j = threadIdx.x; j < width; j += kRowThreads) {
-    Element sum = base == nullptr ? Element{} : base[token * width + j];
-    for (int64_t choice = token * k; choice < (token + 1) * k; ++choice) {
-      const int64_t row = row_of_choice[choice];
+    float sum[Pack::kSize] = {};
+    if (base != nullptr) {
+      const Pack value = base[token * width + j];
+      for (int e = 0; e < Pack::kSize; ++e) sum[e] = load(value.element[e]);
+    }
+    for (int64_t i = 0; i < rows_per_token; ++i) {
+      const int64_t row = rows[i];
       if (row < 0) continue;
-      const Element value = rows[row * width + j];
-      add_to(sum, weights == nullptr ? value : scaled(value, weights[choice]));
+      const Pack value = from[row * width + j];
+      const float weight = weights == nullptr ? 1.0f : weights[(token * rows_per_token + i) / slices];
+      for (int e = 0; e < Pack::kSize; ++e) sum[e] += weight * load(value.element[e]);
     }
-    out[token * width + j] = sum;
+    Pack rounded;
+    for (int e = 0; e < Pack::kSize; ++e) rounded.element[e] = store<Element>(sum[e]);
+    out[token * width + j] = rounded;
   }
 }
 
-// One block per choice.
-template <typename Element>
-__global__ void scatter_gradient(const Element* dout, const Element* returned, const int32_t* row_of_choice,
-                                 const float* weights, Element* dreturned, float* dweights, int64_t k, int64_t width) {
-  const int64_t choice = blockIdx.x, row = row_of_choice[choice];
+// One row of a choice by one warp; returns the lane's part of dout . returned.
+template <typename Pack>
+__device__ float scatter_gradient_row(const Pack* dout, const Pack* returned, float weight, Pack* dreturned,
+                                      int64_t width) {
   float dot = 0.0f;
-  if (row >= 0) {
-    const float weight = weights[choice];
-    for (int64_t j = threadIdx.x; j < width; j += kRowThreads) {
-      const Element d = dout[choice / k * width + j];
-      dot += product(d, returned[row * width + j]);
-      dreturned[row * width + j] = scaled(d, weight);
+  for (int64_t j = threadIdx.x % 32; j < width; j += 32) {
+    const Pack d = dout[j], y = returned[j];
+    Pack scaled;
+    for (int e = 0; e < Pack::kSize; ++e) {
+      dot += load(d.element[e]) * load(y.element[e]);
+      scaled.element[e] = store<typename Pack::Element>(weight * load(d.element[e]));
     }
+    dreturned[j] = scaled;
   }
-  dot = block_sum<kRowThreads>(dot);
-  if (threadIdx.x == 0) dweights[choice] = dot;
+  return dot;
 }
 
-const float4* vectors(const float* x) { return reinterpret_cast<const float4*>(x); }
-float4* vectors(float* x) { return reinterpret_cast<float4*>(x); }
+// One warp per choice.
+template <typename Pack>
+__global__ void scatter_gradient(const Pack* dout, const Pack* returned, const int32_t* rows, const float* weights,
+                                 Pack* dreturned, float* dweights, PermuteShape shape, int64_t width) {
+  const int64_t choice = static_cast<int64_t>(blockIdx.x) * kChoiceWarps + threadIdx.x / 32;
+  if (choice >= shape.m * shape.top_k) return;
+  float dot = 0.0f;
+  for (int64_t slice = 0; slice < shape.slices; ++slice) {
+    const int64_t row = rows[choice * shape.slices + slice];
+    if (row >= 0)
+      dot += scatter_gradient_row(dout + choice / shape.top_k * width, returned + row * width, weights[choice],
+                                  dreturned + row * width, width);
+  }
+  for (int lanes = 16; lanes > 0; lanes /= 2) dot += __shfl_xor_sync(0xFFFFFFFFu, dot, lanes);
+  if (threadIdx.x % 32 == 0) dweights[choice] = dot;
+}
 
-void gather(const float* rows, const int32_t* row_of_choice, const float* weights, const float* base, float* out,
+/// Calls f with a pack, for its type alone.
+template <typename Element, typename F, typename... Pointers>
+void with_packs(int64_t h, const F& f, const Pointers*... rows) {
+  constexpr int kWhole = 16 / static_cast<int>(sizeof(Element));
+  if (h % kWhole == 0 && aligned_for_vectors(rows...)) return f(Pack<Element, kWhole>());
+  f(Pack<Element, 1>());
+}
+
+template <typename Pack>
+const Pack* packs(const typename Pack::Element* x) {
+  return reinterpret_cast<const Pack*>(x);
+}
+template <typename Pack>
+Pack* packs(typename Pack::Element* x) {
+  return reinterpret_cast<Pack*>(x);
+}
+
+template <typename Element>
+void gather(const Element* from, const int32_t* rows, const float* weights, const Element* base, Element* out,
             const PermuteShape& s, Stream stream) {
   if (s.m == 0 || s.h == 0) return;
-  const auto blocks = static_cast<unsigned>(s.m);
-  if (s.h % 4 == 0 && aligned_for_vectors(rows, base, out)) {
-    gather_rows<<<blocks, kRowThreads, 0, stream>>>(vectors(rows), row_of_choice, weights, vectors(base), vectors(out),
-                                                    s.k, s.h / 4);
-  } else {
-    gather_rows<<<blocks, kRowThreads, 0, stream>>>(rows, row_of_choice, weights, base, out, s.k, s.h);
-  }
-  CUDA_CHECK(cudaGetLastError());
+  with_packs<Element>(
+      s.h,
+      [&](auto pack) {
+        using P = decltype(pack);
+        launch_kernel(gather_rows<P>, static_cast<unsigned>(s.m), kRowThreads, stream, packs<P>(from), rows, weights,
+                      packs<P>(base), packs<P>(out), s.top_k * s.slices, s.slices, s.h / P::kSize);
+      },
+      from, base, out);
 }
 
 }  // namespace
 
-void permute_forward(const float* z, const int32_t* row_of_choice, float* send, const PermuteShape& s, Stream stream) {
-  if (s.m * s.k == 0 || s.h == 0) return;
-  const auto blocks = static_cast<unsigned>(s.m * s.k);
-  if (s.h % 4 == 0 && aligned_for_vectors(z, send)) {
-    scatter_rows<<<blocks, kRowThreads, 0, stream>>>(vectors(z), row_of_choice, vectors(send), s.k, s.h / 4);
-  } else {
-    scatter_rows<<<blocks, kRowThreads, 0, stream>>>(z, row_of_choice, send, s.k, s.h);
-  }
-  CUDA_CHECK(cudaGetLastError());
+template <typename Element>
+void permute_forward(const Element* z, const int32_t* rows, Element* send, const PermuteShape& s, Stream stream) {
+  if (s.m == 0 || s.h == 0) return;
+  with_packs<Element>(
+      s.h,
+      [&](auto pack) {
+        using P = decltype(pack);
+        launch_kernel(scatter_rows<P>, static_cast<unsigned>(s.m), kRowThreads, stream, packs<P>(z), rows,
+                      packs<P>(send), s.top_k * s.slices, s.h / P::kSize);
+      },
+      z, send);
 }
 
-void permute_backward(const float* dsend, const int32_t* row_of_choice, float* dz, const PermuteShape& s,
-                      Stream stream) {
-  gather(dsend, row_of_choice, nullptr, dz, dz, s, stream);
+template <typename Element>
+void permute_backward(const Element* dsend, const int32_t* rows, Element* dz, const PermuteShape& s, Stream stream) {
+  gather<Element>(dsend, rows, nullptr, dz, dz, s, stream);
 }
 
-void unpermute_forward(const float* returned, const int32_t* row_of_choice, const float* weights, const float* residual,
-                       float* out, const PermuteShape& s, Stream stream) {
-  gather(returned, row_of_choice, weights, residual, out, s, stream);
+template <typename Element>
+void unpermute_forward(const Element* returned, const int32_t* rows, const float* weights, const Element* residual,
+                       Element* out, const PermuteShape& s, Stream stream) {
+  gather<Element>(returned, rows, weights, residual, out, s, stream);
 }
 
-void unpermute_backward(const float* dout, const float* returned, const int32_t* row_of_choice, const float* weights,
-                        float* dreturned, float* dweights, const PermuteShape& s, Stream stream) {
-  if (s.m * s.k == 0) return;
-  const auto blocks = static_cast<unsigned>(s.m * s.k);
-  if (s.h % 4 == 0 && aligned_for_vectors(dout, returned, dreturned)) {
-    scatter_gradient<<<blocks, kRowThreads, 0, stream>>>(vectors(dout), vectors(returned), row_of_choice, weights,
-                                                         vectors(dreturned), dweights, s.k, s.h / 4);
-  } else {
-    scatter_gradient<<<blocks, kRowThreads, 0, stream>>>(dout, returned, row_of_choice, weights, dreturned, dweights,
-                                                         s.k, s.h);
-  }
-  CUDA_CHECK(cudaGetLastError());
+template <typename Element>
+void unpermute_backward(const Element* dout, const Element* returned, const int32_t* rows, const float* weights,
+                        Element* dreturned, float* dweights, const PermuteShape& s, Stream stream) {
+  const int64_t choices = s.m * s.top_k;
+  if (choices == 0) return;
+  with_packs<Element>(
+      s.h,
+      [&](auto pack) {
+        using P = decltype(pack);
+        launch_kernel(scatter_gradient<P>, static_cast<unsigned>((choices + kChoiceWarps - 1) / kChoiceWarps),
+                      kChoiceWarps * 32, stream, packs<P>(dout), packs<P>(returned), rows, weights, packs<P>(dreturned),
+                      dweights, s, s.h / P::kSize);
+      },
+      dout, returned, dreturned);
 }
+
+#define MOESAIC_PERMUTE(Element)                                                                                   \
+  template void permute_forward(const Element*, const int32_t*, Element*, const PermuteShape&, Stream);            \
+  template void permute_backward(const Element*, const int32_t*, Element*, const PermuteShape&, Stream);           \
+  template void unpermute_forward(const Element*, const int32_t*, const float*, const Element*, Element*,          \
+                                  const PermuteShape&, Stream);                                                    \
+  template void unpermute_backward(const Element*, const Element*, const int32_t*, const float*, Element*, float*, \
+                                   const PermuteShape&, Stream);
+MOESAIC_PERMUTE(float)
+MOESAIC_PERMUTE(BFloat16)
+#undef MOESAIC_PERMUTE
 
 }  // namespace moesaic::executor::cuda
