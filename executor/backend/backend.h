@@ -80,6 +80,9 @@ class Backend {
   virtual std::string name() const = 0;
   /// True where device memory is host memory and work has ended when the call that appends it returns.
   virtual bool runs_inline() const { return false; }
+  /// Of a device with memory of its own: that memory and the cache before it; 0: the host's.
+  virtual Bytes memory_bytes() const { return 0; }
+  virtual Bytes cache_bytes() const { return 0; }
 
   /// Device memory; throws DeviceError naming the bytes when there is none left. Contents are undefined. `first_user`
   /// is the lane whose work uses it first: that lane waits for whatever still uses memory that was released.

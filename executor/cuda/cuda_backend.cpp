@@ -57,6 +57,19 @@ void CudaBackend::close() {
 /// The current device belongs to the thread, and the runtime may have made this object on another one.
 void CudaBackend::use_device() const { CUDA_CHECK(cudaSetDevice(device_)); }
 
+Bytes CudaBackend::memory_bytes() const {
+  use_device();
+  size_t free = 0, total = 0;
+  CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return static_cast<Bytes>(total);
+}
+
+Bytes CudaBackend::cache_bytes() const {
+  int bytes = 0;
+  CUDA_CHECK(cudaDeviceGetAttribute(&bytes, cudaDevAttrL2CacheSize, device_));
+  return bytes;
+}
+
 /// A block that was released may still be in use: the lane that takes it over waits for that on the device, its own
 /// work being in order anyway. So the host may run ahead of the device without needing more memory than a step does.
 void* CudaBackend::allocate(Bytes bytes, Lane first_user) {

@@ -28,6 +28,8 @@ class CudaBackend final : public Backend {
   CudaBackend& operator=(const CudaBackend&) = delete;
 
   std::string name() const override { return "cuda"; }
+  Bytes memory_bytes() const override;
+  Bytes cache_bytes() const override;
   void* allocate(Bytes bytes, Lane first_user = Lane::compute) override;
   void release(void* data) override;
   void* allocate_host(Bytes bytes) override;

@@ -11,9 +11,9 @@ constexpr Bytes kBlock = Bytes{1} << 16;  // what is read lands here, so that re
 
 CacheWalk::CacheWalk(const Machine& machine, int ranks, Backend& backend)
     : backend_(backend),
-      core_bytes_(machine.core_cache_bytes),
-      share_bytes_(machine.last_cache_bytes / ranks),
-      last_bytes_(std::max(machine.last_cache_bytes, machine.core_cache_bytes)),
+      core_bytes_(backend.cache_bytes() > 0 ? backend.cache_bytes() : machine.core_cache_bytes),
+      share_bytes_(backend.cache_bytes() > 0 ? core_bytes_ : machine.last_cache_bytes / ranks),
+      last_bytes_(backend.cache_bytes() > 0 ? core_bytes_ : std::max(machine.last_cache_bytes, core_bytes_)),
       memory_(backend.allocate(last_bytes_)),
       target_(backend.allocate(kBlock)) {
   const std::vector<char> ones(static_cast<size_t>(last_bytes_), 1);  // untouched pages would all be the same zeros

@@ -1,8 +1,12 @@
 // The cluster document of this machine: peaks and bandwidths while all ranks are busy.
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 
 #include "core/schema/error.h"
+#include "core/schema/hash.h"
+#include "executor/cpu/bfloat16.h"
+#include "executor/cpu/cpu_backend.h"
 #include "executor/profiling/bench.h"
 #include "executor/profiling/machine.h"
 #include "executor/profiling/message_bench.h"
@@ -15,13 +19,21 @@ namespace {
 constexpr int kRepetitions = 7;
 constexpr int64_t kEdge =
     1536;  // of the square matrices: three of them exceed a core's cache, kernels reach their peak
+constexpr int64_t kDeviceEdge = 8192;  // the same on a GPU, where 2 x 8192^3 operations take a millisecond
+constexpr Bytes kHostCopy = Bytes{128} << 20, kSmallHostCopy = Bytes{4} << 10;
 constexpr int kCachesPerCopy = 2;  // source alone is twice the last-level cache
 
+/// Random values: constant ones draw less power and flatter a GPU's clocks.
 class DeviceBuffer {
  public:
-  DeviceBuffer(Backend& backend, Bytes bytes, float value) : backend_(backend), data_(backend.allocate(bytes)) {
-    const std::vector<float> values(static_cast<size_t>(bytes) / sizeof(float), value);
-    backend.copy(Lane::compute, data_, values.data(), bytes);
+  DeviceBuffer(Backend& backend, DType dtype, int64_t elements) : backend_(backend), data_(nullptr) {
+    std::vector<float> values(static_cast<size_t>(elements));
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(splitmix64(i) >> 40) * 0x1p-24f - 0.5f;
+    std::vector<BFloat16> rounded(dtype == DType::bf16 ? values.size() : 0);
+    cpu::round_to_bf16(values.data(), rounded.data(), static_cast<int64_t>(rounded.size()));
+    data_ = backend.allocate(bytes_of(dtype, elements));
+    backend.copy(Lane::compute, data_, rounded.empty() ? static_cast<void*>(values.data()) : rounded.data(),
+                 bytes_of(dtype, elements));
   }
   ~DeviceBuffer() { backend_.release(data_); }
   DeviceBuffer(const DeviceBuffer&) = delete;
@@ -34,45 +46,67 @@ class DeviceBuffer {
 };
 
 /// Of one rank while all of them do the same; the shortest, because a peak is what the machine reaches undisturbed.
-Seconds busy_seconds(const std::string& name, Bench& bench, Backend& backend, const std::function<void()>& work) {
+Seconds busy_seconds(const std::string& name, Lane lane, Bench& bench, Backend& backend,
+                     const std::function<void()>& work) {
   work();  // makes kernels, touches memory
   const auto once = [&] {
+    Seconds begin = 0, end = 0;
+    backend.settle();
     bench.barrier();
-    const Seconds begin = steady_seconds();
+    backend.mark(lane, &begin);
     work();
-    const Event end = backend.record(Lane::compute);
-    while (!backend.done(end)) {
-    }
-    return bench.mean_over_ranks(steady_seconds() - begin);
+    backend.mark(lane, &end);
+    backend.settle();
+    return bench.mean_over_ranks(end - begin);
   };
   return bench.sorted_samples(name, kRepetitions, once).front();
 }
 
 FlopsPerSecond matmul_peak(DType dtype, Bench& bench, Backend& backend) {
-  constexpr Bytes kBytes = kEdge * kEdge * static_cast<Bytes>(sizeof(float));
-  const DeviceBuffer x(backend, kBytes, 0.5f), weight(backend, kBytes, 0.25f), y(backend, kBytes, 1.0f);
+  const int64_t edge = backend.runs_inline() ? kEdge : kDeviceEdge;
+  const DType stored = backend.runs_inline() ? DType::f32 : dtype;
+  const DeviceBuffer x(backend, stored, edge * edge), weight(backend, stored, edge * edge),
+      y(backend, stored, edge * edge);
   Task task;
   task.op = Op::linear;
   task.dtype = dtype;
-  task.fixed_rows = task.shape.n = task.shape.k = kEdge;
+  task.fixed_rows = task.shape.n = task.shape.k = edge;
   TaskGraph graph;
   Plan plan;
   const StepContext context = make_step_context(graph, plan, 0);
-  const std::vector<Operand> reads = {{0, x.data(), kEdge, kEdge}, {1, weight.data(), 1, kEdge * kEdge}};
-  const std::vector<Operand> writes = {{2, y.data(), kEdge, kEdge}};
-  const Seconds seconds = busy_seconds("matmul", bench, backend, [&] {
+  const std::vector<Operand> reads = {{0, x.data(), edge, edge, stored}, {1, weight.data(), 1, edge * edge, stored}};
+  const std::vector<Operand> writes = {{2, y.data(), edge, edge, stored}};
+  const Seconds seconds = busy_seconds("matmul", Lane::compute, bench, backend, [&] {
     backend.launch({task, reads, writes, {}, context});
   });
-  return flops_of(Op::linear, task.shape, kEdge) / seconds;
+  return flops_of(Op::linear, task.shape, edge) / seconds;
 }
 
 /// Bytes read and written by copying.
 BytesPerSecond copy_bandwidth(const Machine& machine, Bench& bench, Backend& backend) {
-  const Bytes bytes = kCachesPerCopy * machine.last_cache_bytes;
-  const DeviceBuffer from(backend, bytes, 0.5f), to(backend, bytes, 1.0f);
-  const Seconds seconds =
-      busy_seconds("copy", bench, backend, [&] { backend.copy(Lane::compute, to.data(), from.data(), bytes); });
+  const Bytes bytes = kCachesPerCopy * std::max(machine.last_cache_bytes, backend.cache_bytes());
+  const int64_t elements = bytes / static_cast<Bytes>(sizeof(float));
+  const DeviceBuffer from(backend, DType::f32, elements), to(backend, DType::f32, elements);
+  const Seconds seconds = busy_seconds("copy", Lane::compute, bench, backend,
+                                       [&] { backend.copy(Lane::compute, to.data(), from.data(), bytes); });
   return 2.0 * static_cast<double>(bytes) / seconds;
+}
+
+/// From page-locked host memory to the device: the slower direction is what offloading plans must count on.
+Link host_link(Bench& bench, Backend& backend) {
+  const DeviceBuffer device(backend, DType::f32, kHostCopy / static_cast<Bytes>(sizeof(float)));
+  void* host = backend.allocate_host(kHostCopy);
+  std::memset(host, 1, static_cast<size_t>(kHostCopy));
+  const auto seconds = [&](Bytes bytes) {
+    const Seconds in = busy_seconds("host to device", Lane::copy_in, bench, backend,
+                                    [&] { backend.copy(Lane::copy_in, device.data(), host, bytes); });
+    const Seconds out = busy_seconds("device to host", Lane::copy_out, bench, backend,
+                                     [&] { backend.copy(Lane::copy_out, host, device.data(), bytes); });
+    return std::max(in, out);
+  };
+  const Seconds small = seconds(kSmallHostCopy), large = seconds(kHostCopy);
+  backend.release_host(host);
+  return {static_cast<double>(kHostCopy - kSmallHostCopy) / std::max(large - small, 1e-9), small, 0};
 }
 
 /// The disk behind the system's temporary folder, where expert states live whose home is storage. No storage where it
@@ -115,12 +149,20 @@ Cluster measure_cluster(const Profile& profile, int rank, Transport& transport, 
                    (options.command.empty() ? "" : " by '" + options.command + "'");
   cluster.devices_per_node = ranks;
   cluster.device.name = options.device.empty() ? machine.processor + " core" : options.device;
-  cluster.device.memory_bytes = machine.memory_bytes / ranks;  // all of it: host memory beside it would count twice
-  cluster.device.lanes_share_core = true;
   cluster.device.memory_bandwidth_bytes_per_s = copy_bandwidth(machine, bench, backend);
   cluster.device.peak_f32_flops_per_s = matmul_peak(DType::f32, bench, backend);
   cluster.device.peak_bf16_flops_per_s = matmul_peak(DType::bf16, bench, backend);
-  cluster.host_memory_bandwidth_bytes_per_s = ranks * cluster.device.memory_bandwidth_bytes_per_s;
+  cluster.device.lanes_share_core = backend.runs_inline();
+  if (backend.runs_inline()) {
+    cluster.device.memory_bytes = machine.memory_bytes / ranks;  // all of it: host memory beside it would count twice
+    cluster.host_memory_bandwidth_bytes_per_s = ranks * cluster.device.memory_bandwidth_bytes_per_s;
+  } else {
+    cpu::CpuBackend host;
+    cluster.device.memory_bytes = backend.memory_bytes();
+    cluster.host_memory_bytes = machine.memory_bytes;
+    cluster.host_memory_bandwidth_bytes_per_s = ranks * copy_bandwidth(machine, bench, host);
+    cluster.pcie = host_link(bench, backend);
+  }
   cluster.intra_node = link_of(profile, message_seconds(bench));
   if (rank == 0) measure_disk(cluster);
   return cluster;

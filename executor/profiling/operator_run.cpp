@@ -178,14 +178,17 @@ void OperatorRun::fill_from_router(const Operand& operand, TensorId source) {
                   std::min(from.bytes(), operand.bytes() - at));
 }
 
-void OperatorRun::run(std::span<const Operand> reads, std::span<const Operand> writes) {
+Seconds OperatorRun::run(std::span<const Operand> reads, std::span<const Operand> writes) {
+  Seconds begin = 0, end = 0;
+  backend_.settle();
+  backend_.mark(task_.lane, &begin);
   backend_.launch({task_, reads, writes, counts_, context_});
-  const Event end = backend_.record(task_.lane);
-  while (!backend_.done(end)) {
-  }
+  backend_.mark(task_.lane, &end);
+  backend_.settle();
+  return end - begin;
 }
 
-void OperatorRun::launch() { run(reads_, writes_); }
+Seconds OperatorRun::launch() { return run(reads_, writes_); }
 
 void OperatorRun::prepare(CacheWalk& caches) {
   for (const Memory& memory : memory_) {

@@ -23,7 +23,7 @@ struct MeasuredPlan {
 /// Memory between the operands and the caches: what is walked through to age an operand.
 class CacheWalk {
  public:
-  /// `ranks` share the last-level cache.
+  /// `ranks` share the last-level cache. A device with a cache of its own counts as having that one alone.
   CacheWalk(const Machine& machine, int ranks, Backend& backend);
   ~CacheWalk();
   CacheWalk(const CacheWalk&) = delete;
@@ -50,8 +50,8 @@ class OperatorRun {
 
   /// Makes new results, restores what the last launch used up and ages all operands. Not to be timed.
   void prepare(CacheWalk& caches);
-  /// From the launch until the device has done it.
-  void launch();
+  /// How long the device works on it.
+  Seconds launch();
 
  private:
   struct Memory {
@@ -63,7 +63,7 @@ class OperatorRun {
   void bind_counts();
   Operand sized(TensorId tensor) const;
   void make_operands();
-  void run(std::span<const Operand> reads, std::span<const Operand> writes);
+  Seconds run(std::span<const Operand> reads, std::span<const Operand> writes);
   void fill(const Operand& operand);
   void fill_from_router(const Operand& operand, TensorId source);
   TaskIndex producer_of(TensorId tensor) const;

@@ -109,9 +109,7 @@ class Measurement {
     const auto once = [this, run] {
       run->prepare(caches_);
       bench_.barrier();
-      const Seconds begin = steady_seconds();
-      run->launch();
-      return bench_.mean_over_ranks(steady_seconds() - begin);
+      return bench_.mean_over_ranks(run->launch());
     };
     const std::string name = std::string(name_of(shape.op)) + '/' + std::to_string(rows);
     return [this, name, once](int repetitions) { return bench_.median(name, repetitions, once); };
