@@ -29,35 +29,62 @@ struct RunningSum {
   __device__ void add(float value) { sum += exponential(value - max); }
 };
 
-/// Where a row's vectors lie: rows of odd length begin between 16-byte boundaries.
-struct RowParts {
-  int64_t head, count;  // elements before the first boundary; whole vectors from there
-};
-
-template <typename Element>
-__device__ RowParts parts_of(const Element* row, int64_t v, bool as_vectors) {
-  if (!as_vectors) return {v, 0};
-  const auto beyond = static_cast<int64_t>(reinterpret_cast<uintptr_t>(row) % sizeof(Vector<Element>));
-  const int64_t head = beyond == 0 ? 0 : (static_cast<int64_t>(sizeof(Vector<Element>)) - beyond) / sizeof(Element);
-  return head < v ? RowParts{head, (v - head) / Vector<Element>::kElements} : RowParts{v, 0};
+/// Calls use(Word, index of the first element, number of words) for the stretches of a row: single elements up to a
+/// 16-byte boundary, where rows of odd length do not begin, then vectors, then what is left.
+template <typename Element, typename Use>
+__device__ void for_each_stretch(const Element* row, int64_t v, bool as_vectors, Use use) {
+  constexpr int kElements = Vector<Element>::kElements;
+  const auto beyond = static_cast<int64_t>(reinterpret_cast<uintptr_t>(row) / sizeof(Element) % kElements);
+  const int64_t to_boundary = as_vectors ? (kElements - beyond) % kElements : v;
+  const int64_t head = to_boundary < v ? to_boundary : v, count = (v - head) / kElements;
+  const int64_t behind = head + count * kElements;
+  use(Single<Element>{}, 0, head);
+  use(Vector<Element>{}, head, count);
+  use(Single<Element>{}, behind, v - behind);
 }
 
-/// Calls use(first index, pack) for the row's vectors, and for its other elements one by one.
-template <int kRowThreads, typename Element, typename Use>
-__device__ void for_each_pack(const Element* row, int64_t v, const RowParts& parts, Use use) {
-  constexpr int kElements = Vector<Element>::kElements;
-  for (int64_t first = threadIdx.x; first < parts.count; first += kBatch * kRowThreads) {
-    Vector<Element> batch[kBatch];
+/// Calls use(index, word) for a thread's words of an array, of which kBatch are read at a time.
+template <int kRowThreads, typename Word, typename Use>
+__device__ void for_each_word(const Word* words, int64_t count, Use use) {
+  for (int64_t first = threadIdx.x; first < count; first += kBatch * kRowThreads) {
+    Word batch[kBatch];
     for (int i = 0; i < kBatch; ++i)
-      if (first + i * kRowThreads < parts.count) batch[i] = vectors(row + parts.head)[first + i * kRowThreads];
+      if (first + i * kRowThreads < count) batch[i] = words[first + i * kRowThreads];
     for (int i = 0; i < kBatch; ++i)
-      if (first + i * kRowThreads < parts.count) use(parts.head + (first + i * kRowThreads) * kElements, batch[i]);
+      if (first + i * kRowThreads < count) use(first + i * kRowThreads, batch[i]);
   }
-  const int64_t behind = parts.head + parts.count * kElements;
-  for (int64_t j = threadIdx.x; j < parts.head + v - behind; j += kRowThreads) {
-    const int64_t at = j < parts.head ? j : behind + j - parts.head;
-    use(at, Single<Element>{{row[at]}});
-  }
+}
+
+template <int kRowThreads, typename Element>
+__device__ RunningSum exponentials(const Element* row, int64_t v, bool as_vectors) {
+  RunningSum running;
+  for_each_stretch(row, v, as_vectors, [&]<typename Word>(Word, int64_t first, int64_t count) {
+    for_each_word<kRowThreads>(reinterpret_cast<const Word*>(row + first), count, [&](int64_t, const Word& word) {
+      float largest = -FLT_MAX;
+      for (Element value : word.element) largest = fmaxf(largest, load(value));
+      running.raise(largest);
+      for (Element value : word.element) running.add(load(value));
+    });
+  });
+  return running;
+}
+
+/// out = scale * (e^(in - max) / sum - onehot(target))
+template <int kRowThreads, typename Element>
+__device__ void write_gradient(const Element* in, Element* out, int64_t v, int64_t target, const RunningSum& row,
+                               float scale, bool as_vectors) {
+  const float factor = scale / row.sum;
+  for_each_stretch(in, v, as_vectors, [&]<typename Word>(Word, int64_t first, int64_t count) {
+    auto* to = reinterpret_cast<Word*>(out + first);
+    for_each_word<kRowThreads>(reinterpret_cast<const Word*>(in + first), count, [&](int64_t i, const Word& word) {
+      const int64_t own = target - first - i * Word::kElements;  // the target's element, if it is one of these
+      Word gradient;
+      for (int e = 0; e < Word::kElements; ++e)
+        gradient.element[e] =
+            store<Element>(factor * exponential(load(word.element[e]) - row.max) - (e == own ? scale : 0.0f));
+      to[i] = gradient;
+    });
+  });
 }
 
 template <typename Element, int kRowThreads>
@@ -66,28 +93,15 @@ __global__ void __launch_bounds__(kRowThreads)
              float scale, bool as_vectors) {
   for (int64_t row = blockIdx.x; row < m; row += gridDim.x) {
     const Element* in = logits + row * v;
-    Element* out = dlogits + row * v;
-    const int64_t target = targets[row];
-    const float target_logit = load(in[target]);  // read before dlogits, which may be logits, is written
-    const RowParts parts = parts_of(in, v, as_vectors);
-    RunningSum running;
-    for_each_pack<kRowThreads>(in, v, parts, [&](int64_t, const auto& pack) {
-      float largest = -FLT_MAX;
-      for (Element value : pack.element) largest = fmaxf(largest, load(value));
-      running.raise(largest);
-      for (Element value : pack.element) running.add(load(value));
-    });
-    const float max = block_max<kRowThreads>(running.max);
-    const float sum = block_sum<kRowThreads>(running.sum * exponential(running.max - max));
-    const float factor = scale / sum;
-    for_each_pack<kRowThreads>(in, v, parts, [&](int64_t at, auto pack) {
-      for (int e = 0; e < pack.kElements; ++e)
-        pack.element[e] =
-            store<Element>(factor * exponential(load(pack.element[e]) - max) - (at + e == target ? scale : 0.0f));
-      *reinterpret_cast<decltype(pack)*>(out + at) = pack;
-    });
+    const float target_logit = load(in[targets[row]]);  // read before dlogits, which may be logits, is written
+    const RunningSum own = exponentials<kRowThreads>(in, v, as_vectors);
+    RunningSum all;
+    all.max = block_max<kRowThreads>(own.max);
+    all.sum = block_sum<kRowThreads>(own.sum * exponential(own.max - all.max));
+    write_gradient<kRowThreads>(in, dlogits + row * v, v, targets[row], all, scale, as_vectors);
     if (threadIdx.x == 0)
-      losses[row] = log(static_cast<double>(sum)) - (static_cast<double>(target_logit) - static_cast<double>(max));
+      losses[row] =
+          log(static_cast<double>(all.sum)) - (static_cast<double>(target_logit) - static_cast<double>(all.max));
   }
 }
 

@@ -54,7 +54,11 @@ __global__ void add_back(TokenOrder order, const Element* dx, Element* dtable, i
                    reinterpret_cast<Word*>(dtable) + token * words + column, words);
 }
 
-int threads_for(int64_t words) { return static_cast<int>(std::clamp<int64_t>((words + 31) / 32 * 32, 32, kThreads)); }
+constexpr int kMaxThreads = 512;  // a row of 4096 bf16 in one access per thread
+
+int threads_for(int64_t words) {
+  return static_cast<int>(std::clamp<int64_t>((words + 31) / 32 * 32, 32, kMaxThreads));
+}
 
 template <typename Element, bool kJoin>
 void launch_move(const Element* from, Element* to, int64_t m, int64_t h, int64_t parts, Stream stream) {

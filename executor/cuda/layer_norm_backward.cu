@@ -29,6 +29,12 @@ struct RowTerms {
   }
 };
 
+template <int kCount>
+__device__ void write(const float (&values)[kCount], float* to) {
+  for (int i = 0; i < kCount; i += 4)
+    *vectors(to + i) = Vector<float>{{values[i], values[i + 1], values[i + 2], values[i + 3]}};
+}
+
 /// sums [blocks, 2, h] are overwritten.
 template <typename Element, int kRowThreads>
 __global__ void __launch_bounds__(kRowThreads)
@@ -68,13 +74,12 @@ __global__ void __launch_bounds__(kRowThreads)
     }
   }
   sums += static_cast<int64_t>(blockIdx.x) * 2 * h;
-  for (int i = 0; i < kItems; ++i)
-    if (HeldRow<Element, kRowThreads, kItems>::at(i) < count)
-      for (int e = 0; e < kElements; ++e) {
-        const int column = HeldRow<Element, kRowThreads, kItems>::at(i) * kElements + e;
-        sums[column] = gain_sums[i][e];
-        sums[h + column] = bias_sums[i][e];
-      }
+  for (int i = 0; i < kItems; ++i) {
+    const int at = HeldRow<Element, kRowThreads, kItems>::at(i);
+    if (at >= count) continue;
+    write(gain_sums[i], sums + at * kElements);
+    write(bias_sums[i], sums + h + at * kElements);
+  }
 }
 
 /// Rows of any length at any address; sums as above. A thread's columns are the same in every row.

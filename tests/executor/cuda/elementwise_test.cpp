@@ -28,7 +28,7 @@ TYPED_TEST(ElementwiseOnCuda, AddsAndAccumulatesExactly) {
     }
 }
 
-// erff and exp2f of the device err by a few units in the last place of f32: 5e-7 of the largest value.
+// The normal distribution to 7.5e-8 and a few units in the last place of f32: 5e-7 of the largest value.
 TYPED_TEST(ElementwiseOnCuda, GeluAgreesWithTheReferenceAlsoInPlace) {
   const int64_t n = 10'007;
   const auto x = random_elements<TypeParam>(n, 1, 6.0), dy = random_elements<TypeParam>(n, 2);

@@ -118,12 +118,13 @@ TEST(PinnedArena, FallsBackToPageableMemoryBeyondItsCap) {
 }
 
 TEST(MatmulKey, DiffersInEveryFieldThatAnAlgorithmDependsOn) {
-  const MatmulKey base{{64, 32, 16, Transpose::no, Transpose::yes, false}, DType::f32, 256, 256, 256};
-  std::vector<MatmulKey> keys(11, base);
+  const MatmulKey base{{64, 32, 16, Transpose::no, Transpose::yes, false}, DType::f32, DType::f32, 256, 256, 256};
+  std::vector<MatmulKey> keys(12, base);
   keys[1].shape.m = 65, keys[2].shape.n = 33, keys[3].shape.k = 17;
   keys[4].shape.transpose_a = Transpose::yes, keys[5].shape.transpose_b = Transpose::no;
-  keys[6].shape.accumulate = true, keys[7].format = DType::bf16;
+  keys[6].shape.accumulate = true, keys[7].operands = DType::bf16;
   keys[8].align_a = 4, keys[9].align_b = 4, keys[10].align_c = 4;
+  keys[11].result = DType::bf16;
   std::set<size_t> hashes;
   for (size_t i = 0; i < keys.size(); ++i) {
     hashes.insert(MatmulKeyHash()(keys[i]));
