@@ -80,6 +80,7 @@ if(MOESAIC_CUDA)
   endif()
   set(CMAKE_CUDA_STANDARD 20)
   find_package(CUDAToolkit REQUIRED)
+  include(cmake/Cudnn.cmake)     # CUDNN::cudnn
 endif()
 
 set(without_SIMGRID "the simulator and the program moesaic are left out")

@@ -1,6 +1,6 @@
 #pragma once
-// Device memory that operators of one stream use in turn: gathered operands, workspace, partial sums, sorted tokens.
-// It only grows, and streams never share a block, so order on the stream is protection enough.
+// Device memory that operators of one stream use in turn: gathered operands, rotated ones, workspace, partial sums,
+// sorted tokens. It only grows, and streams never share a block, so order on the stream is protection enough.
 
 #include <array>
 #include <map>
@@ -25,9 +25,11 @@ enum class Scratch {
   router_starts,
   router_mass,
   router_extra,
-  router_dlogits
+  router_dlogits,
+  turned,
+  row_sums
 };
-inline constexpr int kNumScratch = static_cast<int>(Scratch::router_dlogits) + 1;
+inline constexpr int kNumScratch = static_cast<int>(Scratch::row_sums) + 1;
 
 class StreamScratch {
  public:

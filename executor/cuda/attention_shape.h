@@ -1,0 +1,26 @@
+#pragma once
+// The shape of causal self-attention on packed rows: in each token's row all heads of q, then of k, then of v.
+
+#include <compare>
+#include <cstdint>
+
+namespace moesaic::executor::cuda {
+
+// head_dim is even; kv_heads divides heads; query head a reads kv head a / (heads / kv_heads).
+struct AttentionShape {
+  int64_t batch = 0, seq = 0, heads = 0, kv_heads = 0, head_dim = 0;
+
+  int64_t tokens() const { return batch * seq; }
+  int64_t group() const { return heads / kv_heads; }
+  int64_t qkv_columns() const { return (heads + 2 * kv_heads) * head_dim; }
+  int64_t turned_columns() const { return (heads + kv_heads) * head_dim; }  // q and k, with rotary positions applied
+  int64_t out_columns() const { return heads * head_dim; }
+  int64_t k_column() const { return heads * head_dim; }
+  int64_t v_column() const { return (heads + kv_heads) * head_dim; }
+  auto operator<=>(const AttentionShape&) const = default;
+};
+
+// Elements of `saved` and of what else there is one of per row of scores, [batch, heads, seq].
+constexpr int64_t attention_rows(const AttentionShape& shape) { return shape.batch * shape.heads * shape.seq; }
+
+}  // namespace moesaic::executor::cuda
