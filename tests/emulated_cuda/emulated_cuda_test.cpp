@@ -4,7 +4,8 @@
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
+#include <cmath>
+#include <thread>
 #include <vector>
 
 namespace emulated_cuda {
@@ -198,6 +199,27 @@ TEST_F(EmulatedCuda, PageableMemoryIsReadAtTheCallAndPageLockedMemoryLater) {
   pageable = *locked = 2;
   EXPECT_EQ(values<int>(2), (std::vector<int>{1, 2}));
   EXPECT_EQ(cudaFreeHost(locked), cudaSuccess);
+}
+
+// Four threads, each 20 times: its own stream and the sum of a block, 32896 as above.
+TEST_F(EmulatedCuda, HostThreadsShareTheDevice) {
+  std::vector<std::thread> ranks;
+  std::vector<int> sums(4 * 20);
+  for (int rank = 0; rank < 4; ++rank)
+    ranks.emplace_back([&sums, rank] {
+      cudaStream_t own = nullptr;
+      int* sum = nullptr;
+      EXPECT_EQ(cudaStreamCreateWithFlags(&own, cudaStreamNonBlocking), cudaSuccess);
+      EXPECT_EQ(cudaMalloc(&sum, sizeof *sum), cudaSuccess);
+      for (int i = 0; i < 20; ++i) {
+        EXPECT_EQ(launch_on(own, sum_of_block, 1, 256, sum), cudaSuccess);
+        EXPECT_EQ(cudaMemcpyAsync(&sums[rank * 20 + i], sum, sizeof *sum, cudaMemcpyDefault, own), cudaSuccess);
+      }
+      EXPECT_EQ(cudaFree(sum), cudaSuccess);
+      EXPECT_EQ(cudaStreamDestroy(own), cudaSuccess);
+    });
+  for (std::thread& rank : ranks) rank.join();
+  EXPECT_EQ(sums, std::vector<int>(4 * 20, 32896));
 }
 
 TEST_F(EmulatedCuda, NewMemoryIsNotANumber) {

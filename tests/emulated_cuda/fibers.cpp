@@ -3,13 +3,7 @@
 #include <sys/mman.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <new>
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
 
 #if !defined(__x86_64__)
 #error "fibers.cpp: write switch_stack() for this processor"
@@ -47,80 +41,56 @@ constexpr size_t kGuardBytes = 4096;
 constexpr size_t kStackBytes = 256 << 10;  // touched pages only; kernel arguments may take 32 KiB of it
 
 Fiber* running = nullptr;
-void* main_stack_pointer = nullptr;
-
-#if defined(__SANITIZE_ADDRESS__)
-const void* main_bottom = nullptr;
-size_t main_bytes = 0;
-void before_switch(void** fake_stack, const void* bottom, size_t bytes) {
-  __sanitizer_start_switch_fiber(fake_stack, bottom, bytes);
-}
-void after_switch(void* fake_stack, const void** from_bottom, size_t* from_bytes) {
-  __sanitizer_finish_switch_fiber(fake_stack, from_bottom, from_bytes);
-}
-void forget_frames(char* stack) { __asan_unpoison_memory_region(stack, kStackBytes); }
-#else
-const void* main_bottom = nullptr;
-size_t main_bytes = 0;
-void before_switch(void**, const void*, size_t) {}
-void after_switch(void*, const void**, size_t*) {}
-void forget_frames(char*) {}
-#endif
+void* host_stack_pointer = nullptr;
+WatchedStack host_stack;  // of the thread that runs the fibers at present
 
 }  // namespace
 
-void fiber_main() {
-  after_switch(nullptr, &main_bottom, &main_bytes);
+/// The first function of every fiber; it never returns.
+EMULATED_CUDA_UNCOUNTED void Fiber::main() {
+  arrived(running->stack_, host_stack);
   running->function_();
-  running->leave();
+  running->leave(true);
 }
 
 Fiber::Fiber() {
   void* memory = mmap(nullptr, kGuardBytes + kStackBytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED || mprotect(memory, kGuardBytes, PROT_NONE) != 0) throw std::bad_alloc();
-  stack_ = static_cast<char*>(memory) + kGuardBytes;
+  stack_.bottom = static_cast<char*>(memory) + kGuardBytes;
+  stack_.bytes = kStackBytes;
 }
 
 Fiber::~Fiber() {
   forget_frames(stack_);
-  (void)munmap(stack_ - kGuardBytes, kGuardBytes + kStackBytes);
+  (void)munmap(static_cast<char*>(const_cast<void*>(stack_.bottom)) - kGuardBytes, kGuardBytes + kStackBytes);
 }
 
 void Fiber::start(void (*function)()) {
   forget_frames(stack_);
   function_ = function;
-  fake_stack_ = nullptr;
-  auto* top = reinterpret_cast<uintptr_t*>(stack_ + kStackBytes);
-  *--top = 0;  // where fiber_main() would return to; it also aligns the stack as a call does
-  *--top = reinterpret_cast<uintptr_t>(&fiber_main);
+  auto* top = reinterpret_cast<uintptr_t*>(reinterpret_cast<uintptr_t>(stack_.bottom) + stack_.bytes);
+  *--top = 0;  // where main() would return to; it also aligns the stack as a call does
+  *--top = reinterpret_cast<uintptr_t>(&Fiber::main);
   for (int saved_register = 0; saved_register < 6; ++saved_register) *--top = 0;
   stack_pointer_ = top;
-  enter();
+  resume();
 }
 
-void Fiber::resume() { enter(); }
-
-void Fiber::enter() {
+void Fiber::resume() {
   running = this;
-  void* fake_stack = nullptr;
-  before_switch(&fake_stack, stack_, kStackBytes);
-  emulated_cuda_switch_stack(&main_stack_pointer, stack_pointer_);
-  after_switch(fake_stack, nullptr, nullptr);
+  about_to_switch(host_stack, stack_, false);
+  emulated_cuda_switch_stack(&host_stack_pointer, stack_pointer_);
+  arrived(host_stack, stack_);
   running = nullptr;
 }
 
-void Fiber::suspend() {
-  Fiber* self = running;
-  before_switch(&self->fake_stack_, main_bottom, main_bytes);
-  emulated_cuda_switch_stack(&self->stack_pointer_, main_stack_pointer);
-  after_switch(self->fake_stack_, &main_bottom, &main_bytes);
-}
+void Fiber::suspend() { running->leave(false); }
 
-void Fiber::leave() {
-  before_switch(nullptr, main_bottom, main_bytes);  // nullptr: the sanitizer lets go of this fiber
-  emulated_cuda_switch_stack(&stack_pointer_, main_stack_pointer);
-  std::abort();
+EMULATED_CUDA_UNCOUNTED void Fiber::leave(bool for_ever) {
+  about_to_switch(stack_, host_stack, for_ever);
+  emulated_cuda_switch_stack(&stack_pointer_, host_stack_pointer);
+  arrived(stack_, host_stack);
 }
 
 }  // namespace emulated_cuda

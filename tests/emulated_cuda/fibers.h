@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "tests/emulated_cuda/fiber_sanitizers.h"
+
 namespace emulated_cuda {
 
 /// One stack. start() and resume() leave the calling stack until the fiber suspends or its function returns.
@@ -20,14 +22,12 @@ class Fiber {
   static void suspend();
 
  private:
-  friend void fiber_main();
-  void enter();
-  [[noreturn]] void leave();
+  static void main();
+  void leave(bool for_ever);
 
-  char* stack_;
   void* stack_pointer_ = nullptr;
   void (*function_)() = nullptr;
-  void* fake_stack_ = nullptr;  // of the address sanitizer
+  WatchedStack stack_;
 };
 
 }  // namespace emulated_cuda
