@@ -81,6 +81,15 @@ if(MOESAIC_CUDA)
   set(CMAKE_CUDA_STANDARD 20)
   find_package(CUDAToolkit REQUIRED)
   include(cmake/Cudnn.cmake)     # CUDNN::cudnn
+  find_path(NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})  # the library is loaded at run time
+  if(NCCL_INCLUDE)
+    set(MOESAIC_HAVE_NCCL ON)
+    add_library(Nccl::headers INTERFACE IMPORTED)
+    set_target_properties(Nccl::headers PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${NCCL_INCLUDE};${CUDAToolkit_INCLUDE_DIRS}")
+    add_compile_definitions(MOESAIC_HAVE_NCCL=1)
+  else()
+    message(STATUS "moesaic: NCCL not found, its room is left out")
+  endif()
 endif()
 
 set(without_SIMGRID "the simulator and the program moesaic are left out")

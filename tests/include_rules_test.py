@@ -30,6 +30,7 @@ ROOMS = {
     "executor/device_comm": ["executor/backend", "executor/comm"],
     "executor/cpu": ["executor/backend"],
     "executor/cuda": ["executor/backend"],
+    "executor/nccl": ["executor/comm", "executor/backend"],
     "executor/runtime": ["executor/cpu", "executor/comm", "executor/device_comm", "executor/checkpoint", "executor/store",
                          "core/technique", "core/timeline", "core/cost", "core/policy"],
     "executor/profiling": ["executor/runtime"],
@@ -53,6 +54,7 @@ ROOMS = {
 # Headers of libraries that only these rooms may see.
 LIBRARIES = {
     r"simgrid/|smpi/|xbt/": ("simulator", "cli"),
+    r"nccl\.h$": ("executor/nccl",),
     r"mpi\.h$": ("executor/comm", "executor/runtime", "executor/profiling", "cli/moesaic_executor.cpp"),
 }
 GENERATED = set()  # quoted includes that the build writes

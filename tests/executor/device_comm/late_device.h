@@ -8,21 +8,29 @@
 #include <deque>
 #include <vector>
 
-#include "executor/cpu/cpu_backend.h"
+#include "executor/backend/inline_backend.h"
 
 namespace moesaic::executor {
 
-class LateDevice : public cpu::CpuBackend {
+class LateDevice : public InlineBackend {
  public:
+  std::string name() const override { return "late"; }
+  bool runs_inline() const override { return false; }
+  void* allocate(Bytes bytes, Lane) override { return allocate_host(bytes); }
+  void release(void* data) override { release_host(data); }
+  void launch(const Launch&) override { FAIL() << "a collective launches no operator"; }
+  NonFinite find_non_finite(std::span<const Operand>) override { return {}; }
+
   void copy(Lane lane, void* to, const void* from, Bytes bytes) override {
     EXPECT_EQ(lane, Lane::network);
     waiting_.push_back({to, from, static_cast<size_t>(bytes)});
   }
   Event record(Lane) override {
-    events_.push_back(run_ + static_cast<int64_t>(waiting_.size()));
+    events_.push_back(copies());
     return static_cast<Event>(events_.size()) - 1;
   }
   bool done(Event event) override {
+    if (stuck) return false;
     const int64_t behind = events_[static_cast<size_t>(event)];  // this many copies
     if (run_ >= behind) return true;
     const Copy& copy = waiting_.front();
@@ -33,6 +41,7 @@ class LateDevice : public cpu::CpuBackend {
   }
 
   int64_t copies() const { return run_ + static_cast<int64_t>(waiting_.size()); }
+  bool stuck = false;  // no event is ever passed
 
  private:
   struct Copy {
