@@ -123,8 +123,10 @@ void add_execute(CLI::App& app, Session& session) {
   verb->add_option("--ranks", options->ranks, "must be the plan's number of ranks; default: that number")
       ->check(CLI::Range(0, 1 << 20));
   verb->add_option("--hosts", options->hosts, "host file for mpirun; default: this machine");
-  verb->add_option("--launcher", options->launcher,
-                   "'local' for threads of one process, or a command such as 'srun -n 2'; default: mpirun");
+  verb->add_option(
+      "--launcher", options->launcher,
+      "'local' for threads of one process, 'tcp' for processes without MPI, or a command such as 'srun -n 2', "
+      "without MPI 'tcp srun -n 2'; default: mpirun");
   verb->add_option("--steps", options->steps, "training steps")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
       ->default_str("10");

@@ -15,6 +15,7 @@
 
 #include "cli/launcher_watch.h"
 #include "cli/session.h"
+#include "cli/tcp_ranks.h"
 #include "cli/waits.h"
 #include "core/schema/error.h"
 
@@ -22,7 +23,7 @@ namespace moesaic::cli {
 namespace {
 
 /// The executor speaks in lines: "@progress DONE TOTAL WHAT", "@warning WHAT", "@wait ..." (waits.h), "@error EXIT_CODE
-/// MESSAGE"; anything else is kept for a failure.
+/// MESSAGE", and whoever has started it "@died RANK SIGNAL"; anything else is kept for a failure.
 class Ear {
  public:
   explicit Ear(const LaunchRequest& request) : request_(request) {}
@@ -76,15 +77,25 @@ class Ear {
       std::string message;
       words >> code;
       std::getline(words >> std::ws, message);
-      if (error_.empty()) error_ = message, error_code_ = code;
+      // A rank may hear of another's bad input, and speak, before that one does.
+      const bool cause = code == kBadInput && error_code_ != kBadInput;
+      if (error_.empty() || cause) error_ = message, error_code_ = code;
+    } else if (tag == "@died") {
+      int rank = 0, number = 0;
+      words >> rank >> number;
+      died(rank, number);
     } else if (std::regex_search(text, match, signalled)) {
-      dead_rank_ = std::stoi(match[1].str());
-      death_ = "rank " + match[1].str() + " died (signal " + match[2].str() + ", " +
-               strsignal(std::stoi(match[2].str())) + ")";
+      died(std::stoi(match[1].str()), std::stoi(match[2].str()));
     } else if (noise_lines_ < kNoiseLines && text.find_first_not_of("- \r") != std::string::npos) {
       noise_ += text + "\n";
       ++noise_lines_;
     }
+  }
+
+  void died(int rank, int number) {
+    dead_rank_ = rank;
+    death_ =
+        "rank " + std::to_string(rank) + " died (signal " + std::to_string(number) + ", " + strsignal(number) + ")";
   }
 
   const LaunchRequest& request_;
@@ -97,8 +108,12 @@ class Ear {
   Waits waits_;
 };
 
+/// "tcp" alone: the ranks are started here.
+bool starts_ranks_here(const LaunchRequest& request) { return request.launcher == "tcp"; }
+
 std::vector<std::string> command_of(const LaunchRequest& request) {
   std::vector<std::string> command;
+  std::string transport = "mpi";
   const bool alone = request.launcher == "local" || (request.launcher.empty() && request.ranks == 1);
   if (!alone && request.launcher.empty()) {
     // Ranks may exceed cores, and cores are shared: nothing is bound, and MPI yields while it waits.
@@ -126,28 +141,26 @@ std::vector<std::string> command_of(const LaunchRequest& request) {
   } else if (!alone) {
     std::istringstream words(request.launcher);
     for (std::string word; words >> word;) command.push_back(word);
+    if (!command.empty() && command.front() == "tcp") {
+      command.erase(command.begin());
+      transport = "tcp";
+    }
   }
   command.push_back(executor_program());
   command.insert(command.end(), request.arguments.begin(), request.arguments.end());
-  command.insert(command.end(), {"--transport", alone ? "local" : "mpi"});
+  command.insert(command.end(), {"--transport", alone ? "local" : transport});
   return command;
 }
 
-[[noreturn]] void become(const std::vector<std::string>& command, int output) {
+[[noreturn]] void become(const LaunchRequest& request, const std::vector<std::string>& command, int output) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);  // mpirun ends its ranks on that
   setpgid(0, 0);                     // so that the terminal's Ctrl-C reaches only us, and we end the whole group
   setenv("OMP_NUM_THREADS", "1", 1);
   setenv("OMP_WAIT_POLICY", "passive", 1);
   dup2(output, STDOUT_FILENO);
   dup2(output, STDERR_FILENO);
-  std::vector<char*> words;
-  for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
-  execvp(words[0], words.data());
-  const std::string message = std::string("@error 3 cannot start ") + words[0] + ": " + std::strerror(errno) +
-                              "; install it (package openmpi-bin)\n";
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, message.data(), message.size());
-  _exit(3);
+  if (starts_ranks_here(request)) _exit(run_tcp_ranks(command, request.ranks));
+  execute(command);
 }
 
 /// Reads until the job closes its end, passing an interrupt on: first politely, then, after three seconds, to the whole
@@ -183,7 +196,7 @@ void launch(const LaunchRequest& request) {
   if (pipe2(pipe_ends, O_CLOEXEC) != 0) throw DeviceError(std::string("cannot make a pipe: ") + std::strerror(errno));
   const pid_t child = fork();
   if (child < 0) throw DeviceError(std::string("cannot start a process: ") + std::strerror(errno));
-  if (child == 0) become(command, pipe_ends[1]);
+  if (child == 0) become(request, command, pipe_ends[1]);
   close(pipe_ends[1]);
   Ear ear(request);
   follow(child, pipe_ends[0], ear);

@@ -1,6 +1,6 @@
 #pragma once
-// Starts the executor's program, alone or through mpirun, follows what it says and makes one clear error of whatever
-// goes wrong. It knows no documents.
+// Starts the executor's program, alone, as several processes or through mpirun, follows what it says and makes one
+// clear error of whatever goes wrong. It knows no documents.
 
 #include <functional>
 #include <string>
@@ -10,9 +10,10 @@ namespace moesaic::cli {
 
 struct LaunchRequest {
   int ranks = 1;
-  std::string launcher;  // "" chooses: mpirun for several ranks, none for one. "local": threads of one process. Else a
-                         // command prefix
-  std::string hosts;     // a host file for mpirun; "" is this machine
+  /// "" chooses: mpirun for several ranks, none for one. "local": threads of one process. "tcp": processes of this
+  /// machine. Else a command prefix that starts as many ranks, which join by MPI, or by TCP after the word "tcp".
+  std::string launcher;
+  std::string hosts;                   // a host file for mpirun; "" is this machine
   std::vector<std::string> arguments;  // of moesaic-executor
   std::function<void(double done, double total, const std::string& what)> on_progress = [](double, double,
                                                                                            const std::string&) {};

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -15,6 +16,7 @@
 #include "executor/backend/slowed_backend.h"
 #include "executor/comm/local_transport.h"
 #include "executor/comm/mpi_transport.h"
+#include "executor/comm/tcp_transport.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/exchange/exchange_document.h"
 #include "executor/profiling/profile.h"
@@ -34,6 +36,7 @@ struct Options {
   double budget_s = 60;
   int ranks = 2, repetitions = 1;
   executor::StallLimits stall;
+  executor::JobOptions job;
   bool pin = false, emulate = false;
 };
 
@@ -98,6 +101,30 @@ executor::TrainResult train_emulated(const Plan& plan, const executor::Corpus& c
   return result;
 }
 
+/// Calls `body` as one rank of a job whose ranks are processes. One that fails over TCP tells the others why; under MPI
+/// the launcher ends them.
+void as_process(const Options& o, int ranks_per_node, const std::function<void(executor::Transport&)>& body) {
+  if (o.transport == "tcp") {
+    executor::TcpOptions options;
+    options.ranks_per_node = ranks_per_node;
+    executor::TcpTransport transport(executor::job_environment(o.job), options);
+    try {
+      return body(transport);
+    } catch (const std::exception& error) {
+      transport.abort("rank " + std::to_string(transport.rank()) + ": " + error.what());
+      throw;
+    }
+  }
+#ifdef MOESAIC_HAVE_MPI
+  const executor::MpiSession session;
+  executor::MpiTransport transport(session, ranks_per_node);
+  body(transport);
+#else
+  throw DeviceError(
+      "this executor was built without MPI; use --launcher tcp or local, or install libopenmpi-dev and build again");
+#endif
+}
+
 void execute(const Options& o) {
   const Plan plan = read_plan(read_json(o.plan), o.plan);
   executor::check_trainable(plan, o.plan);
@@ -128,25 +155,21 @@ void execute(const Options& o) {
     if (o.pin && plan.layout.ranks == 1) pin(0);
     return save(executor::train_on_threads(plan, corpus, options));
   }
-#ifdef MOESAIC_HAVE_MPI
-  const executor::MpiSession session;
-  executor::MpiTransport transport(session, plan.cluster.devices_per_node);
-  if (transport.size() != plan.layout.ranks)
-    throw InputError(
-        o.plan, "/layout/ranks",
-        "is " + std::to_string(plan.layout.ranks) + "; the launcher started " + std::to_string(transport.size()),
-        "as many ranks as the plan has",
-        "start " + std::to_string(plan.layout.ranks) + " ranks, or plan for " + std::to_string(transport.size()));
-  if (o.pin) pin(transport.rank());
-  options.ending = [] { return ending != 0; };
-  end_with_a_word();
-  executor::cpu::CpuBackend backend;
-  const executor::TrainResult result = executor::train(plan, transport.rank(), backend, transport, corpus, options);
-  if (transport.rank() == 0) save(result);
-#else
-  throw DeviceError(
-      "this executor was built without MPI; use --launcher local, or install libopenmpi-dev and build again");
-#endif
+  const auto train_rank = [&](executor::Transport& transport) {
+    if (transport.size() != plan.layout.ranks)
+      throw InputError(
+          o.plan, "/layout/ranks",
+          "is " + std::to_string(plan.layout.ranks) + "; the launcher started " + std::to_string(transport.size()),
+          "as many ranks as the plan has",
+          "start " + std::to_string(plan.layout.ranks) + " ranks, or plan for " + std::to_string(transport.size()));
+    if (o.pin) pin(transport.rank());
+    options.ending = [] { return ending != 0; };
+    end_with_a_word();
+    executor::cpu::CpuBackend backend;
+    const executor::TrainResult result = executor::train(plan, transport.rank(), backend, transport, corpus, options);
+    if (transport.rank() == 0) save(result);
+  };
+  as_process(o, plan.cluster.devices_per_node, train_rank);
 }
 
 void profile(const Options& o) {
@@ -170,13 +193,7 @@ void profile(const Options& o) {
     write_file(o.folder + "/cluster.json", write_cluster(cluster).dump(1) + "\n");
   };
   if (o.transport == "local") return executor::run_on_threads(o.ranks, o.ranks, measure);
-#ifdef MOESAIC_HAVE_MPI
-  const executor::MpiSession session;
-  executor::MpiTransport transport(session);
-  measure(transport.rank(), transport);
-#else
-  throw DeviceError("this executor was built without MPI; use --launcher local");
-#endif
+  as_process(o, 0, [&](executor::Transport& transport) { measure(transport.rank(), transport); });
 }
 
 /// Times the exchanges of several plans for one cluster: one job, as starting one costs more than its measurements.
@@ -191,13 +208,15 @@ void exchange(const Options& o) {
   };
   if (o.transport == "local")
     return executor::run_on_threads(first.layout.ranks, executor::links_of(first.cluster), measure);
-#ifdef MOESAIC_HAVE_MPI
-  const executor::MpiSession session;
-  executor::MpiTransport transport(session, first.cluster.devices_per_node);
-  measure(transport.rank(), transport);
-#else
-  throw DeviceError("this executor was built without MPI; use --launcher local");
-#endif
+  as_process(o, first.cluster.devices_per_node,
+             [&](executor::Transport& transport) { measure(transport.rank(), transport); });
+}
+
+void add_transport(CLI::App& verb, Options& o) {
+  verb.add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi", "tcp"}));
+  verb.add_option("--rank", o.job.rank, "of this process, for tcp; default: from the environment");
+  verb.add_option("--size", o.job.size, "number of ranks, for tcp");
+  verb.add_option("--address", o.job.address, "host:port of rank 0, for tcp");
 }
 
 int run(int argc, char** argv) {
@@ -212,7 +231,7 @@ int run(int argc, char** argv) {
   execute_verb->add_option("--checkpoint-every", o.checkpoint.every)->check(CLI::PositiveNumber);
   execute_verb->add_flag("--resume", o.checkpoint.resume);
   execute_verb->add_option("--result", o.result)->required();
-  execute_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
+  add_transport(*execute_verb, o);
   execute_verb->add_flag("--pin", o.pin);
   execute_verb->add_flag("--emulate", o.emulate);
   execute_verb->add_option("--stall-warning", o.stall.warning)->check(CLI::NonNegativeNumber);
@@ -226,14 +245,14 @@ int run(int argc, char** argv) {
   profile_verb->add_option("--command", o.command);
   profile_verb->add_option("--name", o.name);
   profile_verb->add_option("--commit", o.commit);
-  profile_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
+  add_transport(*profile_verb, o);
   profile_verb->add_flag("--pin", o.pin);
   profile_verb->callback([&] { profile(o); });
   CLI::App* exchange_verb = app.add_subcommand("exchange", "time flat and hierarchical all-to-alls");
   exchange_verb->add_option("--for", o.plans)->required();
   exchange_verb->add_option("--repetitions", o.repetitions)->check(CLI::PositiveNumber);
   exchange_verb->add_option("--result", o.result)->required();
-  exchange_verb->add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi"}));
+  add_transport(*exchange_verb, o);
   exchange_verb->callback([&] { exchange(o); });
   try {
     app.parse(argc, argv);

@@ -110,8 +110,9 @@ void add_profile(CLI::App& app, Session& session) {
   verb->add_option("--budget", options->budget_s, "seconds to spend, about")
       ->check(CLI::Range(0.001, 1e9))
       ->default_str("60");
-  verb->add_option("--launcher", options->launcher,
-                   "'local' for threads of one process, or a command; default: mpirun");
+  verb->add_option(
+      "--launcher", options->launcher,
+      "'local' for threads of one process, 'tcp' for processes without MPI, or a command; default: mpirun");
   verb->add_flag("--pin", options->pin, "keep rank r on core r");
   add_common_options(*verb, session);
   verb->footer("Example:\n  moesaic profile -o machine --budget 20");

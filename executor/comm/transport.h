@@ -59,7 +59,7 @@ class Transport {
   virtual bool test(Request& request) = 0;
 
   /// Ends communication for all ranks, because one of them cannot go on. Later calls on any rank throw DeviceError;
-  /// where ranks are processes the launcher ends them, the calling one included.
+  /// under MPI the launcher ends all processes, the calling one included.
   virtual void abort(const std::string& reason) = 0;
 
   const Traffic& traffic() const { return traffic_; }

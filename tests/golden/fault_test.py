@@ -60,7 +60,7 @@ class Faults(unittest.TestCase):
     def rank_of(self, pid):
         with open(f"/proc/{pid}/environ", "rb") as stream:
             words = dict(word.split(b"=", 1) for word in stream.read().split(b"\0") if b"=" in word)
-        return int(words[b"OMPI_COMM_WORLD_RANK"])
+        return int(words.get(b"MOESAIC_RANK") or words[b"OMPI_COMM_WORLD_RANK"])
 
     def pid_of(self, job, rank):
         return next(pid for pid in job.ranks() if self.rank_of(pid) == rank)
@@ -112,6 +112,24 @@ class Faults(unittest.TestCase):
         self.check_ended(job, END_S)
         self.assertIn("moesaic: the executor died (Killed)", job.text)
 
+    def test_a_dead_rank_of_a_tcp_job_ends_it(self):
+        self.prepare_ranks(4)
+        for rank in (0, 2):
+            with self.subTest(rank=rank):
+                job = self.start_execute("--launcher", "tcp")
+                job.wait_for_text("steps trained")
+                os.kill(self.pid_of(job, rank), signal.SIGKILL)
+                self.check_ended(job, END_S)
+                self.assertRegex(job.text, rf"moesaic: rank {rank} died \(signal 9, Killed\)")
+
+    def test_a_rank_that_dies_before_it_has_joined_ends_a_tcp_job(self):
+        self.prepare_ranks(2)
+        job = self.start_execute("--launcher", "tcp")
+        job.wait_for("ranks", lambda: len(job.ranks()) == 2)
+        os.kill(self.pid_of(job, 1), signal.SIGKILL)
+        self.check_ended(job, END_S)
+        self.assertRegex(job.text, r"moesaic: rank 1 died \(signal 9, Killed\)")
+
     def test_a_launcher_that_outlives_its_ranks_is_ended(self):
         self.prepare_ranks(2)
         with open(self.path("launcher.py"), "w", encoding="utf-8") as stream:
@@ -142,12 +160,14 @@ class Faults(unittest.TestCase):
 
     def test_a_rank_that_is_stopped_too_long_ends_the_job(self):
         self.prepare_ranks(2)
-        job = self.start_execute("--stall-warning", "0", "--stall-timeout", "2")
-        job.wait_for_text("steps trained")
-        os.kill(self.pid_of(job, 1), signal.SIGSTOP)
-        self.check_ended(job, 2 + END_S)
-        self.assertRegex(job.text, r"moesaic: rank 1 has not answered for 2\.\d s; rank 0 waits for it in '.+'; "
-                                   r"the job has been ended \(--stall-timeout\)")
+        for launcher in ([], ["--launcher", "tcp"]):
+            with self.subTest(launcher=launcher):
+                job = self.start_execute("--stall-warning", "0", "--stall-timeout", "2", *launcher)
+                job.wait_for_text("steps trained")
+                os.kill(self.pid_of(job, 1), signal.SIGSTOP)
+                self.check_ended(job, 2 + END_S)
+                self.assertRegex(job.text, r"moesaic: rank 1 has not answered for 2\.\d s; rank 0 waits for it in '.+'; "
+                                           r"the job has been ended \(--stall-timeout\)")
 
     def test_only_the_silent_rank_of_four_is_named(self):
         """The other three soon wait for one another as well; the one that does not say so is where it began."""

@@ -176,7 +176,7 @@ class Interrupts(unittest.TestCase):
 
     def test_execute(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            for launcher in ([], ["--launcher", "local"]):
+            for launcher in ([], ["--launcher", "local"], ["--launcher", "tcp"]):
                 with self.subTest(number.name, launcher=launcher):
                     job = self.start_execute(*launcher)
                     self.check_interrupted(job, number)
@@ -198,7 +198,7 @@ class Interrupts(unittest.TestCase):
         self.check_clean(job)
 
     def test_execute_killed_leaves_no_rank(self):
-        for launcher in ([], ["--launcher", "local"]):
+        for launcher in ([], ["--launcher", "local"], ["--launcher", "tcp"]):
             with self.subTest(launcher=launcher):
                 job = self.start_execute(*launcher)
                 job.process.kill()
