@@ -138,17 +138,6 @@ TEST_F(GroupedArraysOnCuda, FollowRowCountsThatOnlyTheDeviceKnows) {
                                                      {16, 16, 16}}));
 }
 
-#ifdef MOESAIC_HAVE_CUTLASS
-
-// Of 128 bytes and one per multiprocessor: of a, b and for each of two warp groups of d; a wgrad reads d too.
-TEST(GroupedKernels, NeedRoomForTheirTensorDescriptors) {
-  for (GroupedTile tile : {GroupedTile::wide, GroupedTile::narrow}) {
-    EXPECT_EQ(grouped_workspace_bytes({forward, tile, true, 132}), 132 * 4 * 128);
-    EXPECT_EQ(grouped_workspace_bytes({dgrad, tile, false, 132}), 132 * 4 * 128);
-    EXPECT_EQ(grouped_workspace_bytes({wgrad, tile, true, 132}), 132 * 5 * 128);
-  }
-}
-
 /// One product of the whole list: operands on the host, the result by plain loops.
 struct Case {
   Case(GroupedProduct of, int64_t columns, int64_t inner, Rows rows_per_slot)
@@ -194,14 +183,11 @@ struct Case {
   Doubles expected;
 };
 
-class GroupedMatmulOnHopper : public CudaTest {
+class GroupedMatmulOnCuda : public CudaTest {
  protected:
-  void SetUp() override {
-    CudaTest::SetUp();
-    if (!IsSkipped() && !grouped_matmul_sm90_takes(8, 8, {})) GTEST_SKIP() << "no device of compute capability 9.x";
-  }
-
-  std::vector<BFloat16> by_counts(const Case& of) {
+  /// run(problems) computes c.
+  template <typename Run>
+  std::vector<BFloat16> computed(const Case& of, const Run& run) {
     const DeviceArray<BFloat16> a(*backend, of.a), b(*backend, of.b), c(*backend, of.c);
     std::vector<Problem> problems;
     int64_t first = 0, slot = 0;
@@ -212,9 +198,54 @@ class GroupedMatmulOnHopper : public CudaTest {
                           rows});
       first += rows;
     }
-    EXPECT_TRUE(grouped_matmul_sm90_takes(of.n, of.k, problems));
-    grouped_matmul_sm90(of.product, of.n, of.k, problems, backend->linear().scratch(), stream);
+    run(std::span<const Problem>(problems));
     return c.values();
+  }
+
+  // f32 sums of up to 8,193 terms of at most 1: 1e-4 of the largest result, and one rounding to bfloat16.
+  void expect_right(const Case& of, const std::vector<BFloat16>& result, const char* what) {
+    SCOPED_TRACE(testing::Message() << "product " << static_cast<int>(of.product) << ", n " << of.n << ", k " << of.k);
+    const auto end = result.begin() + static_cast<std::ptrdiff_t>(of.expected.size());
+    EXPECT_TRUE(std::equal(end, result.end(), of.c.begin() + (end - result.begin()))) << "written beyond the end";
+    expect_stored(std::vector<BFloat16>(result.begin(), end), of.expected, 1e-4, what);
+  }
+};
+
+// By the grouped kernels or slot by slot, whichever the build and the device have.
+TEST_F(GroupedMatmulOnCuda, AgreesWithPlainLoops) {
+  for (GroupedProduct product : {forward, dgrad, wgrad})
+    for (const Rows& rows : {Rows{0, 1, 7, 127, 129, 0}, Rows{0, 0}}) {
+      const Case of(product, 72, 104, rows);
+      const auto run = [&](std::span<const Problem> problems) {
+        grouped_matmul(backend->linear(), product, of.n, of.k, problems, stream);
+      };
+      expect_right(of, computed(of, run), "grouped_matmul");
+    }
+}
+
+#ifdef MOESAIC_HAVE_CUTLASS
+
+// Of 128 bytes and one per multiprocessor: of a, b and for each of two warp groups of d; a wgrad reads d too.
+TEST(GroupedKernels, NeedRoomForTheirTensorDescriptors) {
+  for (GroupedTile tile : {GroupedTile::wide, GroupedTile::narrow}) {
+    EXPECT_EQ(grouped_workspace_bytes({forward, tile, true, 132}), 132 * 4 * 128);
+    EXPECT_EQ(grouped_workspace_bytes({dgrad, tile, false, 132}), 132 * 4 * 128);
+    EXPECT_EQ(grouped_workspace_bytes({wgrad, tile, true, 132}), 132 * 5 * 128);
+  }
+}
+
+class GroupedMatmulOnHopper : public GroupedMatmulOnCuda {
+ protected:
+  void SetUp() override {
+    CudaTest::SetUp();
+    if (!IsSkipped() && !grouped_matmul_sm90_takes(8, 8, {})) GTEST_SKIP() << "no device of compute capability 9.x";
+  }
+
+  std::vector<BFloat16> by_counts(const Case& of) {
+    return computed(of, [&](std::span<const Problem> problems) {
+      EXPECT_TRUE(grouped_matmul_sm90_takes(of.n, of.k, problems));
+      grouped_matmul_sm90(of.product, of.n, of.k, problems, backend->linear().scratch(), stream);
+    });
   }
 
   std::vector<BFloat16> by_offsets(const Case& of) {
@@ -228,17 +259,11 @@ class GroupedMatmulOnHopper : public CudaTest {
     return c.values();
   }
 
-  // f32 sums of up to 8,193 terms of at most 1: 1e-4 of the largest result, and one rounding to bfloat16.
   void check(const Case& of) {
-    SCOPED_TRACE(testing::Message() << "product " << static_cast<int>(of.product) << ", n " << of.n << ", k " << of.k);
     const std::vector<BFloat16> result = by_counts(of);
-    const auto end = result.begin() + static_cast<std::ptrdiff_t>(of.expected.size());
-    EXPECT_TRUE(std::equal(end, result.end(), of.c.begin() + (end - result.begin()))) << "written beyond the end";
-    expect_stored(std::vector<BFloat16>(result.begin(), end), of.expected, 1e-4, "by counts");
+    expect_right(of, result, "by counts");
     EXPECT_EQ(by_counts(of), result) << "the same call, other bits";
-    const std::vector<BFloat16> other = by_offsets(of);
-    expect_stored(std::vector<BFloat16>(other.begin(), other.begin() + (end - result.begin())), of.expected, 1e-4,
-                  "by offsets");
+    expect_right(of, by_offsets(of), "by offsets");
   }
 
   void check_all(int64_t n, int64_t k, const Rows& rows) {
