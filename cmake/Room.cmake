@@ -11,6 +11,7 @@ function(moesaic_room path)
   cmake_parse_arguments(ROOM "" "" "PUBLIC;PRIVATE;TEST" ${ARGN})
   moesaic_target_name(${path} target)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${path}/*.cpp ${CMAKE_SOURCE_DIR}/${path}/*.cu)
+  list(FILTER sources EXCLUDE REGEX "_sm90\\.cu$")  # cmake/Cutlass.cmake
   # A room that is large enough to have corridors (planner/placement, ...) keeps them in the same library.
   if(path STREQUAL "planner")
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${path}/*.cpp)

@@ -31,6 +31,7 @@ ROOMS = {
     "executor/cpu": ["executor/backend"],
     "executor/cuda": ["executor/backend"],
     "executor/nccl": ["executor/comm", "executor/backend"],
+    "executor/cuda/benchmark": ["executor/cuda"],
     "executor/runtime": ["executor/cpu", "executor/comm", "executor/device_comm", "executor/checkpoint", "executor/store",
                          "core/technique", "core/timeline", "core/cost", "core/policy"],
     "executor/profiling": ["executor/runtime"],

@@ -17,6 +17,7 @@ enum class Scratch {
   gathered_dy,
   gathered_du,
   row_losses,
+  grouped,
   column_sums,
   token_order,
   sort_space,
