@@ -83,7 +83,7 @@ if(MOESAIC_CUDA)
 endif()
 
 set(without_SIMGRID "the simulator and the program moesaic are left out")
-set(without_DNNL "matrix products on CPUs are plain loops, about ten times slower")
+set(without_DNNL "matrix products on CPUs are plain loops, several times slower")
 set(without_MPI "ranks run as threads of one process")
 set(without_URING "files are read and written by threads")
 set(without_BENCHMARK "measurements are repeated by a plain loop")

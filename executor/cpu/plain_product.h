@@ -1,6 +1,6 @@
 #pragma once
-// One matrix product as blocked loops, for machines without oneDNN. It is not fast, about a tenth of the library; its
-// sums run over k in order, so no result depends on the blocks or on the rows beside it.
+// One matrix product as loops, for machines without oneDNN, several times slower. Sums run over k in order, from zero,
+// so no result depends on the rows beside it or on what C held before. It cuts nothing and caches nothing.
 
 #include "executor/cpu/primitive_cache.h"
 

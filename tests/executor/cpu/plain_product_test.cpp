@@ -8,7 +8,7 @@
 namespace moesaic::executor::cpu {
 namespace {
 
-// Every layout of A and B, sizes around the blocks of 4 rows, 32 columns and 256 terms. Sums of at most 515 products of
+// Every layout of A and B, sizes around the blocks of 4 rows and 32 columns. Sums of at most 515 products of
 // values below 1 differ by rounding alone: below 1e-5 of the largest.
 TEST(PlainProduct, AgreesWithTheOneThatIsBuiltIn) {
   constexpr std::int64_t kSizes[][3] = {{1, 1, 1}, {3, 33, 7}, {4, 32, 256}, {9, 65, 257}, {37, 31, 515}};
@@ -29,6 +29,14 @@ TEST(PlainProduct, AgreesWithTheOneThatIsBuiltIn) {
       expect_close(c, to_double(expected), 1e-5, "c");
     }
   }
+}
+
+// 2^24 + (0.75 + 0.75): the sum 1.5 rounds the result to 2^24 + 2; one term after the other would be lost.
+TEST(PlainProduct, AddsTheWholeSumToWhatIsThere) {
+  const Floats a = {0.75f, 0.75f}, b = {1.0f, 1.0f};
+  Floats c = {0x1p24f};
+  plain_product({1, 1, 2, 2, 1, 1, 1, 1, true, false}, a.data(), b.data(), c.data());
+  EXPECT_EQ(c[0], 0x1p24f + 2.0f);
 }
 
 }  // namespace
