@@ -88,7 +88,7 @@ build_stage() {
   cmake -S "$ROOT" -B "$BUILD" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DMOESAIC_CUDA=ON -DMOESAIC_TESTS=ON \
     -DCMAKE_CUDA_ARCHITECTURES="$(architecture)" "${prefix[@]}"
   cmake --build "$BUILD" --target moesaic-executor test_executor_cuda cuda_benchmarks --parallel "$(nproc)"
-  detail "$(cd "$BUILD" && find . -maxdepth 4 -type f -perm -u+x \( -name 'cuda_*' -o -name test_executor_cuda \
+  detail "$(cd "$BUILD" && find . -maxdepth 4 -type f -perm -u+x \( -name 'executor_cuda_*' -o -name test_executor_cuda \
     -o -name moesaic-executor \) | wc -l) programs for sm_$(architecture)"
 }
 
@@ -161,9 +161,9 @@ profile_stage() {
 bench_stage() {
   local program
   need_gpu
-  need_program "$BUILD/executor/cuda/benchmark/cuda_memory_bound"
-  for program in "$BUILD"/executor/cuda/benchmark/cuda_*; do
-    [[ ! -x $program || -d $program ]] || once bench "${program##*/cuda_}" 150 "$program"
+  need_program "$BUILD/executor/cuda/benchmark/executor_cuda_copies"
+  for program in "$BUILD"/executor/cuda/benchmark/executor_cuda_*; do
+    [[ ! -x $program || -d $program ]] || once bench "${program##*/executor_cuda_}" 150 "$program"
   done
   python3 "$RESULTS" bench "$STATE/bench"  # the last line says which rows are below their bars
 }

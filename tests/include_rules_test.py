@@ -30,6 +30,7 @@ ROOMS = {
     "executor/device_comm": ["executor/backend", "executor/comm"],
     "executor/cpu": ["executor/backend"],
     "executor/cuda": ["executor/backend"],
+    "executor/cuda/benchmark": ["executor/cuda"],
     "executor/runtime": ["executor/cpu", "executor/comm", "executor/device_comm", "executor/checkpoint", "executor/store",
                          "core/technique", "core/timeline", "core/cost", "core/policy"],
     "executor/profiling": ["executor/runtime"],
