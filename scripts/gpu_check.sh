@@ -161,7 +161,7 @@ profile_stage() {
 bench_stage() {
   local program
   need_gpu
-  need_program "$BUILD/executor/cuda/benchmark/executor_cuda_copies"
+  need_program "$BUILD/executor/cuda/benchmark/executor_cuda_memory_bound"
   for program in "$BUILD"/executor/cuda/benchmark/executor_cuda_*; do
     [[ ! -x $program || -d $program ]] || once bench "${program##*/executor_cuda_}" 150 "$program"
   done
@@ -169,16 +169,17 @@ bench_stage() {
 }
 
 peers_stage() {
-  local program
+  local program plan
   need_gpu
   need_command python3 "peers are Python programs"
-  for program in "$ROOT"/scripts/peers/*.py; do
-    case ${program##*/} in
-      layer_case.py) ;;  # what they share
-      torch_step.py) once peers torch_step 200 python3 "$program" --plan "$PLANS/gpu-1.json" --corpus "$(corpus)" ;;
-      *) once peers "$(basename "$program" .py)" 100 python3 "$program" ;;
-    esac
+  for program in torch_layer torch_grouped_mm liger_layer; do
+    once peers "$program" 60 python3 "$ROOT/scripts/peers/$program.py"
   done
+  for plan in small-bf16-1 gpu-1; do
+    [[ ! -f $PLANS/$plan.json ]] ||
+      once peers "torch_step_$plan" 70 python3 "$ROOT/scripts/peers/torch_step.py" --plan "$PLANS/$plan.json" --corpus "$(corpus)"
+  done
+  once peers deepspeed_moe 150 python3 "$ROOT/scripts/peers/deepspeed_moe.py"  # it compiles at its first use
   python3 "$RESULTS" peers "$STATE/peers"
 }
 

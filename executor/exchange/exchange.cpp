@@ -23,7 +23,7 @@ Exchange::Exchange(const TaskGraph& graph, const Plan& plan, SlotCounts counts, 
     : backend_(backend),
       context_(make_step_context(graph, plan, rank)),
       counts_{std::move(counts)},
-      collectives_(graph, transport, rank) {
+      collectives_(graph, transport, rank, backend, {}) {
   MOESAIC_CHECK(plan.dispatch.chunks == 1, "an exchange is run whole");
   dispatch_ = steps_of(Leg::dispatch);
   combine_ = steps_of(Leg::combine);

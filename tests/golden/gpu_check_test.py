@@ -14,7 +14,7 @@ STAGES = ["build", "test", "sanitize", "profile", "bench", "peers", "execute"]
 FILES = {"table.txt", "log.txt", "profile.json", "cluster.json", "bench.json", "peers.json", "execute.json"}
 PROGRAMS = {  # below the build folder -> what it does
     "test_executor_cuda": 'echo "[  PASSED  ] 12 tests."',
-    "executor/cuda/benchmark/executor_cuda_copies":
+    "executor/cuda/benchmark/executor_cuda_memory_bound":
         """echo '{"rows": [{"what": "add", "dtype": "f32", "ratio": 0.9, "bar": 0.85}]}'""",
     "cli/moesaic-executor": r"""
 verb=$1; shift
@@ -109,7 +109,7 @@ def what_fails_is_named(root, folder):
     """A row below its bar, a test that saw no device, a plan that does not train, errors under a tool."""
     machine = Machine(root, folder, gpu=True, programs={
         "test_executor_cuda": 'echo "no CUDA device on this machine"; echo "[  PASSED  ] 12 tests."; exit ${SANITIZED:-0}',
-        "executor/cuda/benchmark/executor_cuda_copies":
+        "executor/cuda/benchmark/executor_cuda_memory_bound":
             """echo '{"rows": [{"what": "add", "dtype": "f32", "ratio": 0.5, "bar": 0.85}]}'""",
         "cli/moesaic-executor": "echo '@error 3 out of memory' >&2; exit 3"})
     write_program(f"{folder}/bin/compute-sanitizer", "exit 9")
