@@ -18,6 +18,7 @@
 #include "executor/comm/mpi_transport.h"
 #include "executor/comm/tcp_transport.h"
 #include "executor/cpu/cpu_backend.h"
+#include "executor/devices/devices.h"
 #include "executor/exchange/exchange_document.h"
 #include "executor/profiling/profile.h"
 #include "executor/runtime/result_document.h"
@@ -29,7 +30,7 @@ namespace {
 using namespace moesaic;
 
 struct Options {
-  std::string transport = "local", plan, corpus, result, folder, command, commit, name = "measured";
+  std::string transport = "local", communicator, plan, corpus, result, folder, command, commit, name = "measured";
   std::vector<std::string> plans;
   executor::CheckpointPolicy checkpoint;
   int64_t steps = 10;
@@ -48,6 +49,11 @@ void pin(int rank) {
   sched_setaffinity(0, sizeof cores, &cores);
 }
 
+/// The one that was asked for, else that of the launcher.
+executor::CommunicatorKind communicator_of(const Options& o) {
+  return executor::parse_communicator(o.communicator.empty() ? o.transport : o.communicator);
+}
+
 /// One line for the launcher. Lines are short, so that those of several ranks do not mix.
 void speak(const std::string& line) {
   std::fprintf(stderr, "%s\n", line.c_str());
@@ -61,7 +67,6 @@ void report_step(int64_t step, int64_t steps, double loss) {
   speak(text);
 }
 
-#ifdef MOESAIC_HAVE_MPI
 volatile std::sig_atomic_t ending = 0;
 
 /// mpirun ends the ranks of a job that has lost one with SIGTERM and, a second later, SIGKILL. In between a rank that
@@ -71,7 +76,6 @@ void end_with_a_word() {
   action.sa_handler = [](int) { ending = 1; };
   sigaction(SIGTERM, &action, nullptr);
 }
-#endif
 
 void report_stall(const executor::Stall& stall, executor::StallEvent event) {
   static constexpr const char* kEvents[] = {"begins", "ends", "times_out", "cut_short"};
@@ -139,7 +143,8 @@ void execute(const Options& o) {
   options.stall = o.stall;
   options.on_stall = report_stall;
   const auto save = [&](const executor::TrainResult& result) {
-    write_file(o.result, executor::write_result(plan, result, corpus, "cpu").dump() + "\n");
+    write_file(o.result,
+               executor::write_result(plan, result, corpus, name_of(executor::device_of(plan))).dump() + "\n");
   };
   if (o.emulate) {
     executor::SlowedBackend::Kept kept;
@@ -153,7 +158,9 @@ void execute(const Options& o) {
   }
   if (o.transport == "local") {
     if (o.pin && plan.layout.ranks == 1) pin(0);
-    return save(executor::train_on_threads(plan, corpus, options));
+    executor::check_device(plan, o.plan, communicator_of(o), plan.layout.ranks);
+    return save(executor::train_on_threads(plan, corpus, options,
+                                           [&](int rank) { return executor::make_backend(plan, rank); }));
   }
   const auto train_rank = [&](executor::Transport& transport) {
     if (transport.size() != plan.layout.ranks)
@@ -165,8 +172,10 @@ void execute(const Options& o) {
     if (o.pin) pin(transport.rank());
     options.ending = [] { return ending != 0; };
     end_with_a_word();
-    executor::cpu::CpuBackend backend;
-    const executor::TrainResult result = executor::train(plan, transport.rank(), backend, transport, corpus, options);
+    executor::RankDevice device(plan, communicator_of(o), transport);
+    options.device_groups = device.device_groups();
+    const executor::TrainResult result =
+        executor::train(plan, transport.rank(), device.backend(), transport, corpus, options);
     if (transport.rank() == 0) save(result);
   };
   as_process(o, plan.cluster.devices_per_node, train_rank);
@@ -183,11 +192,14 @@ void profile(const Options& o) {
   options.on_progress = [](int done, int total, const std::string& what) {
     speak("@progress " + std::to_string(done) + " " + std::to_string(total) + " " + what);
   };
+  const Plan& first = plans.front();
+  if (executor::device_of(first) == executor::DeviceKind::cuda) options.device = first.cluster.device.name;
   const auto measure = [&](int rank, executor::Transport& transport) {
     if (o.pin) pin(rank);
-    executor::cpu::CpuBackend backend;
-    const Profile measured = executor::measure_profile(plans, rank, transport, backend, options);
-    const Cluster cluster = executor::measure_cluster(measured, rank, transport, backend, options);
+    executor::check_device(first, o.plans.front(), executor::parse_communicator(o.transport), transport.size());
+    const std::unique_ptr<executor::Backend> backend = executor::make_backend(first, rank);
+    const Profile measured = executor::measure_profile(plans, rank, transport, *backend, options);
+    const Cluster cluster = executor::measure_cluster(measured, rank, transport, *backend, options);
     if (rank != 0) return;
     write_file(o.folder + "/profile.json", write_profile(measured).dump(1) + "\n");
     write_file(o.folder + "/cluster.json", write_cluster(cluster).dump(1) + "\n");
@@ -214,6 +226,8 @@ void exchange(const Options& o) {
 
 void add_transport(CLI::App& verb, Options& o) {
   verb.add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi", "tcp"}));
+  verb.add_option("--communicator", o.communicator, "between GPUs; default: through host memory")
+      ->check(CLI::IsMember({"nccl"}));
   verb.add_option("--rank", o.job.rank, "of this process, for tcp; default: from the environment");
   verb.add_option("--size", o.job.size, "number of ranks, for tcp");
   verb.add_option("--address", o.job.address, "host:port of rank 0, for tcp");

@@ -35,6 +35,7 @@ ROOMS = {
     "executor/runtime": ["executor/cpu", "executor/comm", "executor/device_comm", "executor/checkpoint", "executor/store",
                          "core/technique", "core/timeline", "core/cost", "core/policy"],
     "executor/profiling": ["executor/runtime"],
+    "executor/devices": ["executor/runtime", "executor/cuda", "executor/nccl"],
     "executor/exchange": ["executor/runtime"],
     "executor/benchmark": ["executor/profiling"],
     "experiments/figures": ["core/schema"],
@@ -50,7 +51,7 @@ ROOMS = {
     "cli": ["planner", "simulator", "core/format", "experiments"],
     # The main() of the second program: MPI and SimGrid never meet in one binary, so it sees neither planner nor simulator.
     "cli/moesaic_executor.cpp": ["executor/runtime", "executor/profiling", "executor/exchange", "executor/reference",
-                                 "executor/cuda", "core/format"],
+                                 "executor/devices", "core/format"],
 }
 # Headers of libraries that only these rooms may see.
 LIBRARIES = {

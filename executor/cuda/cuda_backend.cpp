@@ -151,6 +151,9 @@ void CudaBackend::launch(const Launch& launch) {
     case Op::experts_wgrad:
     case Op::unpermute_backward:
       return launch_moe(launch, linear_, at);
+    case Op::attention:
+    case Op::attention_backward:
+      return launch_attention(launch, attention_, at);
     case Op::adamw:
       return launch_update(launch, at);
     case Op::all_to_all:

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "executor/backend/backend.h"
+#include "executor/cuda/attention.h"
 #include "executor/cuda/event_ledger.h"
 #include "executor/cuda/lane_clock.h"
 #include "executor/cuda/linear.h"
@@ -82,14 +83,16 @@ class CudaBackend final : public Backend {
   PinnedArena staging_;
   LaneClock clock_;
   Linear linear_;
+  Attention attention_{linear_.scratch()};
 };
 
 /// The operators by kind; each reads its operands in the order of core/graph/README.md and appends to `stream`.
 void launch_dense(const Launch& launch, Linear& linear,
                   Stream stream);  // embed, norm, linear, activation, add, cross_entropy
 void launch_moe(const Launch& launch, Linear& linear,
-                Stream stream);                           // permute, regroup, experts, unpermute, gradients
-void launch_update(const Launch& launch, Stream stream);  // adamw
+                Stream stream);  // permute, regroup, experts, unpermute, gradients
+void launch_attention(const Launch& launch, Attention& attention, Stream stream);  // attention and its gradient
+void launch_update(const Launch& launch, Stream stream);                           // adamw
 
 /// DeviceError "cuda: no operator for <op> yet".
 [[noreturn]] void throw_no_operator(Op op);

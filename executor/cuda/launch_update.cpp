@@ -8,44 +8,39 @@
 namespace moesaic::executor::cuda {
 namespace {
 
-template <typename Element>
-void clear(Element* gradient, int64_t begin, int64_t end, Stream stream) {
-  if (begin < end)
-    CUDA_CHECK(cudaMemsetAsync(gradient + begin, 0, static_cast<size_t>(end - begin) * sizeof(Element), stream));
-}
-
-/// The ranges of one weight; what lies between them is cleared at once. moments: [m | v], and [| master] of BFloat16.
+/// The ranges of one weight. moments: [m | v], and [| master] of BFloat16.
 template <typename Element>
 void append_ranges(const Operand& weight, const Operand& moments, Element* gradient,
-                   const std::vector<UpdateRange>& ranges, std::vector<AdamWParameter<Element>>& parameters,
-                   Stream stream) {
+                   const std::vector<UpdateRange>& ranges, std::vector<AdamWParameter<Element>>& parameters) {
   const int64_t elements = weight.elements();
   float *m = moments.f32(), *v = m + elements, *master = v + elements;
   if constexpr (std::is_same_v<Element, float>) master = weight.f32();
-  int64_t covered = 0;
-  for (const UpdateRange& range : ranges) {
-    clear(gradient, covered, range.begin, stream);
+  for (const UpdateRange& range : ranges)
     parameters.push_back({weight.as<Element>() + range.begin, gradient + range.begin, m + range.begin, v + range.begin,
                           master + range.begin, range.end - range.begin, range.decay});
-    covered = range.end;
-  }
-  clear(gradient, covered, elements, stream);
+}
+
+/// What the update itself does not clear: all of a gradient that is more than its ranges.
+bool has_more(const Operand& cleared, const Operand& gradient, const std::vector<UpdateRange>& ranges) {
+  return cleared.data != gradient.data || cleared.elements() != gradient.elements() || ranges.size() != 1 ||
+         ranges[0].begin != 0 || ranges[0].end != gradient.elements();
 }
 
 template <typename Element>
 void update(const Launch& l, Stream stream) {
   const Optimizer& o = l.context.plan->workload.optimizer;
   std::vector<AdamWParameter<Element>> parameters;
+  std::vector<const Operand*> to_clear;
   for (size_t i = 0; i < l.reads.size(); ++i) {
-    const Operand &weight = l.writes[3 * i], &moments = l.writes[3 * i + 1], &gradient = l.writes[3 * i + 2];
-    if (l.context.skip)
-      clear(gradient.as<Element>(), 0, gradient.elements(), stream);
-    else
-      append_ranges(weight, moments, gradient.as<Element>(),
-                    l.context.update_ranges[static_cast<size_t>(weight.tensor)], parameters, stream);
+    const Operand &gradient = l.reads[i], &weight = l.writes[3 * i], &cleared = l.writes[3 * i + 2];
+    const std::vector<UpdateRange>& ranges = l.context.update_ranges[static_cast<size_t>(weight.tensor)];
+    if (!l.context.skip) append_ranges(weight, l.writes[3 * i + 1], gradient.as<Element>(), ranges, parameters);
+    if (l.context.skip || has_more(cleared, gradient, ranges)) to_clear.push_back(&cleared);
   }
   adamw_update<Element>(parameters, {o.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay}, l.context.step + 1,
                         stream);
+  for (const Operand* cleared : to_clear)
+    CUDA_CHECK(cudaMemsetAsync(cleared->data, 0, static_cast<size_t>(cleared->bytes()), stream));
 }
 
 }  // namespace

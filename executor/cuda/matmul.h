@@ -1,6 +1,6 @@
 #pragma once
-// Row-major matrix products through cuBLASLt, in f32 without TF32 or on bfloat16 operands with f32 sums, rounded once or
-// kept. Unlike the CPU room, it does not promise that a row's bits are independent of the other rows.
+// Row-major matrix products through cuBLASLt, in f32 without TF32 or on bfloat16 operands with f32 sums, rounded once
+// or kept. Unlike the CPU room, it does not promise that a row's bits are independent of the other rows.
 
 #include <cstddef>
 #include <memory>

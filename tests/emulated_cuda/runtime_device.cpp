@@ -71,6 +71,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ord
       return *value = 48 << 10, cudaSuccess;
     case cudaDevAttrMultiProcessorCount:
       return *value = 1, cudaSuccess;
+    case cudaDevAttrL2CacheSize:
+      return *value = 1 << 20, cudaSuccess;
     case cudaDevAttrComputeCapabilityMajor:
     case cudaDevAttrComputeCapabilityMinor:
       return *value = 0, cudaSuccess;  // no real device: whoever asks takes the portable path
