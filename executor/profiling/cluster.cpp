@@ -1,5 +1,7 @@
 // The cluster document of this machine: peaks and bandwidths while all ranks are busy.
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 
@@ -19,7 +21,6 @@ namespace {
 constexpr int kRepetitions = 7;
 constexpr int64_t kEdge =
     1536;  // of the square matrices: three of them exceed a core's cache, kernels reach their peak
-constexpr int64_t kDeviceEdge = 8192;  // the same on a GPU, where 2 x 8192^3 operations take a millisecond
 constexpr Bytes kHostCopy = Bytes{128} << 20, kSmallHostCopy = Bytes{4} << 10;
 constexpr int kCachesPerCopy = 2;  // source alone is twice the last-level cache
 
@@ -62,8 +63,15 @@ Seconds busy_seconds(const std::string& name, Lane lane, Bench& bench, Backend& 
   return bench.sorted_samples(name, kRepetitions, once).front();
 }
 
+/// On a GPU the next power of two at which three f32 matrices are 8 times its cache: 8192 for 50 or 60 MB.
+int64_t edge_for(const Backend& backend) {
+  if (backend.runs_inline()) return kEdge;
+  const double elements = 8.0 * static_cast<double>(backend.cache_bytes()) / (3 * sizeof(float));
+  return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::sqrt(elements))));
+}
+
 FlopsPerSecond matmul_peak(DType dtype, Bench& bench, Backend& backend) {
-  const int64_t edge = backend.runs_inline() ? kEdge : kDeviceEdge;
+  const int64_t edge = edge_for(backend);
   const DType stored = backend.runs_inline() ? DType::f32 : dtype;
   const DeviceBuffer x(backend, stored, edge * edge), weight(backend, stored, edge * edge),
       y(backend, stored, edge * edge);
