@@ -20,6 +20,7 @@ constexpr unsigned kWarp = 32;
 constexpr uint64_t kNothing = ~uint64_t{0};
 
 struct Thread {
+  uint3 index{};
   Fiber* fiber = nullptr;
   const char* waits_at = nullptr;
 };
@@ -51,11 +52,9 @@ unsigned current = 0;  // index of the running thread
 std::vector<std::unique_ptr<Fiber>> fibers;
 std::vector<Fiber*> idle;
 
-uint3 thread_index(unsigned i) { return {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)}; }
-
 void set_current(unsigned i) {
   current = i;
-  threadIdx = thread_index(i);
+  threadIdx = block.threads[i].index;
 }
 
 void suspend(const char* where) {
@@ -137,12 +136,12 @@ std::string deadlock() {
   const auto at = std::find_if(block.threads.begin(), block.threads.end(), waits);
   const auto count = std::count_if(block.threads.begin(), block.threads.end(), waits);
   return std::to_string(count) + " of " + std::to_string(block.threads.size()) + " threads wait for ever, thread " +
-         triple(thread_index(static_cast<unsigned>(at - block.threads.begin()))) + " at " + at->waits_at;
+         triple(at->index) + " at " + at->waits_at;
 }
 
 void begin_block(uint64_t seed) {
   const auto n = static_cast<unsigned>(block.threads.size());
-  std::fill(block.threads.begin(), block.threads.end(), Thread{});
+  for (Thread& thread : block.threads) thread.waits_at = nullptr;
   for (unsigned w = 0; w < block.warps.size(); ++w) {
     Warp& warp = block.warps[w];
     const unsigned lanes = std::min(kWarp, n - w * kWarp);
@@ -188,7 +187,10 @@ std::string run_grid(dim3 blocks, dim3 threads, uint64_t seed, const std::functi
   const uint64_t grid = uint64_t{blocks.x} * blocks.y * blocks.z;
   const size_t n = size_t{threads.x} * threads.y * threads.z;
   block.body = &thread;
-  block.threads.resize(n);
+  block.threads.clear();
+  for (unsigned z = 0; z < threads.z; ++z)
+    for (unsigned y = 0; y < threads.y; ++y)
+      for (unsigned x = 0; x < threads.x; ++x) block.threads.push_back({{x, y, z}});
   block.warps.resize((n + kWarp - 1) / kWarp);
   block.failure.clear();
   Random random(seed);
