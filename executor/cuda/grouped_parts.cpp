@@ -34,6 +34,7 @@ std::vector<GroupedPart> grouped_parts(GroupedProduct product, int64_t n, int64_
 GroupedTile grouped_tile(GroupedProduct product, int64_t n, int64_t k, std::span<const int64_t> rows_per_slot) {
   double wide = 0.0, narrow = 0.0;  // results x terms of their sums; the width is padded to 256 either way
   for (int64_t rows : rows_per_slot) {
+    if (rows == 0) continue;
     const int64_t down = product == GroupedProduct::wgrad ? n : rows;
     const int64_t terms = round_up(product == GroupedProduct::wgrad     ? rows
                                    : product == GroupedProduct::forward ? k

@@ -49,11 +49,11 @@ TEST(GroupedTile, IsNarrowWhereWideOnesWouldMostlyBePadding) {
 }
 
 TEST(GroupedTile, IsNarrowWhereSumsAreShort) {
-  EXPECT_EQ(grouped_tile(forward, 768, 2048, Rows{512}), GroupedTile::wide);   // 0.85 x 2304 = 1958 <= 2048
-  EXPECT_EQ(grouped_tile(dgrad, 768, 2048, Rows{512}), GroupedTile::narrow);   // 0.85 x 1024 = 870 > 768
-  EXPECT_EQ(grouped_tile(wgrad, 768, 2048, Rows{512}), GroupedTile::narrow);   // 0.85 x 768 = 653 > 512 terms
-  EXPECT_EQ(grouped_tile(wgrad, 768, 2048, Rows{4096}), GroupedTile::wide);    // 0.85 x 4352 = 3699 <= 4096
-  EXPECT_EQ(grouped_tile(wgrad, 128, 2048, Rows{4096}), GroupedTile::narrow);  // 256 of its results are padding
+  EXPECT_EQ(grouped_tile(forward, 768, 2048, Rows{512}), GroupedTile::wide);    // 0.85 x 2304 = 1958 <= 2048
+  EXPECT_EQ(grouped_tile(dgrad, 768, 2048, Rows{512}), GroupedTile::narrow);    // 0.85 x 1024 = 870 > 768
+  EXPECT_EQ(grouped_tile(wgrad, 768, 2048, Rows{512}), GroupedTile::narrow);    // 0.85 x 768 = 653 > 512 terms
+  EXPECT_EQ(grouped_tile(wgrad, 768, 2048, Rows{4096, 0}), GroupedTile::wide);  // 0.85 x 4352 = 3699 <= 4096
+  EXPECT_EQ(grouped_tile(wgrad, 128, 2048, Rows{4096}), GroupedTile::narrow);   // 256 of its results are padding
 }
 
 TEST(GroupedTile, RunsDownTheShorterWay) {
