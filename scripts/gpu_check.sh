@@ -3,7 +3,8 @@
 # usage: [OUT=folder] [DEPS=prefix] [PLANS=folder] scripts/gpu_check.sh STAGE...
 #   stages: build test sanitize profile bench peers execute, or all; each ends within 8 minutes
 #   OUT     results: table.txt, log.txt, profile.json, cluster.json, bench.json, peers.json, execute.json
-#   DEPS    where unpacked Debian packages lie when the machine has none (DEPS/usr/include, ...)
+#   DEPS    where unpacked Debian packages lie when the machine has none (DEPS/usr/include, ...), and DEPS/cutlass,
+#           the source tree of CUTLASS 4.2
 #   PLANS   the plans that `execute` runs and `profile` measures for (default experiments/11_gpu_fidelity/plans)
 # The last line is `N passed, N failed, N absent`. Absent is what could not be checked here, and is never a pass. Exit code
 # 0: all passed; 1: some failed; 77: none failed, some absent.
@@ -19,11 +20,12 @@ LIMIT_S=480  # one stage, so that a stage fits into a short lease
 ABSENT=77
 ALL=(build test sanitize profile bench peers execute)
 TESTS=$BUILD/test_executor_cuda
+NCCL_TESTS=$BUILD/test_executor_nccl  # where NCCL is
 EXECUTOR=$BUILD/cli/moesaic-executor
 RESULTS=$ROOT/scripts/gpu_results.py
 declare -A passed=() failed=() absent=()
 
-usage() { sed -n '2,9s/^# //p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,10s/^# //p' "${BASH_SOURCE[0]}"; }
 
 # What the stamps belong to: these sources on this device.
 fingerprint() {
@@ -80,16 +82,34 @@ architecture() {
   esac
 }
 
+# The folder of NVIDIA's Python wheels, which PyTorch brings: cuDNN and NCCL for a toolkit that has none.
+wheels() { python3 -c 'import nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null || true; }
+
+where_libraries_are() {  # CMake arguments, one a line
+  local toolkit nvidia
+  toolkit=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")") nvidia=$(wheels)
+  if [[ -n $DEPS ]]; then echo "-DCMAKE_PREFIX_PATH=$DEPS/usr"; fi
+  if [[ -d $DEPS/cutlass ]]; then echo "-DMOESAIC_CUTLASS=$DEPS/cutlass"; fi
+  if [[ ! -f $toolkit/include/cudnn.h && -d $nvidia/cudnn ]]; then echo "-DMOESAIC_CUDNN=$nvidia/cudnn"; fi
+  if [[ ! -f $toolkit/include/nccl.h && -d $nvidia/nccl ]]; then echo "-DNCCL_INCLUDE=$nvidia/nccl/include"; fi
+}
+
 build_stage() {
-  local prefix=() generator=(-G Ninja)
+  local places generator=(-G Ninja)
   need_command nvcc "install the CUDA Toolkit or put its bin folder on PATH"
-  [[ -z $DEPS ]] || prefix=(-DCMAKE_PREFIX_PATH="$DEPS/usr")
+  mapfile -t places < <(where_libraries_are)
   command -v ninja >/dev/null || generator=(-G "Unix Makefiles")
   cmake -S "$ROOT" -B "$BUILD" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DMOESAIC_CUDA=ON -DMOESAIC_TESTS=ON \
-    -DCMAKE_CUDA_ARCHITECTURES="$(architecture)" "${prefix[@]}"
+    -DCMAKE_CUDA_ARCHITECTURES="$(architecture)" "${places[@]}" | tee "$STATE/configured.txt"
+  grep -E 'moesaic: .* (not found|no cuDNN)' "$STATE/configured.txt" >"$STATE/not_found.txt" || true
   cmake --build "$BUILD" --target moesaic-executor test_executor_cuda cuda_benchmarks --parallel "$(nproc)"
+  if grep -qs 'NCCL not found' "$STATE/not_found.txt"; then
+    rm -f "$NCCL_TESTS"
+  else
+    cmake --build "$BUILD" --target test_executor_nccl --parallel "$(nproc)"
+  fi
   detail "$(cd "$BUILD" && find . -maxdepth 4 -type f -perm -u+x \( -name 'executor_cuda_*' -o -name test_executor_cuda \
-    -o -name moesaic-executor \) | wc -l) programs for sm_$(architecture)"
+    -o -name moesaic-executor \) | wc -l) programs for sm_$(architecture), libraries not found: $(wc -l <"$STATE/not_found.txt")"
 }
 
 train() {  # STAGE PLAN STEPS SECONDS: one training job of all ranks in one process
@@ -114,6 +134,7 @@ test_stage() {
     detail "the tests saw no CUDA device"
     return 1
   fi
+  [[ ! -x $NCCL_TESTS ]] || "$NCCL_TESTS" --gtest_brief=1
   local format plan
   for format in f32 bf16; do
     for plan in "$PLANS/tiny-$format"-{1,2}.json; do
@@ -159,11 +180,15 @@ profile_stage() {
 }
 
 bench_stage() {
-  local program
+  local name program=$BUILD/executor/cuda/benchmark/executor_cuda
   need_gpu
-  need_program "$BUILD/executor/cuda/benchmark/executor_cuda_memory_bound"
-  for program in "$BUILD"/executor/cuda/benchmark/executor_cuda_*; do
-    [[ ! -x $program || -d $program ]] || once bench "${program##*/executor_cuda_}" 150 "$program"
+  need_program "${program}_memory_bound"
+  for name in copies grouped_matmul memory_bound moe_layer; do
+    if [[ -x ${program}_$name ]]; then
+      once bench "$name" 150 "${program}_$name"
+    else
+      once bench "$name" 5 echo '{"absent": "not built: see the libraries that are not found in the log of build"}'
+    fi
   done
   python3 "$RESULTS" bench "$STATE/bench"  # the last line says which rows are below their bars
 }
@@ -265,7 +290,10 @@ main() {
   mkdir -p "$OUT" "$STATE/stages"
   OUT=$(cd "$OUT" && pwd)
   FINGERPRINT=$(fingerprint)
-  export OUT DEPS STATE BUILD PLANS FINGERPRINT
+  local nvidia
+  nvidia=$(wheels)
+  if [[ -d $nvidia/nccl ]]; then LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$nvidia/nccl/lib:$nvidia/cudnn/lib; fi
+  export OUT DEPS STATE BUILD PLANS FINGERPRINT LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
   for name in "${stages[@]}"; do
     run_stage "$name"
   done

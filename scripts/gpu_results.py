@@ -73,10 +73,10 @@ def bench(folder):
     rows = [(name, row) for name, document in found.items() for row in document.get("rows", []) if "bar" in row]
     below = [f"{name}: {row['what']} {row.get('dtype', '')} {row['ratio']:.2f} < {row['bar']:.2f}"
              for name, row in rows if not row["ratio"] >= row["bar"]]
-    broken = [name for name, document in found.items() if "rows" not in document]
+    broken = [name for name, document in found.items() if "rows" not in document and "absent" not in document]
     for line in below:
         print(line)
-    detail = f"{len(rows) - len(below)} of {len(rows)} rows at their bars"
+    detail = f"{len(rows) - len(below)} of {len(rows)} rows at their bars{missing(found)}"
     return {"below_bar": below, "programs": found}, detail + failures(broken), int(not rows or bool(below or broken))
 
 
@@ -85,9 +85,7 @@ def peers(folder):
     found = documents(folder)
     broken = [name for name, document in found.items() if "exit_code" in document]
     absent = [name for name, document in found.items() if "absent" in document]
-    detail = f"{len(found) - len(broken) - len(absent)} peers measured"
-    if absent:
-        detail += f", absent: {' '.join(absent)}"
+    detail = f"{len(found) - len(broken) - len(absent)} peers measured{missing(found)}"
     nothing = ABSENT if len(absent) == len(found) else 0
     return found, detail + failures(broken), 1 if broken else nothing
 
@@ -108,6 +106,11 @@ def execute(folder):
     broken = [name for name, document in found.items() if "exit_code" in document]
     detail = f"{len(found) - len(broken)} of {len(found)} plans trained"
     return found, detail + failures(broken), int(not found or bool(broken))
+
+
+def missing(found):
+    absent = [name for name, document in found.items() if "absent" in document]
+    return f", absent: {' '.join(absent)}" if absent else ""
 
 
 def failures(broken):

@@ -95,6 +95,8 @@ def with_everything(root, folder):
     expect((last, code), ("6 passed, 0 failed, 0 absent", 0), "first call", output)
     expect("memcheck, racecheck, initcheck without errors" in table["sanitize"][1], True, "sanitizers", output)
     expect(set(os.listdir(f"{folder}/out")), FILES - {"peers.json"}, "files", output)
+    expect(table["bench"][1].split("  ")[1], "1 of 1 rows at their bars, absent: copies grouped_matmul moe_layer",
+           "what was not built", output)
     with open(f"{folder}/out/execute.json", encoding="utf-8") as stream:
         plans = json.load(stream)
     expect({name: plan["median_step_seconds"] for name, plan in plans.items()},
