@@ -19,6 +19,7 @@ namespace {
 struct ExecuteOptions {
   std::string plan, hosts, launcher, corpus, device = "cpu", trace, report, output, checkpoint;
   int ranks = 0;
+  std::string communicator;
   bool pin = false, resume = false;
   int64_t steps = 10, checkpoint_every = 10;
   double stall_warning_s = 10, stall_timeout_s = 120;
@@ -51,8 +52,9 @@ std::string text_of(const Plan& plan, const Json& result) {
     rows.emplace_back("peak memory, " + tier, format_bytes(bytes));
   rows.emplace_back("loss", losses);
   rows.emplace_back("a bigram model of this text", formatted("%.4f", result["bigram_entropy"].get<double>()));
-  return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) + " CPU rank" +
-         (plan.layout.ranks > 1 ? "s" : "") + "\n" + aligned(rows);
+  return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) +
+         (plan.cluster.device.lanes_share_core ? " CPU rank" : " GPU rank") + (plan.layout.ranks > 1 ? "s" : "") +
+         "\n" + aligned(rows);
 }
 
 LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::string& result) {
@@ -65,6 +67,7 @@ LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::s
   arguments.insert(arguments.end(), {"--stall-warning", std::to_string(o.stall_warning_s), "--stall-timeout",
                                      std::to_string(o.stall_timeout_s)});
   if (o.pin) arguments.push_back("--pin");
+  if (!o.communicator.empty()) arguments.insert(arguments.end(), {"--communicator", o.communicator});
   if (!o.corpus.empty()) arguments.insert(arguments.end(), {"--corpus", o.corpus});
   if (!o.checkpoint.empty())
     arguments.insert(arguments.end(),
@@ -146,6 +149,9 @@ void add_execute(CLI::App& app, Session& session) {
   verb->add_option("--trace", options->trace, "write a Chrome trace of the median step");
   verb->add_option("--report", options->report, "write an HTML report");
   verb->add_option("-o,--output", options->output, "write the result document, for `moesaic compare`");
+  verb->add_option("--communicator", options->communicator,
+                   "how GPUs exchange data; default: through host memory, by the launcher's way")
+      ->check(CLI::IsMember({"nccl"}));
   verb->add_flag("--pin", options->pin, "keep rank r on core r");
   verb->add_option("--stall-warning", options->stall_warning_s,
                    "seconds without an answer after which a rank is named; 0: never")

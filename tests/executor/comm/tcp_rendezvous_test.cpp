@@ -65,10 +65,15 @@ TEST(TcpRendezvous, SaysThatNobodyListens) {
             "cannot reach rank 0 at 127.0.0.1:" + std::to_string(job.port) + " within 0.3 s: Connection refused");
 }
 
-/// What rank 0 of a job of two says to this visitor; then the right rank 1 comes.
-std::string answer_to(JobEnvironment visitor) {
+/// What rank 0 of a job of two says to a visitor as rank 1; then the right one comes.
+std::string answer_to(int size, const std::string& id) {
   LoopbackJob job(2);
+  JobEnvironment visitor;
+  visitor.rank = 1;
+  visitor.size = size;
+  visitor.address.host = "127.0.0.1";
   visitor.address.port = job.port;
+  visitor.id = id;
   std::jthread zero([&] { meet_at(job, 0, kPatientS); });
   const std::string said = error_of([&] { meet(visitor, "stray", kPatientS); });
   meet_at(job, 1, kPatientS);
@@ -77,12 +82,10 @@ std::string answer_to(JobEnvironment visitor) {
 }
 
 TEST(TcpRendezvous, TurnsAwayAnotherJob) {
-  EXPECT_EQ(answer_to({1, 2, {"127.0.0.1", 0}, "other"}), "it belongs to another job (MOESAIC_JOB)");
+  EXPECT_EQ(answer_to(2, "other"), "it belongs to another job (MOESAIC_JOB)");
 }
 
-TEST(TcpRendezvous, TurnsAwayAnotherSize) {
-  EXPECT_EQ(answer_to({1, 3, {"127.0.0.1", 0}, "test"}), "it counts 3 ranks, rank 0 2");
-}
+TEST(TcpRendezvous, TurnsAwayAnotherSize) { EXPECT_EQ(answer_to(3, "test"), "it counts 3 ranks, rank 0 2"); }
 
 TcpSocket connect_to(int port) {
   std::string problem;

@@ -300,7 +300,9 @@ TEST(TcpTransport, RefusesRanksThatDoNotExist) {
     EXPECT_THROW(transport.send(2, 1, nullptr, 0), InvariantError);
     EXPECT_THROW(transport.receive(-1, 1, nullptr, 0), InvariantError);
   });
-  EXPECT_THROW(TcpTransport(JobEnvironment{2, 2, {}, ""}), InvariantError);
+  JobEnvironment third_of_two;
+  third_of_two.rank = third_of_two.size = 2;
+  EXPECT_THROW(TcpTransport{third_of_two}, InvariantError);
 }
 
 }  // namespace

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""A plan for GPUs as a user meets it, executed on the emulated CUDA device: plan, execute, resume, profile, compare.
+
+Usage: gpu_plan_test.py --moesaic PROGRAM --executor PROGRAM   (the executor that is built with the emulated device)
+The times that it measures mean nothing.
+"""
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+MODEL = {"kind": "moesaic.model/1", "name": "tiny", "family": "gpt_moe", "source": "for a test", "layers": 2, "hidden": 32,
+         "heads": 2, "vocabulary": 256, "experts": 4, "top_k": 2, "intermediate": 48, "moe_layers": "all",
+         "weight_dtype": "bf16"}
+WORKLOAD = {"kind": "moesaic.workload/1", "name": "short", "phase": "training", "global_batch": 4, "sequence_length": 16,
+            "compute_dtype": "bf16", "optimizer": {"learning_rate": 0.001}, "seed": 1}
+
+
+def run(*command, code=0):
+    result = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
+    if result.returncode != code:
+        sys.exit(f"{' '.join(command)}\nexit code {result.returncode}, expected {code}\n{result.stdout}{result.stderr}")
+    return result.stdout + result.stderr
+
+
+def losses(file):
+    with open(file, encoding="utf-8") as stream:
+        return json.load(stream)["loss"]
+
+
+def expect(condition, what):
+    if not condition:
+        sys.exit(what)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--moesaic", required=True)
+    parser.add_argument("--executor", required=True)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        os.mkdir("bin")
+        moesaic = shutil.copy(options.moesaic, "bin/moesaic")  # it starts the executor beside it
+        shutil.copy(options.executor, "bin/moesaic-executor")
+        for name, document in (("model.json", MODEL), ("workload.json", WORKLOAD)):
+            with open(name, "w", encoding="utf-8") as stream:
+                json.dump(document, stream)
+        plan = ("plan", "--model", "model.json", "--workload", "workload.json", "--ranks", "2", "--effort", "4")
+        run(moesaic, *plan, "--cluster", "h200-1x8", "-o", "plan.json")
+
+        # Ranks as threads and as processes exchange through host memory, in the same order of sums.
+        text = run(moesaic, "execute", "plan.json", "--launcher", "local", "--steps", "4", "-o", "local.json")
+        expect("on 2 GPU ranks" in text, f"not executed on GPUs: {text}")
+        run(moesaic, "execute", "plan.json", "--launcher", "tcp", "--steps", "4", "-o", "tcp.json")
+        expect(losses("tcp.json") == losses("local.json"), "processes train otherwise than threads")
+        expect(losses("local.json")[-1] < losses("local.json")[0], "the loss does not fall")
+
+        # A checkpoint holds the f32 master weights, so a run that is continued does not notice.
+        run(moesaic, "execute", "plan.json", "--launcher", "local", "--steps", "2", "--checkpoint", "run")
+        run(moesaic, "execute", "plan.json", "--launcher", "local", "--steps", "4", "--checkpoint", "run", "--resume",
+            "-o", "resumed.json")
+        expect(losses("resumed.json") == losses("local.json")[2:], "a resumed run goes on otherwise")
+
+        # Three steps to a comparison: profile there, plan and simulate anywhere, execute there.
+        run(moesaic, "profile", "--for", "plan.json", "--launcher", "local", "--budget", "1", "-o", "machine")
+        run(moesaic, "validate", "machine/profile.json", "machine/cluster.json")
+        run(moesaic, *plan, "--cluster", "machine", "--profile", "machine", "-o", "measured.json")
+        expect("measured" in run(moesaic, "simulate", "measured.json"), "the profile prices nothing")
+        run(moesaic, "execute", "measured.json", "--launcher", "local", "--steps", "2", "-o", "result.json")
+        run(moesaic, "compare", "measured.json", "result.json")
+
+        # NCCL wants a GPU for every rank.
+        refused = run(moesaic, "execute", "plan.json", "--launcher", "local", "--communicator", "nccl", code=2)
+        expect("nccl" in refused.lower(), f"no word of NCCL: {refused}")
+    print("planned, executed, resumed, profiled and compared")
+
+
+if __name__ == "__main__":
+    main()
