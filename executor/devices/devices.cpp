@@ -13,6 +13,12 @@
 namespace moesaic::executor {
 namespace {
 
+#ifdef MOESAIC_HAVE_CUDA
+/// Page-locked host memory, taken at first use: fetches and drains of experts have whole windows in flight, other
+/// copies a few messages.
+constexpr Bytes kPinnedCap = Bytes{256} << 20, kPinnedCapForExperts = Bytes{8} << 30;
+#endif
+
 int num_gpus() {
 #ifdef MOESAIC_HAVE_CUDA
   return cuda::device_count();
@@ -58,7 +64,8 @@ void check_device(const Plan& plan, const std::string& file, CommunicatorKind co
 std::unique_ptr<Backend> make_backend(const Plan& plan, int rank_here) {
   if (device_of(plan) == DeviceKind::cpu) return std::make_unique<cpu::CpuBackend>();
 #ifdef MOESAIC_HAVE_CUDA
-  return std::make_unique<cuda::CudaBackend>(rank_here % num_gpus());
+  const Bytes pinned_cap = plan.expert_storage.home == Tier::device ? kPinnedCap : kPinnedCapForExperts;
+  return std::make_unique<cuda::CudaBackend>(rank_here % num_gpus(), pinned_cap);
 #else
   throw InvariantError(__FILE__, __LINE__, "device", "no GPU for rank " + std::to_string(rank_here));
 #endif

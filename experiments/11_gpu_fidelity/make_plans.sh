@@ -37,3 +37,19 @@ for format in f32 bf16; do
 done
 # Experts' states in host memory, fetched two layers ahead.
 changed gpu-1 gpu-host-1 'plan["expert_storage"]["home"] = "host"; plan["prefetch"]["experts"] = 2'
+# One decision changed at a time, and some together: what a prediction must tell apart.
+vary() { # BASE SUFFIX PYTHON
+  changed "$1" "${1%-1}-$2-1" "$3"
+}
+for base in small-bf16-1 gpu-1; do
+  vary "$base" chunks2 'plan["dispatch"]["chunks"] = 2'
+  vary "$base" chunks4 'plan["dispatch"]["chunks"] = 4'
+  vary "$base" padded 'plan["dispatch"].update(kind="padded", capacity_factor=1.25)'
+  vary "$base" micro2 'plan["layout"]["micro_batches"] = 2'
+  vary "$base" micro4 'plan["layout"]["micro_batches"] = 4'
+  vary "$base" recompute 'plan["layout"]["recompute"] = "full"'
+  vary "$base" slices2 'plan["layout"]["expert_slices"] = 2; plan["placement"] = []'
+  vary "$base" micro2-chunks2-recompute 'plan["layout"].update(micro_batches=2, recompute="full"); plan["dispatch"]["chunks"] = 2'
+done
+changed gpu-1 gpu-host-late-1 'plan["expert_storage"]["home"] = "host"'
+changed gpu-1 gpu-host-micro2-1 'plan["expert_storage"]["home"] = "host"; plan["prefetch"]["experts"] = 2; plan["layout"]["micro_batches"] = 2'
