@@ -128,7 +128,8 @@ void execute(const std::vector<std::string>& command) {
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
   execvp(words[0], words.data());
-  const char* const remedy = command[0] == "mpirun" ? "; install it (package openmpi-bin), or use --launcher tcp" : "";
+  const char* const remedy = command[0] == "mpirun" ? "; install it (package openmpi-bin), or use --launcher tcp"
+                                                    : "; install it, or use --launcher local";
   std::fprintf(stderr, "@error 3 cannot start %s: %s%s\n", words[0], std::strerror(errno), remedy);
   std::fflush(stderr);
   _exit(3);

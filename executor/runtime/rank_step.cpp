@@ -36,6 +36,11 @@ RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& 
     experts_ = std::make_unique<ExpertStates>(graph, plan, rank, backend, storage_folder);
 }
 
+/// Counts are still on their way where a step has ended by an exception.
+RankStep::~RankStep() {
+  for (const CountsInFlight& counts : arriving_) backend_.release_host(counts.host);
+}
+
 StepRecord RankStep::run(int64_t step, Watch& watch) {
   context_.step = step;
   context_.skip = false;

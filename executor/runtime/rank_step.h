@@ -33,6 +33,10 @@ class RankStep {
   RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
            const std::string& storage_folder = "", const MakeDeviceGroups& make_groups = {});
 
+  ~RankStep();
+  RankStep(const RankStep&) = delete;
+  RankStep& operator=(const RankStep&) = delete;
+
   TensorStore& tensors() { return tensors_; }
   ExpertStates* experts() { return experts_.get(); }  // null: they live on the device
   /// Steps use its sequence numbers below kControlPerStep * step; results come after them.
