@@ -159,6 +159,9 @@ void execute(const Options& o) {
   if (o.transport == "local") {
     if (o.pin && plan.layout.ranks == 1) pin(0);
     executor::check_device(plan, o.plan, communicator_of(o), plan.layout.ranks);
+    if (!o.communicator.empty())
+      throw InputError("--communicator " + o.communicator, "", "connects processes, and these ranks are threads",
+                       "ranks that are processes", "use --launcher tcp or mpirun");
     return save(executor::train_on_threads(plan, corpus, options,
                                            [&](int rank) { return executor::make_backend(plan, rank); }));
   }

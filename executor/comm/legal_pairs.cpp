@@ -40,23 +40,22 @@ std::string counted(int count, const std::string& what) {
 
 const char* name_of(DeviceKind device) { return name_in(kDevices, device); }
 const char* name_of(CommunicatorKind communicator) { return name_in(kCommunicators, communicator); }
-DeviceKind parse_device(const std::string& name) { return parse(kDevices, "--backend", name); }
+DeviceKind parse_device(const std::string& name) { return parse(kDevices, "device", name); }
 CommunicatorKind parse_communicator(const std::string& name) { return parse(kCommunicators, "--communicator", name); }
 
 DataPath data_path(const RankPair& pair) {
   const bool nccl = pair.communicator == CommunicatorKind::nccl;
   if (pair.device == DeviceKind::cpu) {
     if (nccl)
-      throw InputError("--communicator nccl", "", "moves data between GPUs, and the backend is cpu",
-                       "local, mpi or tcp with --backend cpu", "use --communicator mpi, or --backend cuda");
+      throw InputError("--communicator nccl", "", "moves data between GPUs, and the plan is for CPU ranks",
+                       "a plan for a cluster of GPUs", "leave --communicator out");
     return DataPath::host;
   }
   if (!nccl) return DataPath::staged;
   if (pair.ranks > pair.gpus && !pair.shared_gpus)
     throw InputError("--communicator nccl", "",
                      "this machine has " + counted(pair.ranks, "rank") + " and " + counted(pair.gpus, "GPU"),
-                     "one GPU for every rank",
-                     "use --communicator local in one process, or start one rank for every GPU");
+                     "one GPU for every rank", "leave --communicator out, or start one rank for every GPU");
   return DataPath::nccl;
 }
 

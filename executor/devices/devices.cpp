@@ -1,5 +1,7 @@
 #include "executor/devices/devices.h"
 
+#include <cstdlib>
+
 #include "core/schema/error.h"
 #include "executor/cpu/cpu_backend.h"
 #ifdef MOESAIC_HAVE_CUDA
@@ -58,7 +60,9 @@ void check_device(const Plan& plan, const std::string& file, CommunicatorKind co
                      "a GPU and a build with -DMOESAIC_CUDA=ON, or a cluster of CPU ranks (lanes_share_core)",
                      "make the plan for a CPU cluster, for example --cluster cpu-2core");
   }
-  (void)data_path({device, communicator, ranks_here, num_gpus(), false});
+  // Whether that variable helps, NCCL's version decides (executor/nccl/own_devices.h).
+  const bool may_share = std::getenv("NCCL_MULTI_RANK_GPU_ENABLE") != nullptr;
+  (void)data_path({device, communicator, ranks_here, num_gpus(), may_share});
 }
 
 std::unique_ptr<Backend> make_backend(const Plan& plan, int rank_here) {

@@ -9,7 +9,7 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& problem) {
   throw DeviceError("nccl: " + problem + "; install NCCL " + nccl_version_text(kOldestNccl) +
-                    " or newer where the loader finds it (LD_LIBRARY_PATH), or use --communicator mpi or local");
+                    " or newer where the loader finds it (LD_LIBRARY_PATH), or leave --communicator out");
 }
 
 template <typename Function>

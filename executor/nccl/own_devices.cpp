@@ -15,7 +15,7 @@ void require_own_devices(std::span<const std::string> devices, int nccl_version,
     throw InputError(
         "--communicator nccl", "",
         "ranks " + std::to_string(owner->second) + " and " + std::to_string(rank) + " both have " + devices[rank],
-        "one GPU for every rank", "use --communicator local in one process, or start one rank for every GPU");
+        "one GPU for every rank", "leave --communicator out, or start one rank for every GPU");
   }
 }
 

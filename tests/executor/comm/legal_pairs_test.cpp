@@ -37,14 +37,14 @@ TEST(LegalPairs, NcclNeedsAGpuForEveryRank) {
   EXPECT_EQ(data_path({Device::cuda, Comm::nccl, 4, 8}), DataPath::nccl);
   EXPECT_EQ(data_path({Device::cuda, Comm::nccl, 4, 1, true}), DataPath::nccl);
   EXPECT_EQ(refusal({Device::cuda, Comm::nccl, 4, 1}),
-            "--communicator nccl: this machine has 4 ranks and 1 GPU; expected one GPU for every rank; use "
-            "--communicator local in one process, or start one rank for every GPU");
+            "--communicator nccl: this machine has 4 ranks and 1 GPU; expected one GPU for every rank; leave "
+            "--communicator out, or start one rank for every GPU");
 }
 
 TEST(LegalPairs, NcclNeedsGpus) {
   EXPECT_EQ(refusal({Device::cpu, Comm::nccl, 2, 8}),
-            "--communicator nccl: moves data between GPUs, and the backend is cpu; expected local, mpi or tcp with "
-            "--backend cpu; use --communicator mpi, or --backend cuda");
+            "--communicator nccl: moves data between GPUs, and the plan is for CPU ranks; expected a plan for a "
+            "cluster of GPUs; leave --communicator out");
 }
 
 TEST(LegalPairs, NamesAreReadBack) {

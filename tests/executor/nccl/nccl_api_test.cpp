@@ -19,7 +19,7 @@ std::string refusal(const std::string& library) {
 }
 
 const std::string kRemedy =
-    "; install NCCL 2.22.0 or newer where the loader finds it (LD_LIBRARY_PATH), or use --communicator mpi or local";
+    "; install NCCL 2.22.0 or newer where the loader finds it (LD_LIBRARY_PATH), or leave --communicator out";
 
 TEST(NcclApi, SaysWhatIsMissing) {
   EXPECT_EQ(refusal("libno_such_nccl.so.2"),

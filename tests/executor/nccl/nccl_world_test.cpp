@@ -38,8 +38,8 @@ TEST(OwnDevices, NamesTheFirstRanksThatShareOne) {
     FAIL() << "ranks 1 and 2 share GPU b";
   } catch (const InputError& error) {
     EXPECT_STREQ(error.what(),
-                 "--communicator nccl: ranks 1 and 2 both have GPU b; expected one GPU for every rank; use "
-                 "--communicator local in one process, or start one rank for every GPU");
+                 "--communicator nccl: ranks 1 and 2 both have GPU b; expected one GPU for every rank; leave "
+                 "--communicator out, or start one rank for every GPU");
   }
 }
 
