@@ -291,6 +291,18 @@ TEST_F(EmulatedCuda, ACapturedGraphKeepsTheOrderBetweenStreams) {
   EXPECT_EQ(cudaEventDestroy(joined), cudaSuccess);
 }
 
+TEST_F(EmulatedCuda, AStrictCaptureRefusesMemoryCallsOfItsThread) {
+  cudaGraph_t graph = nullptr;
+  void* block = nullptr;
+  ASSERT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  EXPECT_EQ(cudaMalloc(&block, 1), cudaErrorStreamCaptureUnsupported);
+  EXPECT_EQ(cudaFree(nullptr), cudaErrorStreamCaptureUnsupported);
+  ASSERT_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  ASSERT_EQ(cudaMalloc(&block, 1), cudaSuccess);
+  EXPECT_EQ(cudaFree(block), cudaSuccess);
+}
+
 TEST_F(EmulatedCuda, ACaptureMustBeJoined) {
   cudaGraph_t graph = nullptr;
   ASSERT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), cudaSuccess);

@@ -74,12 +74,14 @@ using emulated_cuda::returned;
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
   const std::lock_guard lock(device().mutex);
   if (device().broken != cudaSuccess) return returned(device().broken);
+  if (device().streams.captures_strictly()) return returned(cudaErrorStreamCaptureUnsupported);
   *data = bytes == 0 ? nullptr : device().arena.allocate(bytes);
   return returned(*data == nullptr && bytes > 0 ? cudaErrorMemoryAllocation : cudaSuccess);
 }
 
 cudaError_t cudaFree(void* data) {
   const std::lock_guard lock(device().mutex);
+  if (device().streams.captures_strictly()) return returned(cudaErrorStreamCaptureUnsupported);
   const cudaError_t state = device().run_all();  // as the real one, it waits for the device
   if (data == nullptr) return returned(state);
   switch (device().arena.release(data)) {

@@ -176,13 +176,14 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from_handle, c
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mode) {
   const std::lock_guard lock(device().mutex);
   Stream* stream = handle == nullptr ? nullptr : device().stream(handle);
   if (stream == nullptr) return returned(cudaErrorStreamCaptureUnsupported);
   if (stream->capture != nullptr) return returned(cudaErrorInvalidValue);
   stream->capture = std::make_shared<emulated_cuda::Capture>();
   stream->capture->origin = stream;
+  if (mode != cudaStreamCaptureModeRelaxed) stream->capture->thread = std::this_thread::get_id();
   stream->capture->streams.insert(stream);
   stream->last_nodes.clear();
   return cudaSuccess;

@@ -92,6 +92,12 @@ bool Streams::all_idle() const {
   return std::all_of(streams_.begin(), streams_.end(), [](const auto& stream) { return stream->queue.empty(); });
 }
 
+bool Streams::captures_strictly() const {
+  return std::any_of(streams_.begin(), streams_.end(), [](const auto& stream) {
+    return stream->capture != nullptr && stream->capture->thread == std::this_thread::get_id();
+  });
+}
+
 void Streams::drop_all() {
   for (const auto& stream : streams_) {
     for (const Work& work : stream->queue)

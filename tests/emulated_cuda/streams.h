@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/emulated_cuda/random.h"
@@ -42,6 +43,7 @@ struct Capture {
   Graph graph;
   struct Stream* origin = nullptr;
   std::set<struct Stream*> streams;
+  std::thread::id thread = {};  // must make no call that is unsafe meanwhile; none in relaxed mode
 };
 
 struct Stream {
@@ -67,6 +69,8 @@ class Streams {
   /// before every piece that may touch memory.
   std::string run_until(const std::function<bool()>& done, const std::function<void()>& prepare);
   bool all_idle() const;
+  /// Whether the calling thread captures in a mode that forbids unsafe calls.
+  bool captures_strictly() const;
   /// Forgets all queued work; events behind it count as reached.
   void drop_all();
 
