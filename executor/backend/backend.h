@@ -115,6 +115,13 @@ class Backend {
   virtual void mark(Lane lane, Seconds* at) = 0;
   /// Waits until all lanes have passed everything.
   virtual void settle() = 0;
+
+  /// Until end_capture() the compute lane's launches and copies are noted down instead of run; marks are left out,
+  /// nobody may wait, and memory comes from what was released before. False: this device cannot.
+  virtual bool begin_capture() { return false; }
+  virtual void end_capture() {}
+  /// Appends what was captured to the compute lane. What was allocated and released meanwhile stays with it.
+  virtual void replay() {}
 };
 
 }  // namespace moesaic::executor

@@ -3,6 +3,7 @@
 #include <nvtx3/nvToolsExt.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/schema/error.h"
 #include "executor/cuda/cuda_check.h"
@@ -53,12 +54,19 @@ CudaBackend::~CudaBackend() { close(); }
 /// Errors are passed over: there is nobody left to tell, and each object must still be given back.
 void CudaBackend::close() {
   (void)cudaSetDevice(device_);
+  if (capturing_) {  // an error has ended it
+    cudaGraph_t graph = nullptr;
+    (void)cudaStreamEndCapture(stream(Lane::compute), &graph);
+    if (graph != nullptr) (void)cudaGraphDestroy(graph);
+  }
   for (Stream stream : streams_)
     if (stream != nullptr) (void)cudaStreamSynchronize(stream);
   for (Lane lane : {Lane::compute, Lane::copy_in, Lane::copy_out, Lane::network, Lane::storage})
     if (last_event_[static_cast<size_t>(lane)] != kNoEvent) recycle(last_event_[static_cast<size_t>(lane)]);
   for (DeviceEventHandle event : free_events_) (void)cudaEventDestroy(event);
   clock_.close();
+  if (captured_ != nullptr) (void)cudaGraphExecDestroy(captured_);
+  for (void* data : captured_blocks_.drain()) (void)cudaFree(data);
   for (void* data : cache_.drain()) (void)cudaFree(data);
   for (const auto& [data, bytes] : block_bytes_) (void)cudaFree(data);
   for (Stream stream : streams_)
@@ -93,6 +101,9 @@ void* CudaBackend::allocate(Bytes bytes, Lane first_user) {
       if (released.fence[lane] != kNoEvent && static_cast<Lane>(lane) != first_user)
         wait_for(first_user, released.fence[lane]);
   } else {
+    if (capturing_)
+      throw DeviceError("cuda: " + format_bytes(static_cast<double>(bytes)) +
+                        " more than the step before the captured one left; run without a CUDA graph");
     data = device_malloc(block_bytes);
     if (data == nullptr) {  // what waits in the cache may be of other sizes
       free_cached();
@@ -133,8 +144,9 @@ void CudaBackend::release(void* data) {
   block_bytes_.erase(block);
 }
 
+/// While a graph is captured, the order of the compute lane is protection enough.
 Fence CudaBackend::fence() {
-  for (size_t lane = 0; lane < dirty_.size(); ++lane)
+  for (size_t lane = 0; lane < dirty_.size() && !capturing_; ++lane)
     if (dirty_[lane]) (void)record(static_cast<Lane>(lane));
   return last_event_;
 }
@@ -206,6 +218,7 @@ NonFinite CudaBackend::find_non_finite(std::span<const Operand> operands) {
 }
 
 Event CudaBackend::record(Lane lane) {
+  MOESAIC_CHECK(!capturing_, "nobody can wait for a point of a graph that is being captured");
   use_device();
   recycle_passed(lane);
   DeviceEventHandle handle = nullptr;
@@ -253,12 +266,37 @@ void CudaBackend::recycle_passed(Lane lane) {
   }
 }
 
-void CudaBackend::mark(Lane lane, Seconds* at) { clock_.mark(append_to(lane), at); }
+void CudaBackend::mark(Lane lane, Seconds* at) {
+  if (!capturing_) clock_.mark(append_to(lane), at);
+}
 
 void CudaBackend::settle() {
   synchronize();
   clock_.settle(stream(Lane::compute));
 }
+
+/// All events have passed, so nothing that is captured waits for what came before.
+bool CudaBackend::begin_capture() {
+  MOESAIC_CHECK(captured_ == nullptr && !capturing_, "there is a captured graph already");
+  synchronize();
+  for (size_t lane = 0; lane < streams_.size(); ++lane) recycle_passed(static_cast<Lane>(lane));
+  CUDA_CHECK(cudaStreamBeginCapture(stream(Lane::compute), cudaStreamCaptureModeThreadLocal));
+  return capturing_ = true;
+}
+
+/// The cache starts anew: the graph keeps the addresses of the blocks in it.
+void CudaBackend::end_capture() {
+  use_device();
+  cudaGraph_t graph = nullptr;
+  capturing_ = false;
+  CUDA_CHECK(cudaStreamEndCapture(stream(Lane::compute), &graph));
+  const cudaError_t error = cudaGraphInstantiate(&captured_, graph, 0);
+  (void)cudaGraphDestroy(graph);
+  CUDA_CHECK(error);
+  captured_blocks_ = std::exchange(cache_, {});
+}
+
+void CudaBackend::replay() { CUDA_CHECK(cudaGraphLaunch(captured_, append_to(Lane::compute))); }
 
 void CudaBackend::synchronize() {
   use_device();

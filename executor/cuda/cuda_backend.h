@@ -44,6 +44,9 @@ class CudaBackend final : public Backend {
   void wait_for(Lane lane, Event event) override;
   void mark(Lane lane, Seconds* at) override;
   void settle() override;
+  bool begin_capture() override;
+  void end_capture() override;
+  void replay() override;
 
   int device() const { return device_; }
   void synchronize();  // waits for every lane
@@ -78,6 +81,9 @@ class CudaBackend final : public Backend {
   EventLedger ledger_;
   std::vector<DeviceEventHandle> free_events_;
   SizeClassCache cache_;
+  bool capturing_ = false;
+  GraphHandle captured_ = nullptr;
+  SizeClassCache captured_blocks_;                // that the captured graph uses
   std::unordered_map<void*, Bytes> block_bytes_;  // of live blocks
   Bytes allocated_bytes_ = 0;
   PinnedArena staging_;
