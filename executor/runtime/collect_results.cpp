@@ -85,11 +85,16 @@ Timeline timeline_of(const StepRecord& record, const RankProgram& program, Gathe
 
 RoutingDocument routing_of(const Plan& plan, size_t layers, const std::vector<StepRecord>& records, Gather& gather) {
   std::vector<int64_t> own;  // [steps * micro_batches * layers, num_experts]
-  for (const StepRecord& record : records) own.insert(own.end(), record.expert_rows.begin(), record.expert_rows.end());
+  int64_t steps = 0;
+  for (const StepRecord& record : records) {
+    if (record.captured) continue;  // the rows stayed on the device
+    own.insert(own.end(), record.expert_rows.begin(), record.expert_rows.end());
+    ++steps;
+  }
   const std::vector<int64_t> all = gather(own);
   RoutingDocument routing;
   routing.name = "recorded";
-  routing.num_iterations = static_cast<int64_t>(records.size()) * plan.layout.micro_batches;
+  routing.num_iterations = steps * plan.layout.micro_batches;
   routing.num_moe_layers = static_cast<int64_t>(layers);
   routing.num_sources = plan.layout.stage_ranks();
   routing.num_experts = plan.model.num_experts;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/schema/error.h"
+#include "executor/runtime/captured_step.h"
 
 namespace moesaic::executor {
 namespace {
@@ -21,7 +22,7 @@ bool announces_counts(const Task& task, int stage_ranks) {
 }  // namespace
 
 RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
-                   const std::string& storage_folder, const MakeDeviceGroups& make_groups)
+                   const std::string& storage_folder, const MakeDeviceGroups& make_groups, bool capture)
     : graph_(graph),
       plan_(plan),
       backend_(backend),
@@ -31,7 +32,9 @@ RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& 
       verdict_(graph, rank),
       order_(graph, backend),
       counts_(static_cast<size_t>(plan.layout.micro_batches) * graph.placement.size()),
-      used_slots_(counts_.size()) {
+      used_slots_(counts_.size()),
+      capture_(capture ? Capture::after_this_step : Capture::off) {
+  MOESAIC_CHECK(!capture || captures(graph, plan), "this plan's steps cannot be captured");
   if (plan.expert_storage.home != Tier::device && !graph.placement.empty())
     experts_ = std::make_unique<ExpertStates>(graph, plan, rank, backend, storage_folder);
 }
@@ -45,7 +48,7 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
   context_.step = step;
   context_.skip = false;
   record_ = {};
-  record_.times.resize(graph_.tasks.size());
+  record_.times.resize(graph_.tasks.size(), {.rank = -1});
   record_.expert_rows.resize(counts_.size() * static_cast<size_t>(plan_.model.num_experts));
   live_bytes_.clear();
   start_counts();
@@ -54,6 +57,7 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
   backend_.settle();
   watch.wait(*control().barrier(kControlPerStep * step), "start of step " + std::to_string(step + 1));
   const Seconds start = now();
+  start_captured();
   while (!order_.all_ended()) {
     // The network first: what it sends overlaps the operator that runs next. A collective that has just been started is
     // polled once more before that: a peer that has waited for it would otherwise wait for the operator as well.
@@ -77,6 +81,7 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
     sched_yield();
   }
   backend_.settle();
+  if (capture_ == Capture::after_this_step) capture_ = Capture::now;
   record_.seconds = now() - start;
   finish_record();
   for (TaskTime& time : record_.times) time.start -= start, time.end -= start;
@@ -84,6 +89,27 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
   watch.wait(*control().barrier(kControlPerStep * step + 1), "end of step " + std::to_string(step + 1));
   if (context_.skip) record_.skipped_because = verdict_.reason(control(), kControlPerStep * step + 2, watch);
   return std::move(record_);
+}
+
+/// The step before has left all memory that the captured tasks need with the backend, and shapes are what they were.
+void RankStep::start_captured() {
+  resident_bytes_ = tensors_.live_bytes();
+  if (capture_ == Capture::now) capture_ = backend_.begin_capture() ? Capture::running : Capture::off;
+  record_.captured = capture_ == Capture::running || capture_ == Capture::done;
+  if (capture_ != Capture::done) return;
+  backend_.replay();
+  for (TaskIndex index = 0; index < verdict_.task(); ++index) {
+    order_.taken(index);
+    order_.ended(index);
+  }
+}
+
+/// Nothing of this step has run yet.
+void RankStep::finish_capture() {
+  MOESAIC_CHECK(tensors_.live_bytes() == resident_bytes_, "an activation outlives the captured tasks");
+  backend_.end_capture();
+  backend_.replay();
+  capture_ = Capture::done;
 }
 
 /// Memory as it was when each task ended, in the order of time.
@@ -169,6 +195,7 @@ bool RankStep::append_next() {
     if (!acts_on_host(index) || order_.settled(index)) first = index;
   }
   if (first < 0) return false;
+  if (first == verdict_.task() && capture_ == Capture::running) finish_capture();
   const Task& task = graph_.tasks[static_cast<size_t>(first)];
   TaskTime& time = record_.times[static_cast<size_t>(first)];
   open_windows(task);
@@ -250,7 +277,7 @@ std::vector<int> RankStep::active_slots(const Task& task) const {
 /// A task that stands on its lane of the device.
 void RankStep::appended(TaskIndex index) {
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
-  record_.times[static_cast<size_t>(index)].rank = context_.rank;
+  record_.times[static_cast<size_t>(index)].rank = capture_ == Capture::running ? -1 : context_.rank;
   record_.times[static_cast<size_t>(index)].task = index;
   if (announces_counts(task, plan_.layout.stage_ranks())) return fetch_counts(index);
   left(index);
@@ -268,7 +295,7 @@ void RankStep::ended(TaskIndex index, Seconds start) {
 }
 
 void RankStep::left(TaskIndex index) {
-  live_bytes_.emplace_back(index, tensors_.live_bytes());
+  if (capture_ != Capture::running) live_bytes_.emplace_back(index, tensors_.live_bytes());
   tensors_.finish(index);
 }
 
@@ -283,6 +310,12 @@ void RankStep::fetch_counts(TaskIndex index) {
   const TensorId tensor = plan_.layout.stage_ranks() == 1 ? task.writes[2] : task.writes[0];
   tensors_.operands({&tensor, 1}, task.lane, {}, context_, reads_);
   const Operand& counts = reads_[0];
+  if (capture_ == Capture::running) {  // the capacity says how many rows there are; what they hold stays unknown
+    const std::vector<int32_t> unknown(static_cast<size_t>(counts.elements()), 0);
+    bind_counts(task, unknown.data());
+    left(index);
+    return order_.ended(index);
+  }
   CountsInFlight arriving{index, static_cast<int32_t*>(backend_.allocate_host(counts.bytes())), 0};
   backend_.copy(task.lane, arriving.host, counts.data, counts.bytes());
   arriving.arrived = backend_.record(task.lane);

@@ -23,15 +23,17 @@ struct StepRecord {
   std::vector<TaskTime> times;  // [tasks]
   std::vector<MemorySample> memory;
   std::string skipped_because;  // not "": the step did not count, for no rank
+  bool captured = false;  // forward and backward ran as a graph: no times, no samples of memory and no expert rows
   std::vector<int64_t>
       expert_rows;  // [micro_batches, num_moe_layers, num_experts]: rows that this rank's tokens sent, after dropping
 };
 
 class RankStep {
  public:
-  /// `storage_folder`: for expert states whose home is storage; "": the system's temporary folder.
+  /// `storage_folder`: for expert states whose home is storage; "": the system's temporary folder. `capture`: from the
+  /// second step on forward and backward are a graph of the device, if it has such; the plan captures().
   RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
-           const std::string& storage_folder = "", const MakeDeviceGroups& make_groups = {});
+           const std::string& storage_folder = "", const MakeDeviceGroups& make_groups = {}, bool capture = false);
 
   ~RankStep();
   RankStep(const RankStep&) = delete;
@@ -53,6 +55,8 @@ class RankStep {
     Seconds start = 0;
   };
 
+  void start_captured();
+  void finish_capture();
   bool start_network();
   bool finish_network();
   bool advance_storage();
@@ -96,6 +100,8 @@ class RankStep {
     Event arrived;
   };
   std::vector<CountsInFlight> arriving_;
+  enum class Capture { off, after_this_step, now, running, done } capture_;
+  Bytes resident_bytes_ = 0;  // what lives between steps
   StepRecord record_;
   std::vector<std::pair<TaskIndex, Bytes>> live_bytes_;  // as each task left, in that order
 };

@@ -44,6 +44,7 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
           {"ranks", plan.layout.ranks},
           {"first_step", result.start.step},
           {"steps", result.loss.size()},
+          {"captured", result.captured},
           {"step_seconds", step},
           {"tokens_per_second", static_cast<double>(plan.workload.tokens_per_step()) / step},
           {"peak_bytes", peak_bytes(result.memory)},

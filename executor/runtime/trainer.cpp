@@ -18,7 +18,7 @@ class Job {
         rank_(rank),
         program_(plan, rank),
         graph_(program_.graph),
-        step_(graph_, plan, rank, backend, transport, options.storage_folder, options.device_groups),
+        step_(graph_, plan, rank, backend, transport, options.storage_folder, options.device_groups, options.capture),
         checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), step_.experts(), transport) {
     initialise_weights(graph_, plan, rank, step_.tensors());
     load_task_rows(graph_, plan, rank, step_.tensors());
@@ -42,6 +42,7 @@ class Job {
       result_.cross_entropy.push_back(loss[0]);
       result_.loss.push_back(loss[0] + loss[1]);
       if (rank_ == 0) options.on_step(step, result_.loss.back());
+      result_.captured |= records_.back().captured;
       note_skip(step, records_.back().skipped_because, options);
       checkpoint_.after_step(step + 1, options.steps, result_.loss.back());
     }

@@ -27,6 +27,7 @@ struct TrainOptions {
   std::string storage_folder;           // for expert states whose home is storage; "": the system's temporary folder
   std::function<void()> check = [] {};  // called between tasks while waiting; throws to end the run
   MakeDeviceGroups device_groups;       // of devices with memory of their own; empty: staged through host memory
+  bool capture = false;  // forward and backward as a graph of the device from the second step on: check_captures()
   StallLimits stall;
   std::function<bool()> ending = [] { return false; };  // true once the job is being ended from outside
   std::function<void(const Stall&, StallEvent)> on_stall = [](const Stall&, StallEvent) {};  // on any rank
@@ -49,9 +50,10 @@ struct TrainResult {
   std::vector<double> cross_entropy;   // [steps]
   std::vector<Seconds> step_seconds;   // [steps]: of the slowest rank
   MemoryUse memory;
+  bool captured = false;      // of such steps the timeline has the updates only, and the routing nothing
   int64_t timeline_step = 0;  // which of these steps the timeline shows
   Timeline timeline;          // of the step with the median duration, the first step left out where there are more
-  RoutingDocument routing;    // recorded: [steps * micro_batches, num_moe_layers, ranks, num_experts]
+  RoutingDocument routing;    // recorded: [steps not captured * micro_batches, num_moe_layers, ranks, num_experts]
 };
 
 /// Runs up to `options.steps` steps. DeviceError after kMaxSkippedInARow steps in a row whose losses or gradients are
