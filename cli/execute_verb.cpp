@@ -20,7 +20,7 @@ struct ExecuteOptions {
   std::string plan, hosts, launcher, corpus, device = "cpu", trace, report, output, checkpoint;
   int ranks = 0;
   std::string communicator;
-  bool pin = false, resume = false;
+  bool pin = false, resume = false, cuda_graph = false;
   int64_t steps = 10, checkpoint_every = 10;
   double stall_warning_s = 10, stall_timeout_s = 120;
 };
@@ -66,6 +66,7 @@ LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::s
   arguments = {"execute", "--plan", o.plan, "--steps", std::to_string(o.steps), "--result", result};
   arguments.insert(arguments.end(), {"--stall-warning", std::to_string(o.stall_warning_s), "--stall-timeout",
                                      std::to_string(o.stall_timeout_s)});
+  if (o.cuda_graph) arguments.push_back("--cuda-graph");
   if (o.pin) arguments.push_back("--pin");
   if (!o.communicator.empty()) arguments.insert(arguments.end(), {"--communicator", o.communicator});
   if (!o.corpus.empty()) arguments.insert(arguments.end(), {"--corpus", o.corpus});
@@ -153,6 +154,9 @@ void add_execute(CLI::App& app, Session& session) {
                    "how GPUs exchange data; default: through host memory, by the launcher's way")
       ->check(CLI::IsMember({"nccl"}));
   verb->add_flag("--pin", options->pin, "keep rank r on core r");
+  verb->add_flag("--cuda-graph", options->cuda_graph,
+                 "replay forward and backward as one CUDA graph: one GPU, padded dispatch or no MoE layer; hides the "
+                 "times of their tasks");
   verb->add_option("--stall-warning", options->stall_warning_s,
                    "seconds without an answer after which a rank is named; 0: never")
       ->check(CLI::NonNegativeNumber)

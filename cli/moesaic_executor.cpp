@@ -21,6 +21,7 @@
 #include "executor/devices/devices.h"
 #include "executor/exchange/exchange_document.h"
 #include "executor/profiling/profile.h"
+#include "executor/runtime/captured_step.h"
 #include "executor/runtime/result_document.h"
 #include "executor/runtime/threads.h"
 #include "executor/runtime/trainer.h"
@@ -38,7 +39,7 @@ struct Options {
   int ranks = 2, repetitions = 1;
   executor::StallLimits stall;
   executor::JobOptions job;
-  bool pin = false, emulate = false;
+  bool pin = false, emulate = false, cuda_graph = false;
 };
 
 /// Rank r of this machine stays on core r mod cores, so that repeated measurements meet the same core.
@@ -132,6 +133,7 @@ void as_process(const Options& o, int ranks_per_node, const std::function<void(e
 void execute(const Options& o) {
   const Plan plan = read_plan(read_json(o.plan), o.plan);
   executor::check_trainable(plan, o.plan);
+  if (o.cuda_graph) executor::check_captures(plan, o.plan);
   const executor::Corpus corpus = executor::Corpus::load(o.corpus, plan.workload.sequence_length);
   executor::TrainOptions options;
   options.steps = o.steps;
@@ -140,6 +142,7 @@ void execute(const Options& o) {
   options.on_skip = [](int64_t step, const std::string& reason) {
     speak("@warning step " + std::to_string(step + 1) + " is skipped by all ranks: " + reason);
   };
+  options.capture = o.cuda_graph;
   options.stall = o.stall;
   options.on_stall = report_stall;
   const auto save = [&](const executor::TrainResult& result) {
@@ -251,6 +254,7 @@ int run(int argc, char** argv) {
   add_transport(*execute_verb, o);
   execute_verb->add_flag("--pin", o.pin);
   execute_verb->add_flag("--emulate", o.emulate);
+  execute_verb->add_flag("--cuda-graph", o.cuda_graph);
   execute_verb->add_option("--stall-warning", o.stall.warning)->check(CLI::NonNegativeNumber);
   execute_verb->add_option("--stall-timeout", o.stall.timeout)->check(CLI::NonNegativeNumber);
   execute_verb->callback([&] { execute(o); });
