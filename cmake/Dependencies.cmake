@@ -73,6 +73,9 @@ if(TARGET benchmark::benchmark)
 endif()
 
 if(MOESAIC_CUDA)
+  if(NOT CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80 90)  # A100; H100 and H200. CMake's own default is older than both
+  endif()
   enable_language(CUDA)
   if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc 12 and newer speak C++20
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
