@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/schema/error.h"
 #include "executor/comm/tcp_transport.h"
 
 namespace moesaic::executor {
@@ -45,6 +46,16 @@ inline void run_tcp_ranks(int size, const std::function<void(Transport&)>& body,
 
 inline void finish(Transport& transport, Request& request) {
   while (!transport.test(request)) std::this_thread::yield();
+}
+
+/// What a DeviceError said.
+inline std::string error_of(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const DeviceError& error) {
+    return error.what();
+  }
+  return "no error";
 }
 
 }  // namespace moesaic::executor

@@ -19,15 +19,6 @@ TcpMeeting meet_at(LoopbackJob& job, int rank, double limit_s) {
               rank == 0 ? std::move(job.listener) : TcpSocket());
 }
 
-std::string error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const DeviceError& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(TcpRendezvous, JoinsEachPair) {
   LoopbackJob job(5);
   std::vector<std::jthread> threads;

@@ -213,15 +213,6 @@ TEST(TcpTransport, ARankMayEndBeforeItsMessagesAreReceived) {
   });
 }
 
-std::string error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const DeviceError& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(TcpTransport, ARankThatHasEndedIsNotWaitedFor) {
   const auto body = [](Transport& transport) {
     if (transport.rank() == 1) return;
