@@ -36,11 +36,9 @@ if(TARGET SimGrid::SimGrid)
   set(MOESAIC_HAVE_SIMGRID ON)
 endif()
 
+# Not by its CMake package: Debian's looks for OpenCL headers, which nothing here uses and a bare machine lacks.
 if(wanted_DNNL)
-  find_package(dnnl CONFIG QUIET)
-  if(NOT TARGET DNNL::dnnl)
-    moesaic_find_library(DNNL::dnnl DNNL dnnl.hpp dnnl)
-  endif()
+  moesaic_find_library(DNNL::dnnl DNNL dnnl.hpp dnnl)
 endif()
 if(TARGET DNNL::dnnl)
   set(MOESAIC_HAVE_DNNL ON)
