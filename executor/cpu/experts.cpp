@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "executor/cpu/gelu.h"
+#include "executor/cpu/row_heights.h"
 #include "executor/cpu/scratch.h"
 
 namespace moesaic::executor::cpu {
@@ -13,7 +14,7 @@ namespace {
 // `left`: rows of this slot and those behind it, whose rows fill it up; their own results then take the place of these.
 constexpr std::int64_t filled_rows(std::int64_t rows, std::int64_t left) {
   const std::int64_t filled = (rows + kRowGranularity - 1) / kRowGranularity * kRowGranularity;
-  return rows > kRowGranularity && filled <= left ? filled : rows;
+  return filled <= left ? filled : rows;
 }
 
 constexpr MatmulShape product(std::int64_t m, std::int64_t n, std::int64_t k, Transpose transpose_b) {

@@ -5,14 +5,17 @@
 #include <type_traits>
 #include <vector>
 
+#include "executor/cpu/plain_product.h"
 #include "executor/cpu/primitive_cache.h"
+#include "executor/cpu/row_heights.h"
 #include "executor/cpu/scratch.h"
 
 namespace moesaic::executor::cpu {
 namespace {
 
-constexpr std::int64_t kBlockRows = 512;  // plain primitives reach their peak here; larger ones gain nothing
-constexpr std::int64_t kSmallest = 16;    // reductions over so many rows or fewer are not filled up
+constexpr std::int64_t kSmallest = 16;  // reductions over so many rows or fewer are not filled up
+constexpr std::int64_t kCheckedBeforehand = 1
+                                            << 18;  // elements of B up to which checking all heights takes under 0.1 s
 
 MatmulShape with_leading_dimensions(MatmulShape shape) {
   if (shape.lda == 0) shape.lda = shape.transpose_a == Transpose::yes ? shape.m : shape.k;
@@ -44,20 +47,52 @@ void clear(float* c, const MatmulShape& shape) {
   for (std::int64_t i = 0; i < shape.m; ++i) std::fill_n(c + i * shape.ldc, shape.n, 0.0f);
 }
 
-// Every block computes whole rows over the whole of k in order, so cutting m leaves each row's bits alone.
-template <typename Element>
-void cut_output_rows(const Element* a, const Element* b, float* c, const MatmulShape& shape) {
-  MatmulShape block = shape;
-  for (std::int64_t row = 0; row < shape.m; row += block.m) {
-    const std::int64_t left = shape.m - row;
-    block.m = left >= kBlockRows       ? kBlockRows
-              : left > kRowGranularity ? left / kRowGranularity * kRowGranularity
-                                       : left;
-    run(a + row * shape.lda, b, c + row * shape.ldc, block);
-  }
+bool keeps_bits(PrimitiveKey key, std::int64_t height) {
+  key.m = height;
+  return keeps_row_bits(key);
 }
 
-// The rows that a reduction over `rows` of at most kBlockRows takes.
+// Where not even the reference block treats its rows alike, loops do.
+void run_rows(PrimitiveKey key, std::int64_t height, const void* a, const void* b, float* c) {
+  key.m = height;
+  if (height == kReferenceRows && !keeps_row_bits(key)) return plain_product(key, a, b, c);
+  execute_primitive(key, a, b, c);
+}
+
+// A block of fewer rows than its height: in copies, filled up with zeros. Rows do not meet in a product.
+template <typename Element>
+void run_filled(const PrimitiveKey& key, std::int64_t rows, std::int64_t height, const Element* a, const Element* b,
+                float* c) {
+  thread_local Scratch<Element> a_scratch;
+  thread_local Scratch<float> c_scratch;
+  Element* a_block = a_scratch.of_size(height * key.a_row);
+  float* c_block = c_scratch.of_size(height * key.ldc);
+  std::fill_n(a_block, height * key.a_row, Element{});
+  std::fill_n(c_block, height * key.ldc, 0.0f);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    std::copy_n(a + i * key.a_row, key.k, a_block + i * key.a_row);
+    if (key.accumulate) std::copy_n(c + i * key.ldc, key.n, c_block + i * key.ldc);
+  }
+  run_rows(key, height, a_block, b, c_block);
+  for (std::int64_t i = 0; i < rows; ++i) std::copy_n(c_block + i * key.ldc, key.n, c + i * key.ldc);
+}
+
+template <typename Element>
+void cut_output_rows(const Element* a, const Element* b, float* c, const MatmulShape& shape) {
+  const PrimitiveKey key = key_of(shape, std::is_same_v<Element, BFloat16>);
+  for_each_row_block(
+      shape.m, [&](std::int64_t height) { return keeps_bits(key, height); },
+      [&](std::int64_t first, std::int64_t rows, std::int64_t height) {
+        const Element* a_rows = a + first * shape.lda;
+        float* c_rows = c + first * shape.ldc;
+        if (rows == height)
+          run_rows(key, height, a_rows, b, c_rows);
+        else
+          run_filled(key, rows, height, a_rows, b, c_rows);
+      });
+}
+
+// The rows that a reduction over `rows` of at most kMostRows takes.
 std::int64_t filled(std::int64_t rows) {
   return rows <= kSmallest ? rows : (rows + kRowGranularity - 1) / kRowGranularity * kRowGranularity;
 }
@@ -78,8 +113,8 @@ template <typename Element>
 void cut_reduction_rows(const Element* a, const Element* b, float* c, const MatmulShape& shape) {
   thread_local Scratch<Element> a_scratch, b_scratch;
   MatmulShape block = shape;
-  for (std::int64_t row = 0; row < shape.k; row += kBlockRows) {
-    const std::int64_t rows = std::min(kBlockRows, shape.k - row);
+  for (std::int64_t row = 0; row < shape.k; row += kMostRows) {
+    const std::int64_t rows = std::min(kMostRows, shape.k - row);
     const Element* a_block = a + row * shape.lda;
     const Element* b_block = b + row * shape.ldb;
     block.k = filled(rows);
@@ -133,7 +168,7 @@ void matmul(const float* a, const float* b, float* c, const MatmulShape& given, 
   const bool ta = shape.transpose_a == Transpose::yes, tb = shape.transpose_b == Transpose::yes;
   const std::int64_t a_columns = ta ? shape.m : shape.k, b_columns = tb ? shape.k : shape.n;
   // A reduction over rows finds its last block filled up already, which saves a copy of it.
-  const std::int64_t last = shape.k % kBlockRows, k = ta && !tb ? shape.k - last + filled(last) : shape.k;
+  const std::int64_t last = shape.k % kMostRows, k = ta && !tb ? shape.k - last + filled(last) : shape.k;
   const BFloat16* a16 = rounded_rows(a, ta ? shape.k : shape.m, a_columns, shape.lda, ta ? k : shape.m, a_scratch);
   const BFloat16* b16 = rounded_rows(b, tb ? shape.n : shape.k, b_columns, shape.ldb, tb ? shape.n : k, b_scratch);
   shape.k = k;
@@ -155,9 +190,15 @@ void prepare_matmul(const MatmulShape& given, Precision precision) {
   thread_local std::vector<PrimitiveKey> prepared;
   const PrimitiveKey any_rows = key_of(shape, bf16);
   if (std::find(prepared.begin(), prepared.end(), any_rows) != prepared.end()) return;
-  const std::int64_t singly = reduction ? kSmallest : kRowGranularity;  // from here on, blocks are filled up
-  for (rows = 1; rows <= kBlockRows; rows += rows < singly ? 1 : kRowGranularity)
-    prepare_primitive(key_of(shape, bf16));
+  if (reduction) {
+    for (rows = 1; rows <= kMostRows; rows += rows < kSmallest ? 1 : kRowGranularity)
+      prepare_primitive(key_of(shape, bf16));
+  } else {
+    for (rows = kRowGranularity; rows <= kMostRows; rows += kRowGranularity) {
+      prepare_primitive(key_of(shape, bf16));
+      if (shape.n * shape.k <= kCheckedBeforehand) keeps_row_bits(key_of(shape, bf16));
+    }
+  }
   prepared.push_back(any_rows);
 }
 

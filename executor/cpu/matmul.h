@@ -13,10 +13,11 @@ enum class Transpose { no, yes };
 
 // op(A) is [m, k], op(B) is [k, n], C is [m, n]. A leading dimension of 0 means dense.
 // The dimension that routing changes from call to call is the row count of A as stored: m, or k when A is transposed.
-// m is cut in blocks of 512, one multiple of 8 and a tail below 8; k in blocks of 512 and a remainder that is filled up
-// with zeros to a multiple of 8. So a shape needs at most 71 (m) or 78 (k) primitives however many row counts occur;
-// creating one costs about 0.2 ms.
-constexpr std::int64_t kRowGranularity = 8;
+// m is cut in blocks of 512, one multiple of 8 and a tail that is filled up to 8, or as row_heights.h has it where such
+// blocks would change a row's bits; k in blocks of 512 and a remainder that is filled up with zeros to a multiple of 8.
+// So a shape needs at most 64 (m) or 78 (k) primitives however many row counts occur; creating one costs about 0.2 ms.
+// A product for decode, whose one row should not pay for eight, may become a kernel of its own beside these: its order
+// over k is then its own definition.
 struct MatmulShape {
   std::int64_t m = 0, n = 0, k = 0;
   Transpose transpose_a = Transpose::no, transpose_b = Transpose::no;

@@ -1,5 +1,20 @@
 #include "executor/cpu/primitive_cache.h"
 
+#include <initializer_list>
+
+namespace moesaic::executor::cpu {
+
+std::size_t PrimitiveKeyHash::operator()(const PrimitiveKey& key) const {
+  std::uint64_t hash = 0xCBF29CE484222325u;
+  for (std::int64_t part : {key.m, key.n, key.k, key.a_row, key.a_column, key.b_row, key.b_column, key.ldc,
+                            std::int64_t{key.accumulate}, std::int64_t{key.bf16}}) {
+    hash = (hash ^ static_cast<std::uint64_t>(part)) * 0x100000001B3u;
+  }
+  return static_cast<std::size_t>(hash ^ (hash >> 29));
+}
+
+}  // namespace moesaic::executor::cpu
+
 #ifdef MOESAIC_HAVE_DNNL
 
 #include <dlfcn.h>
@@ -9,21 +24,14 @@
 #include <unordered_map>
 #include <utility>
 
+#include "executor/cpu/bfloat16.h"
+#include "executor/cpu/instruction_set.h"
+#include "executor/cpu/scratch.h"
+
 namespace moesaic::executor::cpu {
 namespace {
 
 constexpr std::size_t kCapacity = 2048;  // about 50 block sizes of 40 shapes; a primitive is some tens of KB
-
-struct KeyHash {
-  std::size_t operator()(const PrimitiveKey& key) const {
-    std::uint64_t hash = 0xCBF29CE484222325u;
-    for (std::int64_t part : {key.m, key.n, key.k, key.a_row, key.a_column, key.b_row, key.b_column, key.ldc,
-                              std::int64_t{key.accumulate}, std::int64_t{key.bf16}}) {
-      hash = (hash ^ static_cast<std::uint64_t>(part)) * 0x100000001B3u;
-    }
-    return static_cast<std::size_t>(hash ^ (hash >> 29));
-  }
-};
 
 // OpenMP's thread count belongs to the calling thread, so each thread that computes sets its own. The symbol is looked
 // up because a library build without OpenMP has none and then runs on one thread anyway.
@@ -90,7 +98,7 @@ class PrimitiveCache {
   using Entry = std::pair<PrimitiveKey, Primitive>;
   dnnl::stream stream_{cpu_engine()};
   std::list<Entry> recent_;  // most recently used first
-  std::unordered_map<PrimitiveKey, std::list<Entry>::iterator, KeyHash> place_;
+  std::unordered_map<PrimitiveKey, std::list<Entry>::iterator, PrimitiveKeyHash> place_;
   std::int64_t created_ = 0;
 };
 
@@ -99,9 +107,7 @@ PrimitiveCache& cache() {
   return instance;
 }
 
-}  // namespace
-
-void execute_primitive(const PrimitiveKey& key, const void* a, const void* b, float* c) {
+void execute_as_it_is(const PrimitiveKey& key, const void* a, const void* b, float* c) {
   Primitive& primitive = cache().find(key);
   // The library writes only to its destination; its handles are not const for want of a const variant.
   primitive.a.set_data_handle(const_cast<void*>(a));
@@ -111,7 +117,50 @@ void execute_primitive(const PrimitiveKey& key, const void* a, const void* b, fl
   cache().stream().wait();
 }
 
-void prepare_primitive(const PrimitiveKey& key) { cache().find(key); }
+// Whether elements of a row lie side by side; else those of a column do.
+bool in_rows(std::int64_t column_stride) { return column_stride == 1; }
+
+// The same product of dense f32 operands, stored in the same order.
+PrimitiveKey widened(PrimitiveKey key) {
+  key.bf16 = false;
+  const bool a_rows = in_rows(key.a_column), b_rows = in_rows(key.b_column);
+  key.a_row = a_rows ? key.k : 1;
+  key.a_column = a_rows ? 1 : key.m;
+  key.b_row = b_rows ? key.n : 1;
+  key.b_column = b_rows ? 1 : key.k;
+  return key;
+}
+
+// A dense f32 copy of x [lines, length], whose lines start `stride` elements apart.
+const float* widen(const void* x, std::int64_t lines, std::int64_t length, std::int64_t stride,
+                   Scratch<float>& scratch) {
+  const auto* from = static_cast<const BFloat16*>(x);
+  float* to = scratch.of_size(lines * length);
+  for (std::int64_t line = 0; line < lines; ++line) widen_bf16(from + line * stride, to + line * length, length);
+  return to;
+}
+
+void execute_widened(const PrimitiveKey& key, const void* a, const void* b, float* c) {
+  thread_local Scratch<float> a_scratch, b_scratch;
+  const float* a32 = in_rows(key.a_column) ? widen(a, key.m, key.k, key.a_row, a_scratch)
+                                           : widen(a, key.k, key.m, key.a_column, a_scratch);
+  const float* b32 = in_rows(key.b_column) ? widen(b, key.k, key.n, key.b_row, b_scratch)
+                                           : widen(b, key.n, key.k, key.b_column, b_scratch);
+  execute_as_it_is(widened(key), a32, b32, c);
+}
+
+bool needs_widening(const PrimitiveKey& key) {
+  static const bool as_it_is = multiplies_bf16();
+  return key.bf16 && !as_it_is;
+}
+
+}  // namespace
+
+void execute_primitive(const PrimitiveKey& key, const void* a, const void* b, float* c) {
+  needs_widening(key) ? execute_widened(key, a, b, c) : execute_as_it_is(key, a, b, c);
+}
+
+void prepare_primitive(const PrimitiveKey& key) { cache().find(needs_widening(key) ? widened(key) : key); }
 
 std::int64_t primitives_created() { return cache().created(); }
 

@@ -3,6 +3,7 @@
 // It is not a kernel: it only avoids paying the 0.2 ms of code generation again. Built without oneDNN, it holds nothing
 // and calls plain_product.
 
+#include <cstddef>
 #include <cstdint>
 
 namespace moesaic::executor::cpu {
@@ -14,7 +15,12 @@ struct PrimitiveKey {
   bool operator==(const PrimitiveKey&) const = default;
 };
 
-// Executes C[m, n] (+)= A[m, k] B[k, n] for the strides of the key.
+struct PrimitiveKeyHash {
+  std::size_t operator()(const PrimitiveKey& key) const;
+};
+
+// Executes C[m, n] (+)= A[m, k] B[k, n] for the strides of the key. bf16 operands are multiplied as they are where the
+// processor can, else as the f32 values that they stand for: the same function, in another order of sums.
 void execute_primitive(const PrimitiveKey& key, const void* a, const void* b, float* c);
 
 // Makes the primitive of the key unless there is one.

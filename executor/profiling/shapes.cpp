@@ -8,7 +8,7 @@
 
 #include "core/cost/signature.h"
 #include "core/technique/lower.h"
-#include "executor/cpu/matmul.h"
+#include "executor/cpu/row_heights.h"
 
 namespace moesaic::executor {
 namespace {
