@@ -5,6 +5,7 @@
 
 #include "cli/arguments.h"
 #include "cli/launcher.h"
+#include "cli/options/numbers.h"
 #include "cli/report_input.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
@@ -64,8 +65,8 @@ LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::s
   request.hosts = o.hosts;
   std::vector<std::string>& arguments = request.arguments;
   arguments = {"execute", "--plan", o.plan, "--steps", std::to_string(o.steps), "--result", result};
-  arguments.insert(arguments.end(), {"--stall-warning", std::to_string(o.stall_warning_s), "--stall-timeout",
-                                     std::to_string(o.stall_timeout_s)});
+  arguments.insert(arguments.end(), {"--stall-warning", formatted("%.17g", o.stall_warning_s), "--stall-timeout",
+                                     formatted("%.17g", o.stall_timeout_s)});
   if (o.cuda_graph) arguments.push_back("--cuda-graph");
   if (o.pin) arguments.push_back("--pin");
   if (!o.communicator.empty()) arguments.insert(arguments.end(), {"--communicator", o.communicator});
@@ -157,14 +158,12 @@ void add_execute(CLI::App& app, Session& session) {
   verb->add_flag("--cuda-graph", options->cuda_graph,
                  "replay forward and backward as one CUDA graph: one GPU, padded dispatch or no MoE layer; hides the "
                  "times of their tasks");
-  verb->add_option("--stall-warning", options->stall_warning_s,
-                   "seconds without an answer after which a rank is named; 0: never")
-      ->check(CLI::NonNegativeNumber)
-      ->default_str("10");
-  verb->add_option("--stall-timeout", options->stall_timeout_s,
-                   "seconds without an answer after which the job is ended; 0: never")
-      ->check(CLI::NonNegativeNumber)
-      ->default_str("120");
+  add_duration(*verb, "--stall-warning", options->stall_warning_s,
+               "time without an answer after which a rank is named; 0: never", Zero::allowed)
+      ->default_str("10s");
+  add_duration(*verb, "--stall-timeout", options->stall_timeout_s,
+               "time without an answer after which the job is ended; 0: never", Zero::allowed)
+      ->default_str("120s");
   add_common_options(*verb, session);
   verb->footer("Example:\n  moesaic execute plan.json --steps 20 --trace trace.json -o result.json");
   verb->callback([options, &session] { run(*options, session); });

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "cli/options/numbers.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "executor/backend/slowed_backend.h"
@@ -234,8 +235,9 @@ void add_transport(CLI::App& verb, Options& o) {
   verb.add_option("--transport", o.transport)->check(CLI::IsMember({"local", "mpi", "tcp"}));
   verb.add_option("--communicator", o.communicator, "between GPUs; default: through host memory")
       ->check(CLI::IsMember({"nccl"}));
-  verb.add_option("--rank", o.job.rank, "of this process, for tcp; default: from the environment");
-  verb.add_option("--size", o.job.size, "number of ranks, for tcp");
+  verb.add_option("--rank", o.job.rank, "of this process, for tcp; default: from the environment")
+      ->check(CLI::Range(0, 1 << 20));
+  verb.add_option("--size", o.job.size, "number of ranks, for tcp")->check(CLI::Range(1, 1 << 20));
   verb.add_option("--address", o.job.address, "host:port of rank 0, for tcp");
 }
 
@@ -246,23 +248,24 @@ int run(int argc, char** argv) {
   CLI::App* execute_verb = app.add_subcommand("execute", "train a plan's model");
   execute_verb->add_option("--plan", o.plan)->required();
   execute_verb->add_option("--corpus", o.corpus);
-  execute_verb->add_option("--steps", o.steps)->check(CLI::PositiveNumber);
+  execute_verb->add_option("--steps", o.steps)->check(CLI::Range(int64_t{1}, int64_t{1000000000}));
   execute_verb->add_option("--checkpoint", o.checkpoint.folder);
-  execute_verb->add_option("--checkpoint-every", o.checkpoint.every)->check(CLI::PositiveNumber);
+  execute_verb->add_option("--checkpoint-every", o.checkpoint.every)
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000000}));
   execute_verb->add_flag("--resume", o.checkpoint.resume);
   execute_verb->add_option("--result", o.result)->required();
   add_transport(*execute_verb, o);
   execute_verb->add_flag("--pin", o.pin);
   execute_verb->add_flag("--emulate", o.emulate);
   execute_verb->add_flag("--cuda-graph", o.cuda_graph);
-  execute_verb->add_option("--stall-warning", o.stall.warning)->check(CLI::NonNegativeNumber);
-  execute_verb->add_option("--stall-timeout", o.stall.timeout)->check(CLI::NonNegativeNumber);
+  cli::add_duration(*execute_verb, "--stall-warning", o.stall.warning, "0: never", cli::Zero::allowed);
+  cli::add_duration(*execute_verb, "--stall-timeout", o.stall.timeout, "0: never", cli::Zero::allowed);
   execute_verb->callback([&] { execute(o); });
   CLI::App* profile_verb = app.add_subcommand("profile", "measure this machine");
   profile_verb->add_option("--for", o.plans)->required();
   profile_verb->add_option("--folder", o.folder)->required();
-  profile_verb->add_option("--budget", o.budget_s)->check(CLI::PositiveNumber);
-  profile_verb->add_option("--ranks", o.ranks)->check(CLI::PositiveNumber);
+  cli::add_duration(*profile_verb, "--budget", o.budget_s, "time to spend");
+  profile_verb->add_option("--ranks", o.ranks)->check(CLI::Range(1, 1 << 20));
   profile_verb->add_option("--command", o.command);
   profile_verb->add_option("--name", o.name);
   profile_verb->add_option("--commit", o.commit);
@@ -271,7 +274,7 @@ int run(int argc, char** argv) {
   profile_verb->callback([&] { profile(o); });
   CLI::App* exchange_verb = app.add_subcommand("exchange", "time flat and hierarchical all-to-alls");
   exchange_verb->add_option("--for", o.plans)->required();
-  exchange_verb->add_option("--repetitions", o.repetitions)->check(CLI::PositiveNumber);
+  exchange_verb->add_option("--repetitions", o.repetitions)->check(CLI::Range(1, 1000000));
   exchange_verb->add_option("--result", o.result)->required();
   add_transport(*exchange_verb, o);
   exchange_verb->callback([&] { exchange(o); });

@@ -1,10 +1,12 @@
 // moesaic plan: documents -> plan.
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
 #include "cli/interruptible_evaluator.h"
+#include "cli/options/numbers.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
 #include "core/schema/error.h"
@@ -15,9 +17,10 @@ namespace moesaic::cli {
 namespace {
 
 struct PlanOptions {
-  std::string model, cluster, workload, routing, profile, preset, objective = "time", budget, output;
+  std::string model, cluster, workload, routing, profile, preset, objective = "time", output;
   int ranks = 0, workers = 2;
   int64_t effort = 60;
+  Seconds budget_s = std::numeric_limits<Seconds>::infinity();
 };
 
 planner::Problem problem_of(const PlanOptions& o, const Session& session) {
@@ -32,17 +35,6 @@ planner::Problem problem_of(const PlanOptions& o, const Session& session) {
   return problem;
 }
 
-double budget_seconds(const std::string& budget) {
-  if (budget.empty()) return std::numeric_limits<double>::infinity();
-  double seconds = -1;
-  try {
-    seconds = parse_quantity(budget, "s");
-  } catch (const std::invalid_argument&) {
-  }
-  if (!(seconds > 0)) throw InputError("--budget " + budget, "", "is no time to search for", "a time such as 30s");
-  return seconds;
-}
-
 void report_infeasible(const planner::PlanResult& result, Session& session) {
   std::string text = "infeasible: no layout fits\n";
   for (const std::string& reason : result.reasons) text += "  " + reason + "\n";
@@ -54,9 +46,8 @@ void run(const PlanOptions& o, Session& session) {
   const auto start = std::chrono::steady_clock::now();
   check_output(o.output);
   const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
-  const double budget = budget_seconds(o.budget);
   planner::Problem problem = problem_of(o, session);
-  problem.stop = [&] { return interrupted() || elapsed() > budget; };
+  problem.stop = [&] { return interrupted() || elapsed() > o.budget_s; };
   InterruptibleEvaluator evaluator(o.workers);
   auto progress = std::make_unique<Progress>();
   problem.progress = [&](int64_t done, int64_t effort, double best) {
@@ -101,7 +92,7 @@ void add_plan(CLI::App& app, Session& session) {
   verb->add_option("--effort", options->effort, "plans to evaluate at most")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
       ->default_str("60");
-  verb->add_option("--budget", options->budget, "stop early after this time, for example 30s");
+  add_duration(*verb, "--budget", options->budget_s, "stop early after this time, for example 30s");
   verb->add_option("--workers", options->workers, "simulator processes; they change the time, not the plan")
       ->check(CLI::Range(1, 256))
       ->default_str("2");

@@ -5,9 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/launcher.h"
+#include "cli/options/numbers.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
 #include "core/schema/error.h"
+#include "core/schema/formatted.h"
 
 namespace moesaic::cli {
 namespace {
@@ -56,7 +58,7 @@ void run(const ProfileVerbOptions& o, Session& session) {
                        "--folder",
                        folder.file(""),
                        "--budget",
-                       std::to_string(o.budget_s),
+                       formatted("%.17g", o.budget_s),
                        "--ranks",
                        std::to_string(o.ranks),
                        "--command",
@@ -107,9 +109,7 @@ void add_profile(CLI::App& app, Session& session) {
   verb->add_option("--ranks", options->ranks, "ranks that compute at the same time")
       ->check(CLI::Range(1, 1024))
       ->default_str("2");
-  verb->add_option("--budget", options->budget_s, "seconds to spend, about")
-      ->check(CLI::Range(0.001, 1e9))
-      ->default_str("60");
+  add_duration(*verb, "--budget", options->budget_s, "time to spend, about, for example 30s")->default_str("60s");
   verb->add_option(
       "--launcher", options->launcher,
       "'local' for threads of one process, 'tcp' for processes without MPI, or a command; default: mpirun");

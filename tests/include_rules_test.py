@@ -48,10 +48,11 @@ ROOMS = {
     "experiments/hierarchical_all_to_all": ["experiments/figures", "core/timeline", "core/technique"],
     "experiments/semoe_training_table": ["planner", "experiments/figures", "core/timeline", "core/technique"],
     "experiments": ["experiments/fidelity", "experiments/embedding_partition", "experiments/prefetch_grid", "experiments/semoe_training_table", "experiments/elastic", "experiments/hierarchical_all_to_all", "experiments/expert_cache", "experiments/layouts", "planner", "simulator", "core/format"],
-    "cli": ["planner", "simulator", "core/format", "experiments"],
+    "cli/options": ["core/schema"],
+    "cli": ["cli/options", "planner", "simulator", "core/format", "experiments"],
     # The main() of the second program: MPI and SimGrid never meet in one binary, so it sees neither planner nor simulator.
     "cli/moesaic_executor.cpp": ["executor/runtime", "executor/profiling", "executor/exchange", "executor/reference",
-                                 "executor/devices", "core/format"],
+                                 "executor/devices", "core/format", "cli/options"],
 }
 # Headers of libraries that only these rooms may see.
 LIBRARIES = {
