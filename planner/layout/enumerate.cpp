@@ -144,6 +144,11 @@ Layout fixed_layout(const Problem& problem) {
 }  // namespace
 
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
+  if (problem.model.routed_by_task && problem.workload.tasks.empty())
+    throw InputError(
+        "", "",
+        "model " + problem.model.name + " is routed by task and workload " + problem.workload.name + " has no tasks",
+        "a workload with `tasks`, each with its batch", "add `tasks` to the workload");
   const Layout fixed = fixed_layout(problem);
   const int ranks = std::max(1, fixed.stage_ranks());
   const bool training = problem.workload.phase == WorkloadPhase::training;

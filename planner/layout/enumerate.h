@@ -17,7 +17,7 @@ struct LayoutCandidate {
 /// ep over the divisors of the ranks, microbatches over powers of two; where none of these fits, also tp 2, 4, 8 inside
 /// a node, up to the first that fits. Memory: parameters, gradients and optimizer state of one rank must fit the
 /// device; activations are the evaluator's business. Throws InputError when the batch or the experts divide over no
-/// layout.
+/// layout, or the model is routed by task and the workload has no tasks.
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem);
 
 /// Why the resident tensors of the plan do not fit the device; "" when they do.

@@ -107,5 +107,15 @@ TEST(Layouts, spreads_layers_over_stages_where_nothing_fits_otherwise) {
   EXPECT_EQ(layouts_of(problem), expected);
 }
 
+TEST(Layouts, a_model_routed_by_task_needs_tasks) {
+  Problem problem = tiny_problem();
+  problem.model.name = "by-task";
+  problem.model.routed_by_task = true;
+  problem.workload.name = "plain";
+  problem.workload.tasks.clear();
+  const std::string text = complaint(problem);
+  EXPECT_NE(text.find("model by-task is routed by task and workload plain has no tasks"), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace moesaic::planner
