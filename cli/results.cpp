@@ -10,13 +10,16 @@ namespace moesaic::cli {
 Json prediction_json(const Prediction& p) {
   Json peaks = Json::object();
   for (const auto& [tier, bytes] : p.peak_bytes) peaks[tier] = bytes;
-  return {{"step_seconds", p.step_seconds},
-          {"tokens_per_second", p.tokens_per_second},
-          {"lower_bound_seconds", p.lower_bound_seconds},
-          {"gap", p.gap},
-          {"peak_bytes", peaks},
-          {"exposed_communication_seconds", p.exposed_communication_seconds},
-          {"tasks", p.tasks}};
+  Json json = {{"step_seconds", p.step_seconds},
+               {"tokens_per_second", p.tokens_per_second},
+               {"peak_bytes", peaks},
+               {"exposed_communication_seconds", p.exposed_communication_seconds},
+               {"tasks", p.tasks}};
+  if (p.lower_bound_seconds > 0) {
+    json["lower_bound_seconds"] = p.lower_bound_seconds;
+    json["gap"] = p.gap;
+  }
+  return json;
 }
 
 std::string aligned(const std::vector<std::pair<std::string, std::string>>& rows) {

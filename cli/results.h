@@ -9,7 +9,8 @@
 
 namespace moesaic::cli {
 
-/// step_seconds, tokens_per_second, lower_bound_seconds, gap, peak_bytes, exposed_communication_seconds, tasks.
+/// step_seconds, tokens_per_second, peak_bytes, exposed_communication_seconds, tasks; where a bound is known (a plan's
+/// prediction, not a simulation) also lower_bound_seconds and gap.
 Json prediction_json(const Prediction& prediction);
 std::string prediction_text(const Prediction& prediction);
 
