@@ -14,8 +14,7 @@ const char* name_of(PortKind kind) {
 
 Platform::Platform(const Cluster& cluster, int num_ranks)
     : cluster_(cluster), num_ranks_(num_ranks), port_of_(static_cast<size_t>(kNumPortKinds) * num_ranks, -1) {
-  const int devices = cluster.devices_per_node, cards = cluster.nics_per_node;
-  const bool own_cards = cards >= devices;
+  const int devices = cluster.devices_per_node;
   std::map<std::pair<int, int>, int> card_port;  // (node, card) -> port
   std::map<int, int> rail_port;
   std::map<std::pair<PortKind, int>, int> shared_port;  // (kind, switch or node) -> port
@@ -25,14 +24,13 @@ Platform::Platform(const Cluster& cluster, int num_ranks)
     return entry->second;
   };
   for (int rank = 0; rank < num_ranks; ++rank) {
-    const int node = cluster.node_of(rank), local = cluster.local_rank(rank),
-              card = own_cards ? local : local * cards / devices;
+    const int node = cluster.node_of(rank), local = cluster.local_rank(rank), card = cluster.nic_port_of(local);
     const auto set = [&](PortKind kind, int port) { port_of_[static_cast<size_t>(kind) * num_ranks + rank] = port; };
     const std::string device_name = "device " + std::to_string(rank);
     set(PortKind::intra_node, add_port(PortKind::intra_node, device_name, cluster.intra_node.bandwidth_bytes_per_s));
     set(PortKind::nic, once(card_port, std::pair(node, card), [&] {
           const std::string owner = "node " + std::to_string(node) + " card " + std::to_string(card);
-          return add_port(PortKind::nic, owner, cluster.nic.bandwidth_bytes_per_s * (own_cards ? cards / devices : 1));
+          return add_port(PortKind::nic, owner, cluster.nic.bandwidth_bytes_per_s * cluster.nics_per_port());
         }));
     set(PortKind::spine, once(rail_port, local, [&] {
           return add_port(PortKind::spine, "rail " + std::to_string(local), cluster.spine.bandwidth_bytes_per_s);

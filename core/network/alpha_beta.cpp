@@ -20,15 +20,6 @@ struct PortLoad {
   }
 };
 
-/// Where a node has fewer cards than devices, consecutive local ranks share one; else each device has its own share of
-/// cards.
-int card_of(int local_rank, const Cluster& cluster) {
-  if (cluster.nics_per_node >= cluster.devices_per_node) return local_rank;
-  return local_rank * cluster.nics_per_node / cluster.devices_per_node;
-}
-
-double cards_per_port(const Cluster& cluster) { return std::max(1, cluster.nics_per_node / cluster.devices_per_node); }
-
 /// Of the busier direction; `parallel` links act as one port, each message passes one of them.
 Seconds seconds_of(const PortLoad& load, const Link& link, double parallel, const Cluster& cluster, const char* name) {
   if (load.out == 0 && load.in == 0) return 0;
@@ -50,12 +41,12 @@ Seconds alpha_beta_seconds(const CollectiveDemand& demand, const Cluster& cluste
     const PortLoad device{member.intra_out, member.intra_in, member.intra_messages};
     slowest = std::max(slowest, seconds_of(device, cluster.intra_node, 1, cluster, "intra_node"));
     const int local = cluster.local_rank(member.rank);
-    cards[{cluster.node_of(member.rank), card_of(local, cluster)}].add(member.inter_out, member.inter_in,
+    cards[{cluster.node_of(member.rank), cluster.nic_port_of(local)}].add(member.inter_out, member.inter_in,
                                                                        member.inter_messages);
     uplinks[local].add(member.spine_out, member.spine_in, 0);
   }
   for (const auto& [card, load] : cards)
-    slowest = std::max(slowest, seconds_of(load, cluster.nic, cards_per_port(cluster), cluster, "nic"));
+    slowest = std::max(slowest, seconds_of(load, cluster.nic, cluster.nics_per_port(), cluster, "nic"));
 
   Seconds alpha = demand.crosses_nodes ? cluster.nic.latency_s : cluster.intra_node.latency_s;
   if (!cluster.spine.present()) return demand.latency_steps * alpha + slowest;

@@ -61,6 +61,15 @@ struct Cluster {
   int num_devices() const { return num_nodes * devices_per_node; }
   int node_of(int rank) const { return rank / devices_per_node; }
   int local_rank(int rank) const { return rank % devices_per_node; }
+  /// Where a node has fewer cards than devices, consecutive local ranks share one; else each local rank has a port of
+  /// its own, the cards shared out evenly: 12 cards give each of 8 devices the bandwidth of 1.5.
+  int nic_port_of(int local_rank) const {
+    return nics_per_node >= devices_per_node ? local_rank : local_rank * nics_per_node / devices_per_node;
+  }
+  /// At least 1.
+  double nics_per_port() const {
+    return nics_per_node > devices_per_node ? static_cast<double>(nics_per_node) / devices_per_node : 1;
+  }
   bool operator==(const Cluster&) const = default;
 };
 

@@ -96,6 +96,16 @@ TEST(StepSimulation, GroupsThatShareANicSlowEachOther) {
   EXPECT_EQ(span_us(simulate_in_child(graph, plan), 3, gather), (Span{0, 1}));
 }
 
+TEST(StepSimulation, CardsBeyondOnePerDeviceAreSharedOut) {
+  // 2 nodes of 2 devices with 3 NICs of 1 GB/s each: 1.5 NICs per device carry 3000 bytes in 2 us.
+  Plan plan = small_plan(2, 2);
+  plan.cluster.nics_per_node = 3;
+  TaskGraph graph = empty_graph(plan);
+  graph.communicators.push_back({"expert_dp", {{0, 2}, {1, 3}}, {0, 1, 0, 1}});
+  const TaskIndex gather = add_all_gather(graph, "gather", 1, 3000);
+  EXPECT_EQ(span_us(simulate_in_child(graph, plan), 3, gather), (Span{0, 2}));
+}
+
 TEST(StepSimulation, TasksWithoutRowsCostNothingInAnyNumber) {
   // 200 000 empty tasks in a chain end at time 0 without an activity and without recursion; the last one works 1 us.
   const Plan plan = small_plan(1, 1);

@@ -56,6 +56,8 @@ TEST(AlphaBeta, MembersOfANodeShareItsCards) {
       kBothNodes, [](int, int) { return 1'000'000; }, cluster);
   cluster.nics_per_node = 2;  // two members per card: 8e6 / 25e9
   EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 320e-6);
+  cluster.nics_per_node = 6;  // one and a half per member: 4e6 / 37.5e9
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 4e6 / 37.5e9);
   cluster.nics_per_node = 8;  // two cards per member: 4e6 / 50e9
   EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 80e-6);
 }
