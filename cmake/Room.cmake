@@ -1,14 +1,16 @@
-# moesaic_room(PATH [PUBLIC room...] [PRIVATE target...] [TEST room...])
+# moesaic_room(PATH [PUBLIC room...] [PRIVATE target...] [TEST room...] [ONE_PROCESS suite...] [QUICK])
 #
 # Makes the library moesaic_<path> from PATH/*.cpp (header-only rooms become interface libraries) and, when tests are on and
 # tests/PATH/*_test.cpp exist, the program test_<path>. PUBLIC names rooms whose headers this room's headers include.
+# ONE_PROCESS names suites whose tests share something dear, as a measurement: ctest runs all tests of such a suite in one process.
+# QUICK: the room's tests are among those of `ctest -L quick`.
 function(moesaic_target_name path out)
   string(REPLACE "/" "_" name ${path})
   set(${out} moesaic_${name} PARENT_SCOPE)
 endfunction()
 
 function(moesaic_room path)
-  cmake_parse_arguments(ROOM "" "" "PUBLIC;PRIVATE;TEST" ${ARGN})
+  cmake_parse_arguments(ROOM "QUICK" "" "PUBLIC;PRIVATE;TEST;ONE_PROCESS" ${ARGN})
   moesaic_target_name(${path} target)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${path}/*.cpp ${CMAKE_SOURCE_DIR}/${path}/*.cu)
   list(FILTER sources EXCLUDE REGEX "_sm90\\.cu$")  # cmake/Cutlass.cmake
@@ -31,10 +33,14 @@ function(moesaic_room path)
     target_link_libraries(${target} INTERFACE ${rooms} ${ROOM_PRIVATE})
   endif()
   if(MOESAIC_TESTS)
-    moesaic_room_tests(${path} ${target} "${ROOM_TEST}" "${ROOM_PRIVATE}")
+    if(ROOM_QUICK)
+      set(labels LABELS quick)
+    endif()
+    moesaic_room_tests(${path} ${target} "${ROOM_TEST}" "${ROOM_PRIVATE}" ${ROOM_ONE_PROCESS})
   endif()
 endfunction()
 
+# After the named arguments: the suites that run in one process. Reads labels, the properties of all tests, of its caller.
 function(moesaic_room_tests path target extra_rooms extra_targets)
   file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${path}/*_test.cpp)
   if(NOT tests)
@@ -54,5 +60,12 @@ function(moesaic_room_tests path target extra_rooms extra_targets)
     target_link_libraries(${program} PRIVATE ${name})
   endforeach()
   target_compile_definitions(${program} PRIVATE MOESAIC_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-  gtest_discover_tests(${program} TEST_PREFIX ${path}/ DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  set(others "")
+  foreach(suite ${ARGN})
+    add_test(NAME ${path}/${suite} COMMAND ${program} --gtest_filter=${suite}.*)
+    set_tests_properties(${path}/${suite} PROPERTIES TIMEOUT 300 ${labels})
+    string(APPEND others ":${suite}.*")
+  endforeach()
+  string(REGEX REPLACE "^:" "-" others "${others}")
+  gtest_discover_tests(${program} TEST_PREFIX ${path}/ TEST_FILTER "${others}" DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300 ${labels})
 endfunction()
