@@ -36,7 +36,7 @@ std::string prediction_text(const Prediction& p) {
       {"tokens per second", with_commas(static_cast<int64_t>(p.tokens_per_second))},
       {"exposed communication", format_seconds(p.exposed_communication_seconds)}};
   if (p.lower_bound_seconds > 0)
-    rows.emplace_back("lower bound", format_seconds(p.lower_bound_seconds) + ", gap " + percent(p.gap));
+    rows.emplace_back("lower bound", format_seconds(p.lower_bound_seconds) + " of this layout, gap " + percent(p.gap));
   for (const auto& [tier, bytes] : p.peak_bytes)
     rows.emplace_back("peak memory, " + tier, format_bytes(static_cast<double>(bytes)));
   rows.emplace_back("tasks", with_commas(p.tasks));

@@ -190,25 +190,16 @@ class Search {
                   [&](const Alternative& a) { return a.choice == layout_decision_.choice; });
     plan.decisions.insert(plan.decisions.begin(), layout_decision_);
     plan.prediction = result.evaluation.prediction;
-    plan.prediction.lower_bound_seconds = bound_over_layouts();
-    plan.prediction.gap = plan.prediction.step_seconds / plan.prediction.lower_bound_seconds - 1;
+    // A price below the bound shows that the bound does not hold for this kind of plan: then none is published.
+    const Seconds bound = step_bound(plan).seconds();
+    if (bound > 0 && bound <= plan.prediction.step_seconds) {
+      plan.prediction.lower_bound_seconds = bound;
+      plan.prediction.gap = plan.prediction.step_seconds / bound - 1;
+    }
     result.evaluation.prediction = plan.prediction;
     plan.evaluations = evaluations_;
     plan.interrupted = interrupted_;
     return result;
-  }
-
-  /// The least bound of any layout that fits, of all where none fits as it is: no plan of the problem is faster.
-  Seconds bound_over_layouts() const {
-    const std::vector<LayoutCandidate> layouts = enumerate_layouts(problem_);
-    const bool some_fit = std::any_of(layouts.begin(), layouts.end(), [](const auto& l) { return l.refusal.empty(); });
-    Seconds least = 0;
-    for (const LayoutCandidate& candidate : layouts) {
-      if (some_fit && !candidate.refusal.empty()) continue;
-      const Seconds bound = step_bound(baseline_plan(problem_, candidate.layout)).seconds();
-      if (least == 0 || bound < least) least = bound;
-    }
-    return least;
   }
 
   const Problem& problem_;

@@ -84,8 +84,8 @@ struct ExpertPlacement {
 struct Prediction {
   Seconds step_seconds = 0;
   double tokens_per_second = 0;
-  Seconds lower_bound_seconds = 0;
-  double gap = 0;  // step_seconds / lower_bound_seconds - 1
+  Seconds lower_bound_seconds = 0;  // of any plan of this layout; 0: none is known
+  double gap = 0;                   // step_seconds / lower_bound_seconds - 1
   Seconds exposed_communication_seconds = 0;
   std::map<std::string, Bytes> peak_bytes;  // by tier: "device", "host", "storage"
   int64_t tasks = 0;

@@ -164,13 +164,16 @@ void read_documents(ObjectReader documents, const Field& hashes_field, Plan& pla
 Json write_prediction(const Prediction& prediction) {
   Json peaks = Json::object();
   for (const auto& [tier, bytes] : prediction.peak_bytes) peaks[tier] = bytes;
-  return {{"step_seconds", prediction.step_seconds},
-          {"tokens_per_second", prediction.tokens_per_second},
-          {"lower_bound_seconds", prediction.lower_bound_seconds},
-          {"gap", prediction.gap},
-          {"exposed_communication_seconds", prediction.exposed_communication_seconds},
-          {"peak_bytes", peaks},
-          {"tasks", prediction.tasks}};
+  Json json = {{"step_seconds", prediction.step_seconds},
+               {"tokens_per_second", prediction.tokens_per_second},
+               {"exposed_communication_seconds", prediction.exposed_communication_seconds},
+               {"peak_bytes", peaks},
+               {"tasks", prediction.tasks}};
+  if (prediction.lower_bound_seconds > 0) {
+    json["lower_bound_seconds"] = prediction.lower_bound_seconds;
+    json["gap"] = prediction.gap;
+  }
+  return json;
 }
 
 Json write_decisions(const std::vector<Decision>& decisions) {

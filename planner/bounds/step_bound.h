@@ -1,5 +1,5 @@
 #pragma once
-// A step time that no plan of a problem can beat under the profile's prices: the yardstick of a plan's gap.
+// A step time that no plan of a layout can beat under the profile's prices: the yardstick of a plan's gap.
 
 #include <string>
 

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "core/cost/cost_model.h"
 #include "core/network/collective_demand.h"
+#include "core/schema/documents.h"
 #include "core/technique/lower.h"
 #include "planner/make_plan.h"
 #include "tests/planner/known_prices.h"
@@ -163,10 +165,33 @@ TEST(StepBound, the_gap_of_a_plan_is_not_negative) {
     if (seed > 0) problem.profile = awkward_profile(problem.cluster, seed);
     KnownPrices prices(one_after_the_other);
     const Prediction prediction = make_plan(problem, prices).plan.prediction;
-    EXPECT_GE(prediction.gap, -1e-12);
+    EXPECT_GE(prediction.gap, 0);
     EXPECT_GT(prediction.lower_bound_seconds, 0);
     EXPECT_DOUBLE_EQ(prediction.gap, prediction.step_seconds / prediction.lower_bound_seconds - 1);
   }
+}
+
+// ep 1 has the fewest rows to wait for, ep 4 the fewest to update: the bound is that of the layout that the plan has.
+TEST(StepBound, a_plan_publishes_the_bound_of_its_own_layout) {
+  for (const int ep : {4, 2, 1}) {
+    Problem problem = tiny_problem();
+    KnownPrices prices([ep](const Plan& plan) { return plan.layout.ep == ep ? 1e3 : 2e3; });
+    const Plan plan = make_plan(problem, prices).plan;
+    EXPECT_EQ(plan.layout.ep, ep);
+    EXPECT_EQ(plan.prediction.lower_bound_seconds, step_bound(baseline_plan(problem, plan.layout)).seconds());
+  }
+}
+
+// A price below the bound refutes it, whatever it came from: nothing is published, in the document either.
+TEST(StepBound, none_is_published_above_the_price) {
+  KnownPrices prices([](const Plan&) { return 1e-12; });
+  const Plan plan = make_plan(tiny_problem(), prices).plan;
+  EXPECT_GT(step_bound(plan).seconds(), 1e-12);
+  EXPECT_EQ(plan.prediction.lower_bound_seconds, 0);
+  EXPECT_EQ(plan.prediction.gap, 0);
+  const Json written = write_plan(plan)["prediction"];
+  EXPECT_FALSE(written.contains("lower_bound_seconds"));
+  EXPECT_FALSE(written.contains("gap"));
 }
 
 }  // namespace
