@@ -1,4 +1,5 @@
-// moesaic experiment: lists the questions under experiments/ and runs one. Results are written beside the question.
+// moesaic experiment: lists the questions under experiments/, runs one, or summarizes its result again. Results are
+// written beside the question.
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -17,6 +18,7 @@
 #include "experiments/embedding_partition/study.h"
 #include "experiments/expert_cache/study.h"
 #include "experiments/fidelity/study.h"
+#include "experiments/fidelity/summary.h"
 #include "experiments/layouts/study.h"
 #include "experiments/prefetch_grid/study.h"
 #include "simulator/simgrid_evaluator.h"
@@ -119,6 +121,11 @@ Outcome run_fidelity(const Json& experiment, const std::string& file, Session& s
                                 [&](int done, int total) { progress.update(done, total, "executions"); }};
   const Json result = experiments::run_fidelity_study(study, problem, hooks);
   return {result, experiments::fidelity_tables(result)};
+}
+
+Outcome summarize_fidelity(const Json& result, const std::string& file) {
+  const Json again = experiments::with_summary_of_rows(result, file);
+  return {again, experiments::fidelity_tables(again)};
 }
 
 Outcome run_expert_cache(const Json& experiment, const std::string& file, Session& session) {
@@ -226,9 +233,11 @@ Outcome run_layouts(const Json& experiment, const std::string& file, Session& se
 struct Runner {
   const char* name;  // the experiment's folder
   Outcome (*run)(const Json& experiment, const std::string& file, Session& session);
+  /// From a result's rows alone; null where they do not hold what the summary needs.
+  Outcome (*summarize)(const Json& result, const std::string& file) = nullptr;
 };
 constexpr Runner kRunners[] = {
-    {"01_does_the_simulator_predict_the_executor", run_fidelity},
+    {"01_does_the_simulator_predict_the_executor", run_fidelity, summarize_fidelity},
     {"02_semoe_training_table", run_training_table},
     {"02b_does_semoe_win_here", run_presets_here},
     {"03_which_experts_stay_in_host_memory", run_expert_cache},
@@ -236,7 +245,7 @@ constexpr Runner kRunners[] = {
     {"06_does_elastic_training_pay", run_elastic},
     {"07_what_does_the_embedding_partition_save", run_embedding},
     {"08_what_does_2d_prefetch_hide", run_prefetch_grid},
-    {"09_does_it_predict_where_states_live", run_fidelity},
+    {"09_does_it_predict_where_states_live", run_fidelity, summarize_fidelity},
     {"10_what_does_each_layout_cost", run_layouts},
 };
 
@@ -246,16 +255,34 @@ const Runner& runner_of(const std::string& name) {
   throw InputError(name, "", "has no runner in this program");
 }
 
-void run(const std::string& name, Session& session) {
-  const fs::path folder = folder_of(name);
-  const Runner& runner = runner_of(folder.filename());
-  const std::string file = (folder / "experiment.json").string();
-  const Outcome outcome = runner.run(read_json(file), file, session);
+/// Writes the result and what is made of it beside the question.
+void publish(const fs::path& folder, const Outcome& outcome, Session& session) {
   write_file((folder / "result.json").string(), outcome.result.dump(1) + "\n");
   if (has_picture(outcome.result))
     write_file((folder / "picture.svg").string(), draw_picture(outcome.result, "result.json").svg);
   regenerate_readme(folder / "README.md", outcome.tables);
   session.print(outcome.result["summary"], outcome.tables);
+}
+
+void run(const std::string& name, Session& session) {
+  const fs::path folder = folder_of(name);
+  const Runner& runner = runner_of(folder.filename());
+  const std::string file = (folder / "experiment.json").string();
+  publish(folder, runner.run(read_json(file), file, session), session);
+}
+
+void summarize(const std::string& name, Session& session) {
+  const fs::path folder = folder_of(name);
+  const Runner& runner = runner_of(folder.filename());
+  if (!runner.summarize) {
+    std::string able;
+    for (const Runner& other : kRunners)
+      if (other.summarize) able += (able.empty() ? "" : ", ") + std::string(other.name);
+    throw InputError(name, "", "its result does not hold what its summary is computed from", able,
+                     "moesaic experiment run " + name);
+  }
+  const std::string file = (folder / "result.json").string();
+  publish(folder, runner.summarize(read_json(file), file), session);
 }
 
 void list(Session& session) {
@@ -267,7 +294,8 @@ void list(Session& session) {
 }  // namespace
 
 void add_experiment(CLI::App& app, Session& session) {
-  CLI::App* verb = app.add_subcommand("experiment", "list the questions under experiments/, or run one");
+  CLI::App* verb =
+      app.add_subcommand("experiment", "list the questions under experiments/, run one, or summarize its result again");
   verb->require_subcommand(1);
   CLI::App* list_verb = verb->add_subcommand("list", "names of the experiments");
   add_common_options(*list_verb, session);
@@ -277,6 +305,11 @@ void add_experiment(CLI::App& app, Session& session) {
   run_verb->add_option("name", *name, "name, or its number")->required();
   add_common_options(*run_verb, session);
   run_verb->callback([name, &session] { run(*name, session); });
+  CLI::App* summarize_verb =
+      verb->add_subcommand("summarize", "compute the summary of the committed result again from its rows");
+  summarize_verb->add_option("name", *name, "name, or its number: 01 or 09")->required();
+  add_common_options(*summarize_verb, session);
+  summarize_verb->callback([name, &session] { summarize(*name, session); });
   verb->footer("Example:\n  moesaic experiment list");
 }
 

@@ -1,13 +1,12 @@
 #include "experiments/fidelity/study.h"
 
-#include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "core/cost/plain_cost_model.h"
 #include "core/schema/hash.h"
 #include "core/schema/object_reader.h"
+#include "experiments/fidelity/summary.h"
 #include "experiments/figures/statistics.h"
 
 namespace moesaic::experiments {
@@ -18,6 +17,19 @@ struct Predictions {
   std::vector<double> as_planned, with_recorded_routing;  // [plans] seconds
 };
 
+Json write_row(const DrawnPlan& drawn, const MeasuredPlan& plan) {
+  return {{"plan", drawn.what},
+          {"ranks", plan.ranks},
+          {"near_best", drawn.near_best},
+          {"measured_s", median(plan.repeats_s)},
+          {"repeat_noise", repeat_noise(plan.repeats_s)},
+          {"repeats_s", plan.repeats_s},
+          {"predicted_s", plan.predicted_s},
+          {"predicted_with_recorded_routing_s", plan.predicted_with_recorded_routing_s},
+          {"plain_model_s", plan.plain_model_s},
+          {"plain_model_with_recorded_routing_s", *plan.plain_model_with_recorded_routing_s}};
+}
+
 class Study {
  public:
   Study(const FidelityStudy& study, const planner::Problem& problem, const StudyHooks& hooks)
@@ -27,7 +39,6 @@ class Study {
     plans_ =
         draw_plans(problem_, study_.ranks, study_.plans_per_rank_count, study_.seed, study_.memory, *hooks_.evaluator);
     measure();
-    summarise_measurements();
     const Predictions ours = predict(problem_.profile), plain = predict(plain_profile(problem_.cluster));
     return document(ours, plain);
   }
@@ -53,14 +64,6 @@ class Study {
     }
   }
 
-  void summarise_measurements() {
-    for (const auto& repeats : repeats_) {
-      measured_.push_back(median(repeats));
-      noise_.push_back(repeat_noise(repeats));
-    }
-    pairs_ = distinct_pairs(measured_, noise_);
-  }
-
   Predictions predict(const Profile& profile) {
     std::vector<Plan> plans;
     for (size_t i = 0; i < plans_.size(); ++i)
@@ -79,47 +82,15 @@ class Study {
     return predictions;
   }
 
-  /// Tau of one round against another over the same pairs: what a perfect forecast of this noisy machine could reach.
-  double ceiling() const {
-    double sum = 0;
-    int pairs_of_rounds = 0;
-    for (size_t a = 0; a < static_cast<size_t>(study_.rounds); ++a)
-      for (size_t b = a + 1; b < static_cast<size_t>(study_.rounds); ++b, ++pairs_of_rounds) {
-        std::vector<double> first, second;
-        for (const auto& repeats : repeats_) first.push_back(repeats[a]), second.push_back(repeats[b]);
-        sum += kendall_tau(first, second, pairs_);
-      }
-    return pairs_of_rounds > 0 ? sum / pairs_of_rounds : 1;
-  }
-
-  Json figures(const Predictions& predictions) const {
-    std::vector<double> step, cost, routing;
-    for (size_t i = 0; i < plans_.size(); ++i) {
-      const double total = predictions.as_planned[i] / measured_[i] - 1,
-                   prices = predictions.with_recorded_routing[i] / measured_[i] - 1;
-      step.push_back(std::abs(total));
-      cost.push_back(std::abs(prices));
-      routing.push_back(std::abs(total - prices));
-    }
-    return {{"median_step_error", median(step)},
-            {"p95_step_error", percentile(step, 0.95)},
-            {"median_error_of_cost", median(cost)},
-            {"p95_error_of_cost", percentile(cost, 0.95)},
-            {"median_error_of_routing", median(routing)},
-            {"kendall_tau", kendall_tau(predictions.as_planned, measured_, pairs_)}};
-  }
-
   Json document(const Predictions& ours, const Predictions& plain) const {
+    std::vector<MeasuredPlan> plans;
     Json rows = Json::array();
-    for (size_t i = 0; i < plans_.size(); ++i)
-      rows.push_back({{"plan", plans_[i].what},
-                      {"near_best", plans_[i].near_best},
-                      {"measured_s", measured_[i]},
-                      {"repeat_noise", noise_[i]},
-                      {"repeats_s", repeats_[i]},
-                      {"predicted_s", ours.as_planned[i]},
-                      {"predicted_with_recorded_routing_s", ours.with_recorded_routing[i]},
-                      {"plain_model_s", plain.as_planned[i]}});
+    for (size_t i = 0; i < plans_.size(); ++i) {
+      const MeasuredPlan plan = {plans_[i].plan.layout.ranks,   repeats_[i],         ours.as_planned[i],
+                                 ours.with_recorded_routing[i], plain.as_planned[i], plain.with_recorded_routing[i]};
+      rows.push_back(write_row(plans_[i], plan));
+      plans.push_back(plan);
+    }
     return {{"kind", "moesaic.result/1"},
             {"experiment", study_.name},
             {"machine", problem_.profile.machine},
@@ -127,12 +98,7 @@ class Study {
             {"plans", plans_.size()},
             {"rounds", study_.rounds},
             {"steps", study_.steps},
-            {"summary",
-             {{"ours", figures(ours)},
-              {"plain_model", figures(plain)},
-              {"pairs_above_noise", pairs_.size()},
-              {"tau_of_measurement_with_itself", ceiling()},
-              {"median_repeat_noise", median(noise_)}}},
+            {"summary", fidelity_summary(plans)},
             {"rows", rows}};
   }
 
@@ -142,8 +108,6 @@ class Study {
   std::vector<DrawnPlan> plans_;
   std::vector<std::vector<double>> repeats_;  // [plans, rounds] seconds
   std::vector<Execution> last_;               // [plans]
-  std::vector<double> measured_, noise_;      // [plans]
-  std::vector<std::pair<size_t, size_t>> pairs_;
 };
 
 }  // namespace

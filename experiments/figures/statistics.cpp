@@ -35,6 +35,25 @@ std::vector<std::pair<size_t, size_t>> distinct_pairs(const std::vector<double>&
   return pairs;
 }
 
+std::vector<std::pair<size_t, size_t>> pairs_within(const std::vector<std::pair<size_t, size_t>>& pairs,
+                                                    const std::vector<int>& groups) {
+  std::vector<std::pair<size_t, size_t>> within;
+  for (const auto& [i, j] : pairs)
+    if (groups[i] == groups[j]) within.emplace_back(i, j);
+  return within;
+}
+
+std::vector<std::optional<double>> median_of_others(const std::vector<double>& values, const std::vector<int>& groups) {
+  std::vector<std::optional<double>> medians(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    std::vector<double> others;
+    for (size_t j = 0; j < values.size(); ++j)
+      if (j != i && groups[j] == groups[i]) others.push_back(values[j]);
+    if (!others.empty()) medians[i] = median(std::move(others));
+  }
+  return medians;
+}
+
 double kendall_tau(const std::vector<double>& a, const std::vector<double>& b,
                    const std::vector<std::pair<size_t, size_t>>& pairs) {
   if (pairs.empty()) return 0;

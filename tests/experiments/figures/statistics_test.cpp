@@ -41,6 +41,17 @@ TEST(Statistics, PairsWithinTheirNoiseAreLeftOut) {
   EXPECT_EQ(distinct_pairs({100, 115, 200}, {0.1, 0.1, 0.01}), (Pairs{{0, 2}, {1, 2}}));
 }
 
+TEST(Statistics, PairsWithinAGroup) {
+  EXPECT_EQ(pairs_within({{0, 1}, {0, 2}, {1, 3}, {2, 3}}, {1, 2, 1, 2}), (Pairs{{0, 2}, {1, 3}}));
+}
+
+TEST(Statistics, MedianOfTheOthersLeavesTheOwnValueOut) {
+  // Group 1 is 10, 20, 60: the others of 10 are 20 and 60, of 20 are 10 and 60, of 60 are 10 and 20. Group 2 is 5 and
+  // 7; 9 is alone in group 4.
+  EXPECT_EQ(median_of_others({10, 5, 20, 7, 60, 9}, {1, 2, 1, 2, 1, 4}),
+            (std::vector<std::optional<double>>{40, 7, 35, 5, 15, std::nullopt}));
+}
+
 TEST(Statistics, TauCountsConcordantLessDiscordantPairs) {
   const Pairs all = {{0, 1}, {0, 2}, {1, 2}};
   EXPECT_EQ(kendall_tau({1, 2, 3}, {10, 20, 30}, all), 1);
