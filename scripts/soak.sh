@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Long checks that no CI runs. Takes the folder of a build with tests, then names; each writes tests/soak/NAME.txt, which is
+# committed: what was run, when, on which machine and commit, and what it printed.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+NAMES=(fuzz kills storage moe-layer)
+
+describe() {
+  cat <<'LIST'
+fuzz       every shipped document mutated 10,000 times: read or refused, never anything else       1 min
+kills      a training killed 100 times at random instants and resumed: no committed step is lost   5 min
+storage    the storage tier against fio, in turns (./run install bench)                           10 min
+moe-layer  one MoE layer against its matrix products alone in oneDNN, in turns                     1 min
+LIST
+}
+
+# Ten seeds of 1000 mutations each; --gtest_repeat would take the next seed only with --gtest_shuffle.
+soak_fuzz() { "$BUILD/test_core_schema" --gtest_filter='*Fuzz*' --gtest_brief=1 --gtest_shuffle --gtest_random_seed=1 --gtest_repeat=10; }
+soak_kills() { python3 "$ROOT/tests/golden/kill_test.py" --moesaic "$BUILD/cli/moesaic" --kills 100; }
+soak_storage() {
+  local folder status=0
+  folder=$(mktemp -d "${TMPDIR:-/var/tmp}/moesaic-soak.XXXXXX")
+  "$BUILD/executor/store/benchmark/storage_bench" --folder "$folder" --mib 256 || status=$?
+  rm -rf "$folder"
+  return "$status"
+}
+soak_moe_layer() { "$BUILD/executor/benchmark/executor_moe_layer" --dtype bf16; }
+
+header() {  # NAME
+  echo "soak:    $1"
+  echo "date:    $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+  echo "commit:  $(git -C "$ROOT" rev-parse --short HEAD)$(git -C "$ROOT" diff --quiet HEAD || echo ', with changes')"
+  echo "machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, load $(cut -d ' ' -f 1 /proc/loadavg)"
+  echo
+}
+
+run_soak() {  # NAME
+  local name=$1 started=$SECONDS status=0 outcome=passed result=$ROOT/tests/soak/$1.txt part
+  part=$(mktemp)
+  header "$name" >"$part"
+  "soak_${name//-/_}" 2>&1 | tee -a "$part" || status=$?
+  ((status == 0)) || outcome="FAILED, exit code $status"
+  printf '\n%s after %d s\n' "$outcome" $((SECONDS - started)) | tee -a "$part"
+  cat "$part" >"$result"
+  rm "$part"
+  echo "== written to $result"
+  return "$status"
+}
+
+main() {
+  local name failed=0
+  if (($# == 0)); then
+    describe
+    return
+  fi
+  for name in "$@"; do
+    [[ " ${NAMES[*]} " == *" $name "* ]] || { echo "no soak is called $name; there are: ${NAMES[*]}" >&2; return 2; }
+  done
+  for name in "$@"; do run_soak "$name" || failed=1; done
+  return "$failed"
+}
+
+BUILD=${1:?usage: soak.sh BUILD_FOLDER [NAME...]}
+shift
+main "$@"
