@@ -29,10 +29,10 @@ std::vector<std::string> option_names(const CLI::App& verb) {
   return names;
 }
 
-void check_option(const CLI::App& verb, const std::string& argument) {
+void check_option(const CLI::App& verb, const std::string& path, const std::string& argument) {
   const std::string name = argument.substr(0, argument.find('='));
   if (verb.get_option_no_throw(name) == nullptr)
-    throw InputError(verb.get_name() + " " + name, "", "no such option", "", suggestion(name, option_names(verb)));
+    throw InputError(path + " " + name, "", "no such option", "", suggestion(name, option_names(verb)));
 }
 
 }  // namespace
@@ -44,9 +44,17 @@ void check_arguments(const CLI::App& app, int argc, const char* const* argv) {
   const std::vector<std::string> verbs = verb_names(app);
   if (std::find(verbs.begin(), verbs.end(), first) == verbs.end())
     throw InputError(first, "", "no such verb", "", suggestion(first, verbs));
-  const CLI::App& verb = *app.get_subcommand(first);
-  for (int i = 2; i < argc && std::string_view(argv[i]) != "--"; ++i)
-    if (std::string_view(argv[i]).starts_with("--")) check_option(verb, argv[i]);
+  const CLI::App* verb = app.get_subcommand(first);
+  std::string path = first;
+  for (int i = 2; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    if (std::string_view(argv[i]).starts_with("--")) {
+      check_option(*verb, path, argv[i]);
+    } else if (const auto inner = verb->get_subcommands([&](const CLI::App* a) { return a->get_name() == argv[i]; });
+               !inner.empty()) {
+      verb = inner.front();
+      path += std::string(" ") + argv[i];
+    }
+  }
 }
 
 int end_of_parsing(const CLI::App& app, const CLI::ParseError& error) {

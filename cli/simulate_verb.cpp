@@ -10,15 +10,35 @@
 #include "cli/verbs.h"
 #include "cli/what_if.h"
 #include "core/format/chrome_trace.h"
+#include "core/schema/error.h"
 #include "core/technique/lower.h"
 
 namespace moesaic::cli {
 namespace {
 
 struct SimulateOptions {
+  const CLI::Option* seed = nullptr;
   std::string plan, trace, report, timeline;
   std::vector<std::string> edits;
 };
+
+/// The plan with its routing drawn by --seed.
+Plan with_seed(Plan plan, uint64_t seed, const std::string& file) {
+  RoutingDocument& routing = plan.routing;
+  const std::string remedy = "leave --seed out, or plan with a routing whose generator draws";
+  if (routing.recorded())
+    throw InputError(file, "/documents/routing", "was recorded and is not drawn; --seed changes nothing", "", remedy);
+  if (routing.generator.zipf_exponent == 0 && !routing.generator.sampled)
+    throw InputError(file, "/documents/routing", "is uniform and not drawn; --seed changes nothing", "", remedy);
+  routing.generator.seed = seed;
+  return plan;
+}
+
+/// Whether edits left every figure of the prediction that the plan was made with.
+bool same_figures(const Prediction& a, const Prediction& b) {
+  return a.step_seconds == b.step_seconds && a.exposed_communication_seconds == b.exposed_communication_seconds &&
+         a.tokens_per_second == b.tokens_per_second && a.peak_bytes == b.peak_bytes && a.tasks == b.tasks;
+}
 
 Json result_json(const Plan& plan, const simulator::SimulationResult& result) {
   const Evaluation& e = result.evaluation;
@@ -47,7 +67,9 @@ std::string basis_text(const Evaluation& e) {
 
 void run(const SimulateOptions& o, Session& session) {
   for (const std::string& output : {o.trace, o.report, o.timeline}) check_output(output);
-  const Plan plan = with_edits(session.load_plan(o.plan), o.edits);
+  Plan plan = with_edits(session.load_plan(o.plan), o.edits);
+  if (o.seed->count() > 0) plan = with_seed(std::move(plan), session.seed, o.plan);
+  const bool changed = !o.edits.empty() || o.seed->count() > 0;
   const bool timeline = !o.trace.empty() || !o.report.empty() || !o.timeline.empty();
   simulator::SimulationOptions options;
   options.timeline = timeline;
@@ -60,12 +82,17 @@ void run(const SimulateOptions& o, Session& session) {
     if (!o.report.empty()) write_file(o.report, html_report(report_input(plan, &result.timeline, nullptr, nullptr)));
   }
   if (!e.feasible) session.exit_code = kInfeasible;
-  session.print(result_json(plan, result), e.feasible
-                                               ? "simulated " + plan.name + "\n" + prediction_text(e.prediction) +
-                                                     aligned({{"prices", basis_text(e)},
-                                                              {"activities", with_commas(e.activities)},
-                                                              {"simulated in", format_seconds(e.wall_seconds)}})
-                                               : "infeasible: " + e.reason + "\n");
+  Json json = result_json(plan, result);
+  if (!e.feasible) return session.print(json, "infeasible: " + e.reason + "\n");
+  std::string text = "simulated " + plan.name + "\n" + prediction_text(e.prediction) +
+                     aligned({{"prices", basis_text(e)},
+                              {"activities", with_commas(e.activities)},
+                              {"simulated in", format_seconds(e.wall_seconds)}});
+  if (changed) {
+    json["figures_changed"] = !same_figures(e.prediction, plan.prediction);
+    if (!json["figures_changed"]) text += "the edits leave every figure of the plan's own prediction as it was\n";
+  }
+  session.print(json, text);
 }
 
 }  // namespace
@@ -82,6 +109,7 @@ void add_simulate(CLI::App& app, Session& session) {
   verb->add_option("--report", options->report, "write an HTML report");
   verb->add_option("--timeline", options->timeline, "write the timeline document, for `moesaic compare`");
   add_common_options(*verb, session);
+  options->seed = verb->get_option("--seed")->description("draw a generated routing with this seed; default: its own");
   verb->footer(
       "Example:\n  moesaic simulate plan.json --set 'links.intra_node.bandwidth_bytes_per_s*=2' --trace trace.json");
   verb->callback([options, &session] { run(*options, session); });

@@ -1,9 +1,12 @@
 #include "cli/what_if.h"
 
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/edited_profile.h"
+#include "cli/unfelt_edits.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "core/schema/nearest_name.h"
@@ -67,47 +70,74 @@ Json value_of(const Edit& edit, const Json& old) {
   return old.get<double>() * factor;
 }
 
+/// A key with the document that it was found in: 0 the cluster, 1 the workload, 2 the plan's own keys.
+struct Found {
+  std::string key;
+  size_t home;
+};
+using Homes = std::array<Json, 3>;
+
+Homes homes_of(const Plan& plan) {
+  Json own = write_plan(plan);
+  own.erase("documents");
+  own.erase("hashes");
+  return {cluster_with_all_keys(plan.cluster), write_workload(plan.workload), std::move(own)};
+}
+
+[[noreturn]] void refuse_unknown(const std::string& key, Homes homes) {
+  std::vector<std::string> keys;
+  for (const char* outcome : {"prediction", "evaluations", "interrupted"}) homes[2].erase(outcome);
+  for (Json& home : homes) {
+    for (const char* identity : {"kind", "name", "source"}) home.erase(identity);
+    list_keys(home, "", keys);
+  }
+  throw InputError("--set " + key, "", "is no key of the plan's cluster, workload or decisions", "",
+                   suggestion(key, keys));
+}
+
+Found put(const Edit& edit, Homes& homes) {
+  const Json::json_pointer pointer = pointer_of(edit.key);
+  for (size_t home = 0; home < homes.size(); ++home) {
+    if (!homes[home].contains(pointer)) continue;
+    homes[home][pointer] = value_of(edit, homes[home][pointer]);
+    return {edit.key, home};
+  }
+  refuse_unknown(edit.key, homes);
+}
+
+/// An edit that changes no figure is a question misunderstood: it is refused rather than answered with the old figures.
+void check_felt(const std::vector<Found>& edited, const Plan& before, const Plan& after) {
+  const Homes old_homes = homes_of(before), new_homes = homes_of(after);
+  for (const auto& [key, home] : edited) {
+    const Json::json_pointer pointer = pointer_of(key);
+    if (new_homes[home].contains(pointer) && new_homes[home][pointer] == old_homes[home][pointer])
+      throw InputError("--set " + key, "", "changes nothing: it is " + old_homes[home][pointer].dump() + " already",
+                       "another value");
+    if (const std::optional<Unfelt> reason = unfelt(key, before, after))
+      throw InputError("--set " + key, "", "changes nothing: " + reason->why, "", reason->remedy);
+  }
+}
+
 }  // namespace
 
 Plan with_edits(const Plan& plan, const std::vector<std::string>& edits) {
   if (edits.empty()) return plan;
-  Json document = write_plan(plan);
-  Json own = document;
-  own.erase("documents");
-  own.erase("hashes");
-  Json cluster = cluster_with_all_keys(plan.cluster), workload = write_workload(plan.workload);
-  Plan edited = plan;
-  for (const std::string& text : edits) {
-    const Edit edit = parse_edit(text);
-    const Json::json_pointer pointer = pointer_of(edit.key);
-    Json* home = cluster.contains(pointer)    ? &cluster
-                 : workload.contains(pointer) ? &workload
-                 : own.contains(pointer)      ? &own
-                                              : nullptr;
-    if (home == nullptr) {
-      std::vector<std::string> keys;
-      Json decisions = own;
-      for (const char* outcome : {"prediction", "evaluations", "interrupted"}) decisions.erase(outcome);
-      for (Json* candidate : {&cluster, &workload, &decisions}) {
-        for (const char* identity : {"kind", "name", "source"}) candidate->erase(identity);
-        list_keys(*candidate, "", keys);
-      }
-      throw InputError("--set " + edit.key, "", "is no key of the plan's cluster, workload or decisions", "",
-                       suggestion(edit.key, keys));
-    }
-    (*home)[pointer] = value_of(edit, (*home)[pointer]);
-  }
-  edited.cluster = read_cluster(cluster, "--set, cluster");
-  edited.workload = read_workload(workload, "--set, workload");
+  const Json document = write_plan(plan);
+  Homes homes = homes_of(plan);
+  std::vector<Found> found;
+  for (const std::string& text : edits) found.push_back(put(parse_edit(text), homes));
+  const Cluster cluster = read_cluster(homes[0], "--set, cluster");
+  Json& own = homes[2];
   own["documents"] = document["documents"];
-  own["documents"]["cluster"] = write_cluster(edited.cluster);
-  own["documents"]["workload"] = write_workload(edited.workload);
-  own["documents"]["profile"] = write_profile(with_edited_rates(plan.profile, plan.cluster, edited.cluster));
+  own["documents"]["cluster"] = write_cluster(cluster);
+  own["documents"]["workload"] = write_workload(read_workload(homes[1], "--set, workload"));
+  own["documents"]["profile"] = write_profile(with_edited_rates(plan.profile, plan.cluster, cluster));
   own["hashes"] = document["hashes"];
-  own["hashes"]["cluster"] = document_hash(own["documents"]["cluster"]);
-  own["hashes"]["workload"] = document_hash(own["documents"]["workload"]);
-  own["hashes"]["profile"] = document_hash(own["documents"]["profile"]);
-  return read_plan(own, "--set");
+  for (const char* name : {"cluster", "workload", "profile"})
+    own["hashes"][name] = document_hash(own["documents"][name]);
+  Plan edited = read_plan(own, "--set");
+  check_felt(found, plan, edited);
+  return edited;
 }
 
 }  // namespace moesaic::cli
