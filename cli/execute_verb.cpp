@@ -18,7 +18,7 @@ namespace moesaic::cli {
 namespace {
 
 struct ExecuteOptions {
-  std::string plan, hosts, launcher, corpus, device = "cpu", trace, report, output, checkpoint;
+  std::string plan, hosts, launcher, corpus, device, trace, report, output, checkpoint;
   int ranks = 0;
   std::string communicator;
   bool pin = false, resume = false, cuda_graph = false;
@@ -87,6 +87,7 @@ void tell_rejected(const Json& result, const Session& session) {
 void run(const ExecuteOptions& o, Session& session) {
   const Plan plan = session.load_plan(o.plan);
   check_ranks(o, plan);
+  if (!o.device.empty()) check_device(o.device, o.plan, plan.cluster);
   for (const std::string& output : {o.output, o.trace, o.report}) check_output(output);
   if (!o.hosts.empty() && !std::ifstream(o.hosts).good())
     throw InputError(o.hosts, "", "cannot be read", "a host file for mpirun: one host name a line");
@@ -136,7 +137,7 @@ void add_execute(CLI::App& app, Session& session) {
       ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
       ->default_str("10");
   verb->add_option("--corpus", options->corpus, "text to train on; default: the licence texts of a Debian system");
-  verb->add_option("--device", options->device, "kind of device")->check(CLI::IsMember({"cpu"}))->default_str("cpu");
+  verb->add_option("--device", options->device, "cpu or cuda: must be the plan's; default: that one");
   CLI::Option* checkpoint = verb->add_option(
       "--checkpoint", options->checkpoint, "folder for checkpoints; a new or empty one, or that of the run to resume");
   verb->add_option("--checkpoint-every", options->checkpoint_every,

@@ -298,12 +298,14 @@ void add_experiment(CLI::App& app, Session& session) {
       app.add_subcommand("experiment", "list the questions under experiments/, run one, or summarize its result again");
   verb->require_subcommand(1);
   CLI::App* list_verb = verb->add_subcommand("list", "names of the experiments");
-  add_common_options(*list_verb, session);
+  add_json_option(*list_verb, session);
+  refuse_seed(*list_verb, "a list of names draws nothing; leave it out");
   list_verb->callback([&session] { list(session); });
   CLI::App* run_verb = verb->add_subcommand("run", "run an experiment and write its result beside it");
   auto name = std::make_shared<std::string>();
   run_verb->add_option("name", *name, "name, or its number")->required();
-  add_common_options(*run_verb, session);
+  add_json_option(*run_verb, session);
+  refuse_seed(*run_verb, "the seeds of an experiment stand in its experiment.json; change them there");
   run_verb->callback([name, &session] { run(*name, session); });
   CLI::App* summarize_verb =
       verb->add_subcommand("summarize", "compute the summary of the committed result again from its rows");

@@ -83,6 +83,9 @@ void add_plan(CLI::App& app, Session& session) {
                    "routing document or name, or the result of an earlier `moesaic execute`; default: uniform");
   verb->add_option("--profile", options->profile,
                    "profile document, name, or folder; default: the shipped one of the device");
+  verb->add_flag(
+      "--allow-other-device", session.allow_other_device,
+      "take a --profile that was measured on another device than the cluster's; every price is then assumed");
   verb->add_option("--preset", options->preset,
                    "decisions of a published system (semoe, deepspeed_moe, megatron), or a file with yours");
   verb->add_option("--objective", options->objective, "what to minimise")

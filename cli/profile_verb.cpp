@@ -15,7 +15,7 @@ namespace moesaic::cli {
 namespace {
 
 struct ProfileVerbOptions {
-  std::string output, device = "cpu", model = "gpt-moe-tiny", workload = "cpu-demo", launcher;
+  std::string output, device, model = "gpt-moe-tiny", workload = "cpu-demo", launcher;
   std::vector<std::string> plans;
   int ranks = 2;
   bool pin = false;
@@ -26,13 +26,18 @@ struct ProfileVerbOptions {
 /// microbatches and small.
 std::vector<std::string> plans_to_measure(const ProfileVerbOptions& o, const Session& session,
                                           const TemporaryFolder& folder) {
-  if (!o.plans.empty()) return o.plans;
+  if (!o.plans.empty()) {
+    for (const std::string& file : o.plans)
+      if (!o.device.empty()) check_device(o.device, file, session.load_plan(file).cluster);
+    return o.plans;
+  }
   std::vector<std::string> files;
   Plan plan;
   plan.name = o.model;
   plan.model = session.load_model(o.model);
   plan.workload = session.load_workload(o.workload);
   plan.cluster = session.load_cluster("cpu-2core");
+  if (!o.device.empty()) check_device(o.device, "the plan that is measured without --for", plan.cluster);
   plan.cluster.devices_per_node = std::max(plan.cluster.devices_per_node, o.ranks);
   for (const int ep : {1, o.ranks})
     for (const int micro_batches : {1, 4}) {
@@ -101,7 +106,7 @@ void add_profile(CLI::App& app, Session& session) {
   auto options = std::make_shared<ProfileVerbOptions>();
   CLI::App* verb = app.add_subcommand("profile", "measure this machine's operators, copies and collectives");
   verb->add_option("-o,--output", options->output, "folder for profile.json and cluster.json")->required();
-  verb->add_option("--device", options->device, "kind of device")->check(CLI::IsMember({"cpu"}))->default_str("cpu");
+  verb->add_option("--device", options->device, "cpu or cuda: must be that of the plans of --for; default: theirs");
   verb->add_option("--for", options->plans, "measure the shapes of these plans");
   verb->add_option("--model", options->model, "without --for: the model whose shapes are measured")
       ->default_str("gpt-moe-tiny");

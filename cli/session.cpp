@@ -121,7 +121,22 @@ Profile Session::load_profile(const std::string& name, const Cluster& cluster) c
     file = in_device_folder(name, "profile.json", document_roots());
     if (file.empty()) file = resolve_document(name, "devices", document_roots());
   }
-  return read_profile(read_json(file), file);
+  Profile profile = read_profile(read_json(file), file);
+  return profile.device == cluster.device.name ? profile : of_other_device(std::move(profile), cluster, file);
+}
+
+Profile Session::of_other_device(Profile profile, const Cluster& cluster, const std::string& file) const {
+  const std::string measured = profile.device.empty() ? "a device it does not name" : "'" + profile.device + "'";
+  if (!allow_other_device)
+    throw InputError(
+        file, "/device",
+        "was measured on " + measured + ", cluster '" + cluster.name + "' has '" + cluster.device.name + "'",
+        "a profile of the cluster's device",
+        "leave --profile out, or say --allow-other-device: every price is then assumed");
+  say("the profile was measured on " + measured + ", not on '" + cluster.device.name + "': every price is assumed");
+  for (OperatorCurve& curve : profile.operators) curve.provenance = Provenance::assumed;
+  for (CollectiveCurve& curve : profile.collectives) curve.provenance = Provenance::assumed;
+  return profile;
 }
 
 planner::Problem Session::load_problem(const std::string& model, const std::string& cluster,
@@ -149,11 +164,33 @@ void Session::print(const Json& document, const std::string& text) const {
 
 void Session::say(const std::string& line) { std::cerr << "moesaic: " << line << "\n"; }
 
-void add_common_options(CLI::App& verb, Session& session) {
+void add_json_option(CLI::App& verb, Session& session) {
   verb.add_flag("--json", session.json, "print one JSON document on stdout");
+}
+
+void add_common_options(CLI::App& verb, Session& session) {
+  add_json_option(verb, session);
   verb.add_option("--seed", session.seed, "seed of every random choice")
       ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
       ->default_val(0);
+}
+
+void refuse_seed(CLI::App& verb, const std::string& reason) {
+  verb.add_option_function<std::string>("--seed", [](const std::string&) {})
+      ->check(CLI::Validator([reason](const std::string&) { return reason; }, ""))
+      ->group("");  // not in --help
+}
+
+void check_device(const std::string& device, const std::string& plan, const Cluster& cluster) {
+  if (device != "cpu" && device != "cuda")
+    throw InputError("--device " + device, "", "is no kind of device", "cpu or cuda");
+  if (device == "cuda" && std::string(MOESAIC_CUDA_VERSION) == "none")
+    throw DeviceError(
+        "--device cuda: the executor was built without CUDA; configure with -DMOESAIC_CUDA=ON where nvcc is");
+  const char* const planned = cluster.device.lanes_share_core ? "cpu" : "cuda";
+  if (device != planned)
+    throw InputError("--device " + device, "", "the device of " + plan + " is " + planned, planned,
+                     "make a plan for a cluster of that device");
 }
 
 Progress::~Progress() { clear(); }

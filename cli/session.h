@@ -19,6 +19,7 @@ struct Session {
   bool json = false;
   uint64_t seed = 0;
   int exit_code = kOk;
+  bool allow_other_device = false;  // a profile may be another device's than the cluster's
 
   /// Folders with models/, clusters/, ...: beside an installed program, else in the source tree.
   std::vector<std::string> document_roots() const;
@@ -31,6 +32,8 @@ struct Session {
   RoutingDocument load_routing(const std::string& name) const;  // "" is uniform
   /// "" takes the shipped profile of the cluster's device, or plain peak rates where there is none.
   Profile load_profile(const std::string& name, const Cluster& cluster) const;
+  /// The profile with every curve assumed, where another device's is allowed; else throws InputError.
+  Profile of_other_device(Profile profile, const Cluster& cluster, const std::string& file) const;
   /// The five documents of a problem by name; all else as it is by default.
   planner::Problem load_problem(const std::string& model, const std::string& cluster, const std::string& workload,
                                 const std::string& routing, const std::string& profile) const;
@@ -44,6 +47,13 @@ struct Session {
 
 /// Adds --json and --seed.
 void add_common_options(CLI::App& verb, Session& session);
+void add_json_option(CLI::App& verb, Session& session);
+/// For a verb that draws nothing: --seed ends with the reason.
+void refuse_seed(CLI::App& verb, const std::string& reason);
+
+/// --device: throws DeviceError for cuda in a build without it, InputError for what is no kind of device ("cpu",
+/// "cuda") or not that of the plan (a file, or its name) and its cluster.
+void check_device(const std::string& device, const std::string& plan, const Cluster& cluster);
 
 /// A verb's progress on one terminal line with the time left; silent for the first two seconds and without a terminal.
 class Progress {

@@ -45,6 +45,12 @@ double distance(const OpShape& a, const OpShape& b) {
 
 Basis weaker(Basis a, Basis b) { return std::max(a, b); }
 
+/// A curve that was itself assumed was measured nowhere, wherever on it a reading lies.
+Basis basis_of(bool inside, Provenance provenance) {
+  if (provenance == Provenance::assumed) return Basis::scaled;
+  return inside ? Basis::measured : Basis::extrapolated;
+}
+
 }  // namespace
 
 const char* name_of(Basis basis) {
@@ -133,7 +139,7 @@ Price CostModel::price(const Method& method, int64_t rows) const {
     return {roofline_.seconds(method.op, method.dtype, method.shape, rows) * slowdown, Basis::roofline};
   const OperatorCurve& curve = profile_.operators[static_cast<size_t>(method.curve)];
   const CurveReading reading = read_curve(curve.rows, curve.seconds, rows);
-  if (!method.scaled) return {reading.seconds * slowdown, reading.inside ? Basis::measured : Basis::extrapolated};
+  if (!method.scaled) return {reading.seconds * slowdown, basis_of(reading.inside, curve.provenance)};
   const double ratio = roofline_.seconds(method.op, method.dtype, method.shape, rows) /
                        roofline_.seconds(method.op, method.dtype, method.curve_shape, rows);
   return {reading.seconds * ratio * slowdown, Basis::scaled};
@@ -176,7 +182,7 @@ const CollectiveCurve* CostModel::collective_curve(Op op, int num_ranks, bool cr
 
 Price CostModel::collective(const CollectiveCurve& curve, Bytes busiest_bytes) const {
   const CurveReading reading = read_curve(curve.bytes, curve.seconds, busiest_bytes);
-  return {reading.seconds, reading.inside ? Basis::measured : Basis::extrapolated};
+  return {reading.seconds, basis_of(reading.inside, curve.provenance)};
 }
 
 }  // namespace moesaic

@@ -20,7 +20,7 @@ namespace moesaic {
 enum class Basis : uint8_t {
   measured,      // on a curve, between its points
   extrapolated,  // on a curve, beyond its points
-  scaled,        // a curve of the same operator with other dimensions, scaled by the roofline
+  scaled,        // a curve of the same operator with other dimensions, scaled by the roofline, or one that was assumed
   roofline,      // peak rates times an assumed efficiency
 };
 const char* name_of(Basis basis);

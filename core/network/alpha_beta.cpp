@@ -42,7 +42,7 @@ Seconds alpha_beta_seconds(const CollectiveDemand& demand, const Cluster& cluste
     slowest = std::max(slowest, seconds_of(device, cluster.intra_node, 1, cluster, "intra_node"));
     const int local = cluster.local_rank(member.rank);
     cards[{cluster.node_of(member.rank), cluster.nic_port_of(local)}].add(member.inter_out, member.inter_in,
-                                                                       member.inter_messages);
+                                                                          member.inter_messages);
     uplinks[local].add(member.spine_out, member.spine_in, 0);
   }
   for (const auto& [card, load] : cards)
