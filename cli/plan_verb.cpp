@@ -35,6 +35,14 @@ planner::Problem problem_of(const PlanOptions& o, const Session& session) {
   return problem;
 }
 
+void report_nothing_found(const planner::PlanResult& result, int64_t effort, Session& session) {
+  std::string text = "nothing found within --effort " + std::to_string(effort) +
+                     " and --budget; a layout may still fit: give more of them\n";
+  for (const std::string& reason : result.reasons) text += "  " + reason + "\n";
+  session.print({{"feasible", nullptr}, {"found", false}, {"reasons", result.reasons}}, text);
+  session.exit_code = kNothingFound;
+}
+
 void report_infeasible(const planner::PlanResult& result, Session& session) {
   std::string text = "infeasible: no layout fits\n";
   for (const std::string& reason : result.reasons) text += "  " + reason + "\n";
@@ -57,6 +65,7 @@ void run(const PlanOptions& o, Session& session) {
   const planner::PlanResult result = planner::make_plan(problem, evaluator);
   progress.reset();
   if (!result.feasible && interrupted()) throw DeviceError("interrupted before any plan was priced; none is written");
+  if (!result.feasible && !result.complete) return report_nothing_found(result, o.effort, session);
   if (!result.feasible) return report_infeasible(result, session);
   write_file(o.output, write_plan(result.plan).dump(1) + "\n");
   Json json = prediction_json(result.plan.prediction);

@@ -12,7 +12,15 @@
 namespace moesaic::cli {
 
 /// Exit codes of the program; 130 is the shell's convention for an interrupt.
-enum ExitCode { kOk = 0, kInternal = 1, kBadInput = 2, kDevice = 3, kInfeasible = 4, kInterrupted = 130 };
+enum ExitCode {
+  kOk = 0,
+  kInternal = 1,
+  kBadInput = 2,
+  kDevice = 3,
+  kInfeasible = 4,
+  kNothingFound = 5,
+  kInterrupted = 130
+};
 
 /// Options of all verbs.
 struct Session {

@@ -35,7 +35,7 @@ class Search {
 
   PlanResult run() {
     std::vector<Evaluated> starts = layouts();
-    if (starts.empty()) return {false, {}, {}, reasons_};
+    if (starts.empty()) return {false, {}, {}, reasons_, !problem_.stop() && !cut_short_};
     // Each layout is improved on its own, the most promising first, while effort is left: the best baseline need not be
     // the best plan.
     std::stable_sort(starts.begin(), starts.end(), better);
@@ -72,7 +72,8 @@ class Search {
   std::vector<Evaluated> layouts() {
     std::vector<Evaluated> candidates;
     layout_decision_ = {"layout", "", {}};
-    for (const LayoutCandidate& candidate : enumerate_layouts(problem_)) {
+    layouts_ = enumerate_layouts(problem_);
+    for (const LayoutCandidate& candidate : layouts_) {
       if (candidate.refusal.empty())
         candidates.push_back(candidate_of(with_baseline_choices(problem_, baseline_plan(problem_, candidate.layout)),
                                           describe_layout(candidate.layout)));
@@ -86,10 +87,15 @@ class Search {
   /// Where no layout fits: way after way to need less device memory, until one lets a layout fit.
   std::vector<Evaluated> relieved() {
     std::vector<Evaluated> fitting;
-    for (size_t way = 0; fitting.empty() && !finished(); ++way) {
+    for (size_t way = 0; fitting.empty(); ++way) {
+      if (finished()) {
+        cut_short_ = true;
+        break;
+      }
       std::vector<Evaluated> candidates;
       bool known = false;
-      for (const LayoutCandidate& layout : enumerate_layouts(problem_)) {
+      for (const LayoutCandidate& layout : layouts_) {
+        if (problem_.stop()) break;
         const Plan plan = with_baseline_choices(problem_, baseline_plan(problem_, layout.layout));
         const std::vector<Choice> ways = memory_reliefs(problem_, plan);
         if (way >= ways.size()) continue;
@@ -111,6 +117,7 @@ class Search {
 
   std::vector<Evaluated> those_that_fit(std::vector<Evaluated> candidates) {
     const auto allowed = static_cast<size_t>(std::max<int64_t>(0, problem_.effort - evaluations_));
+    cut_short_ = cut_short_ || candidates.size() > allowed;
     for (size_t i = allowed; i < candidates.size(); ++i)
       refuse(candidates[i].choice, "not evaluated: the effort was spent");
     std::vector<Evaluated> feasible;
@@ -204,11 +211,13 @@ class Search {
 
   const Problem& problem_;
   Evaluator& evaluator_;
+  std::vector<LayoutCandidate> layouts_;
   Decision layout_decision_;
   std::vector<std::string> reasons_;
   int64_t evaluations_ = 0;
   Seconds best_seconds_ = 0;
   bool interrupted_ = false;
+  bool cut_short_ = false;  // a layout or a way to make it fit was left out for want of effort or time
 };
 
 }  // namespace

@@ -15,6 +15,7 @@ struct PlanResult {
   Plan plan;                         // complete with prediction, bound, gap and decisions when feasible
   Evaluation evaluation;             // of the plan
   std::vector<std::string> reasons;  // infeasible: each layout and what kept it out
+  bool complete = true;              // infeasible: false where effort or time ended before every layout was tried
 };
 
 /// Deterministic: the same problem gives the same plan, unless `stop` ends the search early (plan.interrupted). As far

@@ -36,6 +36,7 @@ std::vector<LayoutCandidate> cut_over(const Problem& problem, const std::vector<
   const int64_t dense = model.num_moe_layers() < model.num_layers ? model.dense_intermediate : 0;
   std::vector<LayoutCandidate> cut;
   for (LayoutCandidate candidate : whole) {
+    if (problem.stop()) break;
     candidate.layout.tp = tp;
     const int64_t wholes[] = {candidate.layout.ranks, problem.cluster.devices_per_node, model.num_heads,
                               model.num_kv_heads, dense};
@@ -51,6 +52,7 @@ std::vector<LayoutCandidate> cut_over(const Problem& problem, const std::vector<
 std::vector<LayoutCandidate> in_stages(const Problem& problem, const std::vector<LayoutCandidate>& whole, int pp) {
   std::vector<LayoutCandidate> staged;
   for (LayoutCandidate candidate : whole) {
+    if (problem.stop()) break;
     Layout& layout = candidate.layout;
     if (layout.ranks % (pp * layout.ep) != 0 || problem.model.num_layers < pp || layout.zero > 1) continue;
     layout.pp = pp;
@@ -172,6 +174,10 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
         "an expert count that shares a divisor with the ranks, and a global batch that is a multiple of the ranks",
         "change global_batch in the workload, or --ranks");
   for (LayoutCandidate& candidate : candidates) {
+    if (&candidate != &candidates.front() && problem.stop()) {  // one layout is worth more than none
+      candidate.refusal = "not looked at: the search was ended";
+      continue;
+    }
     check_plan(baseline_plan(problem, candidate.layout), "");
     candidate.refusal = memory_refusal(baseline_plan(problem, candidate.layout));
   }

@@ -159,6 +159,7 @@ TEST(MakePlan, a_layout_that_was_not_evaluated_says_so) {
   problem.effort = 0;
   const PlanResult none = make_plan(problem, prices);
   EXPECT_FALSE(none.feasible);
+  EXPECT_FALSE(none.complete);
   EXPECT_EQ(none.reasons.size(), 9u);
 }
 
@@ -195,6 +196,7 @@ TEST(MakePlan, infeasible_names_the_memory_of_every_layout) {
   const PlanResult result = make_plan(problem, prices);
   EXPECT_FALSE(result.feasible);
   EXPECT_EQ(prices.asked, 0);
+  EXPECT_TRUE(result.complete);
   ASSERT_EQ(result.reasons.size(), 23u);
   for (size_t i = 0; i < 18; ++i)
     EXPECT_NE(result.reasons[i].find("parameters, gradients and optimizer state of one rank take"), std::string::npos);
@@ -234,6 +236,32 @@ TEST(MakePlan, moves_experts_where_nothing_else_fits) {
   EXPECT_EQ(tight.plan.expert_storage.home, Tier::host);
   EXPECT_NE(tight.plan.decisions[0].choice.find("recompute, experts in host memory"), std::string::npos);
   check_plan(tight.plan, "test");
+}
+
+// The 9 layouts and the ways to need less take more than 12 evaluations: what is left might fit.
+TEST(MakePlan, spent_effort_is_no_proof_that_nothing_fits) {
+  for (const int64_t effort : {3, 9, 12}) {
+    Problem problem = tiny_problem();
+    problem.effort = effort;
+    NothingFits evaluator;
+    const PlanResult result = make_plan(problem, evaluator);
+    EXPECT_FALSE(result.feasible);
+    EXPECT_FALSE(result.complete) << effort;
+  }
+  NothingFits evaluator;
+  EXPECT_TRUE(make_plan(tiny_problem(), evaluator).complete);
+}
+
+TEST(MakePlan, a_stop_ends_the_enumeration_after_one_layout) {
+  Problem problem = tiny_problem();
+  problem.stop = [] { return true; };
+  for (const LayoutCandidate& candidate : enumerate_layouts(problem))
+    EXPECT_EQ(candidate.refusal.empty(), (candidate.layout == Layout{4, 4, 1}));
+  problem.cluster.device.memory_bytes = 1000;
+  KnownPrices prices(separable);
+  const PlanResult result = make_plan(problem, prices);
+  EXPECT_FALSE(result.feasible);
+  EXPECT_FALSE(result.complete);
 }
 
 TEST(MakePlan, fixed_decisions_stand) {
