@@ -299,7 +299,7 @@ void add_experiment(CLI::App& app, Session& session) {
   verb->require_subcommand(1);
   CLI::App* list_verb = verb->add_subcommand("list", "names of the experiments");
   add_json_option(*list_verb, session);
-  refuse_seed(*list_verb, "a list of names draws nothing; leave it out");
+  refuse_seed(*list_verb, "a list of names draws nothing");
   list_verb->callback([&session] { list(session); });
   CLI::App* run_verb = verb->add_subcommand("run", "run an experiment and write its result beside it");
   auto name = std::make_shared<std::string>();

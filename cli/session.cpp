@@ -176,9 +176,9 @@ void add_common_options(CLI::App& verb, Session& session) {
 }
 
 void refuse_seed(CLI::App& verb, const std::string& reason) {
-  verb.add_option_function<std::string>("--seed", [](const std::string&) {})
-      ->check(CLI::Validator([reason](const std::string&) { return reason; }, ""))
-      ->group("");  // not in --help
+  const std::string option = verb.get_parent()->get_name() + " " + verb.get_name() + " --seed";
+  const auto refuse = [=](const std::string&) { throw InputError(option, "", "changes nothing: " + reason); };
+  verb.add_option_function<std::string>("--seed", refuse)->group("");  // not in --help
 }
 
 void check_device(const std::string& device, const std::string& plan, const Cluster& cluster) {
