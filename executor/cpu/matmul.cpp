@@ -14,8 +14,9 @@ namespace moesaic::executor::cpu {
 namespace {
 
 constexpr std::int64_t kSmallest = 16;  // reductions over so many rows or fewer are not filled up
-constexpr std::int64_t kCheckedBeforehand = 1
-                                            << 18;  // elements of B up to which checking all heights takes under 0.1 s
+// Elements of B up to which every height is checked beforehand. 8 + 16 + ... + 512 rows and 64 reference blocks of 64
+// are 20,736 rows: 2 x 20,736 x 2^18 = 11 GFLOP for the largest.
+constexpr std::int64_t kCheckedBeforehand = 1 << 18;
 
 MatmulShape with_leading_dimensions(MatmulShape shape) {
   if (shape.lda == 0) shape.lda = shape.transpose_a == Transpose::yes ? shape.m : shape.k;
