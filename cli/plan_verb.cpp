@@ -35,11 +35,27 @@ planner::Problem problem_of(const PlanOptions& o, const Session& session) {
   return problem;
 }
 
-void report_nothing_found(const planner::PlanResult& result, int64_t effort, Session& session) {
-  std::string text = "nothing found within --effort " + std::to_string(effort) +
-                     " and --budget; a layout may still fit: give more of them\n";
+/// "3 of 41 candidates priced, none fits; --effort 41 decides it".
+std::string nothing_found_text(const planner::PlanResult& result, const PlanOptions& o) {
+  const auto counted = [](int64_t n) { return std::to_string(n) + (n == 1 ? " candidate" : " candidates"); };
+  const bool by_effort = result.needed_effort > 0;
+  std::string text = "nothing found within " +
+                     (by_effort ? "--effort " + std::to_string(o.effort) : "--budget " + format_seconds(o.budget_s));
+  text += result.evaluations == 0 ? ": nothing was priced" : ": " + counted(result.evaluations) + " priced, none fits";
+  if (by_effort) text += "; --effort " + std::to_string(result.needed_effort) + " decides it";
+  if (!by_effort)
+    text += result.promising.empty() ? "; give it more time"
+                                     : "; " + result.promising + " should fit: give it the time to be priced";
+  return text + "\n";
+}
+
+void report_nothing_found(const planner::PlanResult& result, const PlanOptions& o, Session& session) {
+  std::string text = nothing_found_text(result, o);
   for (const std::string& reason : result.reasons) text += "  " + reason + "\n";
-  session.print({{"feasible", nullptr}, {"found", false}, {"reasons", result.reasons}}, text);
+  Json json = {
+      {"feasible", nullptr}, {"found", false}, {"reasons", result.reasons}, {"evaluations", result.evaluations}};
+  if (result.needed_effort > 0) json["needed_effort"] = result.needed_effort;
+  session.print(json, text);
   session.exit_code = kNothingFound;
 }
 
@@ -56,7 +72,7 @@ void run(const PlanOptions& o, Session& session) {
   const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   planner::Problem problem = problem_of(o, session);
   problem.stop = [&] { return interrupted() || elapsed() > o.budget_s; };
-  InterruptibleEvaluator evaluator(o.workers);
+  InterruptibleEvaluator evaluator(o.workers, problem.stop);
   auto progress = std::make_unique<Progress>();
   problem.progress = [&](int64_t done, int64_t effort, double best) {
     progress->update(static_cast<double>(done), static_cast<double>(effort),
@@ -65,7 +81,7 @@ void run(const PlanOptions& o, Session& session) {
   const planner::PlanResult result = planner::make_plan(problem, evaluator);
   progress.reset();
   if (!result.feasible && interrupted()) throw DeviceError("interrupted before any plan was priced; none is written");
-  if (!result.feasible && !result.complete) return report_nothing_found(result, o.effort, session);
+  if (!result.feasible && !result.complete) return report_nothing_found(result, o, session);
   if (!result.feasible) return report_infeasible(result, session);
   write_file(o.output, write_plan(result.plan).dump(1) + "\n");
   Json json = prediction_json(result.plan.prediction);

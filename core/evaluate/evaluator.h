@@ -12,6 +12,7 @@ namespace moesaic {
 
 struct Evaluation {
   bool feasible = true;
+  bool priced = true;      // false: the evaluator was stopped before it had an answer
   std::string reason;      // infeasible: the binding constraint and what would lift it
   Prediction prediction;   // lower bound and gap are filled by the planner
   int64_t activities = 0;  // simulated activities

@@ -21,45 +21,37 @@ bool experts_divide(const Problem& problem, int ranks, int ep) {
   return ranks % ep == 0 && problem.model.num_experts * problem.fixed.expert_slices.value_or(1) % ep == 0;
 }
 
-bool batch_divides(const Problem& problem, int ranks, int micro_batches) {
-  const Workload& workload = problem.workload;
-  for (const WorkloadTask& task : workload.tasks)
-    if (task.batch % micro_batches != 0) return false;
-  const int64_t micro_batch = workload.global_batch / micro_batches;
-  if (workload.global_batch % micro_batches != 0) return false;
-  return workload.tasks.empty() ? micro_batch % ranks == 0 : micro_batch >= ranks;
+/// Layouts like `base` with every ep and number of microbatches that divides; `base.stage_ranks()` share the batch.
+std::vector<LayoutCandidate> splits_of(const Problem& problem, const Layout& base) {
+  std::vector<LayoutCandidate> candidates;
+  const int ranks = std::max(1, base.stage_ranks());
+  const std::vector<int> micro_batches = dividing_micro_batches(problem, ranks);
+  for (int ep = ranks; ep >= 1; --ep) {
+    if (!experts_divide(problem, ranks, ep) || (problem.fixed.ep && *problem.fixed.ep != ep)) continue;
+    for (const int count : micro_batches) {
+      Layout layout = base;
+      layout.ep = ep;
+      layout.micro_batches = count;
+      candidates.push_back({layout, ""});
+    }
+  }
+  return candidates;
 }
 
-/// The candidates with attention and dense FFN cut over `tp` ranks of a node.
-std::vector<LayoutCandidate> cut_over(const Problem& problem, const std::vector<LayoutCandidate>& whole, int tp) {
-  const Model& model = problem.model;
-  const int64_t dense = model.num_moe_layers() < model.num_layers ? model.dense_intermediate : 0;
-  std::vector<LayoutCandidate> cut;
-  for (LayoutCandidate candidate : whole) {
-    if (problem.stop()) break;
-    candidate.layout.tp = tp;
-    const int64_t wholes[] = {candidate.layout.ranks, problem.cluster.devices_per_node, model.num_heads,
-                              model.num_kv_heads, dense};
-    const bool divides = std::all_of(std::begin(wholes), std::end(wholes), [&](int64_t n) { return n % tp == 0; });
-    if (!divides || model.latent_attention || model.routed_by_task) continue;
-    candidate.refusal = memory_refusal(baseline_plan(problem, candidate.layout));
-    cut.push_back(std::move(candidate));
-  }
-  return cut;
+const char* const kNotLookedAt = "not looked at: the search was ended";
+
+std::string refusal_of(const Problem& problem, const Layout& layout) {
+  return problem.stop() ? kNotLookedAt : memory_refusal(baseline_plan(problem, layout));
 }
 
-/// The candidates with their layers spread over `pp` stages, where that fits.
-std::vector<LayoutCandidate> in_stages(const Problem& problem, const std::vector<LayoutCandidate>& whole, int pp) {
-  std::vector<LayoutCandidate> staged;
-  for (LayoutCandidate candidate : whole) {
-    if (problem.stop()) break;
-    Layout& layout = candidate.layout;
-    if (layout.ranks % (pp * layout.ep) != 0 || problem.model.num_layers < pp || layout.zero > 1) continue;
-    layout.pp = pp;
-    candidate.refusal = memory_refusal(baseline_plan(problem, layout));
-    if (candidate.refusal.empty()) staged.push_back(std::move(candidate));
-  }
-  return staged;
+/// The candidates with attention and dense FFN cut over `tp` ranks of a node, where they divide.
+std::vector<LayoutCandidate> cut_over(const Problem& problem, std::vector<LayoutCandidate> whole, int tp) {
+  for (LayoutCandidate& candidate : whole) candidate.layout.tp = tp;
+  std::erase_if(whole, [&](const LayoutCandidate& candidate) {
+    return problem.stop() || !can_be_lowered(baseline_plan(problem, candidate.layout));
+  });
+  for (LayoutCandidate& candidate : whole) candidate.refusal = refusal_of(problem, candidate.layout);
+  return whole;
 }
 
 bool any_fits(const std::vector<LayoutCandidate>& candidates) {
@@ -67,15 +59,44 @@ bool any_fits(const std::vector<LayoutCandidate>& candidates) {
                      [](const auto& candidate) { return candidate.refusal == ""; });
 }
 
-/// Where nothing fits: tensors cut over ranks of a node, then layers spread over stages, unless that is fixed.
-void add_reliefs(const Problem& problem, std::vector<LayoutCandidate>& candidates) {
-  const std::vector<LayoutCandidate> whole = candidates;
+bool may_be_staged(const Problem& problem) {
+  return problem.workload.phase == WorkloadPhase::training && !problem.model.routed_by_task && !problem.fixed.pp &&
+         !problem.fixed.embedding && !problem.fixed.expert_storage &&  // these are of all ranks, not of stages
+         problem.fixed.zero.value_or(0) <= 1;
+}
+
+/// The layouts like `base` with their layers spread over `pp` stages, where that fits.
+std::vector<LayoutCandidate> in_stages(const Problem& problem, Layout base, int pp) {
+  base.pp = pp;
+  if (base.ranks % pp != 0 || problem.model.num_layers < pp) return {};
+  std::vector<LayoutCandidate> staged = splits_of(problem, base);
+  std::erase_if(staged, [&](const LayoutCandidate& candidate) {
+    return !can_be_lowered(baseline_plan(problem, candidate.layout)) || !refusal_of(problem, candidate.layout).empty();
+  });
+  return staged;
+}
+
+void append(std::vector<LayoutCandidate>& to, std::vector<LayoutCandidate> from) {
+  for (LayoutCandidate& candidate : from) to.push_back(std::move(candidate));
+}
+
+/// Where nothing fits: optimizer states divided; then tensors cut over ranks of a node too; then layers spread over
+/// stages, unless that is fixed.
+void add_reliefs(const Problem& problem, Layout base, std::vector<LayoutCandidate>& candidates) {
+  std::vector<LayoutCandidate> whole = candidates;
+  const bool training = problem.workload.phase == WorkloadPhase::training;
+  if (training && !problem.fixed.zero && base.stage_ranks() > 1 && !any_fits(candidates)) {
+    base.zero = 1;
+    for (LayoutCandidate& candidate : whole) {
+      candidate.layout.zero = 1;
+      candidate.refusal = refusal_of(problem, candidate.layout);
+    }
+    append(candidates, whole);
+  }
   for (int tp = 2; tp <= 8 && !problem.fixed.tp && !any_fits(candidates); tp *= 2)
-    for (LayoutCandidate& candidate : cut_over(problem, whole, tp)) candidates.push_back(std::move(candidate));
-  if (problem.workload.phase != WorkloadPhase::training || problem.model.routed_by_task || problem.fixed.pp) return;
-  if (problem.fixed.embedding || problem.fixed.expert_storage) return;  // of all ranks, not of stages
-  for (int pp = 2; pp <= whole[0].layout.ranks && !any_fits(candidates); pp *= 2)
-    for (LayoutCandidate& candidate : in_stages(problem, whole, pp)) candidates.push_back(std::move(candidate));
+    append(candidates, cut_over(problem, whole, tp));
+  if (!may_be_staged(problem)) return;
+  for (int pp = 2; pp <= base.ranks && !any_fits(candidates); ++pp) append(candidates, in_stages(problem, base, pp));
 }
 
 }  // namespace
@@ -88,11 +109,35 @@ std::string memory_refusal(const Plan& plan) {
     resident = std::max(resident, resident_bytes(graph, Tier::device, stage));
   if (resident <= capacity) return "";
   const bool training = plan.workload.phase == WorkloadPhase::training;
+  const bool spread = plan.layout.ep == std::min<int64_t>(plan.layout.stage_ranks(), num_placed_experts(plan));
   return std::string(training ? "parameters, gradients and optimizer state" : "parameters and key-value cache") +
          " of one rank take " + format_bytes(static_cast<double>(resident)) + "; the device has " +
          format_bytes(static_cast<double>(capacity)) +
-         (plan.layout.ep < plan.layout.ranks ? "; a larger ep would lift it"
-                                             : "; more devices or a smaller model would lift it");
+         (spread ? "; more devices or a smaller model would lift it" : "; a larger ep would lift it");
+}
+
+std::vector<int> dividing_micro_batches(const Problem& problem, int ranks) {
+  const Workload& workload = problem.workload;
+  std::vector<int> counts = {1};
+  if (workload.phase == WorkloadPhase::training) counts = {1, 2, 4, 8, 16, 32, 64};
+  if (problem.fixed.micro_batches) counts = {*problem.fixed.micro_batches};
+  std::erase_if(counts, [&](int count) {
+    for (const WorkloadTask& task : workload.tasks)
+      if (task.batch % count != 0) return true;
+    if (workload.global_batch % count != 0) return true;
+    const int64_t micro_batch = workload.global_batch / count;
+    return workload.tasks.empty() ? micro_batch % ranks != 0 : micro_batch < ranks;
+  });
+  return counts;
+}
+
+bool can_be_lowered(const Plan& plan) {
+  try {
+    check_plan(plan, "");
+    return true;
+  } catch (const InputError&) {
+    return false;
+  }
 }
 
 std::vector<int64_t> task_batches(const Workload& workload, int micro_batches) {
@@ -151,37 +196,26 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
         "", "",
         "model " + problem.model.name + " is routed by task and workload " + problem.workload.name + " has no tasks",
         "a workload with `tasks`, each with its batch", "add `tasks` to the workload");
-  const Layout fixed = fixed_layout(problem);
-  const int ranks = std::max(1, fixed.stage_ranks());
-  const bool training = problem.workload.phase == WorkloadPhase::training;
-  std::vector<LayoutCandidate> candidates;
-  for (int ep = ranks; ep >= 1; --ep) {
-    if (!experts_divide(problem, ranks, ep)) continue;
-    if (problem.fixed.ep && *problem.fixed.ep != ep) continue;
-    for (int micro_batches = 1; micro_batches <= 64; micro_batches *= 2) {
-      if (problem.fixed.micro_batches && *problem.fixed.micro_batches != micro_batches) continue;
-      if (!training && micro_batches > 1) break;
-      if (!batch_divides(problem, ranks, micro_batches)) continue;
-      Layout layout = fixed;
-      layout.ep = ep;
-      layout.micro_batches = micro_batches;
-      candidates.push_back({layout, ""});
-    }
-  }
+  Layout base = fixed_layout(problem);
+  std::vector<LayoutCandidate> candidates = splits_of(problem, base);
+  // A batch that is too small for all ranks may divide over those of a stage.
+  while (candidates.empty() && may_be_staged(problem) &&
+         base.pp < std::min<int64_t>(base.ranks, problem.model.num_layers))
+    if (base.ranks % ++base.pp == 0) candidates = splits_of(problem, base);
   if (candidates.empty())
     throw InputError(
-        "", "", undivided(problem, ranks) + " divide over no layout" + (problem.fixed.ep ? " with the fixed ep" : ""),
+        "", "",
+        undivided(problem, std::max(1, fixed_layout(problem).stage_ranks())) + " divide over no layout" +
+            (problem.fixed.ep ? " with the fixed ep" : ""),
         "an expert count that shares a divisor with the ranks, and a global batch that is a multiple of the ranks",
         "change global_batch in the workload, or --ranks");
   for (LayoutCandidate& candidate : candidates) {
-    if (&candidate != &candidates.front() && problem.stop()) {  // one layout is worth more than none
-      candidate.refusal = "not looked at: the search was ended";
-      continue;
-    }
-    check_plan(baseline_plan(problem, candidate.layout), "");
-    candidate.refusal = memory_refusal(baseline_plan(problem, candidate.layout));
+    const bool first = &candidate == &candidates.front();  // one layout is worth more than none
+    if (first || !problem.stop()) check_plan(baseline_plan(problem, candidate.layout), "");
+    candidate.refusal =
+        first ? memory_refusal(baseline_plan(problem, candidate.layout)) : refusal_of(problem, candidate.layout);
   }
-  add_reliefs(problem, candidates);
+  add_reliefs(problem, base, candidates);
   return candidates;
 }
 

@@ -14,14 +14,22 @@ struct LayoutCandidate {
   std::string refusal;  // "" when it may be tried
 };
 
-/// ep over the divisors of the ranks, microbatches over powers of two; where none of these fits, also tp 2, 4, 8 inside
-/// a node, up to the first that fits. Memory: parameters, gradients and optimizer state of one rank must fit the
-/// device; activations are the evaluator's business. Throws InputError when the batch or the experts divide over no
-/// layout, or the model is routed by task and the workload has no tasks.
+/// ep over the divisors of the ranks, microbatches over powers of two, in as few pipeline stages as let the batch
+/// divide. Where none of these fits, also ZeRO-1; then tp 2, 4, 8 inside a node; then more stages, up to the first that
+/// fits. Memory: parameters, gradients and optimizer state of one rank must fit the device; activations are the
+/// evaluator's business. Throws InputError when the batch or the experts divide over no layout, or the model is routed
+/// by task and the workload has no tasks.
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem);
 
 /// Why the resident tensors of the plan do not fit the device; "" when they do.
 std::string memory_refusal(const Plan& plan);
+
+/// Numbers of microbatches into which the batch can be cut, so that `ranks` share each evenly; ascending, in training
+/// powers of two up to 64 unless one is fixed.
+std::vector<int> dividing_micro_batches(const Problem& problem, int ranks);
+
+/// Whether check_plan accepts the plan.
+bool can_be_lowered(const Plan& plan);
 
 /// Sequences of each task in a microbatch: [tasks].
 std::vector<int64_t> task_batches(const Workload& workload, int micro_batches);

@@ -2,19 +2,11 @@
 
 #include <algorithm>
 
+#include "planner/layout/training_states.h"
 #include "planner/memory/tier_needs.h"
 
 namespace moesaic::planner {
 namespace {
-
-constexpr Bytes kFusedBytes = 500'000'000;  // about the dense weights of one large layer: one all-gather per layer
-
-void divide(Plan& plan, int stage) {
-  plan.layout.zero = stage;
-  if (stage < 3) return;
-  plan.fused_parameter_bytes = kFusedBytes;
-  plan.prefetch.dense = 1;
-}
 
 /// Expert slots whose states fit into a rank's part of host memory, beside the gradients of all of them.
 int64_t cache_entries(const Plan& plan) {
@@ -49,16 +41,16 @@ std::vector<Choice> memory_reliefs(const Problem& problem, const Plan& plan) {
   const auto add = [&](const std::string& name, std::function<void(Plan&)> apply, const std::string& refusal) {
     ways.push_back({name, std::move(apply), refusal});
   };
-  if (divisible)
+  if (divisible && plan.layout.zero == 0)
     add(
-        "ZeRO-1", [](Plan& p) { divide(p, 1); }, "");
+        "ZeRO-1", [](Plan& p) { divide_states(p, 1); }, "");
   if (divisible && !staged)
     add(
-        "ZeRO-3, 1 layer ahead", [](Plan& p) { divide(p, 3); }, "");
+        "ZeRO-3, 1 layer ahead", [](Plan& p) { divide_states(p, 3); }, "");
   const int stage = !divisible ? plan.layout.zero : staged ? 1 : 3;
   const Recompute again = problem.fixed.recompute.value_or(Recompute::full);
   const auto recompute = [stage, again](Plan& p) {
-    if (stage != p.layout.zero) divide(p, stage);
+    if (stage != p.layout.zero) divide_states(p, stage);
     p.layout.recompute = again;
   };
   const std::string divided = divisible ? "ZeRO-" + std::to_string(stage) + ", recompute" : "recompute";

@@ -11,6 +11,13 @@ std::string describe_layout(const Layout& layout) {
          (layout.expert_slices > 1 ? ", " + std::to_string(layout.expert_slices) + " slices per expert" : "");
 }
 
+std::string describe_layout(const Plan& plan) {
+  return describe_layout(plan.layout) + (plan.layout.recompute == Recompute::none ? "" : ", recompute") +
+         (plan.expert_storage.home == Tier::host      ? ", experts in host memory"
+          : plan.expert_storage.home == Tier::storage ? ", experts on storage"
+                                                      : "");
+}
+
 std::string describe_bucket(Bytes bytes) {
   return bytes == 0 ? "one collective per gradient" : "buckets of " + format_bytes(static_cast<double>(bytes));
 }

@@ -46,6 +46,8 @@ struct Problem {
 
 /// A candidate in words: "ep 8, 1 microbatch, ZeRO-3", "4 chunks".
 std::string describe_layout(const Layout& layout);
+/// The same with what a plan gives up for memory: "ep 8, 1 microbatch, ZeRO-3, recompute, experts in host memory".
+std::string describe_layout(const Plan& plan);
 std::string describe_bucket(Bytes bytes);
 
 }  // namespace moesaic::planner

@@ -129,12 +129,31 @@ std::vector<DecisionSpace> decision_spaces(const Problem& problem, const Plan& p
   return spaces;
 }
 
+namespace {
+
+void apply_first(const DecisionSpace& space, Plan& plan) {
+  const auto first = std::find_if(space.choices.begin(), space.choices.end(),
+                                  [](const Choice& choice) { return choice.refusal.empty(); });
+  if (first != space.choices.end()) first->apply(plan);
+}
+
+}  // namespace
+
+bool same_decisions(const Plan& a, const Plan& b) {
+  return a.layout == b.layout && a.dispatch == b.dispatch && a.gradient_bucket_bytes == b.gradient_bucket_bytes &&
+         a.fused_parameter_bytes == b.fused_parameter_bytes && a.prefetch == b.prefetch &&
+         a.expert_storage == b.expert_storage && a.embedding == b.embedding && a.elastic == b.elastic &&
+         a.placement == b.placement;
+}
+
+Plan placed_anew(const Problem& problem, Plan plan) {
+  plan.placement.clear();
+  if (!plan.model.routed_by_task) apply_first(placements(problem, plan, 1), plan);
+  return plan;
+}
+
 Plan with_baseline_choices(const Problem& problem, Plan plan) {
-  for (const DecisionSpace& space : spaces_of(problem, plan, 1)) {
-    const auto first = std::find_if(space.choices.begin(), space.choices.end(),
-                                    [](const Choice& choice) { return choice.refusal.empty(); });
-    if (first != space.choices.end()) first->apply(plan);
-  }
+  for (const DecisionSpace& space : spaces_of(problem, plan, 1)) apply_first(space, plan);
   return plan;
 }
 

@@ -23,6 +23,12 @@ struct DecisionSpace {
 /// Choices that fit this plan's layout, with the user's fixed decisions applied (one choice then).
 std::vector<DecisionSpace> decision_spaces(const Problem& problem, const Plan& plan);
 
+/// Whether two plans for the same documents decide alike.
+bool same_decisions(const Plan& a, const Plan& b);
+
+/// The plan with the first placement that can be made for its layout.
+Plan placed_anew(const Problem& problem, Plan plan);
+
 /// The baseline of a layout: the plan with the first choice of every decision that can be tried.
 Plan with_baseline_choices(const Problem& problem, Plan plan);
 

@@ -29,7 +29,7 @@ inline Problem tiny_problem() {
   problem.workload.global_batch = 16;
   problem.routing.generator = {1.2, 5, false};
   problem.profile = plain_profile(problem.cluster);
-  problem.effort = 100'000;
+  problem.effort = 300;
   return problem;
 }
 

@@ -42,14 +42,16 @@ TEST(MakePlan, finds_the_optimum_of_separable_prices) {
   int64_t plans = 0;
   for_every_plan(tiny_problem(), [&](const Plan& plan) { least = std::min(least, separable(plan)), ++plans; });
   KnownPrices prices(separable);
-  const PlanResult result = make_plan(tiny_problem(), prices);
+  Problem problem = tiny_problem();
+  problem.effort = 60;  // the default; of 945 plans of the enumerated layouts alone
+  const PlanResult result = make_plan(problem, prices);
   ASSERT_TRUE(result.feasible);
+  EXPECT_EQ(plans, 945);
   EXPECT_EQ(least, 10);
   EXPECT_EQ(result.evaluation.prediction.step_seconds, 10);
   EXPECT_EQ(result.plan.layout, (Layout{4, 4, 2}));
   EXPECT_EQ(result.plan.dispatch, (Dispatch{DispatchKind::ragged, 0, AllToAllKind::hierarchical_2d, 4}));
   EXPECT_EQ(result.plan.gradient_bucket_bytes, 16'000'000);
-  EXPECT_LT(prices.asked * 5, plans);
 }
 
 /// The plan of a baseline: a layout, contiguous, flat, one chunk, this bucket.
@@ -82,7 +84,7 @@ TEST(MakePlan, is_never_slower_than_the_baselines) {
 // effort ends in the middle of a decision.
 TEST(MakePlan, reports_what_it_decided) {
   for (uint64_t seed = 0; seed < 10; ++seed)
-    for (const int64_t effort : {9, 12, 15, 20, 27, 40, 1000}) {
+    for (const int64_t effort : {9, 12, 15, 20, 27, 40, 100}) {
       Problem problem = tiny_problem();
       problem.effort = effort;
       KnownPrices prices([seed](const Plan& plan) { return rugged(plan, seed); });
@@ -102,12 +104,14 @@ TEST(MakePlan, reports_what_it_decided) {
     }
 }
 
-// Nine layouts; on the first two, what each decision has besides the baseline that stands: 1 all-to-all, 6 buckets, 3
-// placements, 3 numbers of chunks.
+// Nine layouts, and of the first what each decision has besides the baseline that stands: ZeRO-1 to 3, tp 2, 1
+// all-to-all, 6 buckets, 3 placements, 3 numbers of chunks. Of two layers, also two stages with 2, 4 or 8 microbatches.
 TEST(MakePlan, keeps_the_first_baseline_until_something_is_faster) {
   KnownPrices prices([](const Plan&) { return 1.0; });
-  const Plan plan = make_plan(tiny_problem(), prices).plan;
-  EXPECT_EQ(prices.asked, 9 + 2 * (1 + 6 + 3 + 3));
+  Problem problem = tiny_problem();
+  problem.effort = 9 + 3 + 1 + 1 + 6 + 3 + 3;
+  const Plan plan = make_plan(problem, prices).plan;
+  EXPECT_EQ(prices.asked, problem.effort);
   std::vector<std::pair<std::string, std::string>> decisions;
   std::vector<size_t> runners_up;
   for (const Decision& decision : plan.decisions) {
@@ -116,11 +120,38 @@ TEST(MakePlan, keeps_the_first_baseline_until_something_is_faster) {
   }
   EXPECT_EQ(decisions,
             (std::vector<std::pair<std::string, std::string>>{{"layout", "4 ranks, ep 4, 1 microbatch"},
+                                                              {"training states", "whole on every rank"},
+                                                              {"tensor parallelism", "tp 1"},
                                                               {"all-to-all", "flat"},
                                                               {"gradient buckets", "one collective per gradient"},
                                                               {"expert placement", "contiguous"},
                                                               {"chunks", "1 chunk"}}));
-  EXPECT_EQ(runners_up, (std::vector<size_t>{8, 1, 6, 3, 3}));
+  EXPECT_EQ(runners_up, (std::vector<size_t>{8, 3, 1, 1, 6, 3, 3}));
+}
+
+// What only ZeRO-1 makes fast is found where ZeRO-0 fits, and so are stages, with microbatches that the nine layouts
+// of one stage do not have: 16 sequences over the 2 ranks of a stage.
+TEST(MakePlan, tries_every_dimension_of_the_layout) {
+  Problem problem = tiny_problem();
+  problem.effort = 60;
+  KnownPrices divided([](const Plan& plan) { return plan.layout.zero == 1 ? 1.0 : 2.0; });
+  EXPECT_EQ(make_plan(problem, divided).plan.layout.zero, 1);
+  problem.model.num_layers = 2;
+  problem.model.moe_layers.assign(2, true);
+  KnownPrices staged([](const Plan& plan) { return 1.0 / (plan.layout.pp * plan.layout.micro_batches); });
+  const Layout layout = make_plan(problem, staged).plan.layout;
+  EXPECT_EQ(layout.pp, 2);
+  EXPECT_EQ(layout.micro_batches, 8);
+}
+
+// Descents go on from layout to layout, and no plan is asked for twice.
+TEST(MakePlan, spends_the_effort) {
+  Problem problem = tiny_problem();
+  problem.effort = 200;
+  KnownPrices prices([](const Plan& plan) { return rugged(plan, 1); });
+  const Plan plan = make_plan(problem, prices).plan;
+  EXPECT_EQ(prices.asked, 200);
+  EXPECT_EQ(plan.evaluations, 200);
 }
 
 TEST(MakePlan, the_same_problem_gives_the_same_plan) {
@@ -147,6 +178,16 @@ TEST(MakePlan, more_effort_is_never_worse_and_is_counted) {
   }
 }
 
+/// An evaluator for which nothing fits.
+class NothingFits : public Evaluator {
+ public:
+  std::vector<Evaluation> evaluate(std::span<const Plan> plans) override {
+    std::vector<Evaluation> evaluations(plans.size());
+    for (Evaluation& evaluation : evaluations) evaluation.feasible = false, evaluation.reason = "activations";
+    return evaluations;
+  }
+};
+
 TEST(MakePlan, a_layout_that_was_not_evaluated_says_so) {
   Problem problem = tiny_problem();
   problem.effort = 8;
@@ -160,7 +201,12 @@ TEST(MakePlan, a_layout_that_was_not_evaluated_says_so) {
   const PlanResult none = make_plan(problem, prices);
   EXPECT_FALSE(none.feasible);
   EXPECT_FALSE(none.complete);
-  EXPECT_EQ(none.reasons.size(), 9u);
+  // 9 layouts, 3 ways to need less for each, 2 ways without host memory and storage
+  EXPECT_EQ(none.reasons.size(), 38u);
+  EXPECT_EQ(none.needed_effort, 36);
+  problem.effort = 36;
+  NothingFits nothing;
+  EXPECT_TRUE(make_plan(problem, nothing).complete);
 }
 
 TEST(MakePlan, stops_with_the_best_so_far) {
@@ -187,8 +233,8 @@ TEST(MakePlan, progress_ends_at_the_evaluations_and_the_best) {
   EXPECT_EQ(best, plan.prediction.step_seconds);
 }
 
-// Nine layouts, and each of them with dense tensors cut over the two ranks of a node; then each with five ways to need
-// less, of which the first layout's refusal is told: 18 + 5.
+// Nine layouts, each of them with ZeRO-1, and with dense tensors cut over the two ranks of a node too; then each with
+// five ways to need less, of which the first layout's refusal is told: 27 + 5.
 TEST(MakePlan, infeasible_names_the_memory_of_every_layout) {
   Problem problem = tiny_problem();
   problem.cluster.device.memory_bytes = 1000;
@@ -197,20 +243,10 @@ TEST(MakePlan, infeasible_names_the_memory_of_every_layout) {
   EXPECT_FALSE(result.feasible);
   EXPECT_EQ(prices.asked, 0);
   EXPECT_TRUE(result.complete);
-  ASSERT_EQ(result.reasons.size(), 23u);
-  for (size_t i = 0; i < 18; ++i)
+  ASSERT_EQ(result.reasons.size(), 32u);
+  for (size_t i = 0; i < 27; ++i)
     EXPECT_NE(result.reasons[i].find("parameters, gradients and optimizer state of one rank take"), std::string::npos);
 }
-
-/// An evaluator for which nothing fits.
-class NothingFits : public Evaluator {
- public:
-  std::vector<Evaluation> evaluate(std::span<const Plan> plans) override {
-    std::vector<Evaluation> evaluations(plans.size());
-    for (Evaluation& evaluation : evaluations) evaluation.feasible = false, evaluation.reason = "activations";
-    return evaluations;
-  }
-};
 
 TEST(MakePlan, infeasible_passes_on_the_evaluators_reason) {
   NothingFits evaluator;
@@ -247,6 +283,7 @@ TEST(MakePlan, spent_effort_is_no_proof_that_nothing_fits) {
     const PlanResult result = make_plan(problem, evaluator);
     EXPECT_FALSE(result.feasible);
     EXPECT_FALSE(result.complete) << effort;
+    EXPECT_EQ(result.needed_effort, 36);
   }
   NothingFits evaluator;
   EXPECT_TRUE(make_plan(tiny_problem(), evaluator).complete);
@@ -274,6 +311,8 @@ TEST(MakePlan, fixed_decisions_stand) {
   problem.fixed.dispatch = DispatchKind::padded;
   problem.fixed.capacity_factor = 1.5;
   problem.fixed.all_to_all = AllToAllKind::flat;
+  problem.fixed.zero = 0;
+  problem.fixed.tp = problem.fixed.pp = 1;
   KnownPrices prices(separable);
   const Plan plan = make_plan(problem, prices).plan;
   EXPECT_EQ(plan.layout, (Layout{4, 2, 4}));

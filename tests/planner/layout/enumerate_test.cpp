@@ -80,11 +80,37 @@ TEST(Layouts, what_does_not_fit_says_what_would_lift_it) {
   EXPECT_NE(enumerate_layouts(problem)[0].refusal.find("more devices or a smaller model"), std::string::npos);
 }
 
+// ep 4 takes 16 bytes of each of 464 dense and 256 expert parameters, 11,520, and 192 of tokens and targets.
+// ZeRO-1 divides the moments of the dense ones by 4 and keeps buffers for their exchange: 10.6 kB.
+TEST(Layouts, divides_optimizer_states_where_nothing_fits_otherwise) {
+  Problem problem = tiny_problem();
+  problem.cluster.device.memory_bytes = 11'000;
+  problem.fixed.micro_batches = 1;
+  std::vector<Layout> expected = {{4, 4, 1}};
+  expected[0].zero = 1;
+  EXPECT_EQ(layouts_of(problem), expected);
+}
+
+// 8 sequences over 4 ranks and 4 microbatches do not divide; over the 2 ranks of a stage they do.
+TEST(Layouts, a_batch_that_divides_over_the_ranks_of_a_stage_is_enough) {
+  Problem problem = tiny_problem();
+  problem.model.num_layers = 2;
+  problem.model.moe_layers.assign(2, true);
+  problem.workload.global_batch = 8;
+  problem.fixed.micro_batches = 4;
+  std::vector<Layout> expected = {{4, 2, 4}, {4, 1, 4}};
+  for (Layout& layout : expected) layout.pp = 2;
+  EXPECT_EQ(layouts_of(problem), expected);
+  problem.fixed.pp = 1;
+  EXPECT_NE(complaint(problem).find("divide over no layout"), std::string::npos);
+}
+
 // qkv and out, 256 parameters, are cut: ep 4 takes 4096 less 128 * 16 bytes of the 7424 + 4096 that it took.
 TEST(Layouts, cuts_dense_tensors_where_nothing_fits_otherwise) {
   Problem problem = tiny_problem();
   problem.cluster.device.memory_bytes = 10'000;
   problem.fixed.micro_batches = 1;
+  problem.fixed.zero = 0;
   std::vector<Layout> expected = {{4, 4, 1}};
   expected[0].tp = 2;
   EXPECT_EQ(layouts_of(problem), expected);
@@ -102,6 +128,7 @@ TEST(Layouts, spreads_layers_over_stages_where_nothing_fits_otherwise) {
   problem.model.num_kv_heads = 1;
   problem.cluster.device.memory_bytes = 30'000;
   problem.fixed.micro_batches = 4;
+  problem.fixed.zero = 0;
   std::vector<Layout> expected = {{4, 2, 4}};
   expected[0].pp = 2;
   EXPECT_EQ(layouts_of(problem), expected);

@@ -1,0 +1,119 @@
+#include "planner/starts.h"
+
+#include <algorithm>
+#include <set>
+
+#include "planner/layout/enumerate.h"
+#include "planner/memory/program_order.h"
+#include "planner/memory/relief.h"
+
+namespace moesaic::planner {
+namespace {
+
+using Candidates = std::vector<PricedPlan>;
+
+class StartSearch {
+ public:
+  StartSearch(const Problem& problem, PriceList& prices) : problem_(problem), prices_(prices) {}
+
+  Starts run() {
+    layouts_ = enumerate_layouts(problem_);
+    Candidates doubtful;  // beyond the device when tasks run in program order
+    for (int way = kAsEnumerated; !starts_.feasible && !problem_.stop(); ++way) {
+      bool exists = false;
+      Candidates candidates = way == kAsEnumerated ? as_enumerated(exists) : relieved(static_cast<size_t>(way), exists);
+      if (!exists) break;
+      const auto fitting = std::stable_partition(
+          candidates.begin(), candidates.end(),
+          [&](const PricedPlan& candidate) { return !problem_.stop() && fits_in_program_order(candidate.plan); });
+      if (fitting == candidates.begin())
+        doubtful.insert(doubtful.end(), candidates.begin(), candidates.end());
+      else {
+        if (starts_.promising.empty()) starts_.promising = candidates.front().choice;
+        price(candidates);
+      }
+    }
+    if (!starts_.feasible) price(doubtful);
+    return std::move(starts_);
+  }
+
+ private:
+  static constexpr int kAsEnumerated = -1;
+
+  Candidates as_enumerated(bool& exists) {
+    exists = true;
+    Candidates candidates;
+    for (const LayoutCandidate& layout : layouts_)
+      if (layout.refusal.empty())
+        add(baseline_of(layout), candidates);
+      else
+        refuse(describe_layout(baseline_plan(problem_, layout.layout)), layout.refusal);
+    return candidates;
+  }
+
+  /// The layouts with one way to need less device memory. Of what its resident tensors refuse, the first layout is
+  /// told: its ep is the largest.
+  Candidates relieved(size_t way, bool& exists) {
+    Candidates candidates;
+    for (const LayoutCandidate& layout : layouts_) {
+      if (problem_.stop()) break;
+      Plan plan = baseline_of(layout);
+      const std::vector<Choice> ways = memory_reliefs(problem_, plan);
+      if (way >= ways.size()) continue;
+      const std::string choice = describe_layout(plan) + ", " + ways[way].name;
+      ways[way].apply(plan);
+      const std::string refusal = ways[way].refusal.empty() ? memory_refusal(plan) : ways[way].refusal;
+      if (refusal.empty())
+        add(std::move(plan), candidates);
+      else if (!exists)
+        refuse(choice, refusal);
+      exists = true;
+    }
+    return candidates;
+  }
+
+  /// A way may lead to a layout that another one, or the enumeration, has led to.
+  void add(Plan plan, Candidates& candidates) {
+    std::string choice = describe_layout(plan);
+    if (seen_.insert(choice).second) candidates.push_back({std::move(plan), std::move(choice), {}});
+  }
+
+  Plan baseline_of(const LayoutCandidate& layout) const {
+    return with_baseline_choices(problem_, baseline_plan(problem_, layout.layout));
+  }
+
+  void price(const Candidates& candidates) {
+    const Candidates priced = prices_.price(candidates);
+    auto next = priced.begin();
+    for (const PricedPlan& candidate : candidates) {
+      if (next == priced.end() || next->choice != candidate.choice) {
+        ++starts_.dropped;
+        refuse(candidate.choice, "not evaluated: the effort or the time was spent");
+        continue;
+      }
+      const Evaluation& evaluation = (next++)->evaluation;
+      starts_.feasible = starts_.feasible || evaluation.feasible;
+      if (evaluation.feasible)
+        starts_.alternatives.push_back({candidate.choice, evaluation.prediction.step_seconds, ""});
+      else
+        refuse(candidate.choice, evaluation.reason);
+    }
+  }
+
+  void refuse(const std::string& layout, const std::string& reason) {
+    starts_.reasons.push_back(layout + ": " + reason);
+    starts_.alternatives.push_back({layout, 0, reason});
+  }
+
+  const Problem& problem_;
+  PriceList& prices_;
+  std::vector<LayoutCandidate> layouts_;
+  std::set<std::string> seen_;
+  Starts starts_;
+};
+
+}  // namespace
+
+Starts price_starts(const Problem& problem, PriceList& prices) { return StartSearch(problem, prices).run(); }
+
+}  // namespace moesaic::planner
