@@ -4,6 +4,7 @@
 
 #include "cli/results.h"
 #include "cli/verbs.h"
+#include "core/schema/predicted.h"
 
 namespace moesaic::cli {
 namespace {
@@ -15,11 +16,15 @@ std::string cost_text(const Alternative& alternative, Seconds chosen) {
 
 void run(const std::string& file, Session& session) {
   const Plan plan = session.load_plan(file);
+  // Runners-up lost against the plan that was searched for: they explain no other one.
+  const bool of_another = prediction_belongs(plan) == false;
+  const std::string doubt = belonging_text(plan);
   std::string text = "plan for " + plan.name + (plan.interrupted ? ", search interrupted" : "") + ", " +
                      with_commas(plan.evaluations) + " plans evaluated\n" + aligned(plan_rows(plan)) +
-                     prediction_text(plan.prediction);
+                     (of_another ? "" : prediction_text(plan.prediction)) + (doubt.empty() ? "" : doubt + "\n") +
+                     (of_another ? "so neither that nor the runners-up of its decisions are shown\n" : "");
   Json decisions = Json::array();
-  for (const Decision& decision : plan.decisions) {
+  for (const Decision& decision : of_another ? std::vector<Decision>{} : plan.decisions) {
     text += "\n" + decision.what + ": " + decision.choice + "\n";
     Json runners_up = Json::array();
     std::vector<std::pair<std::string, std::string>> rows;
@@ -31,7 +36,7 @@ void run(const std::string& file, Session& session) {
     text += aligned(rows);
     decisions.push_back({{"what", decision.what}, {"choice", decision.choice}, {"runners_up", runners_up}});
   }
-  Json json = prediction_json(plan.prediction);
+  Json json = carried_prediction_json(plan);
   json["decisions"] = decisions;
   session.print(json, text);
 }

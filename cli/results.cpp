@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "core/schema/predicted.h"
+
 namespace moesaic::cli {
 
 Json prediction_json(const Prediction& p) {
@@ -20,6 +22,23 @@ Json prediction_json(const Prediction& p) {
     json["gap"] = p.gap;
   }
   return json;
+}
+
+Json carried_prediction_json(const Plan& plan) {
+  const std::optional<bool> belongs = prediction_belongs(plan);
+  Json json = belongs == false ? Json::object() : prediction_json(plan.prediction);
+  json["prediction_belongs"] = belongs ? Json(*belongs) : Json();
+  return json;
+}
+
+std::string belonging_text(const Plan& plan) {
+  const std::optional<bool> belongs = prediction_belongs(plan);
+  if (belongs == true) return "";
+  if (belongs == false)
+    return "its prediction no longer belongs to it: decisions or documents were changed after it was made; "
+           "`moesaic simulate` predicts anew";
+  return plan.prediction.step_seconds > 0 ? "nothing in it shows whether its prediction belongs to it"
+                                          : "it has no prediction";
 }
 
 std::string aligned(const std::vector<std::pair<std::string, std::string>>& rows) {

@@ -14,6 +14,12 @@ namespace moesaic::cli {
 Json prediction_json(const Prediction& prediction);
 std::string prediction_text(const Prediction& prediction);
 
+/// The same of the prediction that a plan carries, with prediction_belongs: true, null where the plan does not say, or
+/// false; then there are no figures, since they are another plan's.
+Json carried_prediction_json(const Plan& plan);
+/// Why the figures of a plan's prediction are none of its own, or that nothing shows that they are; "" where they are.
+std::string belonging_text(const Plan& plan);
+
 /// "step 12.3 ms" lines aligned on the value: (name, value).
 std::string aligned(const std::vector<std::pair<std::string, std::string>>& rows);
 

@@ -11,6 +11,7 @@
 #include "cli/what_if.h"
 #include "core/format/chrome_trace.h"
 #include "core/schema/error.h"
+#include "core/schema/predicted.h"
 #include "core/technique/lower.h"
 
 namespace moesaic::cli {
@@ -67,7 +68,8 @@ std::string basis_text(const Evaluation& e) {
 
 void run(const SimulateOptions& o, Session& session) {
   for (const std::string& output : {o.trace, o.report, o.timeline}) check_output(output);
-  Plan plan = with_edits(session.load_plan(o.plan), o.edits);
+  const Plan loaded = session.load_plan(o.plan);
+  Plan plan = with_edits(loaded, o.edits);
   if (o.seed->count() > 0) plan = with_seed(std::move(plan), session.seed, o.plan);
   const bool changed = !o.edits.empty() || o.seed->count() > 0;
   const bool timeline = !o.trace.empty() || !o.report.empty() || !o.timeline.empty();
@@ -88,7 +90,10 @@ void run(const SimulateOptions& o, Session& session) {
                      aligned({{"prices", basis_text(e)},
                               {"activities", with_commas(e.activities)},
                               {"simulated in", format_seconds(e.wall_seconds)}});
-  if (changed) {
+  if (changed && prediction_belongs(loaded) == false) {
+    json["figures_changed"] = nullptr;
+    text += "no word on what the edits change: " + belonging_text(loaded) + "\n";
+  } else if (changed) {
     json["figures_changed"] = !same_figures(e.prediction, plan.prediction);
     if (!json["figures_changed"]) text += "the edits leave every figure of the plan's own prediction as it was\n";
   }

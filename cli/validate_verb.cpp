@@ -35,8 +35,10 @@ Finding model_finding(const Json& document, const std::string& file) {
 
 Finding plan_finding(const Json& document, const std::string& file) {
   const Plan plan = read_plan(document, file);
-  return {prediction_json(plan.prediction),
-          plan.name + ", " + std::to_string(plan.layout.ranks) + (plan.layout.ranks > 1 ? " ranks" : " rank")};
+  const std::string doubt = belonging_text(plan);
+  return {carried_prediction_json(plan), plan.name + ", " + std::to_string(plan.layout.ranks) +
+                                             (plan.layout.ranks > 1 ? " ranks" : " rank") +
+                                             (doubt.empty() ? "" : "; " + doubt)};
 }
 
 Finding finding_of(const std::string& kind, const Json& document, const std::string& file) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/schema/predicted.h"
 #include "planner/bounds/step_bound.h"
 #include "planner/search/layout_choices.h"
 #include "planner/search/price_list.h"
@@ -125,7 +126,7 @@ PlanResult make_plan(const Problem& problem, Evaluator& evaluator) {
     result.plan = std::move(best.plan);
     result.evaluation = std::move(best.evaluation);
     result.plan.decisions.insert(result.plan.decisions.begin(), layout_decision(result.plan, starts));
-    result.plan.prediction = result.evaluation.prediction;
+    set_prediction(result.plan, result.evaluation.prediction);
     publish_bound(result.plan);
     result.evaluation.prediction = result.plan.prediction;
     result.plan.evaluations = prices.evaluations();

@@ -89,6 +89,7 @@ struct Prediction {
   Seconds exposed_communication_seconds = 0;
   std::map<std::string, Bytes> peak_bytes;  // by tier: "device", "host", "storage"
   int64_t tasks = 0;
+  std::string made_for;  // hash of the decisions and documents (predicted.h); "": not said
   bool operator==(const Prediction&) const = default;
 };
 

@@ -4,6 +4,7 @@
 
 #include "core/schema/documents.h"
 #include "core/schema/plan_fields.h"
+#include "core/schema/predicted.h"
 
 namespace moesaic {
 namespace {
@@ -110,6 +111,7 @@ Prediction read_prediction(const Field& field) {
     tiers.finish();
   }
   prediction.tasks = reader["tasks"].integer(kNotNegativeCount, 0);
+  prediction.made_for = reader["made_for"].text("");
   reader.finish();
   return prediction;
 }
@@ -173,6 +175,7 @@ Json write_prediction(const Prediction& prediction) {
     json["lower_bound_seconds"] = prediction.lower_bound_seconds;
     json["gap"] = prediction.gap;
   }
+  if (!prediction.made_for.empty()) json["made_for"] = prediction.made_for;
   return json;
 }
 
@@ -241,6 +244,9 @@ Plan read_plan(const Json& json, const std::string& file, const std::string& poi
   read_documents(reader["documents"].object(), reader["hashes"], plan);
   reader.finish();
   check_plan(plan, file);
+  // An untouched file may lack keys that this version writes: then its text vouches for it, as the plan would not.
+  std::string& made_for = plan.prediction.made_for;
+  if (!made_for.empty() && made_for == predicted_hash(json)) made_for = predicted_hash(write_plan(plan));
   return plan;
 }
 

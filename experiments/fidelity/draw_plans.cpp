@@ -5,6 +5,7 @@
 
 #include "core/schema/error.h"
 #include "core/schema/hash.h"
+#include "core/schema/predicted.h"
 #include "planner/layout/enumerate.h"
 #include "planner/placement/policies.h"
 
@@ -155,7 +156,7 @@ std::vector<DrawnPlan> draw_plans(const planner::Problem& problem, const std::ve
     std::vector<DrawnPlan> near, far;
     for (size_t i = 0; i < all.size(); ++i) {
       if (!evaluations[i].feasible) continue;
-      all[i].plan.prediction = evaluations[i].prediction;
+      set_prediction(all[i].plan, evaluations[i].prediction);
       all[i].near_best = evaluations[i].prediction.step_seconds <= 1.2 * best;
       (all[i].near_best ? near : far).push_back(std::move(all[i]));
     }
