@@ -40,6 +40,7 @@ double distance(const OpShape& a, const OpShape& b) {
   double sum = 0;
   for (const auto dimension : dimensions) sum += squared(a.*dimension, b.*dimension);
   for (const auto flag : flags) sum += squared(a.*flag, b.*flag);
+  if (a.window != b.window) sum += squared(a.window > 0 ? a.window : a.sequence, b.window > 0 ? b.window : b.sequence);
   return sum;
 }
 

@@ -12,6 +12,7 @@ struct Dimension {
 constexpr Dimension kDimensions[] = {{"n", &OpShape::n},
                                      {"k", &OpShape::k},
                                      {"sequence", &OpShape::sequence},
+                                     {"window", &OpShape::window},
                                      {"heads", &OpShape::heads},
                                      {"kv_heads", &OpShape::kv_heads},
                                      {"head_dim", &OpShape::head_dim},
@@ -59,7 +60,7 @@ OpShape shape_of(const std::map<std::string, int64_t>& dimensions) {
   for (const auto& [name, value] : dimensions)
     if (!set_dimension(shape, name, value))
       throw InputError("profile", "/operators", "unknown dimension '" + name + "'",
-                       "n, k, sequence, heads, kv_heads, head_dim, top_k, gated, rms or causal_square",
+                       "n, k, sequence, window, heads, kv_heads, head_dim, top_k, gated, rms or causal_square",
                        "measure the profile again with this version");
   return shape;
 }

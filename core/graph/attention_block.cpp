@@ -5,15 +5,19 @@
 namespace moesaic {
 namespace {
 
+/// Of the layer in scope. A window that hides no key is none; a decode step's one query has as many keys as it sees.
 OpShape attention_shape(const StepBuilder& b) {
   const Model& m = b.model();
   OpShape shape;
-  shape.sequence = b.plan().workload.sequence_length;
+  const int64_t sequence = b.plan().workload.sequence_length;
+  const int64_t in_sight = m.keys_in_sight(b.scope().layer, sequence);
+  shape.causal_square = b.plan().workload.phase != WorkloadPhase::decode;
+  shape.sequence = shape.causal_square ? sequence : in_sight;
+  shape.window = shape.causal_square && in_sight < sequence ? in_sight : 0;
   shape.heads = m.num_heads / b.plan().layout.tp;
   shape.kv_heads = m.latent_attention ? m.num_heads : m.num_kv_heads / b.plan().layout.tp;
   shape.head_dim =
       m.latent_attention ? m.latent_attention->qk_nope_head_dim + m.latent_attention->qk_rope_head_dim : m.head_dim;
-  shape.causal_square = b.plan().workload.phase != WorkloadPhase::decode;
   return shape;
 }
 
@@ -71,12 +75,12 @@ void declare_attention(StepBuilder& b, int layer) {
     b.cut_parameter(prefix + "qkv", cut_rows(prefix + "qkv", {q, kv, kv}, m.hidden, tp), true);
   }
   b.cut_parameter(prefix + "out", cut_columns(prefix + "out", m.hidden, m.attention_width(), tp), true);
-  if (!b.training()) {  // key-value cache: latent vectors where attention is latent
+  if (!b.training()) {  // key-value cache: of the keys in sight; latent vectors where attention is latent
     const int64_t per_token = m.latent_attention
                                   ? m.latent_attention->kv_lora_rank + m.latent_attention->qk_rope_head_dim
                                   : 2 * m.num_kv_heads * m.head_dim;
-    b.resident(prefix + "kv_cache", TensorKind::input, per_token * b.plan().workload.sequence_length * b.sequences(),
-               b.activation_dtype());
+    const int64_t tokens = m.keys_in_sight(layer, b.plan().workload.sequence_length) * b.sequences();
+    b.resident(prefix + "kv_cache", TensorKind::input, per_token * tokens, b.activation_dtype());
   }
 }
 

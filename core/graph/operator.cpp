@@ -41,9 +41,14 @@ constexpr std::array<const char*, kNumOps> kNames = {"embed",
                                                      "all_gather",
                                                      "reduce_scatter"};
 
-/// Query-key pairs: a causal square keeps half of them, a decode step looks at every key once.
+/// Query-key pairs: a causal square keeps half of them, a decode step looks at every key once. In a window of w keys
+/// the first w queries of a sequence keep half of w^2, and each later one w.
 double attention_pairs(const OpShape& s, double rows) {
-  return rows * static_cast<double>(s.sequence) * (s.causal_square ? 0.5 : 1.0);
+  const auto sequence = static_cast<double>(s.sequence);
+  if (!s.causal_square) return rows * sequence;
+  if (s.window <= 0 || s.window >= s.sequence) return rows * sequence * 0.5;
+  const auto window = static_cast<double>(s.window);
+  return rows / sequence * (window * window * 0.5 + (sequence - window) * window);
 }
 
 }  // namespace
@@ -88,6 +93,7 @@ std::vector<std::pair<std::string, int64_t>> dimensions_of(const OpShape& s) {
   put("n", s.n);
   put("k", s.k);
   put("sequence", s.sequence);
+  put("window", s.window);
   put("heads", s.heads);
   put("kv_heads", s.kv_heads);
   put("head_dim", s.head_dim);

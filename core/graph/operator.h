@@ -67,6 +67,7 @@ struct OpShape {
                   // embed: vocabulary)
   int64_t k = 0;  // input width (hidden H)
   int64_t sequence = 0;  // attention: keys per sequence
+  int64_t window = 0;    // attention, causal square: the last keys that a query sees, its own included; 0: all
   int64_t heads = 0;     // attention
   int64_t kv_heads = 0;  // attention
   int64_t head_dim = 0;  // attention: of queries and keys

@@ -61,6 +61,29 @@ void read_attention(ObjectReader& config, Model& model) {
   model.attention_bias = config["attention_bias"].boolean(false);
 }
 
+/// Which layers see the last sliding_window tokens only. layer_types says so layer by layer; without it gpt_oss begins
+/// with a windowed layer and alternates, and the others window every layer. qwen3_moe has a window only where
+/// use_sliding_window is true, whatever else is written (transformers, configuration_gpt_oss.py and
+/// configuration_qwen3_moe.py).
+void read_windows(ObjectReader& config, Model& model) {
+  constexpr const char* kLayerTypes[] = {"full_attention", "sliding_attention"};
+  const bool alternates = model.family == "gpt_oss";
+  constexpr int64_t kGptOssWindow = 128;  // the default of configuration_gpt_oss.py
+  const Field window = config["sliding_window"];
+  if (!config["use_sliding_window"].boolean(model.family != "qwen3_moe") || !(window.present() || alternates)) return;
+  std::vector<bool> layers(static_cast<size_t>(model.num_layers), true);
+  for (size_t layer = 1; alternates && layer < layers.size(); layer += 2) layers[layer] = false;
+  if (const Field types = config["layer_types"]; types.present()) {
+    layers = types.each([&](const Field& type) { return type.choice(kLayerTypes) == 1; });
+    if (layers.size() != static_cast<size_t>(model.num_layers))
+      types.refuse("names " + std::to_string(layers.size()) + " layers",
+                   std::to_string(model.num_layers) + " as num_hidden_layers says");
+  }
+  if (std::find(layers.begin(), layers.end(), true) == layers.end()) return;
+  model.sliding_window = alternates ? window.integer(kWindow, kGptOssWindow) : window.integer(kWindow);
+  model.windowed_layers = std::move(layers);
+}
+
 void read_latent_attention(ObjectReader& config, Model& model) {
   LatentAttention mla;
   mla.q_lora_rank = config["q_lora_rank"].integer(kHidden, 0);
@@ -151,6 +174,7 @@ Model read_hugging_face(const Json& config, const std::string& file, const std::
   model.tied_embeddings = reader["tie_word_embeddings"].boolean(false);
   model.auxiliary_coefficient = reader["router_aux_loss_coef"].number(kNotNegative, model.auxiliary_coefficient);
   read_attention(reader, model);
+  read_windows(reader, model);
   if (model.family == "deepseek_v3" || model.family == "kimi_k2") read_latent_attention(reader, model);
   read_experts(reader, model);
   read_family(reader, model);

@@ -34,6 +34,11 @@ int64_t ffn_matrices(const Model& model, int64_t intermediate) {
 
 }  // namespace
 
+int64_t Model::keys_in_sight(int layer, int64_t sequence) const {
+  const bool windowed = !windowed_layers.empty() && windowed_layers[static_cast<size_t>(layer)];
+  return windowed ? std::min(sequence, sliding_window) : sequence;
+}
+
 int64_t Model::num_moe_layers() const { return std::count(moe_layers.begin(), moe_layers.end(), true); }
 
 int64_t Model::expert_parameters() const { return ffn_matrices(*this, expert_intermediate); }

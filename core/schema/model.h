@@ -37,6 +37,8 @@ struct Model {
   std::optional<LatentAttention> latent_attention;
   bool attention_bias = false;
   bool attention_sinks = false;  // one learned logit per head (gpt-oss)
+  int64_t sliding_window = 0;    // keys that a query of a windowed layer sees at most, its own included; 0: no window
+  std::vector<bool> windowed_layers;  // [num_layers]; empty without a window
   bool qk_norm = false;
   bool qk_norm_whole = false;  // the norm spans all heads (OLMoE), not one head (Qwen3)
   int64_t num_experts = 0;
@@ -57,6 +59,8 @@ struct Model {
   double auxiliary_coefficient = 0.01;  // alpha of the load-balancing loss
 
   int64_t num_moe_layers() const;
+  /// Of `sequence` keys, those that a query of the layer sees at most.
+  int64_t keys_in_sight(int layer, int64_t sequence) const;
   int64_t attention_width() const { return num_heads * (latent_attention ? latent_attention->v_head_dim : head_dim); }
   /// Rows of the fused projection [ (num_heads + 2 num_kv_heads) head_dim, hidden ]; without latent attention only.
   int64_t qkv_width() const { return (num_heads + 2 * num_kv_heads) * head_dim; }

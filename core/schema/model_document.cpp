@@ -18,22 +18,30 @@ constexpr const char* kMoeLayerNames[] = {"all", "every_other"};
 // Bytes of 16-byte training state per parameter, times any small factor, stay within 64 bits.
 constexpr double kMaxParameters = 1e15;
 
-/// "all", "every_other" (layers 1, 3, 5, ...: the second of each pair, as in DeepSpeed-MoE), or a list of layer
-/// indices.
-std::vector<bool> read_moe_layers(const Field& field, int64_t num_layers) {
-  std::vector<bool> layers(static_cast<size_t>(num_layers), true);
-  if (!field.present()) return layers;
-  if (field.json().is_string()) {
-    const bool every_other = field.choice(kMoeLayerNames) == 1;
-    for (size_t layer = 0; every_other && layer < layers.size(); layer += 2) layers[layer] = false;
-    return layers;
-  }
-  layers.assign(layers.size(), false);
+std::vector<bool> read_layer_list(const Field& field, int64_t num_layers) {
+  std::vector<bool> layers(static_cast<size_t>(num_layers), false);
   for (size_t i = 0; i < field.size(); ++i) {
     const auto layer = static_cast<size_t>(field[i].integer({0, num_layers - 1}));
     if (layers[layer]) field[i].refuse("layer " + std::to_string(layer) + " is listed twice");
     layers[layer] = true;
   }
+  return layers;
+}
+
+Json write_layer_list(const std::vector<bool>& layers) {
+  Json list = Json::array();
+  for (size_t layer = 0; layer < layers.size(); ++layer)
+    if (layers[layer]) list.push_back(layer);
+  return list;
+}
+
+/// "all", "every_other" (layers 1, 3, 5, ...: the second of each pair, as in DeepSpeed-MoE), or a list of layer
+/// indices.
+std::vector<bool> read_moe_layers(const Field& field, int64_t num_layers) {
+  if (field.present() && !field.json().is_string()) return read_layer_list(field, num_layers);
+  std::vector<bool> layers(static_cast<size_t>(num_layers), true);
+  const bool every_other = field.present() && field.choice(kMoeLayerNames) == 1;
+  for (size_t layer = 0; every_other && layer < layers.size(); layer += 2) layers[layer] = false;
   return layers;
 }
 
@@ -86,6 +94,10 @@ void read_attention(ObjectReader& reader, Model& model) {
   model.head_dim = reader["head_dim"].integer(kHidden);
   if (const Field mla = reader["latent_attention"]; mla.present())
     model.latent_attention = read_latent_attention(mla.object());
+  if (const Field window = reader["sliding_window"]; window.present()) {
+    model.sliding_window = window.integer(kWindow);
+    model.windowed_layers = read_layer_list(reader["windowed_layers"], model.num_layers);
+  }
   model.attention_bias = reader["attention_bias"].boolean();
   model.attention_sinks = reader["attention_sinks"].boolean();
   model.qk_norm = reader["qk_norm"].boolean();
@@ -107,7 +119,7 @@ void read_experts(ObjectReader& reader, Model& model) {
   model.moe_layers = read_moe_layers(layers, model.num_layers);
 }
 
-/// Every field of Model by its own name, none optional but latent_attention: what write_model writes.
+/// Every field of Model by its own name, none optional but latent_attention and the window: what write_model writes.
 Model read_complete_form(ObjectReader reader) {
   Model model;
   model.name = reader["name"].text();
@@ -198,15 +210,16 @@ Json write_model(const Model& model) {
                {"expert_bias", model.expert_bias},
                {"router_bias", model.router_bias},
                {"normalize_top_k", model.normalize_top_k},
-               {"moe_layers", Json::array()},
+               {"moe_layers", write_layer_list(model.moe_layers)},
                {"activation", kActivations[static_cast<size_t>(model.activation)]},
                {"norm", kNorms[static_cast<size_t>(model.norm)]},
                {"tied_embeddings", model.tied_embeddings},
                {"weight_dtype", name_of(model.weight_dtype)},
                {"expert_dtype", name_of(model.expert_dtype)},
                {"auxiliary_coefficient", model.auxiliary_coefficient}};
-  for (size_t layer = 0; layer < model.moe_layers.size(); ++layer) {
-    if (model.moe_layers[layer]) json["moe_layers"].push_back(layer);
+  if (model.sliding_window > 0) {
+    json["sliding_window"] = model.sliding_window;
+    json["windowed_layers"] = write_layer_list(model.windowed_layers);
   }
   if (model.routed_by_task) json["routing"] = kRoutings[1];
   if (const auto& mla = model.latent_attention) {

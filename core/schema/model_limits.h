@@ -12,6 +12,7 @@ constexpr IntegerRange kHidden{1, 1 << 20};
 constexpr IntegerRange kIntermediate{1, 1 << 22};
 constexpr IntegerRange kHeads{1, 1 << 16};
 constexpr IntegerRange kExperts{1, 1 << 16};
+constexpr IntegerRange kWindow{1, 1 << 30};
 constexpr IntegerRange kVocabulary{1, 1 << 26};
 
 /// Refuses what no single range can: top_k above the experts, heads that do not group, more than 10^15 parameters, no

@@ -100,6 +100,13 @@ void check_trainable(const Plan& plan, const std::string& file) {
       plan.model.shared_intermediate > 0)
     throw InputError(file, "/documents/model", "this executor trains GPT-MoE blocks (layer norm, GELU) only",
                      "family gpt_moe", "simulate the plan instead");
+  const int64_t tokens = plan.workload.sequence_length;
+  for (int layer = 0; layer < plan.model.num_layers; ++layer)
+    if (plan.model.keys_in_sight(layer, tokens) < tokens)
+      throw InputError(file, "/documents/model/sliding_window",
+                       "shows " + std::to_string(plan.model.sliding_window) + " of " + std::to_string(tokens) +
+                           " tokens, and this executor's attention sees all tokens before its own",
+                       "a window of at least the sequence_length", "simulate the plan instead");
   if (plan.model.vocabulary < 256)
     throw InputError(file, "/documents/model/vocabulary", "is " + std::to_string(plan.model.vocabulary),
                      "at least 256: the tokens are bytes", "");

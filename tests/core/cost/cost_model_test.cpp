@@ -70,6 +70,23 @@ TEST(CostModel, ScalesTheNearestCurve) {
                Basis::scaled);
 }
 
+// A causal square of 1024 queries with 2 heads of 64: 4 * 1024 * 512 * 128 FLOP, with a window of 256 of the 1024 keys
+// 256 * 128 + 768 * 256 = 229,376 pairs instead of 524,288. Both are bound by arithmetic: 20 us * 0.4375 = 8.75 us. The
+// curve without a window is nearer than one whose sequence is shorter than the window.
+TEST(CostModel, ScalesAttentionToItsWindow) {
+  const auto attention = [](int64_t sequence) {
+    OperatorCurve known =
+        curve("attention", DType::f32,
+              {{"sequence", sequence}, {"heads", 2}, {"kv_heads", 2}, {"head_dim", 64}, {"causal_square", 1}});
+    known.rows = {512, 1024};
+    return known;
+  };
+  const CostModel model(profile_with({attention(16), attention(1024)}), cluster());
+  const OpShape windowed = {
+      .sequence = 1024, .window = 256, .heads = 2, .kv_heads = 2, .head_dim = 64, .causal_square = true};
+  expect_price(model.compute(task(Op::attention, DType::f32, windowed), 1024), 8.75e-6, Basis::scaled);
+}
+
 TEST(CostModel, FallsBackToTheRoofline) {
   const CostModel model(profile_with({curve("linear_dgrad", DType::f32, {{"n", 256}, {"k", 128}})}), cluster());
   // 1024 rows of n = 256, k = 128: 2 * 1024 * 256 * 128 = 67108864 FLOP. In f32 at 0.5e12: 134.217728 us;

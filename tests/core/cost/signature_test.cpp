@@ -17,6 +17,7 @@ OpShape full_shape() {
   return {.n = 1,
           .k = 2,
           .sequence = 3,
+          .window = 8,
           .heads = 4,
           .kv_heads = 5,
           .head_dim = 6,

@@ -214,6 +214,31 @@ TEST(Baseline, inference_ends_with_the_logits_of_the_last_token) {
   EXPECT_EQ(baseline_step(plan).tokens_per_rank, 4);
 }
 
+// Of 4 tokens a query of layer 0 sees 3. A decode step has one query: it attends to 3 keys, in layer 1 to 4.
+TEST(Baseline, attention_of_windowed_layers_has_their_window) {
+  Plan plan = tiny_plan(1, 1);
+  plan.model.num_layers = 2;
+  plan.model.moe_layers = {true, true};
+  plan.model.sliding_window = 3;
+  plan.model.windowed_layers = {true, false};
+  const auto shape = [&](const std::string& label) {
+    const TaskGraph graph = baseline_step(plan);
+    const OpShape& found = graph.tasks.at(static_cast<size_t>(find_task(graph, label))).shape;
+    return std::pair{found.sequence, found.window};
+  };
+  using SequenceAndWindow = std::pair<int64_t, int64_t>;
+  EXPECT_EQ(shape("layer 0 / forward / attention"), SequenceAndWindow(4, 3));
+  EXPECT_EQ(shape("layer 1 / forward / attention"), SequenceAndWindow(4, 0));
+  EXPECT_EQ(shape("layer 0 / backward / attention"), SequenceAndWindow(4, 3));
+  EXPECT_EQ(shape("layer 1 / backward / attention"), SequenceAndWindow(4, 0));
+  plan.workload.phase = WorkloadPhase::decode;
+  EXPECT_EQ(shape("layer 0 / forward / attention"), SequenceAndWindow(3, 0));
+  EXPECT_EQ(shape("layer 1 / forward / attention"), SequenceAndWindow(4, 0));
+  plan.workload.phase = WorkloadPhase::prefill;
+  plan.model.sliding_window = 4;  // hides no key
+  EXPECT_EQ(shape("layer 0 / forward / attention"), SequenceAndWindow(4, 0));
+}
+
 TEST(Baseline, refuses_to_train_what_has_no_backward_pass) {
   Plan plan = tiny_plan(1, 1);
   plan.model.activation = Activation::swiglu;

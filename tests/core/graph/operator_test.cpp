@@ -60,6 +60,23 @@ TEST(Operator, counts_attention) {
   EXPECT_EQ(flops_of(Op::attention, shape, 64), 131072);
 }
 
+// 4 sequences of 16 queries that see 4 keys at most: the first 4 have 4 * 4 / 2 = 8 pairs, as a causal square of 4 has,
+// the other 12 have 4 each, so 4 * (8 + 48) = 224 pairs instead of 512. 4 * 224 * 32 = 28,672; 10 * 224 * 32 = 71,680.
+// A window of all 16 keys hides none. Queries, keys and values are read once, whatever the window.
+TEST(Operator, counts_attention_in_a_window) {
+  OpShape shape;
+  shape.sequence = 16, shape.heads = 4, shape.kv_heads = 2, shape.head_dim = 8, shape.causal_square = true;
+  const double all = traffic_of(Op::attention, shape, 64, 0, DType::f32);
+  shape.window = 4;
+  EXPECT_EQ(flops_of(Op::attention, shape, 64), 28672);
+  EXPECT_EQ(flops_of(Op::attention_backward, shape, 64), 71680);
+  EXPECT_EQ(traffic_of(Op::attention, shape, 64, 0, DType::f32), all);
+  for (const int64_t whole : {16, 17}) {
+    shape.window = whole;
+    EXPECT_EQ(flops_of(Op::attention, shape, 64), 65536);
+  }
+}
+
 // bf16, 10 rows, [30, 20]: x 200 + w 600 + y 300 elements of 2 bytes = 2200. The weight gradient is read and written:
 // 200 + 300 + 1200 elements = 3400 bytes.
 TEST(Operator, counts_bytes_of_a_linear_layer) {

@@ -89,17 +89,35 @@ TEST(Parameters, inference_keeps_the_stored_dtypes) {
   EXPECT_NE(plan.model.weight_dtype, plan.model.expert_dtype);
 }
 
+/// By name; 0 where there is no such tensor.
+Bytes tensor_bytes(const TaskGraph& graph, const std::string& name) {
+  for (const Tensor& tensor : graph.tensors)
+    if (tensor.name == name) return bytes_of(tensor.dtype, tensor.fixed_rows * tensor.row_elements);
+  return 0;
+}
+
 // Keys and values of 2 heads of 4, f32, 4 sequences of 4 tokens: 2 * 2 * 4 * 16 elements.
 TEST(Parameters, inference_holds_the_key_value_cache) {
   Plan plan = testing::tiny_plan(1, 1);
   plan.workload.phase = WorkloadPhase::decode;
-  const TaskGraph graph = baseline_step(plan);
-  for (const Tensor& tensor : graph.tensors)
-    if (tensor.name == "layers.0.kv_cache") {
-      EXPECT_EQ(bytes_of(tensor.dtype, tensor.fixed_rows * tensor.row_elements), 4 * 256);
-      return;
-    }
-  FAIL() << "no cache";
+  EXPECT_EQ(tensor_bytes(baseline_step(plan), "layers.0.kv_cache"), 4 * 256);
+}
+
+// gpt-oss windows its even layers: they keep 128 of 2048 tokens, keys and values of 8 heads of 64 in bf16, so
+// 128 * 2 * 8 * 64 * 2 = 262,144 bytes a sequence; the odd ones keep 2048 * 2048 = 4,194,304. A sequence of 100 tokens
+// is kept whole: 204,800 in both.
+TEST(Parameters, windowed_layers_cache_the_keys_in_sight) {
+  Plan plan = plan_for("gpt-oss-120b", WorkloadPhase::decode, 1, 1);
+  plan.workload.compute_dtype = DType::bf16;
+  for (const WorkloadPhase phase : {WorkloadPhase::decode, WorkloadPhase::prefill}) {
+    plan.workload.phase = phase;
+    plan.workload.sequence_length = 2048;
+    EXPECT_EQ(tensor_bytes(baseline_step(plan), "layers.0.kv_cache"), 262144);
+    EXPECT_EQ(tensor_bytes(baseline_step(plan), "layers.1.kv_cache"), 4194304);
+    plan.workload.sequence_length = 100;
+    EXPECT_EQ(tensor_bytes(baseline_step(plan), "layers.0.kv_cache"), 204800);
+    EXPECT_EQ(tensor_bytes(baseline_step(plan), "layers.1.kv_cache"), 204800);
+  }
 }
 
 }  // namespace

@@ -62,6 +62,44 @@ TEST(HuggingFace, reads_element_types_from_quantization) {
   EXPECT_EQ(types("gpt-oss-120b"), "bf16 fp4");
 }
 
+// gpt-oss alternates and begins with a window; its published configuration says so layer by layer.
+TEST(HuggingFace, finds_the_windowed_layers) {
+  const auto window = [](const char* name, const std::function<void(Json&)>& change) {
+    const Model model = changed(name, [&](Json& json) {
+      json["num_hidden_layers"] = 3;
+      change(json);
+    });
+    return std::pair{model.sliding_window, model.windowed_layers};
+  };
+  using Window = std::pair<int64_t, std::vector<bool>>;
+  const Window none{0, {}};
+  EXPECT_EQ(window("gpt-oss-120b", [](Json&) {}), Window(128, {true, false, true}));
+  EXPECT_EQ(window("gpt-oss-120b", [](Json& json) { json.erase("sliding_window"); }), Window(128, {true, false, true}));
+  const Json types = {"full_attention", "sliding_attention", "sliding_attention"};
+  EXPECT_EQ(window("gpt-oss-120b", [&](Json& json) { json["layer_types"] = types; }), Window(128, {false, true, true}));
+  const Json full = {"full_attention", "full_attention", "full_attention"};
+  EXPECT_EQ(window("gpt-oss-120b", [&](Json& json) { json["layer_types"] = full; }), none);
+  EXPECT_EQ(window("mixtral-8x7b", [](Json&) {}), none);
+  EXPECT_EQ(window("mixtral-8x7b", [](Json& json) { json["sliding_window"] = 4096; }),
+            Window(4096, {true, true, true}));
+  EXPECT_EQ(window("qwen3-30b-a3b", [](Json& json) { json["sliding_window"] = 4096; }), none);
+  EXPECT_EQ(window("qwen3-30b-a3b",
+                   [](Json& json) {
+                     json["sliding_window"] = 4096;
+                     json["use_sliding_window"] = true;
+                   }),
+            Window(4096, {true, true, true}));
+  EXPECT_EQ(window("deepseek-v3", [](Json& json) { json["num_hidden_layers"] = 4; }), none);
+}
+
+TEST(HuggingFace, keys_in_sight_end_at_the_window) {
+  const Model model = changed("gpt-oss-120b", [](Json&) {});
+  EXPECT_EQ(model.keys_in_sight(0, 127), 127);
+  EXPECT_EQ(model.keys_in_sight(0, 4096), 128);
+  EXPECT_EQ(model.keys_in_sight(1, 4096), 4096);
+  EXPECT_EQ(changed("mixtral-8x7b", [](Json&) {}).keys_in_sight(0, 4096), 4096);
+}
+
 TEST(HuggingFace, ignores_what_it_does_not_need) {
   const Model plain = changed("mixtral-8x7b", [](Json&) {});
   EXPECT_EQ(changed("mixtral-8x7b", [](Json& json) { json["new_key_of_next_year"] = {1, 2}; }), plain);
@@ -81,6 +119,10 @@ TEST(HuggingFace, refuses_what_it_needs_and_cannot_use) {
   EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json["torch_dtype"] = "int8"; }), "/torch_dtype");
   EXPECT_EQ(refused_at("deepseek-v3", [](Json& json) { json["quantization_config"]["quant_method"] = "awq"; }),
             "/quantization_config/quant_method");
+  EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json["sliding_window"] = 0; }), "/sliding_window");
+  EXPECT_EQ(refused_at("gpt-oss-120b", [](Json& json) { json["layer_types"] = {"full_attention"}; }), "/layer_types");
+  EXPECT_EQ(refused_at("gpt-oss-120b", [](Json& json) { json["layer_types"] = {"chunked_attention"}; }),
+            "/layer_types/0");
   EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json["num_attention_heads"] = 33; }), "whole");
   EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json["num_experts_per_tok"] = 9; }), "whole");
   EXPECT_EQ(refused_at("qwen3-30b-a3b", [](Json& json) { json["mlp_only_layers"] = {48}; }), "/mlp_only_layers/0");

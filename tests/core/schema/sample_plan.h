@@ -9,6 +9,7 @@ inline Model sample_model() {
   Model model;
   model.name = "sample", model.family = "gpt_moe", model.source = "test";
   model.num_layers = 2, model.hidden = 16, model.num_heads = model.num_kv_heads = 2, model.head_dim = 8;
+  model.sliding_window = 96, model.windowed_layers = {true, false};
   model.vocabulary = 256;
   model.num_experts = 4, model.top_k = 2, model.expert_intermediate = model.dense_intermediate = 32;
   model.moe_layers = {false, true};
