@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
+#include "cli/assumed_prices.h"
 #include "cli/interruptible_evaluator.h"
 #include "cli/options/numbers.h"
 #include "cli/results.h"
@@ -89,9 +90,12 @@ void run(const PlanOptions& o, Session& session) {
   json["evaluations"] = result.plan.evaluations;
   json["interrupted"] = result.plan.interrupted;
   json["wall_seconds"] = elapsed();
+  const std::vector<Assumption> assumptions = assumptions_of(result.plan.profile, result.evaluation.price_basis);
+  json["assumptions"] = assumptions_json(assumptions);
   session.print(json, "plan for " + result.plan.name + " -> " + o.output +
                           (result.plan.interrupted ? " (interrupted: the best so far)" : "") + "\n" +
-                          aligned(plan_rows(result.plan)) + prediction_text(result.plan.prediction));
+                          aligned(plan_rows(result.plan)) + prediction_text(result.plan.prediction) +
+                          assumptions_text(assumptions));
   if (interrupted()) session.exit_code = kInterrupted;
 }
 

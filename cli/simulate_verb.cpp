@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
+#include "cli/assumed_prices.h"
 #include "cli/interruptible_evaluator.h"
 #include "cli/report/html_report.h"
 #include "cli/report_input.h"
@@ -49,6 +50,7 @@ Json result_json(const Plan& plan, const simulator::SimulationResult& result) {
   json["activities"] = e.activities;
   json["wall_seconds"] = e.wall_seconds;
   json["price_basis"] = e.price_basis;
+  json["assumptions"] = assumptions_json(assumptions_of(plan.profile, e.price_basis));
   if (!result.timeline.memory.empty())
     json["memory"] =
         write_memory(result.timeline, tier_memories(lower(plan), plan.cluster, rank_of_peak(result.timeline)));
@@ -89,7 +91,8 @@ void run(const SimulateOptions& o, Session& session) {
   std::string text = "simulated " + plan.name + "\n" + prediction_text(e.prediction) +
                      aligned({{"prices", basis_text(e)},
                               {"activities", with_commas(e.activities)},
-                              {"simulated in", format_seconds(e.wall_seconds)}});
+                              {"simulated in", format_seconds(e.wall_seconds)}}) +
+                     assumptions_text(assumptions_of(plan.profile, e.price_basis));
   if (changed && prediction_belongs(loaded) == false) {
     json["figures_changed"] = nullptr;
     text += "no word on what the edits change: " + belonging_text(loaded) + "\n";

@@ -75,7 +75,7 @@ std::map<std::string, int64_t> TaskPrices::basis() const {
   std::map<std::string, int64_t> counts;
   for (size_t i = 0; i < basis_.size(); ++i)
     if (basis_[i] > 0) counts[name_of(static_cast<Basis>(i))] = basis_[i];
-  if (alpha_beta_ > 0) counts["alpha_beta"] = alpha_beta_;
+  if (alpha_beta_ > 0) counts[kAlphaBeta] = alpha_beta_;
   return counts;
 }
 

@@ -24,6 +24,8 @@ enum class Basis : uint8_t {
   roofline,      // peak rates times an assumed efficiency
 };
 const char* name_of(Basis basis);
+/// What a collective without a curve stands on, which is no basis of a cost model: the links of the cluster document.
+inline constexpr const char* kAlphaBeta = "alpha_beta";
 
 struct Price {
   Seconds seconds = 0;

@@ -8,9 +8,9 @@
 
 namespace moesaic {
 
-/// Share of peak rates that the plain model assumes. Origin: Megatron-LM reaches 44 to 52 % of the A100's peak
-/// (arXiv 2104.04473, table 1).
-inline constexpr double kPlainEfficiency = 0.5;
+/// Share that the plain model assumes of both peak rates. For arithmetic it has the origin of that constant, for the
+/// memory's bandwidth none: one efficiency is what makes the model plain.
+inline constexpr double kPlainEfficiency = kAssumedFlopsEfficiency;
 
 /// A profile without curves: operators cost their roofline at `efficiency`, collectives find no curve and so cost
 /// alpha-beta.

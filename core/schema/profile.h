@@ -35,18 +35,23 @@ struct CollectiveCurve {
   bool operator==(const CollectiveCurve&) const = default;
 };
 
+/// Share of the device's peak that an operator without a curve is assumed to reach where arithmetic bounds it. Origin:
+/// Megatron-LM trains GPT at 44 to 52 % of the A100's peak (arXiv 2104.04473, table 1), all that a step does included.
+inline constexpr double kAssumedFlopsEfficiency = 0.5;
+/// The same of the memory's bandwidth where traffic bounds it. Origin: none, a guess.
+inline constexpr double kAssumedBandwidthEfficiency = 0.7;
+
 struct Profile {
   std::string name;
   std::string device;                          // Device::name
   std::string machine, command, date, commit;  // where the figures come from
   std::vector<OperatorCurve> operators;
   std::vector<CollectiveCurve> collectives;
-  Seconds task_overhead_s = 0;  // scheduler time per task
+  Seconds task_overhead_s = 0;  // scheduler time per task; 0 where nobody measured it: launches are free
   /// Factor on compute time while another rank of the same node computes too; 1 where curves were measured that way.
   double neighbour_slowdown = 1;
-  /// Share of the device's peak that an operator without a curve is assumed to reach.
-  double assumed_flops_efficiency = 0.5;
-  double assumed_bandwidth_efficiency = 0.7;
+  double assumed_flops_efficiency = kAssumedFlopsEfficiency;
+  double assumed_bandwidth_efficiency = kAssumedBandwidthEfficiency;
   bool operator==(const Profile&) const = default;
 };
 

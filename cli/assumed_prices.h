@@ -1,0 +1,16 @@
+#pragma once
+// How the assumptions in a step's prices are said: as a key of --json and as lines for people. It finds none.
+
+#include <string>
+
+#include "core/cost/assumptions.h"
+#include "core/schema/documents.h"
+
+namespace moesaic::cli {
+
+/// [{"what", "value", "tasks" where counted, "origin"}]
+Json assumptions_json(const std::vector<Assumption>& assumptions);
+/// Two lines at most: rates of operators; launches and links. "" without assumptions.
+std::string assumptions_text(const std::vector<Assumption>& assumptions);
+
+}  // namespace moesaic::cli

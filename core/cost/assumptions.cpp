@@ -1,0 +1,48 @@
+#include "core/cost/assumptions.h"
+
+#include <algorithm>
+
+#include "core/cost/cost_model.h"
+#include "core/cost/plain_cost_model.h"
+
+namespace moesaic {
+namespace {
+
+int64_t tasks_on(const std::map<std::string, int64_t>& price_basis, const std::string& basis) {
+  const auto found = price_basis.find(basis);
+  return found == price_basis.end() ? 0 : found->second;
+}
+
+int64_t num_assumed_curves(const Profile& profile) {
+  const auto is_assumed = [](const auto& curve) { return curve.provenance == Provenance::assumed; };
+  return std::count_if(profile.operators.begin(), profile.operators.end(), is_assumed) +
+         std::count_if(profile.collectives.begin(), profile.collectives.end(), is_assumed);
+}
+
+}  // namespace
+
+std::vector<Assumption> assumptions_of(const Profile& profile, const std::map<std::string, int64_t>& price_basis) {
+  std::vector<Assumption> found;
+  if (const int64_t tasks = tasks_on(price_basis, name_of(Basis::roofline)); tasks > 0) {
+    found.push_back({"flops_efficiency", profile.assumed_flops_efficiency, tasks,
+                     profile.assumed_flops_efficiency == kAssumedFlopsEfficiency
+                         ? "GPT training at 44 to 52 % of an A100's peak, arXiv 2104.04473, table 1"
+                         : "profile " + profile.name});
+    found.push_back({"bandwidth_efficiency", profile.assumed_bandwidth_efficiency, tasks,
+                     profile.assumed_bandwidth_efficiency == kAssumedBandwidthEfficiency ||
+                             profile.assumed_bandwidth_efficiency == kPlainEfficiency
+                         ? "a guess without a source"
+                         : "profile " + profile.name});
+  }
+  const auto assumed = static_cast<double>(num_assumed_curves(profile));
+  if (assumed > 0 && tasks_on(price_basis, name_of(Basis::scaled)) > 0)
+    found.push_back({"assumed_curves", assumed, 0, "measured on another device or before a rate was edited"});
+  if (profile.task_overhead_s == 0 && !price_basis.empty())
+    found.push_back({"task_overhead_s", 0, 0, "nobody measured it"});
+  if (const int64_t tasks = tasks_on(price_basis, kAlphaBeta); tasks > 0)
+    found.push_back(
+        {"link_efficiency", 1, tasks, "no curve of the collective: the cluster document's rates and latencies"});
+  return found;
+}
+
+}  // namespace moesaic

@@ -1,0 +1,53 @@
+#include "core/cost/assumptions.h"
+
+#include <gtest/gtest.h>
+
+#include "core/cost/plain_cost_model.h"
+
+namespace moesaic {
+namespace {
+
+TEST(Assumptions, are_none_where_everything_was_measured) {
+  Profile profile;
+  profile.task_overhead_s = 1e-6;
+  EXPECT_TRUE(assumptions_of(profile, {{"measured", 7}, {"extrapolated", 2}, {"scaled", 1}}).empty());
+  EXPECT_TRUE(assumptions_of(Profile{}, {}).empty());
+}
+
+TEST(Assumptions, of_a_plain_profile_are_all) {
+  const std::vector<Assumption> expected = {
+      {"flops_efficiency", 0.5, 12, "GPT training at 44 to 52 % of an A100's peak, arXiv 2104.04473, table 1"},
+      {"bandwidth_efficiency", 0.5, 12, "a guess without a source"},
+      {"task_overhead_s", 0, 0, "nobody measured it"},
+      {"link_efficiency", 1, 3, "no curve of the collective: the cluster document's rates and latencies"}};
+  EXPECT_EQ(assumptions_of(plain_profile({}), {{"roofline", 12}, {"alpha_beta", 3}}), expected);
+}
+
+// Rooflines beside curves stand on the profile's own shares, and say whose they are where they are not the defaults.
+TEST(Assumptions, name_the_profile_that_states_them) {
+  Profile profile;
+  profile.name = "mine", profile.task_overhead_s = 1e-6, profile.assumed_flops_efficiency = 0.75;
+  const std::vector<Assumption> expected = {{"flops_efficiency", 0.75, 1, "profile mine"},
+                                            {"bandwidth_efficiency", 0.7, 1, "a guess without a source"}};
+  EXPECT_EQ(assumptions_of(profile, {{"measured", 7}, {"roofline", 1}}), expected);
+}
+
+// Of two curves one was measured on another device; nothing is assumed of tasks that none of them prices.
+TEST(Assumptions, count_assumed_curves) {
+  Profile profile;
+  profile.task_overhead_s = 1e-6;
+  profile.operators.resize(2);
+  profile.operators[1].provenance = Provenance::assumed;
+  const std::vector<Assumption> expected = {
+      {"assumed_curves", 1, 0, "measured on another device or before a rate was edited"}};
+  EXPECT_EQ(assumptions_of(profile, {{"measured", 7}, {"scaled", 1}}), expected);
+  EXPECT_TRUE(assumptions_of(profile, {{"measured", 7}}).empty());
+}
+
+TEST(Assumptions, of_curves_without_an_overhead_are_free_launches) {
+  const std::vector<Assumption> expected = {{"task_overhead_s", 0, 0, "nobody measured it"}};
+  EXPECT_EQ(assumptions_of(Profile{}, {{"measured", 7}}), expected);
+}
+
+}  // namespace
+}  // namespace moesaic
