@@ -102,7 +102,8 @@ void add_compare(CLI::App& app, Session& session) {
   verb->add_option("A", options->a, "prediction: a plan, timeline or result")->required();
   verb->add_option("B", options->b, "measurement: a plan, timeline or result")->required();
   verb->add_option("--report", options->report, "write an HTML report");
-  add_common_options(*verb, session);
+  add_json_option(*verb, session);
+  refuse_seed(*verb, "a comparison makes no random choice");
   verb->footer("Example:\n  moesaic compare plan.json result.json --report report.html");
   verb->callback([options, &session] { run(*options, session); });
 }

@@ -165,7 +165,10 @@ void add_execute(CLI::App& app, Session& session) {
   add_duration(*verb, "--stall-timeout", options->stall_timeout_s,
                "time without an answer after which the job is ended; 0: never", Zero::allowed)
       ->default_str("120s");
-  add_common_options(*verb, session);
+  add_json_option(*verb, session);
+  refuse_seed(*verb,
+              "weights and batches are drawn with the seed of the plan's workload; make the plan for a workload with "
+              "another one");
   verb->footer("Example:\n  moesaic execute plan.json --steps 20 --trace trace.json -o result.json");
   verb->callback([options, &session] { run(*options, session); });
 }

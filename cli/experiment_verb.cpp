@@ -310,7 +310,8 @@ void add_experiment(CLI::App& app, Session& session) {
   CLI::App* summarize_verb =
       verb->add_subcommand("summarize", "compute the summary of the committed result again from its rows");
   summarize_verb->add_option("name", *name, "name, or its number: 01 or 09")->required();
-  add_common_options(*summarize_verb, session);
+  add_json_option(*summarize_verb, session);
+  refuse_seed(*summarize_verb, "a summary is computed from the committed rows");
   summarize_verb->callback([name, &session] { summarize(*name, session); });
   verb->footer("Example:\n  moesaic experiment list");
 }

@@ -47,7 +47,8 @@ void add_explain(CLI::App& app, Session& session) {
   auto plan = std::make_shared<std::string>();
   CLI::App* verb = app.add_subcommand("explain", "why a plan is as it is");
   verb->add_option("plan", *plan, "plan document")->required();
-  add_common_options(*verb, session);
+  add_json_option(*verb, session);
+  refuse_seed(*verb, "an explanation makes no random choice");
   verb->footer("Example:\n  moesaic explain plan.json");
   verb->callback([plan, &session] { run(*plan, session); });
 }

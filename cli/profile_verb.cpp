@@ -119,7 +119,8 @@ void add_profile(CLI::App& app, Session& session) {
       "--launcher", options->launcher,
       "'local' for threads of one process, 'tcp' for processes without MPI, or a command; default: mpirun");
   verb->add_flag("--pin", options->pin, "keep rank r on core r");
-  add_common_options(*verb, session);
+  add_json_option(*verb, session);
+  refuse_seed(*verb, "the operands that are measured are always the same");
   verb->footer("Example:\n  moesaic profile -o machine --budget 20");
   verb->callback([options, &session] { run(*options, session); });
 }

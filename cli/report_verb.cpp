@@ -32,7 +32,8 @@ void add_report(CLI::App& app, Session& session) {
   CLI::App* verb = app.add_subcommand("report", "draw the result of an experiment");
   verb->add_option("result", options->result, "result document of an experiment")->required();
   verb->add_option("-o,--output", options->output, "page (.html) or picture (.svg) to write")->required();
-  add_common_options(*verb, session);
+  add_json_option(*verb, session);
+  refuse_seed(*verb, "a picture makes no random choice");
   verb->footer("Example:\n  moesaic report experiments/03_which_experts_stay_in_host_memory/result.json -o cache.html");
   verb->callback([options, &session] { run(*options, session); });
 }

@@ -176,7 +176,9 @@ void add_common_options(CLI::App& verb, Session& session) {
 }
 
 void refuse_seed(CLI::App& verb, const std::string& reason) {
-  const std::string option = verb.get_parent()->get_name() + " " + verb.get_name() + " --seed";
+  const CLI::App& parent = *verb.get_parent();  // another verb, or the program
+  const std::string option =
+      (parent.get_parent() != nullptr ? parent.get_name() + " " : "") + verb.get_name() + " --seed";
   const auto refuse = [=](const std::string&) { throw InputError(option, "", "changes nothing: " + reason); };
   verb.add_option_function<std::string>("--seed", refuse)->group("");  // not in --help
 }

@@ -53,7 +53,7 @@ struct Session {
   static void say(const std::string& line);
 };
 
-/// Adds --json and --seed.
+/// Adds --json and --seed, of a verb that reads both.
 void add_common_options(CLI::App& verb, Session& session);
 void add_json_option(CLI::App& verb, Session& session);
 /// For a verb that draws nothing: --seed ends with the reason.

@@ -99,7 +99,8 @@ void add_validate(CLI::App& app, Session& session) {
   auto files = std::make_shared<std::vector<std::string>>();
   CLI::App* verb = app.add_subcommand("validate", "read documents strictly and say what they hold");
   verb->add_option("files", *files, "documents, or names of models")->required();
-  add_common_options(*verb, session);
+  add_json_option(*verb, session);
+  refuse_seed(*verb, "a check makes no random choice");
   verb->footer("Example:\n  moesaic validate mixtral-8x7b");
   verb->callback([files, &session] { run(*files, session); });
 }
