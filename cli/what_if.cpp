@@ -105,6 +105,27 @@ Found put(const Edit& edit, Homes& homes) {
   refuse_unknown(edit.key, homes);
 }
 
+[[noreturn]] void refuse_unfelt(const std::string& key, const Unfelt& reason) {
+  throw InputError("--set " + key, "", "changes nothing: " + reason.why, "", reason.remedy);
+}
+
+/// Idle nodes and devices need no link, so more of them are judged before a cluster that has none for them is refused.
+void check_idle(const std::vector<Found>& edited, const Json& cluster, const Plan& plan) {
+  Plan grown = plan;
+  const auto grow = [&](const char* key, int& count) {
+    const Json& value = cluster["nodes"][key];
+    constexpr int64_t kMost = 1 << 20;
+    const bool grows = value.is_number_integer() && value > count && value <= kMost;
+    if (grows) count = value.get<int>();
+    return grows;
+  };
+  const bool more_nodes = grow("count", grown.cluster.num_nodes);
+  const bool larger_nodes = grow("devices_per_node", grown.cluster.devices_per_node);
+  for (const Found& found : edited)
+    if ((found.key == "nodes.count" && more_nodes) || (found.key == "nodes.devices_per_node" && larger_nodes))
+      if (const std::optional<Unfelt> reason = unfelt(found.key, plan, grown)) refuse_unfelt(found.key, *reason);
+}
+
 /// An edit that changes no figure is a question misunderstood: it is refused rather than answered with the old figures.
 void check_felt(const std::vector<Found>& edited, const Plan& before, const Plan& after) {
   const Homes old_homes = homes_of(before), new_homes = homes_of(after);
@@ -113,8 +134,7 @@ void check_felt(const std::vector<Found>& edited, const Plan& before, const Plan
     if (new_homes[home].contains(pointer) && new_homes[home][pointer] == old_homes[home][pointer])
       throw InputError("--set " + key, "", "changes nothing: it is " + old_homes[home][pointer].dump() + " already",
                        "another value");
-    if (const std::optional<Unfelt> reason = unfelt(key, before, after))
-      throw InputError("--set " + key, "", "changes nothing: " + reason->why, "", reason->remedy);
+    if (const std::optional<Unfelt> reason = unfelt(key, before, after)) refuse_unfelt(key, *reason);
   }
 }
 
@@ -126,6 +146,7 @@ Plan with_edits(const Plan& plan, const std::vector<std::string>& edits) {
   Homes homes = homes_of(plan);
   std::vector<Found> found;
   for (const std::string& text : edits) found.push_back(put(parse_edit(text), homes));
+  check_idle(found, homes[0], plan);
   const Cluster cluster = read_cluster(homes[0], "--set, cluster");
   Json& own = homes[2];
   own["documents"] = document["documents"];
