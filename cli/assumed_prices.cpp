@@ -38,7 +38,8 @@ std::string line_of(const std::vector<Assumption>& assumptions, bool of_operator
         tasks = std::max(tasks, assumption.tasks);
       }
   if (line.empty()) return "";
-  return line + (tasks > 0 ? " in " + with_commas(tasks) + (of_operators ? " tasks" : " collectives") : "") + "\n";
+  const std::string of = std::string(of_operators ? " task" : " collective") + (tasks == 1 ? "" : "s");
+  return line + (tasks > 0 ? " in " + with_commas(tasks) + of : "") + "\n";
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // moesaic compare: prediction against measurement, task by task. Plans are simulated first; with a result's recorded
 // routing a second time, so that the error of the routing forecast and the error of the prices stand apart.
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>

@@ -1,4 +1,5 @@
 // moesaic execute: trains a plan's model for real, through the executor's program.
+#include <CLI/CLI.hpp>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,6 @@
 // moesaic experiment: lists the questions under experiments/, runs one, or summarizes its result again. Results are
 // written beside the question.
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
 #include <iterator>

@@ -1,4 +1,5 @@
 // moesaic explain: each decision of a plan, its runners-up and what they would have cost.
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 

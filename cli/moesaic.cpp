@@ -34,8 +34,9 @@ int run(int argc, char** argv) {
   add_validate(app, session);
   add_experiment(app, session);
   add_report(app, session);
-  app.footer("Exit codes: 0 ok, 1 internal, 2 bad input, 3 device, 4 infeasible, 5 nothing found within the effort or\n"
-             "budget, 130 interrupted");
+  app.footer(
+      "Exit codes: 0 ok, 1 internal, 2 bad input, 3 device, 4 infeasible, 5 nothing found within the effort or\n"
+      "budget, 130 interrupted");
   check_arguments(app, argc, argv);
   try {
     app.parse(argc, argv);

@@ -1,4 +1,5 @@
 // moesaic plan: documents -> plan.
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <limits>
 #include <memory>

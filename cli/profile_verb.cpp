@@ -1,5 +1,6 @@
 // moesaic profile: measures this machine with the executor's own operators; writes profile.json and cluster.json into a
 // folder.
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,5 @@
 // moesaic report: the picture of an experiment's result, as a page or as SVG.
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>

@@ -1,13 +1,16 @@
 #pragma once
 // What every verb shares: where documents are found, how results and progress are shown. It knows no verb.
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <string>
 #include <vector>
 
 #include "core/schema/documents.h"
 #include "planner/problem/problem.h"
+
+namespace CLI {
+class App;  // its header is half of a compilation of this program, and most files parse no options
+}
 
 namespace moesaic::cli {
 

@@ -1,4 +1,5 @@
 // moesaic simulate: what a plan's step would take, with what-if edits, a trace and a report.
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 

@@ -1,4 +1,5 @@
 // moesaic validate: reads documents strictly and says what they hold.
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
