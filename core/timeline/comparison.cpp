@@ -114,6 +114,17 @@ Comparison compare(const Timeline& predicted, const Timeline& measured) {
   return comparison;
 }
 
+DisturbedComparison compare_undisturbed(Seconds predicted_step, const MeasuredSteps& measured) {
+  DisturbedComparison result;
+  result.run = measured.disturbance;
+  const std::vector<double>& by_step = result.run.by_step;
+  result.undisturbed = undisturbed_steps(measured.seconds, by_step);
+  if (result.undisturbed.steps > 0)
+    result.undisturbed_step_error = relative_error(predicted_step, result.undisturbed.median);
+  if (!by_step.empty()) result.shown_share = by_step[static_cast<size_t>(measured.shown)];
+  return result;
+}
+
 std::vector<TaskComparison> worst_tasks(const Comparison& comparison, size_t count) {
   std::vector<TaskComparison> tasks = comparison.tasks;
   std::sort(tasks.begin(), tasks.end(), [](const TaskComparison& a, const TaskComparison& b) {

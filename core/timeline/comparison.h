@@ -2,9 +2,11 @@
 // A predicted timeline against a measured one, task by task: every error belongs to a task. It judges nothing and
 // changes neither.
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/timeline/disturbance.h"
 #include "core/timeline/timeline.h"
 
 namespace moesaic {
@@ -32,6 +34,14 @@ struct GroupComparison {
   double relative_error = 0;
 };
 
+/// What disturbed the measured run, and how far the prediction is from the steps that nothing disturbed.
+struct DisturbedComparison {
+  RunDisturbance run;
+  UndisturbedSteps undisturbed;
+  double undisturbed_step_error = 0;  // (predicted - their median) / their median; 0 where there are none
+  double shown_share = 0;             // lost in the step whose tasks are compared
+};
+
 struct Comparison {
   bool same_plan = true;  // false: the plan hashes differ, and figures compare two plans
   Seconds predicted_step = 0;
@@ -45,11 +55,15 @@ struct Comparison {
   std::vector<GroupComparison> lanes;       // in the order of Lane
   std::vector<std::string> only_predicted;  // labels
   std::vector<std::string> only_measured;
+  std::optional<DisturbedComparison> disturbance;  // of a measurement that says so
 };
 
 /// A task is counted when its longer side is longer than 20 us or than 0.1 % of the measured step, whichever is less.
 /// Measured times below 1 ns (the unit of the clock) count as 1 ns in a denominator.
 Comparison compare(const Timeline& predicted, const Timeline& measured);
+
+/// The prediction against the steps of the measured run that nothing disturbed.
+DisturbedComparison compare_undisturbed(Seconds predicted_step, const MeasuredSteps& measured);
 
 /// The tasks with the largest |predicted - measured|, worst first; ties by label.
 std::vector<TaskComparison> worst_tasks(const Comparison& comparison, size_t count);

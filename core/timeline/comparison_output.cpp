@@ -76,22 +76,55 @@ std::string one_sided(const char* side, const std::vector<std::string>& labels) 
                    labels.front().c_str());
 }
 
+/// null: there are no undisturbed steps.
+Json write_disturbed(const DisturbedComparison& disturbance) {
+  const UndisturbedSteps& undisturbed = disturbance.undisturbed;
+  const auto if_any = [&](double figure) { return undisturbed.steps > 0 ? Json(figure) : Json(); };
+  return {{"disturbed", disturbance.run.disturbed()},
+          {"share", disturbance.run.share()},
+          {"steal_share", disturbance.run.steal_share},
+          {"sentence", sentence_of(disturbance.run)},
+          {"steps", undisturbed.of},
+          {"undisturbed_steps", undisturbed.steps},
+          {"undisturbed_step_seconds", if_any(undisturbed.median)},
+          {"undisturbed_step_error", if_any(disturbance.undisturbed_step_error)},
+          {"share_of_shown_step", disturbance.shown_share}};
+}
+
+/// "" where nothing disturbed the run.
+std::string disturbed_lines(const DisturbedComparison& disturbance) {
+  if (!disturbance.run.disturbed()) return "";
+  std::string text = sentence_of(disturbance.run) + "\n";
+  const UndisturbedSteps& undisturbed = disturbance.undisturbed;
+  if (undisturbed.steps > 0)
+    text += formatted("undisturbed steps: %d of %d, median %.3f ms, error %+.1f %%\n", undisturbed.steps,
+                      undisturbed.of, 1e3 * undisturbed.median, 100 * disturbance.undisturbed_step_error);
+  else if (undisturbed.of > 0)
+    text += formatted("undisturbed steps: none of %d\n", undisturbed.of);
+  if (disturbance.shown_share >= kDisturbedShare)
+    text += formatted("the tasks below are of a step in which a rank lost %.0f %% of its time\n",
+                      100 * disturbance.shown_share);
+  return text;
+}
+
 }  // namespace
 
 Json write_comparison(const Comparison& comparison) {
-  return {{"kind", "moesaic.comparison/1"},
-          {"same_plan", comparison.same_plan},
-          {"predicted_step_seconds", comparison.predicted_step},
-          {"measured_step_seconds", comparison.measured_step},
-          {"step_error", comparison.step_error},
-          {"median_task_error", comparison.median_task_error},
-          {"p95_task_error", comparison.p95_task_error},
-          {"counted_tasks", comparison.counted_tasks},
-          {"tasks", write_tasks(comparison.tasks)},
-          {"operators", write_groups(comparison.operators)},
-          {"lanes", write_groups(comparison.lanes)},
-          {"only_predicted", comparison.only_predicted},
-          {"only_measured", comparison.only_measured}};
+  Json json = {{"kind", "moesaic.comparison/1"},
+               {"same_plan", comparison.same_plan},
+               {"predicted_step_seconds", comparison.predicted_step},
+               {"measured_step_seconds", comparison.measured_step},
+               {"step_error", comparison.step_error},
+               {"median_task_error", comparison.median_task_error},
+               {"p95_task_error", comparison.p95_task_error},
+               {"counted_tasks", comparison.counted_tasks},
+               {"tasks", write_tasks(comparison.tasks)},
+               {"operators", write_groups(comparison.operators)},
+               {"lanes", write_groups(comparison.lanes)},
+               {"only_predicted", comparison.only_predicted},
+               {"only_measured", comparison.only_measured}};
+  if (comparison.disturbance) json["disturbance"] = write_disturbed(*comparison.disturbance);
+  return json;
 }
 
 std::string comparison_table(const Comparison& comparison) {
@@ -99,6 +132,7 @@ std::string comparison_table(const Comparison& comparison) {
   if (!comparison.same_plan) text += "The two timelines come from different plans.\n";
   text += formatted("step: predicted %.3f ms, measured %.3f ms, error %+.1f %%\n", 1e3 * comparison.predicted_step,
                     1e3 * comparison.measured_step, 100 * comparison.step_error);
+  if (comparison.disturbance) text += disturbed_lines(*comparison.disturbance);
   text += formatted(
       "tasks: median error %.1f %%, 95th percentile %.1f %% (%d of %zu tasks: those longer than 20 us or 0.1 %% of the "
       "step)\n",
