@@ -19,8 +19,10 @@
 #include "executor/comm/mpi_transport.h"
 #include "executor/comm/tcp_transport.h"
 #include "executor/cpu/cpu_backend.h"
+#include "executor/cpu/instruction_set.h"
 #include "executor/devices/devices.h"
 #include "executor/exchange/exchange_document.h"
+#include "executor/profiling/machine.h"
 #include "executor/profiling/profile.h"
 #include "executor/runtime/captured_step.h"
 #include "executor/runtime/result_document.h"
@@ -143,6 +145,7 @@ void execute(const Options& o) {
   options.on_skip = [](int64_t step, const std::string& reason) {
     speak("@warning step " + std::to_string(step + 1) + " is skipped by all ranks: " + reason);
   };
+  options.processor = {executor::this_machine().processor, executor::cpu::instruction_set(), 1};
   options.capture = o.cuda_graph;
   options.stall = o.stall;
   options.on_stall = report_stall;

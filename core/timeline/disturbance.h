@@ -16,8 +16,9 @@ namespace moesaic {
 /// some 10 %, of which less than half can then be the machine's doing.
 inline constexpr double kDisturbedShare = 0.05;
 
-/// Shares are in [0, 1]. Time is lost while a rank has work and its core does other work; time that a rank waits for
-/// others is not, whoever has its core meanwhile.
+/// Shares are in [0, 1]. Time is lost while a rank has work and its core does other work, and while what a rank has
+/// waited for is there and the core is not back yet. Other waits are no loss, whoever has the core meanwhile; that they
+/// are longer where other ranks lost time is not counted, so a step may be longer by more than these shares.
 struct RunDisturbance {
   std::vector<double> by_step;                // [steps]: of the rank that lost most; empty where it is not measured
   std::vector<double> by_rank;                // [ranks]: of all steps but the first, if there are more; or empty

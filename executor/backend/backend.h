@@ -80,6 +80,11 @@ class Backend {
   virtual std::string name() const = 0;
   /// True where device memory is host memory and work has ended when the call that appends it returns.
   virtual bool runs_inline() const { return false; }
+  /// As its maker calls the device; "": the host's CPU.
+  virtual std::string device_name() const { return ""; }
+  /// Of a device that plays a slower one: how long its launches have slept so far, so that nobody takes it for time
+  /// that the core gave to other work.
+  virtual Seconds slept() const { return 0; }
   /// Of a device with memory of its own: that memory and the cache before it; 0: the host's.
   virtual Bytes memory_bytes() const { return 0; }
   virtual Bytes cache_bytes() const { return 0; }

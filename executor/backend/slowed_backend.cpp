@@ -41,13 +41,15 @@ void SlowedBackend::launch(const Launch& launch) {
   inner_.launch(launch);
   const Seconds lasts = (seconds_of(CLOCK_THREAD_CPUTIME_ID) - began) / speed_;
   const Seconds end = start - late_ + lasts;
-  const bool sleeps = speed_ < 1 && now() < end;
+  const Seconds worked = now();
+  const bool sleeps = speed_ < 1 && worked < end;
   if (sleeps) sleep_until(end);
   last_end_ = now();
   late_ = std::max(0.0, last_end_ - end);
   kept_.due += lasts;
   kept_.lasted += last_end_ - start;
   if (!sleeps) return;
+  slept_ += last_end_ - worked;
   kept_.woke_late += late_;
   ++kept_.slept;
 }

@@ -14,6 +14,8 @@ class SlowedBackend final : public Backend {
 
   std::string name() const override { return inner_.name(); }
   bool runs_inline() const override { return inner_.runs_inline(); }
+  std::string device_name() const override { return inner_.device_name(); }
+  Seconds slept() const override { return slept_; }
   void* allocate(Bytes bytes, Lane first_user = Lane::compute) override { return inner_.allocate(bytes, first_user); }
   void release(void* data) override { inner_.release(data); }
   void* allocate_host(Bytes bytes) override { return inner_.allocate_host(bytes); }
@@ -41,6 +43,7 @@ class SlowedBackend final : public Backend {
   const double speed_;
   Seconds last_end_ = 0;  // of a steady clock
   Seconds late_ = 0;      // that the last launch ended after its time; the next one is shorter by it
+  Seconds slept_ = 0;
   Kept kept_;
 };
 

@@ -76,6 +76,12 @@ void CudaBackend::close() {
 /// The current device belongs to the thread, and the runtime may have made this object on another one.
 void CudaBackend::use_device() const { CUDA_CHECK(cudaSetDevice(device_)); }
 
+std::string CudaBackend::device_name() const {
+  cudaDeviceProp properties{};
+  CUDA_CHECK(cudaGetDeviceProperties(&properties, device_));
+  return properties.name;
+}
+
 Bytes CudaBackend::memory_bytes() const {
   use_device();
   size_t free = 0, total = 0;

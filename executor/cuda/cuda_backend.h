@@ -29,6 +29,7 @@ class CudaBackend final : public Backend {
   CudaBackend& operator=(const CudaBackend&) = delete;
 
   std::string name() const override { return "cuda"; }
+  std::string device_name() const override;
   Bytes memory_bytes() const override;
   Bytes cache_bytes() const override;
   void* allocate(Bytes bytes, Lane first_user = Lane::compute) override;

@@ -7,26 +7,6 @@
 namespace moesaic::executor {
 namespace {
 
-/// All ranks' copies of a vector of equal length, [ranks * values.size()].
-class Gather {
- public:
-  Gather(Communicator& control, int64_t sequence, Watch& watch)
-      : control_(control), sequence_(sequence), watch_(watch) {}
-
-  template <typename T>
-  std::vector<T> operator()(const std::vector<T>& values) {
-    std::vector<T> all(values.size() * static_cast<size_t>(control_.size()));
-    const auto bytes = static_cast<int64_t>(values.size() * sizeof(T));
-    watch_.wait(*control_.all_gather(sequence_++, values.data(), bytes, all.data()), "collection of results");
-    return all;
-  }
-
- private:
-  Communicator& control_;
-  int64_t sequence_;  // of the next operation
-  Watch& watch_;
-};
-
 /// Of the slowest rank, [steps].
 std::vector<Seconds> step_seconds(const std::vector<StepRecord>& records, Gather& gather) {
   std::vector<Seconds> own;
@@ -113,9 +93,9 @@ RoutingDocument routing_of(const Plan& plan, size_t layers, const std::vector<St
 }  // namespace
 
 void collect_results(const Plan& plan, const RankProgram& program, const std::vector<StepRecord>& records,
-                     const MemoryUse& own, Communicator& control, int64_t sequence, Watch& watch, TrainResult& result) {
-  Gather gather(control, sequence, watch);
+                     const MemoryUse& own, const RankMachine& machine, Gather gather, TrainResult& result) {
   result.step_seconds = step_seconds(records, gather);
+  collect_machine(machine, records, gather, result);
   result.memory = memory_of_job(own, gather);
   const size_t shown = median_step(result.step_seconds);
   result.timeline_step = static_cast<int64_t>(shown);

@@ -6,6 +6,8 @@
 
 #include "core/graph/stages.h"
 #include "core/technique/lower.h"
+#include "executor/runtime/collect_machine.h"
+#include "executor/runtime/gather.h"
 #include "executor/runtime/rank_step.h"
 #include "executor/runtime/trainer.h"
 
@@ -21,9 +23,9 @@ struct RankProgram {
   TaskGraph graph;
 };
 
-/// Fills the step_seconds, memory, timeline and routing of `result`, alike on all ranks. `records`: this rank's steps,
-/// one at least. `sequence`: the first number of an operation that the steps have not used.
+/// Fills the step_seconds, processors, disturbance, memory, timeline and routing of `result`, alike on all ranks.
+/// `records`: this rank's steps, one at least.
 void collect_results(const Plan& plan, const RankProgram& program, const std::vector<StepRecord>& records,
-                     const MemoryUse& own, Communicator& control, int64_t sequence, Watch& watch, TrainResult& result);
+                     const MemoryUse& own, const RankMachine& machine, Gather gather, TrainResult& result);
 
 }  // namespace moesaic::executor

@@ -33,6 +33,7 @@ RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& 
       order_(graph, backend),
       counts_(static_cast<size_t>(plan.layout.micro_batches) * graph.placement.size()),
       used_slots_(counts_.size()),
+      busy_(backend),
       capture_(capture ? Capture::after_this_step : Capture::off) {
   MOESAIC_CHECK(!capture || captures(graph, plan), "this plan's steps cannot be captured");
   if (plan.expert_storage.home != Tier::device && !graph.placement.empty())
@@ -57,6 +58,7 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
   backend_.settle();
   watch.wait(*control().barrier(kControlPerStep * step), "start of step " + std::to_string(step + 1));
   const Seconds start = now();
+  busy_.works();
   start_captured();
   while (!order_.all_ended()) {
     // The network first: what it sends overlaps the operator that runs next. A collective that has just been started is
@@ -74,15 +76,19 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
       watch.progress();
       continue;
     }
+    busy_.rests();
     if (network_.operation)
       watch.idle(*network_.operation, graph_.tasks[static_cast<size_t>(network_.task)].label);
     else
       watch.check();
+    const Seconds before = now();
     sched_yield();
+    busy_.yielded(now() - before);
   }
   backend_.settle();
   if (capture_ == Capture::after_this_step) capture_ = Capture::now;
   record_.seconds = now() - start;
+  record_.lost = busy_.take_lost();
   finish_record();
   for (TaskTime& time : record_.times) time.start -= start, time.end -= start;
   for (MemorySample& sample : record_.memory) sample.time -= start;
@@ -143,6 +149,7 @@ void RankStep::start_counts() {
 bool RankStep::start_network() {
   const TaskIndex index = order_.head(Lane::network);
   if (network_.operation || index < 0 || !order_.ready(index) || !order_.settled(index)) return false;
+  busy_.works();
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
   if (index == verdict_.task()) verdict_.look(tensors_, experts_.get());
   tensors_.operands(task.reads, task.lane, counts_of(task), context_, network_reads_);
@@ -155,6 +162,7 @@ bool RankStep::start_network() {
 
 bool RankStep::finish_network() {
   if (!network_.operation || !network_.operation->poll()) return false;
+  busy_.works();
   network_.operation.reset();
   order_.taken(network_.task);
   ended(network_.task, network_.start);
@@ -173,6 +181,7 @@ bool RankStep::advance_storage() {
   const TaskIndex index = order_.head(Lane::storage);
   if (index < 0 || !order_.ready(index) || !order_.settled(index)) return progress;
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  busy_.rests();  // it may wait for a write
   tensors_.operands(task.writes, task.lane, {}, context_, writes_);
   storage_ = index;
   storage_start_ = now();
@@ -195,6 +204,7 @@ bool RankStep::append_next() {
     if (!acts_on_host(index) || order_.settled(index)) first = index;
   }
   if (first < 0) return false;
+  busy_.works();
   if (first == verdict_.task() && capture_ == Capture::running) finish_capture();
   const Task& task = graph_.tasks[static_cast<size_t>(first)];
   TaskTime& time = record_.times[static_cast<size_t>(first)];
@@ -225,6 +235,7 @@ void RankStep::open_windows(const Task& task) {
 
 /// False where the task goes on after this.
 bool RankStep::move_experts(TaskIndex index) {
+  busy_.rests();  // it may wait for storage
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
   if (task.op == Op::fetch_experts) {
     experts_->fetch(task, writes_, context_.step);

@@ -9,6 +9,7 @@
 
 #include "core/timeline/timeline.h"
 #include "executor/backend/backend.h"
+#include "executor/runtime/busy_time.h"
 #include "executor/runtime/collectives.h"
 #include "executor/runtime/expert_states.h"
 #include "executor/runtime/step_verdict.h"
@@ -20,6 +21,7 @@ namespace moesaic::executor {
 
 struct StepRecord {
   Seconds seconds = 0;          // of this rank
+  Seconds lost = 0;             // of them: there was work, and the core did other work; 0 where not measures_lost()
   std::vector<TaskTime> times;  // [tasks]
   std::vector<MemorySample> memory;
   std::string skipped_because;  // not "": the step did not count, for no rank
@@ -40,6 +42,7 @@ class RankStep {
   RankStep& operator=(const RankStep&) = delete;
 
   TensorStore& tensors() { return tensors_; }
+  bool measures_lost() const { return busy_.measures(); }
   ExpertStates* experts() { return experts_.get(); }  // null: they live on the device
   /// Steps use its sequence numbers below kControlPerStep * step; results come after them.
   Communicator& control() { return collectives_.control(); }
@@ -90,6 +93,7 @@ class RankStep {
   std::vector<std::vector<SlotCounts>> counts_;  // [micro_batches * num_moe_layers][chunks]
   std::vector<std::vector<bool>> used_slots_;    // [micro_batches * num_moe_layers][slots]: by any replica's tokens
   std::vector<Operand> reads_, writes_, network_reads_, network_writes_;
+  BusyTime busy_;
   Network network_;
   TaskIndex storage_ = -1;  // the task of the storage lane in flight
   Seconds storage_start_ = 0;

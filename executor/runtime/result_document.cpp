@@ -23,6 +23,16 @@ Json expert_traffic(const ExpertTraffic& traffic) {
           {"from_device_bytes", traffic.from_device}};
 }
 
+Json processors(const std::vector<Processor>& processors) {
+  Json list = Json::array();
+  for (const Processor& processor : processors) {
+    Json entry = {{"name", processor.name}, {"ranks", processor.ranks}};
+    if (!processor.instruction_set.empty()) entry["instruction_set"] = processor.instruction_set;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
 }  // namespace
 
 Json write_result(const Plan& plan, const TrainResult& result, const Corpus& corpus, const std::string& device) {
@@ -42,6 +52,8 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
           {"plan_hash", timeline.plan_hash},
           {"device", device},
           {"ranks", plan.layout.ranks},
+          {"processors", processors(result.processors)},
+          {"disturbance", write_disturbance(result.disturbance)},
           {"first_step", result.start.step},
           {"steps", result.loss.size()},
           {"captured", result.captured},

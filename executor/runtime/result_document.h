@@ -9,6 +9,7 @@
 namespace moesaic::executor {
 
 /// kind moesaic.result/1 with the keys of `moesaic execute --json`, and `timeline`, `timeline_step`, `routing`,
+/// `processors` (name, instruction set, and how many ranks ran on such), `disturbance` (core/timeline/disturbance.h),
 /// `plan_hash`, `bigram_entropy` (nats per byte of the corpus, given the byte before), `first_step` (steps that were
 /// done before, in the run that was resumed), `rejected_checkpoint_files`, `skipped_steps` (numbers from 1 of those
 /// without a finite loss and gradients, which no rank took; their `loss` and `cross_entropy` are null), `captured`

@@ -16,6 +16,7 @@ class Job {
   Job(const Plan& plan, int rank, Backend& backend, Transport& transport, const TrainOptions& options)
       : plan_(plan),
         rank_(rank),
+        backend_(backend),
         program_(plan, rank),
         graph_(program_.graph),
         step_(graph_, plan, rank, backend, transport, options.storage_folder, options.device_groups, options.capture),
@@ -37,6 +38,7 @@ class Job {
       const TensorId loss_tensor = tensor_named(graph_, "loss");
       std::array<double, 2> loss{};  // cross-entropy, auxiliary
       step_.tensors().write(loss_tensor, loss.data(), sizeof loss);
+      if (records_.size() < 2) begin_ = read_disturbance(Counted::thread);  // the first step counts if it is all
       records_.push_back(step_.run(step, watch_));
       step_.tensors().read(loss_tensor, loss.data(), sizeof loss);
       result_.cross_entropy.push_back(loss[0]);
@@ -46,10 +48,11 @@ class Job {
       note_skip(step, records_.back().skipped_because, options);
       checkpoint_.after_step(step + 1, options.steps, result_.loss.back());
     }
+    const DisturbanceReading end = read_disturbance(Counted::thread);
     checkpoint_.finish();
     if (!records_.empty())
-      collect_results(plan_, program_, records_, own_memory(), step_.control(),
-                      RankStep::kControlPerStep * options.steps, watch_, result_);
+      collect_results(plan_, program_, records_, own_memory(), own_machine(options, end),
+                      Gather(step_.control(), RankStep::kControlPerStep * options.steps, watch_), result_);
     return std::move(result_);
   }
 
@@ -78,13 +81,21 @@ class Job {
     return own;
   }
 
+  RankMachine own_machine(const TrainOptions& options, const DisturbanceReading& end) const {
+    const std::string device = backend_.device_name();
+    return {device.empty() ? options.processor : Processor{device, "", 1}, step_.measures_lost(),
+            disturbance_between(begin_, end)};
+  }
+
   const Plan& plan_;
   const int rank_;
+  const Backend& backend_;
   const RankProgram program_;
   const TaskGraph& graph_;
   RankStep step_;
   TrainingCheckpoint checkpoint_;
   Watch watch_;
+  DisturbanceReading begin_;
   std::vector<StepRecord> records_;
   int skipped_in_a_row_ = 0;
   TrainResult result_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/schema/plan.h"
+#include "core/timeline/disturbance.h"
 #include "core/timeline/timeline.h"
 #include "executor/backend/backend.h"
 #include "executor/comm/transport.h"
@@ -21,11 +22,18 @@ namespace moesaic::executor {
 /// A run ends when as many steps in a row do not count: it would not find back by itself.
 constexpr int kMaxSkippedInARow = 10;
 
+/// What ranks run on: a CPU with its vector instructions, or a GPU.
+struct Processor {
+  std::string name, instruction_set;  // "": unknown, or none
+  int ranks = 1;                      // that run on such
+};
+
 struct TrainOptions {
   int64_t steps = 10;  // of the whole run, those before a checkpoint that is resumed included
   CheckpointPolicy checkpoint;
   std::string storage_folder;           // for expert states whose home is storage; "": the system's temporary folder
   std::function<void()> check = [] {};  // called between tasks while waiting; throws to end the run
+  Processor processor;                  // of this host, where the backend is its CPU
   MakeDeviceGroups device_groups;       // of devices with memory of their own; empty: staged through host memory
   bool capture = false;  // forward and backward as a graph of the device from the second step on: check_captures()
   StallLimits stall;
@@ -49,6 +57,8 @@ struct TrainResult {
   std::vector<int64_t> skipped_steps;  // from 0, of the whole run: a loss or gradient was not finite, no rank updated
   std::vector<double> cross_entropy;   // [steps]
   std::vector<Seconds> step_seconds;   // [steps]: of the slowest rank
+  std::vector<Processor> processors;   // that the ranks ran on, in the order of their first rank
+  RunDisturbance disturbance;
   MemoryUse memory;
   bool captured = false;      // of such steps the timeline has the updates only, and the routing nothing
   int64_t timeline_step = 0;  // which of these steps the timeline shows

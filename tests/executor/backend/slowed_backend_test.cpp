@@ -45,6 +45,17 @@ TEST(SlowedBackend, SleepsForTheRestOfItsTime) {
   EXPECT_GE(lasted, slowed.kept().due);
   EXPECT_LE(slowed.kept().lasted, lasted);
   EXPECT_LE(processor_seconds() - processor, 0.3 * lasted);  // 0.05 for reading clocks
+  EXPECT_GT(slowed.slept(), 0);
+  EXPECT_GE(slowed.kept().lasted - slowed.slept(), 10e-3);  // the work itself
+}
+
+TEST(SlowedBackend, NeverSleepsAtFullSpeed) {
+  TwoMilliseconds busy;
+  SlowedBackend slowed(busy, 1);
+  const Task task;
+  const StepContext context;
+  slowed.launch({task, {}, {}, {}, context});
+  EXPECT_EQ(slowed.slept(), 0);
 }
 
 }  // namespace
