@@ -27,6 +27,7 @@ struct Side {
   std::optional<RoutingDocument> routing;  // of a result document
   std::map<std::string, Bytes> peaks;      // by tier, of a result document
   int64_t step = 0;                        // of the recorded routing
+  std::optional<MeasuredSteps> steps;      // of a result document that says what disturbed it
 };
 
 Timeline simulated(const Plan& plan, int64_t step) {
@@ -56,6 +57,7 @@ Side load(const std::string& file) {
     side.routing = read_routing(json["routing"], file, "/routing");
     side.step = json["timeline_step"];
     side.peaks = json.value("peak_bytes", side.peaks);
+    side.steps = read_measured_steps(json, file);
   } else {
     throw InputError(file, "/kind", "is a " + kind + " document", "a plan, a timeline or a result");
   }
@@ -77,9 +79,11 @@ void run(const CompareOptions& o, Session& session) {
   const Side a = load(o.a), b = load(o.b);
   const std::optional<Timeline> recorded = with_recorded_routing(a, b);
   const Timeline& predicted = recorded ? *recorded : a.timeline;
-  const Comparison comparison = compare(predicted, b.timeline);
+  Comparison comparison = compare(predicted, b.timeline);
+  if (b.steps) comparison.disturbance = compare_undisturbed(comparison.predicted_step, *b.steps);
   Json json = write_comparison(comparison);
   std::string text = comparison_table(comparison);
+  if (a.steps && a.steps->disturbance.disturbed()) text = o.a + ": " + sentence_of(a.steps->disturbance) + "\n" + text;
   if (recorded) {
     const double total = a.timeline.step_seconds / b.timeline.step_seconds - 1;
     json["step_error_as_planned"] = total;

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/arguments.h"
 #include "cli/launcher.h"
@@ -14,6 +15,7 @@
 #include "core/schema/error.h"
 #include "core/schema/formatted.h"
 #include "core/technique/lower.h"
+#include "core/timeline/disturbance.h"
 
 namespace moesaic::cli {
 namespace {
@@ -40,6 +42,17 @@ std::string loss_at(const Json& loss, size_t step) {
   return (loss.is_null() ? "not finite" : formatted("%.4f", loss.get<double>())) + " at step " + std::to_string(step);
 }
 
+/// "AMD EPYC, AVX512_CORE_BF16"; with the ranks of each where they ran on several kinds; "" where nobody knows.
+std::string processors_of(const Json& result) {
+  std::string text;
+  for (const Json& processor : result.value("processors", Json::array())) {
+    const std::string name = processor.value("name", ""), set = processor.value("instruction_set", "");
+    text += (text.empty() ? "" : "; ") + name + (name.empty() || set.empty() ? "" : ", ") + set;
+    if (result["processors"].size() > 1) text += " (" + processor["ranks"].dump() + " ranks)";
+  }
+  return text;
+}
+
 std::string text_of(const Plan& plan, const Json& result) {
   const auto& loss = result["loss"];
   const size_t before = result["first_step"].get<size_t>(), skipped = result["skipped_steps"].size();
@@ -49,14 +62,18 @@ std::string text_of(const Plan& plan, const Json& result) {
       {"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size())},
       {"tokens per second", with_commas(static_cast<int64_t>(result["tokens_per_second"].get<double>()))},
       {"exposed communication", format_seconds(result["exposed_communication_seconds"])}};
+  if (const std::string processors = processors_of(result); !processors.empty())
+    rows.insert(rows.begin(), {"processor", processors});
   if (before > 0) rows.insert(rows.begin(), {"resumed", "after step " + std::to_string(before)});
   for (const auto& [tier, bytes] : result["peak_bytes"].items())
     rows.emplace_back("peak memory, " + tier, format_bytes(bytes));
   rows.emplace_back("loss", losses);
   rows.emplace_back("a bigram model of this text", formatted("%.4f", result["bigram_entropy"].get<double>()));
+  const std::optional<MeasuredSteps> steps = read_measured_steps(result, "result");
+  const std::string disturbed = steps ? sentence_of(steps->disturbance) : "";
   return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) +
          (plan.cluster.device.lanes_share_core ? " CPU rank" : " GPU rank") + (plan.layout.ranks > 1 ? "s" : "") +
-         "\n" + aligned(rows);
+         "\n" + (disturbed.empty() ? "" : disturbed + "\n") + aligned(rows);
 }
 
 LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::string& result) {

@@ -7,6 +7,7 @@
 #include "cli/results.h"
 #include "cli/verbs.h"
 #include "core/schema/error.h"
+#include "core/timeline/disturbance.h"
 #include "core/timeline/timeline.h"
 #include "planner/problem/preset.h"
 
@@ -67,6 +68,7 @@ Finding finding_of(const std::string& kind, const Json& document, const std::str
   if (kind == "preset") return {{{"preset", planner::read_preset(document, file).preset}}, "fine"};
   if (kind == "result" && document.contains("timeline") && document.contains("routing")) {
     read_routing(document["routing"], file, "/routing");
+    read_measured_steps(document, file);
     return {{{"tasks", read_timeline(document["timeline"], file).rows.size()}}, "fine"};
   }
   throw InputError(file, "/kind", "no reader for " + kind + " documents",

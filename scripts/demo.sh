@@ -29,13 +29,19 @@ step "4/5  Execute exactly that plan: train on 2 ranks (text: Debian's licences)
 step "5/5  Compare, task by task"
 "$MOESAIC" compare "$OUT/plan.json" "$OUT/result.json" --json --report "$OUT/report.html" > "$OUT/comparison.json"
 
+# A sentence of its own when other work has disturbed the steps.
+DISTURBED=$(figure "$OUT/comparison.json" '(lambda d: "" if not d["disturbed"] else
+  "\n  T%s%s" % (d["sentence"][1:], "; no step was undisturbed." if not d["undisturbed_steps"] else
+                 "; against its %d undisturbed steps of %d the error is %+.1f %%." %
+                 (d["undisturbed_steps"], d["steps"], 100 * d["undisturbed_step_error"])))(j["disturbance"])')
+
 cat <<TEXT
 
 What happened
   A Mixture-of-Experts language model ($MODEL, 8 experts, 2 per token) was planned for this machine and really trained on
   2 processes with that plan, from byte-level text.
   The loss went from $(figure "$OUT/result.json" 'round(j["loss"][0], 3)') to $(figure "$OUT/result.json" 'round(j["loss"][-1], 3)') in $(figure "$OUT/result.json" 'len(j["loss"])') steps.
-  With the routing that it chose, a step was predicted to take $(figure "$OUT/comparison.json" 'round(1e3 * j["predicted_step_seconds"], 1)') ms; it took $(figure "$OUT/comparison.json" 'round(1e3 * j["measured_step_seconds"], 1)') ms (error $(figure "$OUT/comparison.json" '"%+.1f %%" % (100 * j["step_error"])')).
+  With the routing that it chose, a step was predicted to take $(figure "$OUT/comparison.json" 'round(1e3 * j["predicted_step_seconds"], 1)') ms; it took $(figure "$OUT/comparison.json" 'round(1e3 * j["measured_step_seconds"], 1)') ms (error $(figure "$OUT/comparison.json" '"%+.1f %%" % (100 * j["step_error"])')).$DISTURBED
   Half of the tasks were predicted within $(figure "$OUT/comparison.json" '"%.0f %%" % (100 * j["median_task_error"])').
 
 Look at it
