@@ -26,9 +26,13 @@ def run(*command, code=0):
     return result.stdout + result.stderr
 
 
-def losses(file):
+def result(file):
     with open(file, encoding="utf-8") as stream:
-        return json.load(stream)["loss"]
+        return json.load(stream)
+
+
+def losses(file):
+    return result(file)["loss"]
 
 
 def expect(condition, what):
@@ -58,6 +62,11 @@ def main():
         run(moesaic, "execute", "plan.json", "--launcher", "tcp", "--steps", "4", "-o", "tcp.json")
         expect(losses("tcp.json") == losses("local.json"), "processes train otherwise than threads")
         expect(losses("local.json")[-1] < losses("local.json")[0], "the loss does not fall")
+
+        # The device as its maker calls it. Its work is not the cores', so no rank's time there says how disturbed it was.
+        for file in ("local.json", "tcp.json"):
+            expect(result(file)["processors"] == [{"name": "emulated", "ranks": 2}], "another device is named")
+            expect(result(file)["disturbance"]["by_step"] == [], "steps of a GPU are called disturbed")
 
         # A checkpoint holds the f32 master weights, so a run that is continued does not notice.
         run(moesaic, "execute", "plan.json", "--launcher", "local", "--steps", "2", "--checkpoint", "run")
