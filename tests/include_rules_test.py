@@ -27,7 +27,7 @@ ROOMS = {
     "executor/checkpoint": ["core/graph", "executor/comm"],
     "executor/store": ["core/graph", "core/policy", "executor/backend"],
     "executor/machine": ["core/schema"],
-    "executor/backend": ["core/graph"],
+    "executor/backend": ["core/graph", "executor/machine"],
     "executor/device_comm": ["executor/backend", "executor/comm"],
     "executor/cpu": ["executor/backend"],
     "executor/cuda": ["executor/backend"],

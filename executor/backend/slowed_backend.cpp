@@ -3,7 +3,10 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
+
+#include "executor/machine/disturbance.h"
 
 namespace moesaic::executor {
 namespace {
@@ -12,13 +15,8 @@ namespace {
 // had its last launch ended in time, it would have waited longer, so being late then has cost nothing to make up for.
 constexpr Seconds kWaited = 50e-6;
 
-Seconds seconds_of(clockid_t clock) {
-  timespec time{};
-  clock_gettime(clock, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-Seconds now() { return seconds_of(CLOCK_MONOTONIC); }
+// On Linux the clock of CLOCK_MONOTONIC, by which the kernel wakes it.
+Seconds now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 void sleep_until(Seconds when) {
   timespec time{};
@@ -36,10 +34,10 @@ SlowedBackend::SlowedBackend(Backend& inner, double speed) : inner_(inner), spee
 
 /// Processor time, not wall time: what others take from this core is not the slower device's.
 void SlowedBackend::launch(const Launch& launch) {
-  const Seconds start = now(), began = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+  const Seconds start = now(), began = cpu_seconds(Counted::thread);
   if (start - last_end_ > kWaited) late_ = 0;
   inner_.launch(launch);
-  const Seconds lasts = (seconds_of(CLOCK_THREAD_CPUTIME_ID) - began) / speed_;
+  const Seconds lasts = (cpu_seconds(Counted::thread) - began) / speed_;
   const Seconds end = start - late_ + lasts;
   const Seconds worked = now();
   const bool sleeps = speed_ < 1 && worked < end;

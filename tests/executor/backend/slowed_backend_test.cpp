@@ -3,18 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <ctime>
 
 #include "executor/backend/inline_backend.h"
+#include "executor/machine/disturbance.h"
 
 namespace moesaic::executor {
 namespace {
 
-double processor_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
+double processor_seconds() { return cpu_seconds(Counted::thread); }
 
 /// Launches that need 2 ms of processor time.
 class TwoMilliseconds final : public InlineBackend {
