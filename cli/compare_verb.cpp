@@ -26,6 +26,7 @@ struct Side {
   std::optional<Plan> plan;                // of a plan document
   std::optional<RoutingDocument> routing;  // of a result document
   std::map<std::string, Bytes> peaks;      // by tier, of a result document
+  std::string processors;                  // of a result document
   int64_t step = 0;                        // of the recorded routing
   std::optional<MeasuredSteps> steps;      // of a result document that says what disturbed it
 };
@@ -57,6 +58,7 @@ Side load(const std::string& file) {
     side.routing = read_routing(json["routing"], file, "/routing");
     side.step = json["timeline_step"];
     side.peaks = json.value("peak_bytes", side.peaks);
+    side.processors = processors_of(json, file);
     side.steps = read_measured_steps(json, file);
   } else {
     throw InputError(file, "/kind", "is a " + kind + " document", "a plan, a timeline or a result");
@@ -82,6 +84,7 @@ void run(const CompareOptions& o, Session& session) {
   Comparison comparison = compare(predicted, b.timeline);
   if (b.steps) comparison.disturbance = compare_undisturbed(comparison.predicted_step, *b.steps);
   Json json = write_comparison(comparison);
+  if (!b.processors.empty()) json["measured_on"] = b.processors;
   std::string text = comparison_table(comparison);
   if (a.steps && a.steps->disturbance.disturbed()) text = o.a + ": " + sentence_of(a.steps->disturbance) + "\n" + text;
   if (recorded) {
@@ -94,7 +97,9 @@ void run(const CompareOptions& o, Session& session) {
   }
   if (!o.report.empty()) {
     if (!a.plan) throw InputError(o.a, "", "is no plan", "a plan on the left side for --report");
-    write_file(o.report, html_report(report_input(*a.plan, &predicted, &b.timeline, &comparison, b.peaks)));
+    ReportInput input = report_input(*a.plan, &predicted, &b.timeline, &comparison, b.peaks);
+    if (!b.processors.empty()) input.summary.emplace_back("measured on", b.processors);
+    write_file(o.report, html_report(input));
   }
   session.print(json, text);
 }

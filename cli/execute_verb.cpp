@@ -42,17 +42,6 @@ std::string loss_at(const Json& loss, size_t step) {
   return (loss.is_null() ? "not finite" : formatted("%.4f", loss.get<double>())) + " at step " + std::to_string(step);
 }
 
-/// "AMD EPYC, AVX512_CORE_BF16"; with the ranks of each where they ran on several kinds; "" where nobody knows.
-std::string processors_of(const Json& result) {
-  std::string text;
-  for (const Json& processor : result.value("processors", Json::array())) {
-    const std::string name = processor.value("name", ""), set = processor.value("instruction_set", "");
-    text += (text.empty() ? "" : "; ") + name + (name.empty() || set.empty() ? "" : ", ") + set;
-    if (result["processors"].size() > 1) text += " (" + processor["ranks"].dump() + " ranks)";
-  }
-  return text;
-}
-
 std::string text_of(const Plan& plan, const Json& result) {
   const auto& loss = result["loss"];
   const size_t before = result["first_step"].get<size_t>(), skipped = result["skipped_steps"].size();
@@ -62,7 +51,7 @@ std::string text_of(const Plan& plan, const Json& result) {
       {"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size())},
       {"tokens per second", with_commas(static_cast<int64_t>(result["tokens_per_second"].get<double>()))},
       {"exposed communication", format_seconds(result["exposed_communication_seconds"])}};
-  if (const std::string processors = processors_of(result); !processors.empty())
+  if (const std::string processors = processors_of(result, "result"); !processors.empty())
     rows.insert(rows.begin(), {"processor", processors});
   if (before > 0) rows.insert(rows.begin(), {"resumed", "after step " + std::to_string(before)});
   for (const auto& [tier, bytes] : result["peak_bytes"].items())
@@ -131,8 +120,12 @@ void run(const ExecuteOptions& o, Session& session) {
   result["memory"] = write_memory(timeline, tier_memories(lower(plan), plan.cluster, rank_of_peak(timeline)));
   if (!o.output.empty()) write_file(o.output, result.dump() + "\n");
   if (!o.trace.empty()) write_file(o.trace, chrome_trace(timeline));
-  if (!o.report.empty())
-    write_file(o.report, html_report(report_input(plan, nullptr, &timeline, nullptr, result["peak_bytes"])));
+  if (!o.report.empty()) {
+    ReportInput input = report_input(plan, nullptr, &timeline, nullptr, result["peak_bytes"]);
+    if (const std::string on = processors_of(result, "result"); !on.empty())
+      input.summary.emplace_back("measured on", on);
+    write_file(o.report, html_report(input));
+  }
   const std::string text = text_of(plan, result);
   for (const char* bulky : {"timeline", "routing", "all_step_seconds", "memory"}) result.erase(bulky);
   session.print(result, text);

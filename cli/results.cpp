@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "core/schema/object_reader.h"
 #include "core/schema/predicted.h"
 
 namespace moesaic::cli {
@@ -111,6 +112,20 @@ std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan) {
                                      (first.slots_per_rank > 1 ? " slots" : " slot") + " per rank");
   }
   return rows;
+}
+
+std::string processors_of(const Json& result, const std::string& file) {
+  ObjectReader reader(result, file, "");
+  const Field list = reader["processors"];
+  std::string text;
+  for (size_t i = 0; list.present() && i < list.size(); ++i) {
+    ObjectReader processor = list[i].object();
+    const std::string name = processor["name"].text(""), set = processor["instruction_set"].text("");
+    const int64_t ranks = processor["ranks"].integer(kCount);
+    text += (i == 0 ? "" : "; ") + name + (name.empty() || set.empty() ? "" : ", ") + set;
+    if (list.size() > 1) text += " (" + std::to_string(ranks) + (ranks > 1 ? " ranks)" : " rank)");
+  }
+  return text;
 }
 
 std::string with_commas(int64_t value) {

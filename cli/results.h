@@ -26,6 +26,9 @@ std::string aligned(const std::vector<std::pair<std::string, std::string>>& rows
 /// (name, value) rows about a plan's decisions.
 std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan);
 
+/// "AMD EPYC, AVX512_CORE_BF16"; with the ranks of each where they ran on several kinds; "" where nobody knows.
+std::string processors_of(const Json& result, const std::string& file);
+
 /// "1,234"; "12.3 ms" through format_seconds; "+4.2 %".
 std::string with_commas(int64_t value);
 std::string percent(double fraction);

@@ -69,6 +69,7 @@ Finding finding_of(const std::string& kind, const Json& document, const std::str
   if (kind == "result" && document.contains("timeline") && document.contains("routing")) {
     read_routing(document["routing"], file, "/routing");
     read_measured_steps(document, file);
+    processors_of(document, file);
     return {{{"tasks", read_timeline(document["timeline"], file).rows.size()}}, "fine"};
   }
   throw InputError(file, "/kind", "no reader for " + kind + " documents",

@@ -2,7 +2,8 @@
 // How much of the time in which a rank had work its core gave to other work: wall time - processor time, of everything
 // but waits. A rank that waits polls and yields, and has lost nothing but the last yield: what it waited for came
 // meanwhile, and stood until the rank had the core again. It is switched where a wait begins or ends and reads no
-// clock per task.
+// clock per task. One thread per rank: should an operator divide its work, its helpers' time is not seen, and that it
+// waits for them asleep counts as lost.
 
 #include "executor/backend/backend.h"
 
