@@ -6,6 +6,8 @@
 #include <ctime>
 #include <fstream>
 
+#include "executor/cpu/instruction_set.h"
+
 namespace moesaic::executor {
 namespace {
 
@@ -32,6 +34,7 @@ Machine this_machine() {
   Machine machine;
   machine.processor = value_of("/proc/cpuinfo", "model name");
   if (machine.processor.empty()) machine.processor = "unnamed processor";
+  machine.instruction_set = cpu::instruction_set();
   machine.cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   machine.memory_bytes = static_cast<Bytes>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
   // Where the system does not say: the sizes of common server processors.
@@ -45,7 +48,7 @@ std::string description_of(const Machine& machine) {
   char sizes[96];
   std::snprintf(sizes, sizeof(sizes), ", %d cores, %.1f GiB memory, %.0f MiB last-level cache", machine.cores,
                 mib(machine.memory_bytes) / 1024, mib(machine.last_cache_bytes));
-  return machine.processor + sizes;
+  return machine.processor + " with " + machine.instruction_set + sizes;
 }
 
 std::string current_date() {
