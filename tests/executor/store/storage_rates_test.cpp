@@ -12,7 +12,7 @@ namespace {
 
 TEST(MeasureStorage, GivesRatesAndLeavesNoFile) {
   const TemporaryFolder folder;
-  const StorageRates rates = measure_storage(folder.path());
+  const StorageRates rates = measure_storage(folder.path(), 0.1);
   EXPECT_TRUE(folder.empty());
   // Between a floppy disk and memory.
   for (const double rate : {rates.read_bytes_per_s, rates.write_bytes_per_s}) {
