@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,19 @@ inline constexpr double kAssumedFlopsEfficiency = 0.5;
 /// The same of the memory's bandwidth where traffic bounds it. Origin: none, a guess.
 inline constexpr double kAssumedBandwidthEfficiency = 0.7;
 
+/// How a measurement went within its budget. A point is one place on one curve, or one peak.
+struct MeasuringRecord {
+  Seconds budget_s = 0, spent_s = 0;
+  int64_t points = 0;                       // that were measured
+  std::vector<std::string> left_out;        // those that the budget did not reach
+  int64_t repetitions = 0;                  // of all points
+  int64_t disturbed_repetitions = 0;        // of them, during which others had a core; thrown away
+  std::vector<std::string> kept_disturbed;  // points without any other repetition, which keep theirs
+  double lost_share = 0;                    // of the time of all repetitions, in [0, 1]: others had the core
+  double steal_share = 0;  // of the time in which the machine's cores had work, in [0, 1]: other guests had them
+  bool operator==(const MeasuringRecord&) const = default;
+};
+
 struct Profile {
   std::string name;
   std::string device;                          // Device::name
@@ -52,6 +66,7 @@ struct Profile {
   double neighbour_slowdown = 1;
   double assumed_flops_efficiency = kAssumedFlopsEfficiency;
   double assumed_bandwidth_efficiency = kAssumedBandwidthEfficiency;
+  std::optional<MeasuringRecord> measuring;  // absent: not known
   bool operator==(const Profile&) const = default;
 };
 

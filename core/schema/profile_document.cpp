@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kProvenances[] = {"measured", "published", "assumed"};
 constexpr const char* kCollectives[] = {"all_to_all", "all_reduce", "all_gather", "reduce_scatter"};
-constexpr NumberRange kEfficiency{0, 1, true};
+constexpr NumberRange kEfficiency{0, 1, true}, kShare{0, 1};
 
 /// The abscissae of a curve: ascending, at least one.
 std::vector<int64_t> read_ascending(const Field& list, bool bytes) {
@@ -59,6 +59,34 @@ CollectiveCurve read_collective(ObjectReader reader) {
   return curve;
 }
 
+MeasuringRecord read_measuring(ObjectReader reader) {
+  const auto text = [](const Field& point) { return point.text(); };
+  MeasuringRecord record;
+  record.budget_s = reader["budget_s"].quantity("s", kNotNegative);
+  record.spent_s = reader["spent_s"].quantity("s", kNotNegative);
+  record.points = reader["points"].integer(kBytesRange);
+  record.left_out = reader["left_out"].each(text);
+  record.repetitions = reader["repetitions"].integer(kBytesRange);
+  record.disturbed_repetitions = reader["disturbed_repetitions"].integer(kBytesRange);
+  record.kept_disturbed = reader["kept_disturbed"].each(text);
+  record.lost_share = reader["lost_share"].number(kShare);
+  record.steal_share = reader["steal_share"].number(kShare);
+  reader.finish();
+  return record;
+}
+
+Json write_measuring(const MeasuringRecord& record) {
+  return {{"budget_s", record.budget_s},
+          {"spent_s", record.spent_s},
+          {"points", record.points},
+          {"left_out", record.left_out},
+          {"repetitions", record.repetitions},
+          {"disturbed_repetitions", record.disturbed_repetitions},
+          {"kept_disturbed", record.kept_disturbed},
+          {"lost_share", record.lost_share},
+          {"steal_share", record.steal_share}};
+}
+
 Json write_operator(const OperatorCurve& curve) {
   Json fixed = Json::object();
   for (const auto& [name, value] : curve.fixed) fixed[name] = value;
@@ -96,6 +124,8 @@ Profile read_profile(const Json& json, const std::string& file, const std::strin
       reader["assumed_flops_efficiency"].number(kEfficiency, profile.assumed_flops_efficiency);
   profile.assumed_bandwidth_efficiency =
       reader["assumed_bandwidth_efficiency"].number(kEfficiency, profile.assumed_bandwidth_efficiency);
+  if (const Field measuring = reader["measuring"]; measuring.present())
+    profile.measuring = read_measuring(measuring.object());
   reader.finish();
   return profile;
 }
@@ -104,19 +134,21 @@ Json write_profile(const Profile& profile) {
   Json operators = Json::array(), collectives = Json::array();
   for (const OperatorCurve& curve : profile.operators) operators.push_back(write_operator(curve));
   for (const CollectiveCurve& curve : profile.collectives) collectives.push_back(write_collective(curve));
-  return {{"kind", "moesaic.profile/1"},
-          {"name", profile.name},
-          {"device", profile.device},
-          {"machine", profile.machine},
-          {"command", profile.command},
-          {"date", profile.date},
-          {"commit", profile.commit},
-          {"operators", operators},
-          {"collectives", collectives},
-          {"task_overhead_s", profile.task_overhead_s},
-          {"neighbour_slowdown", profile.neighbour_slowdown},
-          {"assumed_flops_efficiency", profile.assumed_flops_efficiency},
-          {"assumed_bandwidth_efficiency", profile.assumed_bandwidth_efficiency}};
+  Json json = {{"kind", "moesaic.profile/1"},
+               {"name", profile.name},
+               {"device", profile.device},
+               {"machine", profile.machine},
+               {"command", profile.command},
+               {"date", profile.date},
+               {"commit", profile.commit},
+               {"operators", operators},
+               {"collectives", collectives},
+               {"task_overhead_s", profile.task_overhead_s},
+               {"neighbour_slowdown", profile.neighbour_slowdown},
+               {"assumed_flops_efficiency", profile.assumed_flops_efficiency},
+               {"assumed_bandwidth_efficiency", profile.assumed_bandwidth_efficiency}};
+  if (profile.measuring) json["measuring"] = write_measuring(*profile.measuring);
+  return json;
 }
 
 }  // namespace moesaic
