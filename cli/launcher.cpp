@@ -40,6 +40,7 @@ class Ear {
   [[noreturn]] void fail(int status) const {
     if (interrupted()) throw DeviceError("interrupted; every rank has been ended");
     if (error_code_ == kBadInput) throw InputError("", "", error_);
+    if (error_code_ == kNothingFound) throw NothingFound(error_);
     if (!death_.empty()) throw DeviceError(death_ + waits_.at_death_of(dead_rank_) + "; the job has been ended");
     if (const std::string silent = waits_.timeout(); !silent.empty())
       throw DeviceError(silent + "; the job has been ended (--stall-timeout)");

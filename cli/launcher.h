@@ -3,6 +3,7 @@
 // clear error of whatever goes wrong. It knows no documents.
 
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,14 @@ struct LaunchRequest {
   std::function<void(const std::string& what)> on_warning = [](const std::string&) {};
 };
 
-/// Runs the job to its end. Throws InputError or DeviceError with the job's own message, or naming the rank that died.
+/// The job says that it has found nothing (exit code 5): a result, and no failure.
+class NothingFound : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Runs the job to its end. Throws InputError, DeviceError or NothingFound with the job's own message, or naming the
+/// rank that died.
 /// On Ctrl-C the job is ended, and every process of it is gone before this returns (DeviceError "interrupted").
 void launch(const LaunchRequest& request);
 

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -39,11 +40,14 @@ struct Options {
   executor::CheckpointPolicy checkpoint;
   int64_t steps = 10;
   double budget_s = 60;
+  int64_t started_ms = 0;
   int ranks = 2, repetitions = 1;
   executor::StallLimits stall;
   executor::JobOptions job;
   bool pin = false, emulate = false, cuda_graph = false;
 };
+
+constexpr int kNothingFound = 5;  // the exit code of `moesaic` for it
 
 /// Rank r of this machine stays on core r mod cores, so that repeated measurements meet the same core.
 void pin(int rank) {
@@ -191,7 +195,18 @@ void execute(const Options& o) {
   as_process(o, plan.cluster.devices_per_node, train_rank);
 }
 
-void profile(const Options& o) {
+/// Of a profile's budget, before its measurement begins: since the moment that the launcher names, by the system's
+/// clock; what ending the ranks takes, about as long as starting them, counts as spent too. A host whose clock is hours
+/// off still has half of its budget.
+Seconds spent_on_start(const Options& o) {
+  if (o.started_ms == 0) return 0;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const Seconds since = std::chrono::duration<double>(now).count() - 1e-3 * static_cast<double>(o.started_ms);
+  return std::clamp(2 * since, 0.0, o.budget_s / 2);
+}
+
+/// The exit code.
+int profile(const Options& o) {
   std::vector<Plan> plans;
   for (const std::string& file : o.plans) plans.push_back(read_plan(read_json(file), file));
   executor::ProfileOptions options;
@@ -199,23 +214,32 @@ void profile(const Options& o) {
   options.name = o.name;
   options.command = o.command;
   options.commit = o.commit;
-  options.on_progress = [](int done, int total, const std::string& what) {
-    speak("@progress " + std::to_string(done) + " " + std::to_string(total) + " " + what);
+  options.on_progress = [](Seconds spent, Seconds budget, const std::string& what) {
+    speak("@progress " + std::to_string(spent) + " " + std::to_string(budget) + " " + what);
   };
+  std::string too_short;
   const Plan& first = plans.front();
   if (executor::device_of(first) == executor::DeviceKind::cuda) options.device = first.cluster.device.name;
   const auto measure = [&](int rank, executor::Transport& transport) {
     if (o.pin) pin(rank);
     executor::check_device(first, o.plans.front(), executor::parse_communicator(o.transport), transport.size());
     const std::unique_ptr<executor::Backend> backend = executor::make_backend(first, rank);
-    const Profile measured = executor::measure_profile(plans, rank, transport, *backend, options);
-    const Cluster cluster = executor::measure_cluster(measured, rank, transport, *backend, options);
+    executor::ProfileOptions own = options;
+    own.spent_s = spent_on_start(o);
+    const executor::MeasuredMachine measured = executor::measure_machine(plans, rank, transport, *backend, own);
     if (rank != 0) return;
-    write_file(o.folder + "/profile.json", write_profile(measured).dump(1) + "\n");
-    write_file(o.folder + "/cluster.json", write_cluster(cluster).dump(1) + "\n");
+    too_short = measured.too_short;
+    if (!too_short.empty()) return;
+    write_file(o.folder + "/profile.json", write_profile(measured.profile).dump(1) + "\n");
+    write_file(o.folder + "/cluster.json", write_cluster(measured.cluster).dump(1) + "\n");
   };
-  if (o.transport == "local") return executor::run_on_threads(o.ranks, o.ranks, measure);
-  as_process(o, 0, [&](executor::Transport& transport) { measure(transport.rank(), transport); });
+  if (o.transport == "local")
+    executor::run_on_threads(o.ranks, o.ranks, measure);
+  else
+    as_process(o, 0, [&](executor::Transport& transport) { measure(transport.rank(), transport); });
+  if (too_short.empty()) return 0;
+  speak("@error " + std::to_string(kNothingFound) + " " + too_short);
+  return kNothingFound;
 }
 
 /// Times the exchanges of several plans for one cluster: one job, as starting one costs more than its measurements.
@@ -246,6 +270,7 @@ void add_transport(CLI::App& verb, Options& o) {
 
 int run(int argc, char** argv) {
   Options o;
+  int code = 0;
   CLI::App app{"One rank of a moesaic job; started by `moesaic execute` and `moesaic profile`", "moesaic-executor"};
   app.require_subcommand(1);
   CLI::App* execute_verb = app.add_subcommand("execute", "train a plan's model");
@@ -268,13 +293,15 @@ int run(int argc, char** argv) {
   profile_verb->add_option("--for", o.plans)->required();
   profile_verb->add_option("--folder", o.folder)->required();
   cli::add_duration(*profile_verb, "--budget", o.budget_s, "time to spend");
+  profile_verb->add_option("--started", o.started_ms, "when the budget began: milliseconds since 1970; default: now")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 50));
   profile_verb->add_option("--ranks", o.ranks)->check(CLI::Range(1, 1 << 20));
   profile_verb->add_option("--command", o.command);
   profile_verb->add_option("--name", o.name);
   profile_verb->add_option("--commit", o.commit);
   add_transport(*profile_verb, o);
   profile_verb->add_flag("--pin", o.pin);
-  profile_verb->callback([&] { profile(o); });
+  profile_verb->callback([&] { code = profile(o); });
   CLI::App* exchange_verb = app.add_subcommand("exchange", "time flat and hierarchical all-to-alls");
   exchange_verb->add_option("--for", o.plans)->required();
   exchange_verb->add_option("--repetitions", o.repetitions)->check(CLI::Range(1, 1000000));
@@ -286,7 +313,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  return 0;
+  return code;
 }
 
 int fail(const std::exception& error, int code) {

@@ -1,6 +1,7 @@
 // moesaic profile: measures this machine with the executor's own operators; writes profile.json and cluster.json into a
 // folder.
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -51,7 +52,37 @@ std::vector<std::string> plans_to_measure(const ProfileVerbOptions& o, const Ses
   return files;
 }
 
+/// What the budget reached, and how quiet the machine was: nothing about either where nothing happened.
+std::vector<std::pair<std::string, std::string>> rows_of(const MeasuringRecord& record) {
+  const auto share = [](double part) { return formatted("%.1f %%", 100 * part); };
+  std::vector<std::pair<std::string, std::string>> rows = {
+      {"points", formatted("%lld, measured in %.1f s of %g s", static_cast<long long>(record.points), record.spent_s,
+                           record.budget_s)}};
+  if (!record.left_out.empty())
+    rows.push_back({"left out", std::to_string(record.left_out.size()) +
+                                    " that the budget did not reach; the first: " + record.left_out.front()});
+  if (record.disturbed_repetitions > 0)
+    rows.push_back({"disturbed", formatted("%lld of %lld repetitions, not counted; others had the core for ",
+                                           static_cast<long long>(record.disturbed_repetitions),
+                                           static_cast<long long>(record.repetitions)) +
+                                     share(record.lost_share) + " of the time"});
+  if (!record.kept_disturbed.empty())
+    rows.push_back({"counted all the same",
+                    std::to_string(record.kept_disturbed.size()) +
+                        " points that were disturbed each time; the first: " + record.kept_disturbed.front()});
+  if (record.steal_share > 0) rows.push_back({"stolen by other guests", share(record.steal_share)});
+  return rows;
+}
+
+void measure(const LaunchRequest& request_of_job) {
+  Progress progress;
+  LaunchRequest request = request_of_job;
+  request.on_progress = [&](double done, double total, const std::string& what) { progress.update(done, total, what); };
+  launch(request);
+}
+
 void run(const ProfileVerbOptions& o, Session& session) {
+  const auto started = std::chrono::system_clock::now().time_since_epoch();
   const TemporaryFolder folder;
   const std::vector<std::string> plans = plans_to_measure(o, session, folder);
   std::error_code error;
@@ -65,6 +96,8 @@ void run(const ProfileVerbOptions& o, Session& session) {
                        folder.file(""),
                        "--budget",
                        formatted("%.17g", o.budget_s),
+                       "--started",
+                       std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(started).count()),
                        "--ranks",
                        std::to_string(o.ranks),
                        "--command",
@@ -75,30 +108,32 @@ void run(const ProfileVerbOptions& o, Session& session) {
                        MOESAIC_COMMIT};
   if (o.pin) request.arguments.push_back("--pin");
   for (const std::string& plan : plans) request.arguments.insert(request.arguments.end(), {"--for", plan});
-  {
-    Progress progress;
-    request.on_progress = [&](double done, double total, const std::string& what) {
-      progress.update(done, total, what);
-    };
-    launch(request);
+  try {
+    measure(request);
+  } catch (const NothingFound& answer) {
+    session.exit_code = kNothingFound;
+    return session.print({{"found", false}, {"reasons", {answer.what()}}}, answer.what() + std::string("\n"));
   }
   const Profile profile = read_profile(read_json(folder.file("profile.json")), "profile.json");
   const Cluster cluster = read_cluster(read_json(folder.file("cluster.json")), "cluster.json");
   write_file(o.output + "/profile.json", write_profile(profile).dump(1) + "\n");
   write_file(o.output + "/cluster.json", write_cluster(cluster).dump(1) + "\n");
-  session.print(
-      {{"operators", profile.operators.size()},
-       {"collectives", profile.collectives.size()},
-       {"device", profile.device},
-       {"machine", profile.machine}},
-      "profile of " + profile.machine + " -> " + o.output + "\n" +
-          aligned({{"operator curves", std::to_string(profile.operators.size())},
-                   {"collective curves", std::to_string(profile.collectives.size())},
-                   {"peak per rank, f32", format_count(cluster.device.peak_f32_flops_per_s) + "FLOP/s"},
-                   {"peak per rank, bf16", format_count(cluster.device.peak_bf16_flops_per_s) + "FLOP/s"},
-                   {"memory bandwidth per rank", format_bytes(cluster.device.memory_bandwidth_bytes_per_s) + "/s"},
-                   {"between ranks", format_bytes(cluster.intra_node.bandwidth_bytes_per_s) + "/s"},
-                   {"each message", format_seconds(cluster.intra_node.message_s)}}));
+  Json json = {{"operators", profile.operators.size()},
+               {"collectives", profile.collectives.size()},
+               {"device", profile.device},
+               {"machine", profile.machine}};
+  if (profile.measuring) json["measuring"] = write_profile(profile)["measuring"];
+  std::vector<std::pair<std::string, std::string>> rows = {
+      {"operator curves", std::to_string(profile.operators.size())},
+      {"collective curves", std::to_string(profile.collectives.size())},
+      {"peak per rank, f32", format_count(cluster.device.peak_f32_flops_per_s) + "FLOP/s"},
+      {"peak per rank, bf16", format_count(cluster.device.peak_bf16_flops_per_s) + "FLOP/s"},
+      {"memory bandwidth per rank", format_bytes(cluster.device.memory_bandwidth_bytes_per_s) + "/s"},
+      {"between ranks", format_bytes(cluster.intra_node.bandwidth_bytes_per_s) + "/s"},
+      {"each message", format_seconds(cluster.intra_node.message_s)}};
+  if (profile.measuring)
+    for (auto& row : rows_of(*profile.measuring)) rows.push_back(std::move(row));
+  session.print(json, "profile of " + profile.machine + " -> " + o.output + "\n" + aligned(rows));
 }
 
 }  // namespace
@@ -115,7 +150,9 @@ void add_profile(CLI::App& app, Session& session) {
   verb->add_option("--ranks", options->ranks, "ranks that compute at the same time")
       ->check(CLI::Range(1, 1024))
       ->default_str("2");
-  add_duration(*verb, "--budget", options->budget_s, "time to spend, about, for example 30s")->default_str("60s");
+  add_duration(*verb, "--budget", options->budget_s,
+               "time to spend, all in all, for example 30s; what it does not reach is left out")
+      ->default_str("60s");
   verb->add_option(
       "--launcher", options->launcher,
       "'local' for threads of one process, 'tcp' for processes without MPI, or a command; default: mpirun");

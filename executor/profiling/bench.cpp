@@ -2,13 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
-#include <mutex>
 #include <numeric>
-
-#ifdef MOESAIC_HAVE_BENCHMARK
-#include <benchmark/benchmark.h>
-#endif
 
 namespace moesaic::executor {
 namespace {
@@ -21,48 +15,13 @@ std::vector<int> all_ranks(int size) {
   return ranks;
 }
 
-#ifdef MOESAIC_HAVE_BENCHMARK
-/// Keeps the manual time of each repetition and prints nothing.
-class Capture final : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(const Context&) override { return true; }
-  void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs)
-      if (run.run_type == Run::RT_Iteration && !run.error_occurred)
-        seconds.push_back(run.real_accumulated_time / static_cast<double>(run.iterations));
-  }
-  std::vector<Seconds> seconds;
-};
-
-/// The library's registry is one per process.
-std::vector<Seconds> run_benchmark(const std::string& name, int repetitions, const std::function<Seconds()>& once) {
-  static std::mutex registry;
-  const std::lock_guard lock(registry);
-  std::exception_ptr error;  // none may pass through the library
-  const auto body = [&](benchmark::State& state) {
-    for (auto _ : state) {
-      try {
-        if (!error) state.SetIterationTime(once());
-      } catch (...) {
-        error = std::current_exception();
-      }
-    }
-    if (error) state.SkipWithError("ended");
-  };
-  benchmark::RegisterBenchmark(name.c_str(), body)->UseManualTime()->Iterations(1)->Repetitions(repetitions);
-  Capture capture;
-  benchmark::RunSpecifiedBenchmarks(&capture, ".");
-  benchmark::ClearRegisteredBenchmarks();
-  if (error) std::rethrow_exception(error);
-  return std::move(capture.seconds);
+/// Of every rank, in the order of ranks.
+template <typename Value>
+std::vector<Value> gather(Bench& bench, const Value& own) {
+  std::vector<Value> values(static_cast<size_t>(bench.all().size()));
+  bench.all().all_gather(bench.next_sequence(), &own, sizeof(own), values.data())->wait();
+  return values;
 }
-#else
-std::vector<Seconds> run_benchmark(const std::string&, int repetitions, const std::function<Seconds()>& once) {
-  std::vector<Seconds> seconds(static_cast<size_t>(repetitions));
-  std::generate(seconds.begin(), seconds.end(), once);
-  return seconds;
-}
-#endif
 
 }  // namespace
 
@@ -74,37 +33,28 @@ Bench::Bench(Transport& transport) : all_(transport, all_ranks(transport.size())
 
 void Bench::barrier() { all_.barrier(next_sequence())->wait(); }
 
-std::vector<double> Bench::gather(double value) {
-  std::vector<double> values(static_cast<size_t>(all_.size()));
-  all_.all_gather(next_sequence(), &value, sizeof(value), values.data())->wait();
-  return values;
-}
-
-double Bench::mean_over_ranks(double value) {
-  const std::vector<double> values = gather(value);
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
 double Bench::max_over_ranks(double value) {
-  const std::vector<double> values = gather(value);
+  const std::vector<double> values = gather(*this, value);
   return *std::max_element(values.begin(), values.end());
 }
 
-std::vector<Seconds> Bench::sorted_samples(const std::string& name, int repetitions,
-                                           const std::function<Seconds()>& once) {
-  std::vector<Seconds> seconds;
-  if (all_.rank() == 0) {
-    seconds = run_benchmark(name, repetitions, once);
-  } else {
-    for (int i = 0; i < repetitions; ++i) seconds.push_back(once());
+Sample Bench::mean_over_ranks(const Sample& own) {
+  const std::vector<Sample> samples = gather(*this, own);
+  Sample mean;
+  for (const Sample& sample : samples) {
+    mean.seconds += sample.seconds / static_cast<double>(samples.size());
+    mean.lost_s += sample.lost_s / static_cast<double>(samples.size());
+    mean.disturbed = mean.disturbed || sample.disturbed;
   }
-  std::sort(seconds.begin(), seconds.end());
-  return seconds;
+  return mean;
 }
 
-Seconds Bench::median(const std::string& name, int repetitions, const std::function<Seconds()>& once) {
-  const std::vector<Seconds> seconds = sorted_samples(name, repetitions, once);
-  return seconds[seconds.size() / 2];
+Sample Bench::slowest_of_ranks(const Sample& own) {
+  const std::vector<Sample> samples = gather(*this, own);
+  Sample slowest = *std::max_element(samples.begin(), samples.end(),
+                                     [](const Sample& a, const Sample& b) { return a.seconds < b.seconds; });
+  slowest.disturbed = std::any_of(samples.begin(), samples.end(), [](const Sample& s) { return s.disturbed; });
+  return slowest;
 }
 
 }  // namespace moesaic::executor

@@ -1,17 +1,20 @@
 #pragma once
-// Repeats a measurement on all ranks in step: Google Benchmark drives rank 0, the other ranks follow with as many
-// repetitions; built without that library, a plain loop does. It does not know what is measured.
+// What all ranks of a measurement share: a communicator, barriers, one sample and one clock of all. It does not know
+// what is measured, nor how often.
 
 #include <functional>
-#include <string>
 #include <vector>
 
 #include "core/schema/units.h"
 #include "executor/comm/communicator.h"
+#include "executor/profiling/sample.h"
 
 namespace moesaic::executor {
 
 Seconds steady_seconds();
+
+/// Measures once, on all ranks together, and gives the same sample to all.
+using Measure = std::function<Sample()>;
 
 class Bench {
  public:
@@ -22,16 +25,12 @@ class Bench {
   int64_t next_sequence() { return sequence_++; }
 
   void barrier();
-  double mean_over_ranks(double value);
   double max_over_ranks(double value);
-
-  /// `repetitions` values of `once`, which every rank calls as often and which returns the same on all; ascending.
-  std::vector<Seconds> sorted_samples(const std::string& name, int repetitions, const std::function<Seconds()>& once);
-  Seconds median(const std::string& name, int repetitions, const std::function<Seconds()>& once);
+  /// Every rank's own sample in one: disturbed where any was.
+  Sample mean_over_ranks(const Sample& own);
+  Sample slowest_of_ranks(const Sample& own);
 
  private:
-  std::vector<double> gather(double value);
-
   Communicator all_;
   int64_t sequence_ = 0;
 };

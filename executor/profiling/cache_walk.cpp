@@ -14,14 +14,10 @@ CacheWalk::CacheWalk(const Machine& machine, int ranks, Backend& backend)
       core_bytes_(backend.cache_bytes() > 0 ? backend.cache_bytes() : machine.core_cache_bytes),
       share_bytes_(backend.cache_bytes() > 0 ? core_bytes_ : machine.last_cache_bytes / ranks),
       last_bytes_(backend.cache_bytes() > 0 ? core_bytes_ : std::max(machine.last_cache_bytes, core_bytes_)),
-      memory_(backend.allocate(last_bytes_)),
-      target_(backend.allocate(kBlock)) {
-  const std::vector<char> ones(static_cast<size_t>(last_bytes_), 1);  // untouched pages would all be the same zeros
-  backend_.copy(Lane::compute, memory_, ones.data(), last_bytes_);
-}
+      target_(backend.allocate(kBlock)) {}
 
 CacheWalk::~CacheWalk() {
-  backend_.release(memory_);
+  if (memory_ != nullptr) backend_.release(memory_);
   backend_.release(target_);
 }
 
@@ -36,7 +32,17 @@ void CacheWalk::read(const void* data, Bytes bytes) {
     backend_.copy(Lane::compute, target_, static_cast<const char*>(data) + at, std::min(kBlock, bytes - at));
 }
 
-void CacheWalk::empty_core_cache() { read(memory_, std::min(2 * core_bytes_, last_bytes_)); }
-void CacheWalk::empty_all_caches() { read(memory_, last_bytes_); }
+void CacheWalk::empty(Bytes cache) {
+  if (bytes_ < cache) {
+    if (memory_ != nullptr) backend_.release(memory_);
+    memory_ = backend_.allocate(bytes_ = cache);
+    const std::vector<char> ones(static_cast<size_t>(cache), 1);  // untouched pages would all be the same zeros
+    backend_.copy(Lane::compute, memory_, ones.data(), cache);
+  }
+  read(memory_, cache);
+}
+
+void CacheWalk::empty_core_cache() { empty(std::min(2 * core_bytes_, last_bytes_)); }
+void CacheWalk::empty_all_caches() { empty(last_bytes_); }
 
 }  // namespace moesaic::executor

@@ -42,20 +42,19 @@ Bytes busiest_bytes(Op op, Bytes contribution, int num_ranks) {
   return op == Op::all_reduce ? 2 * contribution * (num_ranks - 1) / num_ranks : contribution * (num_ranks - 1);
 }
 
-std::function<Seconds(int)> open_collective(Op op, Bytes bytes, Bench& bench) {
+Measure open_collective(Op op, Bytes bytes, Bench& bench) {
   const auto elements = static_cast<size_t>(bytes / kElement) * static_cast<size_t>(bench.all().size());
   const auto send = std::make_shared<std::vector<float>>(elements, 0.5f);
   const auto receive = std::make_shared<std::vector<float>>(elements, 0.25f);
-  const auto once = [op, bytes, &bench, send, receive] {
+  return [op, bytes, &bench, send, receive] {
     if (op == Op::all_reduce) std::fill(send->begin(), send->end(), 0.5f);  // sums would grow without bound
     bench.barrier();
+    const CoreWatch core;
     const Seconds begin = steady_seconds();
     const std::unique_ptr<Operation> operation = start(op, bytes, *send, *receive, bench);
     while (!operation->poll()) sched_yield();
-    return bench.max_over_ranks(steady_seconds() - begin);
+    return bench.slowest_of_ranks(core.polled(steady_seconds() - begin));
   };
-  const std::string name = std::string(name_of(op)) + '/' + std::to_string(bytes);
-  return [name, once, &bench](int repetitions) { return bench.median(name, repetitions, once); };
 }
 
 }  // namespace moesaic::executor

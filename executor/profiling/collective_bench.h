@@ -20,8 +20,8 @@ Bytes contribution(Op op, Bytes busiest, int num_ranks);
 /// What the busiest member sends for such a contribution.
 Bytes busiest_bytes(Op op, Bytes contribution, int num_ranks);
 
-/// One collective of all ranks, every member contributing `bytes`. The function that it returns takes the repetitions
-/// and gives the slowest rank's seconds, median; it must not outlive `bench`.
-std::function<Seconds(int repetitions)> open_collective(Op op, Bytes bytes, Bench& bench);
+/// One collective of all ranks, every member contributing `bytes`: the slowest rank's seconds. Must not outlive
+/// `bench`.
+Measure open_collective(Op op, Bytes bytes, Bench& bench);
 
 }  // namespace moesaic::executor

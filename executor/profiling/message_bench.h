@@ -6,8 +6,13 @@
 
 namespace moesaic::executor {
 
-/// (t(64) - t(1)) / 63 seconds, at least 0; t(n): until every rank has sent n messages of 64 bytes, all in flight at
-/// once, to the next rank and has received as many from the one before; the shortest of several. 0 for a single rank.
-Seconds message_seconds(Bench& bench);
+inline constexpr int kManyMessages = 64;
+
+/// t(n): until every rank has sent n messages of 64 bytes, all in flight at once, to the next rank and has received as
+/// many from the one before. Requires two ranks. Must not outlive `bench`.
+Measure open_messages(int messages, Bench& bench);
+
+/// (t(64) - t(1)) / 63 seconds, at least 0, of the shortest of several.
+Seconds message_seconds(Seconds one, Seconds many);
 
 }  // namespace moesaic::executor

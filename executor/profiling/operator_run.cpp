@@ -8,6 +8,7 @@
 #include "core/schema/hash.h"
 #include "core/technique/lower.h"
 #include "executor/cpu/bfloat16.h"
+#include "executor/profiling/timed.h"
 
 namespace moesaic::executor {
 namespace {
@@ -165,7 +166,7 @@ void OperatorRun::fill_from_router(const Operand& operand, TensorId source) {
   if (!router_) {
     const auto routes =
         std::find_if(graph_.tasks.begin(), graph_.tasks.end(), [](const Task& task) { return task.op == Op::router; });
-    const OperatorShape shape{Op::router, DType::f32, routes->shape, 0, {}, {}};
+    const OperatorShape shape{Op::router, DType::f32, routes->shape, 0, {}, {}, {}};
     router_ = std::make_unique<OperatorRun>(of_, shape, graph_.tokens_per_rank, backend_, seed_);
     router_->launch();
   }
@@ -178,24 +179,19 @@ void OperatorRun::fill_from_router(const Operand& operand, TensorId source) {
                   std::min(from.bytes(), operand.bytes() - at));
 }
 
-Seconds OperatorRun::run(std::span<const Operand> reads, std::span<const Operand> writes) {
-  Seconds begin = 0, end = 0;
-  backend_.settle();
-  backend_.mark(task_.lane, &begin);
-  backend_.launch({task_, reads, writes, counts_, context_});
-  backend_.mark(task_.lane, &end);
-  backend_.settle();
-  return end - begin;
+Sample OperatorRun::run(std::span<const Operand> reads, std::span<const Operand> writes) {
+  return timed(task_.lane, backend_, [&] { backend_.launch({task_, reads, writes, counts_, context_}); });
 }
 
-Seconds OperatorRun::launch() { return run(reads_, writes_); }
+Sample OperatorRun::launch() { return run(reads_, writes_); }
 
 void OperatorRun::prepare(CacheWalk& caches) {
   for (const Memory& memory : memory_) {
     const TensorKind kind = graph_.tensors[static_cast<size_t>(memory.operand.tensor)].kind;
     if (task_.op == Op::adamw && kind == TensorKind::gradient) fill(memory.operand);  // the update clears it
   }
-  caches.empty_all_caches();
+  const auto is_cold = [&](const Memory& memory) { return caches.level_of(memory.age) == 2; };
+  if (std::any_of(memory_.begin(), memory_.end(), is_cold)) caches.empty_all_caches();
   run(twin_reads_, twin_writes_);  // a step has run this code in the layer before
   for (int level : {1, 0}) {
     if (level == 0) caches.empty_core_cache();

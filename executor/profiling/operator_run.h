@@ -8,6 +8,7 @@
 #include "executor/backend/backend.h"
 #include "executor/profiling/machine.h"
 #include "executor/profiling/reuse.h"
+#include "executor/profiling/sample.h"
 #include "executor/profiling/shapes.h"
 
 namespace moesaic::executor {
@@ -36,9 +37,13 @@ class CacheWalk {
   void empty_all_caches();
 
  private:
+  void empty(Bytes cache);
+
   Backend& backend_;
   Bytes core_bytes_, share_bytes_, last_bytes_;
-  void *memory_, *target_;
+  Bytes bytes_ = 0;  // of memory_, which grows with what is asked for
+  void* memory_ = nullptr;
+  void* target_;
 };
 
 class OperatorRun {
@@ -51,7 +56,7 @@ class OperatorRun {
   /// Makes new results, restores what the last launch used up and ages all operands. Not to be timed.
   void prepare(CacheWalk& caches);
   /// How long the device works on it.
-  Seconds launch();
+  Sample launch();
 
  private:
   struct Memory {
@@ -63,7 +68,7 @@ class OperatorRun {
   void bind_counts();
   Operand sized(TensorId tensor) const;
   void make_operands();
-  Seconds run(std::span<const Operand> reads, std::span<const Operand> writes);
+  Sample run(std::span<const Operand> reads, std::span<const Operand> writes);
   void fill(const Operand& operand);
   void fill_from_router(const Operand& operand, TensorId source);
   TaskIndex producer_of(TensorId tensor) const;

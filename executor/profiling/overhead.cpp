@@ -33,23 +33,37 @@ TaskGraph chain_of_additions(int num_ranks, int64_t rows, int64_t width) {
   return graph;
 }
 
-}  // namespace
-
-Seconds task_overhead(int64_t rows, int64_t width, int repetitions, Transport& transport, Backend& backend,
-                      Bench& bench) {
-  Plan plan;
-  plan.layout.ranks = transport.size();
-  const TaskGraph graph = chain_of_additions(transport.size(), rows, width);
-  RankStep step(graph, plan, transport.rank(), backend, transport);
+/// A step of such a chain and what it refers to.
+struct Chain {
+  Chain(int64_t rows, int64_t width, Transport& transport, Backend& backend)
+      : plan(plan_of(transport.size())),
+        graph(chain_of_additions(transport.size(), rows, width)),
+        step(graph, plan, transport.rank(), backend, transport) {}
+  static Plan plan_of(int ranks) {
+    Plan plan;
+    plan.layout.ranks = ranks;
+    return plan;
+  }
+  const Plan plan;
+  const TaskGraph graph;
+  RankStep step;
   int64_t number = 0;
   Watch watch;
-  const auto once = [&] {
-    const StepRecord record = step.run(number++, watch);
+};
+
+}  // namespace
+
+Measure open_overhead(int64_t rows, int64_t width, Transport& transport, Backend& backend, Bench& bench) {
+  const auto chain = std::make_shared<Chain>(rows, width, transport, backend);
+  return [chain, &backend, &bench] {
+    const CoreWatch core;
+    const StepRecord record = chain->step.run(chain->number++, chain->watch);
+    // A device's queue is not the thread's time.
+    const Sample step = backend.runs_inline() ? core.computed(record.seconds) : Sample{record.seconds};
     Seconds tasks = 0;
     for (const TaskTime& time : record.times) tasks += time.end - time.start;
-    return bench.mean_over_ranks((record.seconds - tasks) / kTasks);
+    return bench.mean_over_ranks({(record.seconds - tasks) / kTasks, step.lost_s / kTasks, step.disturbed});
   };
-  return bench.median("task_overhead", repetitions, once);
 }
 
 }  // namespace moesaic::executor

@@ -58,20 +58,22 @@ void add_task(const Task& task, const Plan& plan, const TaskGraph& graph, Demand
 }
 
 void choose_rows(Demand& demand) {
-  std::set<int64_t> essential = demand.exact, further;
+  std::set<int64_t> range, further;
   if (demand.most == 0) {
     further = {whole_units(*demand.exact.begin() / 2, demand.unit),
                whole_units(2 * *demand.exact.rbegin(), demand.unit)};
   } else {
-    essential.insert({demand.unit, demand.most});
+    range = {demand.unit, demand.most};
     for (int i = 1; i + 1 < kRoutedPoints; ++i) {
       const int64_t rows = std::llround(std::pow(demand.most, static_cast<double>(i) / (kRoutedPoints - 1)));
       further.insert(works_on_slots(demand.shape.op) ? typical_count(rows) : whole_units(rows, demand.unit));
     }
   }
-  demand.shape.essential_rows.assign(essential.begin(), essential.end());
-  std::set_difference(further.begin(), further.end(), essential.begin(), essential.end(),
-                      std::back_inserter(demand.shape.further_rows));
+  demand.shape.own_rows.assign(demand.exact.begin(), demand.exact.end());
+  for (const int64_t rows : range)
+    if (!demand.exact.contains(rows)) demand.shape.range_rows.push_back(rows);
+  for (const int64_t rows : further)
+    if (!demand.exact.contains(rows) && !range.contains(rows)) demand.shape.further_rows.push_back(rows);
 }
 
 }  // namespace
@@ -98,7 +100,7 @@ std::vector<OperatorShape> collect_shapes(const std::vector<Plan>& plans) {
       if (is_collective(task.op)) continue;
       const auto [entry, is_new] = known.try_emplace(signature_of(task.op, task.dtype, task.shape), demands.size());
       if (is_new) {
-        const OperatorShape shape{task.op, curve_dtype(task.op, task.dtype), task.shape, i, {}, {}};
+        const OperatorShape shape{task.op, curve_dtype(task.op, task.dtype), task.shape, i, {}, {}, {}};
         demands.push_back({shape, {}, 0, unit_of(task.op, task.shape)});
       }
       add_task(task, plans[i], graph, demands[entry->second]);

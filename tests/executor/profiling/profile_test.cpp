@@ -3,8 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
-#include <numeric>
-#include <thread>
+#include <set>
 
 #include "core/cost/cost_model.h"
 #include "core/schema/documents.h"
@@ -12,50 +11,54 @@
 #include "core/technique/lower.h"
 #include "executor/comm/local_transport.h"
 #include "executor/cpu/cpu_backend.h"
+#include "executor/profiling/machine.h"
+#include "executor/runtime/threads.h"
 #include "tests/executor/profiling/tiny_plan.h"
 
 namespace moesaic::executor {
 namespace {
 
 struct Measured {
-  Profile profile;
-  Cluster cluster;
-  std::vector<int> done;  // as reported
+  MeasuredMachine of_rank[2];
+  std::vector<Seconds> spent;     // as reported
+  std::vector<std::string> what;  // the same
 };
 
 constexpr int kRanks = 2;
 
-Measured measure() {
+/// By clocks that take `tick` times the number of the rank, from 1, between two looks at them, however long anything
+/// lasts.
+Measured measure(Seconds budget, Seconds tick) {
   Measured result;
-  LocalWorld world(kRanks);
-  const auto run = [&](int rank) {
+  run_on_threads(kRanks, kRanks, [&](int rank, Transport& transport) {
     cpu::CpuBackend backend;
+    Seconds now = 0;
     ProfileOptions options;
-    options.budget_s = 1;
+    options.budget_s = budget;
+    options.clock = [&] { return now += tick * (rank + 1); };
     options.name = "here";
     options.command = "a test";
     options.commit = "abc";
-    options.on_progress = [&](int done, int, const std::string&) { result.done.push_back(done); };
-    Transport& transport = world.transport(rank);
-    const Profile profile = measure_profile({tiny_plan(kRanks)}, rank, transport, backend, options);
-    const Cluster cluster = measure_cluster(profile, rank, transport, backend, options);
-    if (rank == 0) result.profile = profile, result.cluster = cluster;
-  };
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < kRanks; ++rank) threads.emplace_back(run, rank);
-  for (std::thread& thread : threads) thread.join();
+    options.on_progress = [&](Seconds spent, Seconds of, const std::string& what) {
+      EXPECT_EQ(of, budget);
+      result.spent.push_back(spent);
+      result.what.push_back(what);
+    };
+    result.of_rank[rank] = measure_machine({tiny_plan(kRanks)}, rank, transport, backend, options);
+  });
   return result;
 }
 
-/// Once for all tests; every rank is a thread.
+/// Once for all tests. Time for every point: 188 of 2 looks at a clock take 0.8 s by the faster one.
 const Measured& measured() {
-  static const Measured result = measure();
+  static const Measured result = measure(3, 1e-3);
   return result;
 }
+const Profile& profile() { return measured().of_rank[0].profile; }
 
 TEST(MeasureProfile, PricesEveryTaskFromAMeasuredCurve) {
   const TaskGraph graph = lower(tiny_plan(kRanks));
-  CostModel model(measured().profile, tiny_plan(kRanks).cluster);
+  CostModel model(profile(), tiny_plan(kRanks).cluster);
   model.prepare(graph);
   for (TaskIndex i = 0; i < static_cast<TaskIndex>(graph.tasks.size()); ++i) {
     const Task& task = graph.tasks[static_cast<size_t>(i)];
@@ -70,36 +73,80 @@ TEST(MeasureProfile, PricesEveryTaskFromAMeasuredCurve) {
 }
 
 TEST(MeasureProfile, CurvesAscendAndSurviveTheirDocument) {
-  const Profile& profile = measured().profile;
-  for (const OperatorCurve& curve : profile.operators) {
+  for (const OperatorCurve& curve : profile().operators) {
     EXPECT_EQ(curve.rows.size(), curve.seconds.size()) << curve.op;
     EXPECT_TRUE(std::is_sorted(curve.rows.begin(), curve.rows.end(), std::less_equal<>())) << curve.op;
     for (Seconds seconds : curve.seconds) EXPECT_GT(seconds, 0) << curve.op;
   }
-  EXPECT_EQ(read_profile(write_profile(profile), "profile"), profile);
+  EXPECT_EQ(read_profile(write_profile(profile()), "profile"), profile());
 }
 
 TEST(MeasureProfile, SaysWhereItComesFrom) {
-  const Profile& profile = measured().profile;
-  EXPECT_EQ(profile.name, "here");
-  EXPECT_EQ(profile.command, "a test");
-  EXPECT_EQ(profile.commit, "abc");
-  EXPECT_NE(profile.machine, "");
-  ASSERT_EQ(profile.date.size(), 20u);
-  EXPECT_EQ(profile.date.back(), 'Z');
+  EXPECT_EQ(profile().name, "here");
+  EXPECT_EQ(profile().command, "a test");
+  EXPECT_EQ(profile().commit, "abc");
+  EXPECT_EQ(profile().machine, description_of(this_machine()) + ", 2 ranks at once");
+  ASSERT_EQ(profile().date.size(), 20u);
+  EXPECT_EQ(profile().date.back(), 'Z');
+  EXPECT_EQ(measured().of_rank[0].cluster.source,
+            description_of(this_machine()) + "; measured " + profile().date + " by 'a test'");
 }
 
-TEST(MeasureProfile, ReportsEveryPointOnce) {
-  size_t points = 0;
-  for (const OperatorCurve& curve : measured().profile.operators) points += curve.rows.size();
-  for (const CollectiveCurve& curve : measured().profile.collectives) points += curve.bytes.size();
-  std::vector<int> expected(points);
-  std::iota(expected.begin(), expected.end(), 1);
-  EXPECT_EQ(measured().done, expected);
+/// Points of curves; a task's overhead, one and many messages, the device's three peaks are points as well.
+size_t points_of(const Profile& profile) {
+  size_t points = 1 + 2 + 3;
+  for (const OperatorCurve& curve : profile.operators) points += curve.rows.size();
+  for (const CollectiveCurve& curve : profile.collectives) points += curve.bytes.size();
+  return points;
+}
+
+TEST(MeasureProfile, ReportsEveryPointAndTheTimeSpent) {
+  EXPECT_EQ(std::set(measured().what.begin(), measured().what.end()).size(), points_of(profile()));
+  EXPECT_TRUE(std::is_sorted(measured().spent.begin(), measured().spent.end()));
+}
+
+TEST(MeasureProfile, SaysWhatItsBudgetReached) {
+  ASSERT_TRUE(profile().measuring.has_value());
+  const MeasuringRecord& record = *profile().measuring;
+  EXPECT_EQ(record.budget_s, 3);
+  EXPECT_LE(record.spent_s, 3);
+  EXPECT_EQ(static_cast<size_t>(record.points), points_of(profile()));
+  EXPECT_EQ(record.left_out, std::vector<std::string>());
+  EXPECT_GE(record.repetitions, record.points);
+  EXPECT_LE(record.disturbed_repetitions, record.repetitions);
+}
+
+// Of 6 s, 6 * 3/60 + 0.3 = 0.6 are the disk's. By the faster clock, 16 ms a look, a visit of 2 looks takes 32 ms: 5.4 s
+// are some 168 of the 188 points, the 53 of the least worth first.
+TEST(MeasureProfile, LeavesOutWhatABudgetDoesNotReach) {
+  const MeasuredMachine machine = measure(6, 8e-3).of_rank[0];
+  ASSERT_EQ(machine.too_short, "");
+  const MeasuringRecord& record = *machine.profile.measuring;
+  EXPECT_LE(record.spent_s, 6);
+  EXPECT_EQ(static_cast<size_t>(record.points), points_of(machine.profile));
+  EXPECT_LT(record.points, profile().measuring->points);
+  EXPECT_EQ(static_cast<size_t>(record.points) + record.left_out.size(), points_of(profile()));
+  EXPECT_EQ(machine.profile.operators.size(), profile().operators.size());
+  EXPECT_EQ(machine.profile.collectives.size(), 3u);
+  EXPECT_TRUE(machine.cluster.intra_node.present());
+}
+
+// Of 0.4 s, 0.4 * 3/60 + 0.3 = 0.32 are the disk's. By the faster clock, 2 ms a look, the schedule begins at 2 ms and a
+// visit of 2 looks takes 4: the 19th ends at 2 + 19 * 4 = 78 ms, and another would at 82. 53: one or more own rows of
+// 36 operators, of adamw six; six ends of collectives, one and many messages, a task's overhead, three peaks.
+TEST(MeasureProfile, SaysWhenABudgetIsTooShort) {
+  const Measured measured = measure(0.4, 1e-3);
+  const std::string expected =
+      "nothing found within --budget 0.4s: 19 of the 53 points of the least useful profile "
+      "were measured; at their pace it takes ";
+  EXPECT_EQ(measured.of_rank[0].too_short.substr(0, expected.size()), expected);
+  EXPECT_EQ(measured.of_rank[1].too_short, measured.of_rank[0].too_short);
+  EXPECT_EQ(measured.of_rank[0].profile, Profile());
+  EXPECT_EQ(measured.what.size(), 19u);
 }
 
 TEST(MeasureProfile, DescribesItsMachineAsACluster) {
-  const Cluster& cluster = measured().cluster;
+  const Cluster& cluster = measured().of_rank[0].cluster;
   EXPECT_EQ(cluster.num_nodes, 1);
   EXPECT_EQ(cluster.devices_per_node, kRanks);
   EXPECT_TRUE(cluster.device.lanes_share_core);
@@ -129,7 +176,7 @@ TEST(LinkOf, IsAbsentWhereNothingWasMeasured) { EXPECT_FALSE(link_of({}, 0.25).p
 TEST(MeasureProfile, MeasuresCollectivesBetweenRanks) {
   const std::vector<Bytes> sizes = {64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216};
   std::vector<std::string> names;
-  for (const CollectiveCurve& curve : measured().profile.collectives) {
+  for (const CollectiveCurve& curve : profile().collectives) {
     names.push_back(curve.collective);
     EXPECT_EQ(curve.num_ranks, 2);
     EXPECT_FALSE(curve.crosses_nodes);
@@ -144,7 +191,7 @@ TEST(MeasureProfile, RefusesAPlanThatCannotBeTrained) {
   plan.workload.phase = WorkloadPhase::decode;
   LocalWorld world(1);
   cpu::CpuBackend backend;
-  EXPECT_THROW(measure_profile({plan}, 0, world.transport(0), backend, {}), InputError);
+  EXPECT_THROW(measure_machine({plan}, 0, world.transport(0), backend, {}), InputError);
 }
 
 }  // namespace

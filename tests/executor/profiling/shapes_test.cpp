@@ -8,10 +8,12 @@
 namespace moesaic::executor {
 namespace {
 
-/// "signature: essential | further"
+/// "signature: own | range | further"; no range for fixed rows.
 std::string line_of(const OperatorShape& shape) {
   std::string line = signature_of(shape.op, shape.dtype, shape.shape) + ":";
-  for (int64_t rows : shape.essential_rows) line += ' ' + std::to_string(rows);
+  for (int64_t rows : shape.own_rows) line += ' ' + std::to_string(rows);
+  if (!shape.range_rows.empty()) line += " |";
+  for (int64_t rows : shape.range_rows) line += ' ' + std::to_string(rows);
   line += " |";
   for (int64_t rows : shape.further_rows) line += ' ' + std::to_string(rows);
   return line;
@@ -42,20 +44,20 @@ TEST(CollectShapes, ListsEveryOperatorOfAStepWithItsRows) {
       "activation|f32|n=64: 8 | 4 16",
       "linear|f32|n=32,k=64: 8 | 4 16",
       "router|f32|n=4,k=32,top_k=2: 8 | 4 16",
-      "permute|f32|k=32,top_k=2: 2 16 64 | 4 6 12 20 36",
-      "regroup|f32|k=32: 1 16 64 | 2 3 6 11 20 35",
-      "experts|f32|n=48,k=32: 1 12 64 | 2 3 6 20 36",
-      "unpermute|f32|k=32,top_k=2: 2 16 64 | 4 6 12 20 36",
+      "permute|f32|k=32,top_k=2: 16 | 2 64 | 4 6 12 20 36",
+      "regroup|f32|k=32: 16 | 1 64 | 2 3 6 11 20 35",
+      "experts|f32|n=48,k=32: 12 | 1 64 | 2 3 6 20 36",
+      "unpermute|f32|k=32,top_k=2: 16 | 2 64 | 4 6 12 20 36",
       "linear|f32|n=256,k=32: 8 | 4 16",
       "cross_entropy|f32|n=256: 8 | 4 16",
       "linear_dgrad|f32|n=256,k=32: 8 | 4 16",
       "linear_wgrad|f32|n=256,k=32: 8 | 4 16",
       "norm_backward|f32|k=32: 8 | 4 16",
-      "unpermute_backward|f32|k=32,top_k=2: 2 16 64 | 4 6 12 20 36",
-      "experts_dgrad|f32|n=48,k=32: 1 12 64 | 2 3 6 20 36",
-      "experts_wgrad|f32|n=48,k=32: 1 12 64 | 2 3 6 20 36",
+      "unpermute_backward|f32|k=32,top_k=2: 16 | 2 64 | 4 6 12 20 36",
+      "experts_dgrad|f32|n=48,k=32: 12 | 1 64 | 2 3 6 20 36",
+      "experts_wgrad|f32|n=48,k=32: 12 | 1 64 | 2 3 6 20 36",
       "router_backward|f32|n=4,k=32,top_k=2: 8 | 4 16",
-      "permute_backward|f32|k=32,top_k=2: 2 16 64 | 4 6 12 20 36",
+      "permute_backward|f32|k=32,top_k=2: 16 | 2 64 | 4 6 12 20 36",
       "linear_dgrad|f32|n=32,k=32: 8 | 4 16",
       "linear_wgrad|f32|n=32,k=32: 8 | 4 16",
       "attention_backward|f32|sequence=8,heads=2,kv_heads=2,head_dim=16,causal_square=1: 8 | 16",
@@ -78,7 +80,7 @@ TEST(CollectShapes, UnitesPlansOfDifferentSizes) {
   const std::vector<std::string> lines = lines_of({tiny_plan(2), tiny_plan(1)});
   ASSERT_EQ(lines.size(), 36u);
   EXPECT_EQ(lines[1], "norm|f32|k=32: 8 16 | 4 32");
-  EXPECT_EQ(lines[10], "permute|f32|k=32,top_k=2: 2 16 32 64 | 4 6 12 20 36");
+  EXPECT_EQ(lines[10], "permute|f32|k=32,top_k=2: 16 32 | 2 64 | 4 6 12 20 36");
 }
 
 // In bf16, rows on their way to the experts are bf16 and those on their way back f32.
@@ -87,9 +89,9 @@ TEST(CollectShapes, TellsRowsInBf16FromRowsInF32) {
   plan.workload.compute_dtype = DType::bf16;
   const std::vector<std::string> lines = lines_of({plan});
   ASSERT_EQ(lines.size(), 37u);  // one more than above
-  EXPECT_EQ(lines[10], "permute|bf16|k=32,top_k=2: 2 16 64 | 4 6 12 20 36");
-  EXPECT_EQ(lines[11], "regroup|bf16|k=32: 1 16 64 | 2 3 6 11 20 35");
-  EXPECT_EQ(lines[13], "regroup|f32|k=32: 1 16 64 | 2 3 6 11 20 35");
+  EXPECT_EQ(lines[10], "permute|bf16|k=32,top_k=2: 16 | 2 64 | 4 6 12 20 36");
+  EXPECT_EQ(lines[11], "regroup|bf16|k=32: 16 | 1 64 | 2 3 6 11 20 35");
+  EXPECT_EQ(lines[13], "regroup|f32|k=32: 16 | 1 64 | 2 3 6 11 20 35");
 }
 
 }  // namespace
