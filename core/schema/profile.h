@@ -49,9 +49,10 @@ struct MeasuringRecord {
   std::vector<std::string> left_out;        // those that the budget did not reach
   int64_t repetitions = 0;                  // of all points
   int64_t disturbed_repetitions = 0;        // of them, during which others had a core; thrown away
-  std::vector<std::string> kept_disturbed;  // points without any other repetition, which keep theirs
+  std::vector<std::string> kept_disturbed;  // points without any other: these count, less the lost time
   double lost_share = 0;                    // of the time of all repetitions, in [0, 1]: others had the core
   double steal_share = 0;  // of the time in which the machine's cores had work, in [0, 1]: other guests had them
+  bool ranks_share_cores = false;  // no disturbance was told: the cores were fewer than the ranks
   bool operator==(const MeasuringRecord&) const = default;
 };
 

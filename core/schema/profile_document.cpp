@@ -71,6 +71,7 @@ MeasuringRecord read_measuring(ObjectReader reader) {
   record.kept_disturbed = reader["kept_disturbed"].each(text);
   record.lost_share = reader["lost_share"].number(kShare);
   record.steal_share = reader["steal_share"].number(kShare);
+  record.ranks_share_cores = reader["ranks_share_cores"].boolean(false);
   reader.finish();
   return record;
 }
@@ -84,7 +85,8 @@ Json write_measuring(const MeasuringRecord& record) {
           {"disturbed_repetitions", record.disturbed_repetitions},
           {"kept_disturbed", record.kept_disturbed},
           {"lost_share", record.lost_share},
-          {"steal_share", record.steal_share}};
+          {"steal_share", record.steal_share},
+          {"ranks_share_cores", record.ranks_share_cores}};
 }
 
 Json write_operator(const OperatorCurve& curve) {

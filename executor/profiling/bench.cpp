@@ -29,7 +29,9 @@ Seconds steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Bench::Bench(Transport& transport) : all_(transport, all_ranks(transport.size()), kCommunicatorId) {}
+Bench::Bench(Transport& transport, bool ranks_share_cores)
+    : all_(transport, all_ranks(transport.size()), kCommunicatorId),
+      ranks_share_cores_(max_over_ranks(ranks_share_cores ? 1 : 0) > 0) {}
 
 void Bench::barrier() { all_.barrier(next_sequence())->wait(); }
 
@@ -44,7 +46,7 @@ Sample Bench::mean_over_ranks(const Sample& own) {
   for (const Sample& sample : samples) {
     mean.seconds += sample.seconds / static_cast<double>(samples.size());
     mean.lost_s += sample.lost_s / static_cast<double>(samples.size());
-    mean.disturbed = mean.disturbed || sample.disturbed;
+    mean.disturbed = mean.disturbed || (sample.disturbed && !ranks_share_cores_);
   }
   return mean;
 }
@@ -53,7 +55,8 @@ Sample Bench::slowest_of_ranks(const Sample& own) {
   const std::vector<Sample> samples = gather(*this, own);
   Sample slowest = *std::max_element(samples.begin(), samples.end(),
                                      [](const Sample& a, const Sample& b) { return a.seconds < b.seconds; });
-  slowest.disturbed = std::any_of(samples.begin(), samples.end(), [](const Sample& s) { return s.disturbed; });
+  slowest.disturbed =
+      !ranks_share_cores_ && std::any_of(samples.begin(), samples.end(), [](const Sample& s) { return s.disturbed; });
   return slowest;
 }
 

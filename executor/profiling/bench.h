@@ -18,9 +18,11 @@ using Measure = std::function<Sample()>;
 
 class Bench {
  public:
-  /// A communicator of all ranks of the transport, with the highest id.
-  explicit Bench(Transport& transport);
+  /// A communicator of all ranks of the transport, with the highest id. Where ranks share cores they take one
+  /// another's, as they do in a step: if one rank says so, nothing counts as disturbed. All ranks make theirs together.
+  explicit Bench(Transport& transport, bool ranks_share_cores = false);
 
+  bool ranks_share_cores() const { return ranks_share_cores_; }
   Communicator& all() { return all_; }
   int64_t next_sequence() { return sequence_++; }
 
@@ -33,6 +35,7 @@ class Bench {
  private:
   Communicator all_;
   int64_t sequence_ = 0;
+  bool ranks_share_cores_;
 };
 
 }  // namespace moesaic::executor

@@ -62,7 +62,8 @@ Measure open_overhead(int64_t rows, int64_t width, Transport& transport, Backend
     const Sample step = backend.runs_inline() ? core.computed(record.seconds) : Sample{record.seconds};
     Seconds tasks = 0;
     for (const TaskTime& time : record.times) tasks += time.end - time.start;
-    return bench.mean_over_ranks({(record.seconds - tasks) / kTasks, step.lost_s / kTasks, step.disturbed});
+    const Seconds outside = record.seconds - tasks;  // which lost its part of what the step has lost
+    return bench.mean_over_ranks({outside / kTasks, step.lost_s * outside / record.seconds / kTasks, step.disturbed});
   };
 }
 

@@ -97,7 +97,7 @@ ProfilePoints::OfPeak ProfilePoints::add_peak(const std::string& what, double am
   Point point{what, Worth::least, what, 1, std::move(open)};
   constexpr int kPeakRepetitions = 25;  // the shortest is soon found
   point.enough = kPeakRepetitions;
-  point.expected_s = 3 * amount / slow_rate;
+  point.expected_s = bench_.max_over_ranks(3 * amount / slow_rate);  // caches may differ between hosts
   return {add(std::move(point)), amount};
 }
 

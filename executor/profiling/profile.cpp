@@ -15,6 +15,13 @@ namespace {
 
 constexpr double kDiskShare = 1.0 / 60;  // of the budget, for each of a disk's rates
 
+/// More of them on this rank's node than cores.
+bool ranks_share_cores(const Transport& transport) {
+  int here = 0;
+  for (int rank = 0; rank < transport.size(); ++rank) here += transport.node(rank) == transport.node(transport.rank());
+  return here > this_machine().cores;
+}
+
 class Measurement {
  public:
   Measurement(const std::vector<Plan>& plans, Transport& transport, Backend& backend, const ProfileOptions& options)
@@ -22,7 +29,7 @@ class Measurement {
         start_(options.clock()),
         counters_(read_disturbance(Counted::process)),
         transport_(transport),
-        bench_(transport),
+        bench_(transport, ranks_share_cores(transport)),
         points_(plans, options.seed, transport, backend, bench_),
         disk_rate_s_(std::min(kSecondsPerRate, kDiskShare * options.budget_s)),
         schedule_(
@@ -84,6 +91,7 @@ class Measurement {
       if (reading.undisturbed() == 0) record.kept_disturbed.push_back(what);
       for (const Sample& sample : reading.samples) seconds += sample.seconds, lost += sample.lost_s;
     }
+    record.ranks_share_cores = bench_.ranks_share_cores();
     record.lost_share = seconds > 0 ? std::clamp(lost / seconds, 0.0, 1.0) : 0;
     record.steal_share = disturbance_between(counters_, read_disturbance(Counted::process)).steal_share;
     return record;

@@ -37,7 +37,7 @@ Sample CoreWatch::computed(Seconds wall) const {
 std::vector<Seconds> kept_seconds(const std::vector<Sample>& samples) {
   std::vector<Seconds> undisturbed, all;
   for (const Sample& sample : samples) {
-    all.push_back(sample.seconds);
+    all.push_back(sample.seconds - sample.lost_s);
     if (!sample.disturbed) undisturbed.push_back(sample.seconds);
   }
   return undisturbed.empty() ? all : undisturbed;

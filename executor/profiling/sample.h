@@ -34,7 +34,7 @@ class CoreWatch {
   int64_t switches_;
 };
 
-/// The seconds of the undisturbed samples; of all where none is undisturbed.
+/// The seconds of the undisturbed samples; where none is, those of all without what they lost.
 std::vector<Seconds> kept_seconds(const std::vector<Sample>& samples);
 
 /// The upper one of the two middle values where they are even in number. Require a value.

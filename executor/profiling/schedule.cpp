@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kMostPasses = 8;  // after the first
 constexpr int kFewest = 3;      // repetitions that a pass should have time for at each point
+constexpr int kAttempts = 3;    // at an undisturbed repetition, in a visit that has one only
 
 }  // namespace
 
@@ -31,18 +32,21 @@ Schedule::Schedule(std::vector<Point> points, Seconds budget, std::function<Seco
 
 bool Schedule::run() {
   before_ = now_ = spent_();
-  first_visits(Worth::least, Worth::least);
-  for (size_t i = 0; i < points_.size(); ++i)
-    if (points_[i].worth == Worth::least && !readings_[i].measured()) return false;
-  first_visits(Worth::range, Worth::further);
+  const auto disturbed = [this](size_t i) { return readings_[i].undisturbed() == 0; };
+  const auto is_least = [this](size_t i) { return points_[i].worth == Worth::least; };
+  visit_once(is_least, 1);
+  for (const size_t i : order_)
+    if (is_least(i) && !readings_[i].measured()) return false;
+  visit_once([&](size_t i) { return is_least(i) && disturbed(i); }, kAttempts);
+  visit_once([&](size_t i) { return !is_least(i); }, kAttempts);
   while (pass()) {
   }
   return true;
 }
 
-void Schedule::first_visits(Worth from, Worth to) {
+void Schedule::visit_once(const std::function<bool(size_t)>& is_meant, int attempts) {
   for (const size_t i : order_)
-    if (points_[i].worth >= from && points_[i].worth <= to && fits(i)) visit(i, 0);
+    if (is_meant(i) && fits(i)) visit(i, 0, attempts);
 }
 
 /// What is left, cut into as many passes as have time for a few repetitions of each point, gives this one's length; a
@@ -56,7 +60,7 @@ bool Schedule::pass() {
   bool any = false;
   for (size_t at = 0; at < points.size(); ++at) {
     if (!fits(points[at])) continue;
-    visit(points[at], std::max(0.0, end - now_) / static_cast<double>(points.size() - at));
+    visit(points[at], std::max(0.0, end - now_) / static_cast<double>(points.size() - at), kAttempts);
     any = true;
   }
   return any;
@@ -101,22 +105,27 @@ double Schedule::pace() const {
 
 bool Schedule::fits(size_t point) const { return now_ < budget_ && now_ + estimate(point) <= budget_; }
 
-/// Repeats while `share` lasts, at least once.
-void Schedule::visit(size_t point, Seconds share) {
+/// Repeats while `share` lasts; at least once, and up to `attempts` times until one is undisturbed.
+void Schedule::visit(size_t point, Seconds share, int attempts) {
   const Seconds begin = now_;
   const Point& what = points_[point];
   Reading& reading = readings_[point];
   const Measure measure = what.open();
   if (what.warms_up) measure();
-  const Seconds opened = spent_(), end = std::min(begin + share, budget_);
+  const Seconds opened = spent_();
   const int most = (what.enough + kMostPasses - 1) / kMostPasses;
   int repetitions = 0, undisturbed = 0;
+  const auto goes_on = [&] {
+    const Seconds end = now_ + reading.repetition_s;
+    if (end > budget_ || undisturbed == most) return false;
+    return end <= begin + share || (undisturbed == 0 && repetitions < attempts);
+  };
   do {
     reading.samples.push_back(measure());
     undisturbed += reading.samples.back().disturbed ? 0 : 1;
     now_ = spent_();
     reading.repetition_s = (now_ - opened) / ++repetitions;
-  } while (undisturbed < most && now_ + reading.repetition_s <= end);
+  } while (goes_on());
   reading.opening_s = opened - begin;
   on_point_(what, now_);
 }

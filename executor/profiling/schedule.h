@@ -42,10 +42,11 @@ class Schedule {
   Schedule(std::vector<Point> points, Seconds budget, std::function<Seconds()> spent,
            std::function<void(const Point&, Seconds spent)> on_point);
 
-  /// Every point once, in the order of their worth, as far as they are likely to end in time; then again and again, as
-  /// often as time allows, those first that were disturbed each time. Several passes over everything rather than many
-  /// repetitions of one point: a machine that others share is slow for seconds at a time, and the median over passes
-  /// forgets one slow spell. False, and nothing more than that measured, where a point of the least worth was not.
+  /// Every point once, in the order of their worth, as far as they are likely to end in time, those of the least worth
+  /// again where they were disturbed; then all again and again, as often as time allows, those first that were
+  /// disturbed each time. Several passes over everything rather than many repetitions of one point: a machine that
+  /// others share is slow for seconds at a time, and the median over passes forgets one slow spell. False, and nothing
+  /// more than that measured, where a point of the least worth was not.
   bool run();
 
   /// As long as the points of the least worth are likely to take, with all that was spent before them.
@@ -54,12 +55,12 @@ class Schedule {
   const std::vector<Reading>& readings() const { return readings_; }  // [points]
 
  private:
-  void first_visits(Worth from, Worth to);
+  void visit_once(const std::function<bool(size_t)>& is_meant, int attempts);
   bool pass();
   Seconds estimate(size_t point) const;
   double pace() const;
   bool fits(size_t point) const;
-  void visit(size_t point, Seconds share);
+  void visit(size_t point, Seconds share, int attempts);
   std::vector<size_t> due() const;
 
   std::vector<Point> points_;

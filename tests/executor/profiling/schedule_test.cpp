@@ -94,8 +94,8 @@ TEST(Schedule, ExpectsNoMoreOfABusyMachineThanItHasShown) {
   EXPECT_EQ(schedule.least_s(), 9);
 }
 
-// What takes 1 s was disturbed at its first visit, 1 to 2 s. Of the 8 s left 3 are a pass, as long as three
-// repetitions: the first is disturbed too, the next one is not, and one is enough.
+// What takes 1 s was disturbed at its first visit, 1 to 2 s, and at the beginning of its second; the third attempt, 3
+// to 4 s, is not, and one is enough.
 TEST(Schedule, RepeatsWhatWasDisturbed) {
   FakeMachine machine;
   Point quiet = machine.point("quiet", Worth::least, 0),
@@ -106,6 +106,19 @@ TEST(Schedule, RepeatsWhatWasDisturbed) {
   EXPECT_EQ(machine.visited, (std::vector<std::string>{"quiet", "disturbed", "disturbed"}));
   EXPECT_EQ(repetitions(schedule), (std::vector<size_t>{1, 3}));
   EXPECT_EQ(schedule.readings()[1].undisturbed(), 1);
+  EXPECT_EQ(machine.now, 4);
+}
+
+// Of least worth the second, of range the first: the disturbed one of least worth comes again before the other begins,
+// which then has one attempt more in its visit.
+TEST(Schedule, RepeatsTheLeastBeforeItMeasuresMore) {
+  FakeMachine machine;
+  Point range = machine.point("range", Worth::range, 0, {1}), least = machine.point("least", Worth::least, 0, {1});
+  for (Point* point : {&range, &least}) point->warms_up = false, point->enough = 1;
+  Schedule schedule = machine.schedule({range, least}, 10);
+  EXPECT_TRUE(schedule.run());
+  EXPECT_EQ(machine.visited, (std::vector<std::string>{"least", "least", "range"}));
+  EXPECT_EQ(repetitions(schedule), (std::vector<size_t>{2, 2}));
   EXPECT_EQ(machine.now, 4);
 }
 
