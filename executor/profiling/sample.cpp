@@ -34,6 +34,8 @@ Sample CoreWatch::computed(Seconds wall) const {
   return sample_of(wall, cpu, switches_of_thread() - switches_);
 }
 
+bool CoreWatch::was_switched() const { return switches_of_thread() > switches_; }
+
 std::vector<Seconds> kept_seconds(const std::vector<Sample>& samples) {
   std::vector<Seconds> undisturbed, all;
   for (const Sample& sample : samples) {

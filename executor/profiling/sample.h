@@ -28,6 +28,8 @@ class CoreWatch {
   Sample computed(Seconds wall) const;
   /// The same for a thread that polls and yields: a switch is then its own will.
   Sample polled(Seconds wall) const;
+  /// Away from its core against its will, meanwhile.
+  bool was_switched() const;
 
  private:
   Seconds cpu_;
