@@ -17,6 +17,7 @@ Json prediction_json(const Prediction& p) {
                {"tokens_per_second", p.tokens_per_second},
                {"peak_bytes", peaks},
                {"exposed_communication_seconds", p.exposed_communication_seconds},
+               {"bubble_seconds", p.bubble_seconds},
                {"tasks", p.tasks}};
   if (p.lower_bound_seconds > 0) {
     json["lower_bound_seconds"] = p.lower_bound_seconds;
@@ -55,6 +56,7 @@ std::string prediction_text(const Prediction& p) {
       {"step", format_seconds(p.step_seconds)},
       {"tokens per second", with_commas(static_cast<int64_t>(p.tokens_per_second))},
       {"exposed communication", format_seconds(p.exposed_communication_seconds)}};
+  if (p.bubble_seconds > 0) rows.emplace_back("pipeline bubble", format_seconds(p.bubble_seconds));
   if (p.lower_bound_seconds > 0)
     rows.emplace_back("lower bound", format_seconds(p.lower_bound_seconds) + " of this layout, gap " + percent(p.gap));
   for (const auto& [tier, bytes] : p.peak_bytes)

@@ -15,6 +15,7 @@ Json write_evaluation(const Evaluation& evaluation) {
               {"step_seconds", prediction.step_seconds},
               {"tokens_per_second", prediction.tokens_per_second},
               {"exposed_communication_seconds", prediction.exposed_communication_seconds},
+              {"bubble_seconds", prediction.bubble_seconds},
               {"peak_bytes", prediction.peak_bytes},
               {"tasks", prediction.tasks},
               {"activities", evaluation.activities},
@@ -30,6 +31,7 @@ Evaluation read_evaluation(const Json& json) {
   json.at("step_seconds").get_to(prediction.step_seconds);
   json.at("tokens_per_second").get_to(prediction.tokens_per_second);
   json.at("exposed_communication_seconds").get_to(prediction.exposed_communication_seconds);
+  json.at("bubble_seconds").get_to(prediction.bubble_seconds);
   json.at("peak_bytes").get_to(prediction.peak_bytes);
   json.at("tasks").get_to(prediction.tasks);
   json.at("activities").get_to(evaluation.activities);

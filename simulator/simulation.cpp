@@ -18,6 +18,7 @@ namespace {
 Timeline timeline_of(const TaskGraph& graph, const StepSimulation& simulation) {
   Timeline timeline;
   timeline.num_ranks = graph.num_ranks;
+  timeline.num_stages = graph.num_stages;
   timeline.rows = task_rows(graph);
   timeline.times.reserve(simulation.starts().size());
   for (size_t i = 0; i < simulation.starts().size(); ++i) {
@@ -102,6 +103,7 @@ SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& pl
   const auto tokens = static_cast<double>(plan.workload.tokens_per_step());
   prediction.tokens_per_second = timeline.step_seconds > 0 ? tokens / timeline.step_seconds : 0;
   prediction.exposed_communication_seconds = exposed_communication(timeline);
+  prediction.bubble_seconds = pipeline_bubble(timeline);
   prediction.tasks = static_cast<int64_t>(timeline.times.size());
   evaluation.activities = simulation.activities();
   evaluation.price_basis = prices.basis();

@@ -1,6 +1,6 @@
 // Charts by Chart.js, where the program was built with it: what they share, and the waterfall of the step.
 const haveCharts = typeof Chart !== "undefined";
-const classes = [["compute", "compute"], ["communication", "exposed communication"], ["transfer", "exposed transfer"], ["idle", "idle"]];
+const classes = [["compute", "compute"], ["communication", "exposed communication"], ["transfer", "exposed transfer"], ["bubble", "pipeline bubble"], ["idle", "idle"]];
 
 function drawChart(frame, canvas, configure) {
   if (!haveCharts) {

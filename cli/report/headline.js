@@ -31,6 +31,7 @@ function drawHeadline() {
     const share = (seconds) => (timeline.span_seconds > 0 ? (100 * seconds / timeline.span_seconds).toFixed(0) : "0") + " % of " + side + " step";
     cards.push(card("Compute", secondsParts(timeline.compute_seconds), share(timeline.compute_seconds)));
     cards.push(card("Exposed communication", secondsParts(timeline.exposed_communication_seconds), share(timeline.exposed_communication_seconds)));
+    if (timeline.bubble_seconds > 0) cards.push(card("Pipeline bubble", secondsParts(timeline.bubble_seconds), share(timeline.bubble_seconds)));
     if (timeline.peak_bytes > 0) {
       const limit = deviceCapacity;
       const note = limit > 0 ? `${(100 * timeline.peak_bytes / limit).toFixed(1)} % of ${formatBytes(limit)}, ${side}` : side;

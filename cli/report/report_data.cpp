@@ -27,9 +27,25 @@ Json phases_data(const Timeline& timeline) {
                       {"compute", phase.compute},
                       {"communication", phase.exposed_communication},
                       {"transfer", phase.exposed_transfer},
+                      {"bubble", phase.bubble},
                       {"idle", phase.idle}});
   }
   return phases;
+}
+
+/// Sums over the tasks of each operator.
+Json operators_data(const Timeline& timeline) {
+  std::map<std::string, std::pair<Seconds, int>> sums;
+  const std::vector<Seconds> means = mean_durations(timeline);
+  for (size_t task = 0; task < means.size(); ++task) {
+    if (means[task] < 0) continue;
+    auto& [seconds, tasks] = sums[name_of(timeline.rows[task].op)];
+    seconds += means[task];
+    ++tasks;
+  }
+  Json operators = Json::object();
+  for (const auto& [name, sum] : sums) operators[name] = {{"seconds", sum.first}, {"tasks", sum.second}};
+  return operators;
 }
 
 /// The ranks with the highest peaks of either side, ascending.
@@ -95,9 +111,11 @@ Json timeline_data(const Timeline& timeline, const std::set<int>& ranks) {
           {"num_steps", timeline.num_steps},
           {"span_seconds", span_of(timeline)},
           {"exposed_communication_seconds", exposed_communication(timeline)},
+          {"bubble_seconds", pipeline_bubble(timeline)},
           {"compute_seconds", compute_busy(timeline)},
           {"peak_bytes", peak_memory(timeline)},
           {"phases", phases_data(timeline)},
+          {"operators", operators_data(timeline)},
           {"rows", std::move(rows)},
           {"times", std::move(times)},
           {"memory", curves_data(timeline, ranks)}};

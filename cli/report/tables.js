@@ -41,28 +41,11 @@ function drawPhases() {
   byId("phases").append(table(columns, rows, [cellsOf("step", "", (side) => whole[side])]));
 }
 
-// Sums per operator of one timeline (means over the ranks that ran each task), for a report without a comparison.
-function sumsByOperator(timeline) {
-  const seconds = new Float64Array(timeline.rows.length), ranks = new Int32Array(timeline.rows.length);
-  for (let i = 0; i < timeline.times.length; i += 5) {
-    seconds[timeline.times[i + 1]] += timeline.times[i + 4] * 1e-9;
-    ++ranks[timeline.times[i + 1]];
-  }
-  const sums = {};
-  timeline.rows.forEach(([, operator], task) => {
-    if (ranks[task] === 0) return;
-    const sum = (sums[operator] ||= { seconds: 0, tasks: 0 });
-    sum.seconds += seconds[task] / ranks[task];
-    ++sum.tasks;
-  });
-  return sums;
-}
-
 function drawOperators() {
   byId("operators-section").hidden = sides.length === 0;
   if (sides.length === 0) return;
   if (sides.length === 2) byId("operators-note").append(...sides.flatMap((side) => [swatch(css(side)), side]));
-  const sums = Object.fromEntries(sides.map((side) => [side, sumsByOperator(report[side])]));
+  const sums = Object.fromEntries(sides.map((side) => [side, report[side].operators]));
   const names = [...new Set(sides.flatMap((side) => Object.keys(sums[side])))];
   const value = (name, side) => (sums[side][name] ? sums[side][name].seconds : 0);
   const main = sides[sides.length - 1];

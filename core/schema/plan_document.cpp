@@ -103,6 +103,7 @@ Prediction read_prediction(const Field& field) {
   prediction.lower_bound_seconds = reader["lower_bound_seconds"].quantity("s", kNotNegative, 0);
   prediction.gap = reader["gap"].number({-1, std::numeric_limits<double>::max()}, 0);
   prediction.exposed_communication_seconds = reader["exposed_communication_seconds"].quantity("s", kNotNegative, 0);
+  prediction.bubble_seconds = reader["bubble_seconds"].quantity("s", kNotNegative, 0);
   if (const Field peaks = reader["peak_bytes"]; peaks.present()) {
     ObjectReader tiers = peaks.object();
     for (const char* tier : {"device", "host", "storage"}) {
@@ -171,6 +172,7 @@ Json write_prediction(const Prediction& prediction) {
                {"exposed_communication_seconds", prediction.exposed_communication_seconds},
                {"peak_bytes", peaks},
                {"tasks", prediction.tasks}};
+  if (prediction.bubble_seconds > 0) json["bubble_seconds"] = prediction.bubble_seconds;
   if (prediction.lower_bound_seconds > 0) {
     json["lower_bound_seconds"] = prediction.lower_bound_seconds;
     json["gap"] = prediction.gap;

@@ -4,10 +4,12 @@
 #include <set>
 #include <tuple>
 
+#include "core/timeline/stage_waits.h"
+
 namespace moesaic {
 namespace {
 
-enum Class { kCompute, kNetwork, kTransfer, kNumClasses };
+enum Class { kCompute, kNetwork, kTransfer, kStageWait, kNumClasses };  // in the order of kPhaseTimeFields
 
 Class class_of(Lane lane) {
   if (lane == Lane::compute) return kCompute;
@@ -19,6 +21,7 @@ struct Edge {
   Seconds time;
   bool opens;  // at equal times tasks close before others open
   TaskIndex task;
+  Class in;
   bool operator<(const Edge& other) const {
     return std::tie(rank, time, opens, task) < std::tie(other.rank, other.time, other.opens, other.task);
   }
@@ -33,7 +36,7 @@ class Sweep {
     add(edge.time - now_);
     now_ = edge.time;
     const TaskRow& row = rows_[edge.task];
-    std::set<TaskIndex>& open = open_[class_of(row.lane)];
+    std::set<TaskIndex>& open = open_[edge.in];
     if (edge.opens) {
       total_[static_cast<int>(row.phase)].idle += idle_;
       idle_ = 0;
@@ -47,11 +50,9 @@ class Sweep {
 
  private:
   void add(Seconds duration) {
-    static constexpr Seconds PhaseTime::*kField[kNumClasses] = {&PhaseTime::compute, &PhaseTime::exposed_communication,
-                                                                &PhaseTime::exposed_transfer};
     for (int c = 0; c < kNumClasses; ++c) {
       if (open_[c].empty()) continue;
-      total_[static_cast<int>(rows_[*open_[c].begin()].phase)].*kField[c] += duration;
+      total_[static_cast<int>(rows_[*open_[c].begin()].phase)].*kPhaseTimeFields[c] += duration;
       return;
     }
     idle_ += duration;
@@ -67,10 +68,16 @@ class Sweep {
 std::vector<Edge> sorted_edges(const Timeline& timeline) {
   std::vector<Edge> edges;
   edges.reserve(2 * timeline.times.size());
-  for (const TaskTime& time : timeline.times) {
-    if (time.end <= time.start) continue;  // takes no time, so it is never open
-    edges.push_back({time.rank, std::max(time.start, 0.0), true, time.task});
-    edges.push_back({time.rank, std::max(time.end, 0.0), false, time.task});
+  const auto open = [&](const TaskTime& time, Seconds start, Seconds end, Class in) {
+    if (end <= start) return;  // takes no time, so it is never open
+    edges.push_back({time.rank, std::max(start, 0.0), true, time.task, in});
+    edges.push_back({time.rank, std::max(end, 0.0), false, time.task, in});
+  };
+  const std::vector<Seconds> waits = ends_of_stage_waits(timeline);
+  for (size_t i = 0; i < waits.size(); ++i) {
+    const TaskTime& time = timeline.times[i];
+    open(time, time.start, waits[i], kStageWait);
+    open(time, waits[i], time.end, class_of(timeline.rows[time.task].lane));
   }
   std::sort(edges.begin(), edges.end());
   return edges;
@@ -95,10 +102,7 @@ std::array<PhaseTime, kNumPhases> step_breakdown(const Timeline& timeline) {
     sweep.finish(span);
   }
   for (PhaseTime& phase : total) {
-    for (Seconds PhaseTime::*field :
-         {&PhaseTime::compute, &PhaseTime::exposed_communication, &PhaseTime::exposed_transfer, &PhaseTime::idle}) {
-      phase.*field /= timeline.num_ranks;
-    }
+    for (Seconds PhaseTime::*field : kPhaseTimeFields) phase.*field /= timeline.num_ranks;
   }
   return total;
 }

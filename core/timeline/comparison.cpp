@@ -6,6 +6,9 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "core/timeline/breakdown.h"
+#include "core/timeline/stage_waits.h"
+
 namespace moesaic {
 namespace {
 
@@ -15,18 +18,6 @@ constexpr double kCountedShareOfStep = 0.001;  // ... unless the whole step is s
 
 double relative_error(Seconds predicted, Seconds measured) {
   return predicted == measured ? 0 : (predicted - measured) / std::max(measured, kClockUnit);
-}
-
-/// Mean duration over the ranks that ran each task; negative where no rank did. [tasks]
-std::vector<Seconds> mean_durations(const Timeline& timeline) {
-  std::vector<Seconds> sum(timeline.rows.size(), 0);
-  std::vector<int> count(timeline.rows.size(), 0);
-  for (const TaskTime& time : timeline.times) {
-    sum[time.task] += time.end - time.start;
-    ++count[time.task];
-  }
-  for (size_t task = 0; task < sum.size(); ++task) sum[task] = count[task] == 0 ? -1 : sum[task] / count[task];
-  return sum;
 }
 
 using Groups = std::map<int, GroupComparison>;  // by the enumerator
@@ -58,6 +49,19 @@ std::vector<GroupComparison> grouped(const Timeline& predicted, const std::vecto
   return result;
 }
 
+std::vector<TimeComparison> compared_breakdowns(const Timeline& predicted, const Timeline& measured) {
+  const auto predicted_phases = step_breakdown(predicted), measured_phases = step_breakdown(measured);
+  std::vector<TimeComparison> result;
+  for (size_t field = 0; field < std::size(kPhaseTimeFields); ++field) {
+    TimeComparison time{kPhaseTimeNames[field]};
+    for (const PhaseTime& phase : predicted_phases) time.predicted += phase.*kPhaseTimeFields[field];
+    for (const PhaseTime& phase : measured_phases) time.measured += phase.*kPhaseTimeFields[field];
+    time.contribution = (time.predicted - time.measured) / std::max(measured.step_seconds, kClockUnit);
+    result.push_back(std::move(time));
+  }
+  return result;
+}
+
 void summarise_errors(Comparison& comparison) {
   std::vector<double> errors;
   for (const TaskComparison& task : comparison.tasks) {
@@ -80,6 +84,19 @@ TaskComparison compare_task(const TaskRow& row, Seconds predicted, Seconds measu
 }
 
 }  // namespace
+
+std::vector<Seconds> mean_durations(const Timeline& timeline) {
+  std::vector<Seconds> sum(timeline.rows.size(), 0);
+  std::vector<int> count(timeline.rows.size(), 0);
+  const std::vector<Seconds> waits = ends_of_stage_waits(timeline);
+  for (size_t i = 0; i < waits.size(); ++i) {
+    const TaskTime& time = timeline.times[i];
+    sum[time.task] += time.end - waits[i];
+    ++count[time.task];
+  }
+  for (size_t task = 0; task < sum.size(); ++task) sum[task] = count[task] == 0 ? -1 : sum[task] / count[task];
+  return sum;
+}
 
 Comparison compare(const Timeline& predicted, const Timeline& measured) {
   Comparison comparison;
@@ -111,6 +128,7 @@ Comparison compare(const Timeline& predicted, const Timeline& measured) {
   summarise_errors(comparison);
   comparison.operators = grouped(predicted, predicted_means, measured, measured_means, &TaskRow::op);
   comparison.lanes = grouped(predicted, predicted_means, measured, measured_means, &TaskRow::lane);
+  comparison.breakdown = compared_breakdowns(predicted, measured);
   return comparison;
 }
 

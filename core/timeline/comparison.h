@@ -11,7 +11,7 @@
 
 namespace moesaic {
 
-/// Seconds are means over the ranks that ran the task.
+/// Seconds are means over the ranks that ran the task, without their waits for other pipeline stages.
 struct TaskComparison {
   std::string label;
   Op op = Op::add;
@@ -42,6 +42,14 @@ struct DisturbedComparison {
   double shown_share = 0;             // lost in the step whose tasks are compared
 };
 
+/// What a rank's step goes to, over all phases: a field of PhaseTime.
+struct TimeComparison {
+  std::string name;
+  Seconds predicted = 0;
+  Seconds measured = 0;
+  double contribution = 0;  // (predicted - measured) / measured step
+};
+
 struct Comparison {
   bool same_plan = true;  // false: the plan hashes differ, and figures compare two plans
   Seconds predicted_step = 0;
@@ -53,10 +61,15 @@ struct Comparison {
   std::vector<TaskComparison> tasks;        // on both sides, in the order of the measured task table
   std::vector<GroupComparison> operators;   // in the order of Op
   std::vector<GroupComparison> lanes;       // in the order of Lane
+  std::vector<TimeComparison> breakdown;    // in the order of kPhaseTimeFields
   std::vector<std::string> only_predicted;  // labels
   std::vector<std::string> only_measured;
   std::optional<DisturbedComparison> disturbance;  // of a measurement that says so
 };
+
+/// Mean duration of each task over the ranks that ran it, without their waits for other pipeline stages; negative where
+/// no rank did. [tasks]
+std::vector<Seconds> mean_durations(const Timeline& timeline);
 
 /// A task is counted when its longer side is longer than 20 us or than 0.1 % of the measured step, whichever is less.
 /// Measured times below 1 ns (the unit of the clock) count as 1 ns in a denominator.

@@ -24,6 +24,16 @@ Json write_groups(const std::vector<GroupComparison>& groups) {
   return list;
 }
 
+Json write_breakdown(const std::vector<TimeComparison>& breakdown) {
+  Json list = Json::array();
+  for (const TimeComparison& time : breakdown)
+    list.push_back({{"name", time.name},
+                    {"predicted_seconds", time.predicted},
+                    {"measured_seconds", time.measured},
+                    {"contribution", time.contribution}});
+  return list;
+}
+
 Json write_tasks(const std::vector<TaskComparison>& tasks) {
   Json list = Json::array();
   for (const TaskComparison& task : tasks) {
@@ -50,11 +60,13 @@ std::string table_row(const std::string& name, int width, Seconds predicted, Sec
   return formatted("  %-*s %12.3f %12.3f", width, name.c_str(), 1e3 * predicted, 1e3 * measured) + percent(error, 1);
 }
 
-std::string group_table(const std::string& title, const std::vector<GroupComparison>& groups) {
-  std::string text = formatted("\n  %-20s %12s %12s %11s\n", title.c_str(), "predicted ms", "measured ms", "error");
-  for (const GroupComparison& group : groups) {
-    text += table_row(group.name, 20, group.predicted, group.measured, group.relative_error) + "\n";
-  }
+/// What neither side has is left out.
+template <typename Sum>
+std::string sums_table(const char* title, const std::vector<Sum>& sums, const char* share_title, double Sum::*share) {
+  std::string text = formatted("\n  %-21s %12s %12s %11s\n", title, "predicted ms", "measured ms", share_title);
+  for (const Sum& sum : sums)
+    if (sum.predicted > 0 || sum.measured > 0)
+      text += table_row(sum.name, 21, sum.predicted, sum.measured, sum.*share) + "\n";
   return text;
 }
 
@@ -121,6 +133,7 @@ Json write_comparison(const Comparison& comparison) {
                {"tasks", write_tasks(comparison.tasks)},
                {"operators", write_groups(comparison.operators)},
                {"lanes", write_groups(comparison.lanes)},
+               {"breakdown", write_breakdown(comparison.breakdown)},
                {"only_predicted", comparison.only_predicted},
                {"only_measured", comparison.only_measured}};
   if (comparison.disturbance) json["disturbance"] = write_disturbed(*comparison.disturbance);
@@ -140,8 +153,9 @@ std::string comparison_table(const Comparison& comparison) {
       comparison.tasks.size());
   text += one_sided("predicted", comparison.only_predicted) + one_sided("measured", comparison.only_measured);
   text += worst_table(worst_tasks(comparison, kWorstTasks));
-  text += group_table("operators", comparison.operators);
-  text += group_table("lanes", comparison.lanes);
+  text += sums_table("operators", comparison.operators, "error", &GroupComparison::relative_error);
+  text += sums_table("lanes", comparison.lanes, "error", &GroupComparison::relative_error);
+  text += sums_table("time of a rank", comparison.breakdown, "of the step", &TimeComparison::contribution);
   return text;
 }
 

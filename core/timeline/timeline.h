@@ -12,6 +12,16 @@
 
 namespace moesaic {
 
+/// Which ranks of several pipeline stages meet in a task. Stages are equally many consecutive ranks.
+enum class StageMeeting : uint8_t {
+  none,      // of one stage at most
+  next,      // a rank sends to the one at its position in the next stage
+  previous,  // the way back
+  all,       // all that run the task
+};
+inline constexpr int kNumStageMeetings = 4;
+const char* name_of(StageMeeting meeting);
+
 /// The row of a task table: what a picture or a comparison needs to know of a task without the graph.
 struct TaskRow {
   std::string label;
@@ -19,6 +29,7 @@ struct TaskRow {
   Lane lane = Lane::compute;
   Phase phase = Phase::forward;
   int layer = -1;
+  StageMeeting stage_meeting = StageMeeting::none;
 };
 
 struct TaskTime {
@@ -38,6 +49,7 @@ struct Timeline {
   bool measured = false;
   std::string plan_hash;
   int num_ranks = 1;
+  int num_stages = 1;           // of the pipeline; divides num_ranks
   int num_steps = 1;            // how many steps stand behind it
   Seconds step_seconds = 0;     // median over steps
   std::vector<TaskRow> rows;    // [tasks]
@@ -48,8 +60,11 @@ struct Timeline {
 /// The task table of a graph.
 std::vector<TaskRow> task_rows(const TaskGraph& graph);
 
-/// Mean over ranks of the time in which a network task of the rank is open and none of its compute tasks runs.
+/// Mean over ranks of the time in which a network task of the rank is open that waits for no other pipeline stage, and
+/// none of its compute tasks runs.
 Seconds exposed_communication(const Timeline& timeline);
+/// Mean over ranks of the time in which a rank does nothing but wait for another pipeline stage.
+Seconds pipeline_bubble(const Timeline& timeline);
 /// Mean over ranks of the time in which the compute lane runs.
 Seconds compute_busy(const Timeline& timeline);
 /// The highest sample of any rank.

@@ -1,4 +1,5 @@
 // The document moesaic.timeline/1: the task table once, then times and memory samples as compact arrays.
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -24,27 +25,38 @@ std::vector<const char*> names_of(int count) {
   return names;
 }
 
-/// Entry i of a list must be a list of `length` values.
-Field tuple(const Field& list, size_t i, size_t length, const char* shape) {
+/// Entry i of a list must be a list of `length` values, or of up to `most`.
+Field tuple(const Field& list, size_t i, size_t length, const char* shape, size_t most = 0) {
   Field entry = list[i];
-  if (entry.size() != length) entry.refuse("has " + std::to_string(entry.size()) + " values", shape);
+  if (entry.size() < length || entry.size() > std::max(length, most))
+    entry.refuse("has " + std::to_string(entry.size()) + " values", shape);
   return entry;
+}
+
+/// 1 in timelines that were written before they said it.
+int read_stages(const Field& field, int num_ranks) {
+  const auto stages = static_cast<int>(field.integer({1, num_ranks}, 1));
+  if (num_ranks % stages != 0)
+    field.refuse("does not divide the " + std::to_string(num_ranks) + " ranks", "equally many ranks in each stage");
+  return stages;
 }
 
 std::vector<TaskRow> read_rows(const Field& list) {
   static const std::vector<const char*> kOps = names_of<Op>(kNumOps);
   static const std::vector<const char*> kLanes = names_of<Lane>(kNumLanes);
   static const std::vector<const char*> kPhases = names_of<Phase>(kNumPhases);
+  static const std::vector<const char*> kMeetings = names_of<StageMeeting>(kNumStageMeetings);
   std::vector<TaskRow> rows;
   std::set<std::string> labels;
   for (size_t i = 0; i < list.size(); ++i) {
-    const Field entry = tuple(list, i, 5, "[label, operator, lane, phase, layer]");
+    const Field entry = tuple(list, i, 5, "[label, operator, lane, phase, layer, stage meeting?]", 6);
     TaskRow row;
     row.label = entry[0].text();
     row.op = static_cast<Op>(entry[1].choice(kOps));
     row.lane = static_cast<Lane>(entry[2].choice(kLanes));
     row.phase = static_cast<Phase>(entry[3].choice(kPhases));
     row.layer = static_cast<int>(entry[4].integer(kLayers));
+    if (entry.size() == 6) row.stage_meeting = static_cast<StageMeeting>(entry[5].choice(kMeetings));
     if (!labels.insert(row.label).second) entry[0].refuse("is the label of an earlier task too", "one label per task");
     rows.push_back(std::move(row));
   }
@@ -86,9 +98,11 @@ Json write_timeline(const Timeline& timeline) {
   Json json = {{"kind", "moesaic.timeline/1"},    {"measured", timeline.measured},
                {"plan_hash", timeline.plan_hash}, {"num_ranks", timeline.num_ranks},
                {"num_steps", timeline.num_steps}, {"step_seconds", timeline.step_seconds}};
+  if (timeline.num_stages > 1) json["num_stages"] = timeline.num_stages;
   Json& tasks = json["tasks"] = Json::array();
   for (const TaskRow& row : timeline.rows) {
     tasks.push_back(Json::array({row.label, name_of(row.op), name_of(row.lane), name_of(row.phase), row.layer}));
+    if (row.stage_meeting != StageMeeting::none) tasks.back().push_back(name_of(row.stage_meeting));
   }
   Json& times = json["times"] = Json::array();
   for (const TaskTime& time : timeline.times)
@@ -105,6 +119,7 @@ Timeline read_timeline(const Json& json, const std::string& file) {
   timeline.measured = reader["measured"].boolean();
   timeline.plan_hash = reader["plan_hash"].text();
   timeline.num_ranks = static_cast<int>(reader["num_ranks"].integer(kRanks));
+  timeline.num_stages = read_stages(reader["num_stages"], timeline.num_ranks);
   timeline.num_steps = static_cast<int>(reader["num_steps"].integer(kCount));
   timeline.step_seconds = reader["step_seconds"].number(kNotNegative);
   timeline.rows = read_rows(reader["tasks"]);

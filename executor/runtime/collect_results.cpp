@@ -101,6 +101,7 @@ void collect_results(const Plan& plan, const RankProgram& program, const std::ve
   result.timeline_step = static_cast<int64_t>(shown);
   result.timeline = timeline_of(records[shown], program, gather);
   result.timeline.num_ranks = plan.layout.ranks;
+  result.timeline.num_stages = plan.layout.pp;
   result.timeline.num_steps = static_cast<int>(records.size());
   result.timeline.step_seconds = result.step_seconds[shown];
   result.routing = routing_of(plan, program.graph.placement.size(), records, gather);

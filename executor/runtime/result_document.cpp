@@ -62,6 +62,7 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
           {"peak_bytes", peak_bytes(result.memory)},
           {"expert_traffic", expert_traffic(result.memory.expert_traffic)},
           {"exposed_communication_seconds", exposed_communication(timeline)},
+          {"bubble_seconds", pipeline_bubble(timeline)},
           {"tasks", timeline.times.size()},
           {"loss", result.loss},
           {"cross_entropy", result.cross_entropy},

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "core/timeline/breakdown.h"
+#include "core/timeline/stage_waits.h"
 
 namespace moesaic::experiments {
 namespace {
@@ -34,9 +35,11 @@ struct Edge {
 std::vector<Edge> edges_of(const Timeline& timeline) {
   std::vector<Edge> edges;
   edges.reserve(2 * timeline.times.size());
-  for (const TaskTime& time : timeline.times) {
-    if (time.end <= time.start) continue;
-    edges.push_back({time.rank, time.start, true, time.task});
+  const std::vector<Seconds> waits = ends_of_stage_waits(timeline);  // idle, like the pipeline's bubble
+  for (size_t i = 0; i < waits.size(); ++i) {
+    const TaskTime& time = timeline.times[i];
+    if (time.end <= waits[i]) continue;
+    edges.push_back({time.rank, waits[i], true, time.task});
     edges.push_back({time.rank, time.end, false, time.task});
   }
   std::sort(edges.begin(), edges.end());

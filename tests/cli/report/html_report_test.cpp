@@ -9,6 +9,7 @@
 #include "cli/report/report_data.h"
 #include "core/schema/documents.h"
 #include "tests/cli/report/synthetic_step.h"
+#include "tests/core/timeline/sample_timeline.h"
 
 namespace moesaic {
 namespace {
@@ -39,6 +40,20 @@ TEST(HtmlReport, HoldsTheData) {
   EXPECT_EQ(data["comparison"]["total_tasks"], step.comparison.tasks.size());
   EXPECT_EQ(data["placement"].size(), 4u);
   write_file(testing::TempDir() + "moesaic_report.html", html_report(step.input()));  // to look at it
+}
+
+// What waits for a stage is bubble in every figure of the page: tests/core/timeline/stage_waits_test.cpp has the step.
+TEST(HtmlReport, ShowsThePipelinesBubble) {
+  const Timeline timeline = pipeline_timeline();
+  ReportInput input;
+  input.predicted = &timeline;
+  const Json data = report_data(input)["predicted"];
+  EXPECT_EQ(data["bubble_seconds"], 5.5);
+  EXPECT_EQ(data["exposed_communication_seconds"], 4);
+  EXPECT_EQ(data["phases"][1], Json::parse(R"({"name": "backward", "compute": 3.0, "communication": 1.0,
+                                               "transfer": 0.0, "bubble": 3.0, "idle": 0.0})"));
+  // Two transfers of 2 and 1 seconds, each as long at both ends.
+  EXPECT_EQ(data["operators"]["all_to_all"], Json::parse(R"({"seconds": 3.0, "tasks": 2})"));
 }
 
 TEST(HtmlReport, HoldsMemoryByTier) {

@@ -139,14 +139,19 @@ tasks: median error 10.0 %, 95th percentile 50.0 % (3 of 3 tasks: those longer t
   layer 0 / dispatch           4.500        5.000     -10.0 %     -6.25 %
   layer 0 / weight grad        2.000        2.000      +0.0 %     +0.00 %
 
-  operators            predicted ms  measured ms       error
-  attention                   3.000        2.000     +50.0 %
-  linear_wgrad                2.000        2.000      +0.0 %
-  all_to_all                  4.500        5.000     -10.0 %
+  operators             predicted ms  measured ms       error
+  attention                    3.000        2.000     +50.0 %
+  linear_wgrad                 2.000        2.000      +0.0 %
+  all_to_all                   4.500        5.000     -10.0 %
 
-  lanes                predicted ms  measured ms       error
-  compute                     5.000        4.000     +25.0 %
-  network                     4.500        5.000     -10.0 %
+  lanes                 predicted ms  measured ms       error
+  compute                      5.000        4.000     +25.0 %
+  network                      4.500        5.000     -10.0 %
+
+  time of a rank        predicted ms  measured ms of the step
+  compute                      5.000        4.000     +12.5 %
+  exposed communication        4.000        4.000      +0.0 %
+  idle                         1.000        0.000     +12.5 %
 )");
 }
 

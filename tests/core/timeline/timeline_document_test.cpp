@@ -38,6 +38,19 @@ TEST(TimelineDocument, RoundTripKeepsEveryBit) {
   EXPECT_EQ(back.memory[3].bytes, 2500);
 }
 
+// Tasks of one stage keep their five values; a timeline without a pipeline says nothing of stages.
+TEST(TimelineDocument, SaysWhereStagesMeet) {
+  const Json json = write_timeline(pipeline_timeline());
+  EXPECT_EQ(json["num_stages"], 2);
+  EXPECT_EQ(json["tasks"][0], Json::parse(R"(["layer 0 / forward", "attention", "compute", "forward", 0])"));
+  EXPECT_EQ(json["tasks"][1],
+            Json::parse(R"(["forward / stage 0 to 1", "all_to_all", "network", "forward", -1, "next_stage"])"));
+  const Timeline back = read_timeline(json, "t.json");
+  EXPECT_EQ(back.num_stages, 2);
+  EXPECT_EQ(back.rows[4].stage_meeting, StageMeeting::previous);
+  EXPECT_EQ(write_timeline(back), json);
+}
+
 struct Damage {
   const char* name;
   std::function<void(Json&)> apply;
@@ -87,6 +100,20 @@ const Damage kDamages[] = {
     {"LayerTooLow", [](Json& j) { j["tasks"][1][4] = -2; }, "/tasks/1/4"},
     {"NoRanks", [](Json& j) { j["num_ranks"] = 0; }, "/num_ranks"},
     {"AbsurdRanks", [](Json& j) { j["num_ranks"] = 2000000000; }, "/num_ranks"},
+    {"StagesDoNotDivideTheRanks",
+     [](Json& j) {
+       j["num_ranks"] = 3;
+       j["num_stages"] = 2;
+     },
+     "/num_stages"},
+    {"MoreStagesThanRanks", [](Json& j) { j["num_stages"] = 4; }, "/num_stages"},
+    {"UnknownMeeting", [](Json& j) { j["tasks"][1].push_back("next"); }, "/tasks/1/5"},
+    {"LongTask",
+     [](Json& j) {
+       j["tasks"][1].push_back("none");
+       j["tasks"][1].push_back(0);
+     },
+     "/tasks/1"},
     {"NegativeStep", [](Json& j) { j["step_seconds"] = -1; }, "/step_seconds"},
     {"MemoryRank", [](Json& j) { j["memory"][0][0] = 9; }, "/memory/0/0"},
     {"MemoryNegative", [](Json& j) { j["memory"][0][2] = -1; }, "/memory/0/2"},

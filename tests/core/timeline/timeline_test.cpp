@@ -17,6 +17,7 @@ void expect_near(const PhaseTime& actual, const PhaseTime& expected) {
   EXPECT_NEAR(actual.compute, expected.compute, kTolerance);
   EXPECT_NEAR(actual.exposed_communication, expected.exposed_communication, kTolerance);
   EXPECT_NEAR(actual.exposed_transfer, expected.exposed_transfer, kTolerance);
+  EXPECT_NEAR(actual.bubble, expected.bubble, kTolerance);
   EXPECT_NEAR(actual.idle, expected.idle, kTolerance);
 }
 
@@ -40,9 +41,9 @@ TEST(StepBreakdown, HandArithmetic) {
   // Rank 0: idle [7, 8) waits for a backward task: backward; idle [9, 10) after the last task: update. Means halve the
   // sums.
   const auto phases = step_breakdown(sample_timeline());
-  expect_near(phases[0], {(0.004 + 0.002) / 2, (0.003 + 0.005) / 2, 0, 0});
-  expect_near(phases[1], {(0.001 + 0.003) / 2, 0, 0, 0.001 / 2});
-  expect_near(phases[2], {0, 0, 0, 0.001 / 2});
+  expect_near(phases[0], {(0.004 + 0.002) / 2, (0.003 + 0.005) / 2, 0, 0, 0});
+  expect_near(phases[1], {(0.001 + 0.003) / 2, 0, 0, 0, 0.001 / 2});
+  expect_near(phases[2], {0, 0, 0, 0, 0.001 / 2});
 }
 
 TEST(StepBreakdown, TransferCountsOnlyWhereNothingElseRuns) {
@@ -50,7 +51,22 @@ TEST(StepBreakdown, TransferCountsOnlyWhereNothingElseRuns) {
   Timeline timeline;
   timeline.rows = {{"a", Op::add, Lane::compute}, {"b", Op::all_reduce, Lane::network}, {"c", Op::add, Lane::copy_in}};
   timeline.times = {{0, 0, 0, 2}, {0, 1, 1, 4}, {0, 2, 1, 6}};
-  expect_near(step_breakdown(timeline)[0], {2, 2, 2, 0});
+  expect_near(step_breakdown(timeline)[0], {2, 2, 2, 0, 0});
+}
+
+/// Whether a rank waits for a rank of another of two stages to start the task: looks at every other entry.
+bool waits_for_other_stage(const Timeline& timeline, const TaskTime& time, double now) {
+  const int of_stage = timeline.num_ranks / 2, stage = time.rank / of_stage;
+  const StageMeeting meeting = timeline.rows[time.task].stage_meeting;
+  const bool sends = meeting == (stage == 0 ? StageMeeting::next : StageMeeting::previous);
+  if (meeting == StageMeeting::none) return false;
+  for (const TaskTime& other : timeline.times) {
+    const bool meets = meeting == StageMeeting::all || other.rank % of_stage == time.rank % of_stage;
+    if (other.task != time.task || other.rank / of_stage == stage || !meets) continue;
+    if (sends && other.start >= time.end) return false;
+    if (now < other.start) return true;
+  }
+  return false;
 }
 
 // Oracle: classify each unit of time by looking at every task.
@@ -58,28 +74,32 @@ TEST(StepBreakdown, AgreesWithUnitByUnitScan) {
   std::mt19937 random(7);
   for (int repetition = 0; repetition < 200; ++repetition) {
     Timeline timeline;
-    timeline.num_ranks = 3;
+    timeline.num_ranks = 4, timeline.num_stages = 2;
     for (int task = 0; task < 6; ++task) {
       timeline.rows.push_back(
           {std::to_string(task), Op::add, static_cast<Lane>(random() % kNumLanes), static_cast<Phase>(random() % 3)});
-      for (int rank = 0; rank < 3; ++rank) {
+      if (timeline.rows.back().lane == Lane::network)
+        timeline.rows.back().stage_meeting = static_cast<StageMeeting>(random() % kNumStageMeetings);
+      for (int rank = 0; rank < 4; ++rank) {
         const int start = static_cast<int>(random() % 12);
         timeline.times.push_back({rank, task, double(start), double(start + static_cast<int>(random() % 5))});
       }
     }
-    double compute = 0, exposed = 0, transfer = 0, total = 0;
-    for (int rank = 0; rank < 3; ++rank) {
+    double compute = 0, exposed = 0, transfer = 0, bubble = 0, total = 0;
+    for (int rank = 0; rank < 4; ++rank) {
       for (int unit = 0; unit < static_cast<int>(span_of(timeline)); ++unit) {
-        bool open[kNumLanes] = {};
+        bool open[kNumLanes] = {}, waits = false;
         for (const TaskTime& time : timeline.times) {
-          if (time.rank == rank && time.start <= unit && unit < time.end)
-            open[static_cast<int>(timeline.rows[time.task].lane)] = true;
+          if (time.rank != rank || time.start > unit || unit >= time.end) continue;
+          const bool waiting = waits_for_other_stage(timeline, time, unit);
+          (waiting ? waits : open[static_cast<int>(timeline.rows[time.task].lane)]) = true;
         }
         const bool network = open[static_cast<int>(Lane::network)];
         const bool other = open[1] || open[2] || open[4] || open[5];
         compute += open[0];
         exposed += !open[0] && network;
         transfer += !open[0] && !network && other;
+        bubble += !open[0] && !network && !other && waits;
         total += 1;
       }
     }
@@ -87,11 +107,13 @@ TEST(StepBreakdown, AgreesWithUnitByUnitScan) {
     for (const PhaseTime& phase : step_breakdown(timeline)) {
       sum.compute += phase.compute, sum.exposed_communication += phase.exposed_communication;
       sum.exposed_transfer += phase.exposed_transfer, sum.idle += phase.idle;
+      sum.bubble += phase.bubble;
     }
-    ASSERT_NEAR(sum.compute, compute / 3, 1e-9) << "repetition " << repetition;
-    ASSERT_NEAR(sum.exposed_communication, exposed / 3, 1e-9) << "repetition " << repetition;
-    ASSERT_NEAR(sum.exposed_transfer, transfer / 3, 1e-9) << "repetition " << repetition;
-    ASSERT_NEAR(sum.idle, (total - compute - exposed - transfer) / 3, 1e-9) << "repetition " << repetition;
+    ASSERT_NEAR(sum.compute, compute / 4, 1e-9) << "repetition " << repetition;
+    ASSERT_NEAR(sum.exposed_communication, exposed / 4, 1e-9) << "repetition " << repetition;
+    ASSERT_NEAR(sum.exposed_transfer, transfer / 4, 1e-9) << "repetition " << repetition;
+    ASSERT_NEAR(sum.bubble, bubble / 4, 1e-9) << "repetition " << repetition;
+    ASSERT_NEAR(sum.idle, (total - compute - exposed - transfer - bubble) / 4, 1e-9) << "repetition " << repetition;
   }
 }
 

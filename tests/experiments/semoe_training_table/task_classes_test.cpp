@@ -23,6 +23,20 @@ TEST(TaskClasses, every_instant_has_one_class) {
   EXPECT_EQ(class_seconds(timeline), expected);
 }
 
+// Rank 1 waits until 2 for what rank 0 sends it in [2, 4): each has 2 of the exchange, and 2 of something else before.
+TEST(TaskClasses, waiting_for_a_pipeline_stage_is_idle) {
+  Timeline timeline;
+  timeline.num_ranks = timeline.num_stages = 2;
+  timeline.rows = {row("qkv", Op::linear, Lane::compute, 0), row("stage 0 to 1", Op::all_to_all, Lane::network, -1)};
+  timeline.rows[1].stage_meeting = StageMeeting::next;
+  timeline.times = {{0, 0, 0, 2}, {0, 1, 2, 4}, {1, 1, 0, 4}};
+  std::array<Seconds, kNumTaskClasses> expected{};
+  expected[static_cast<size_t>(TaskClass::attention)] = 1;
+  expected[static_cast<size_t>(TaskClass::all_to_all)] = 2;
+  expected[static_cast<size_t>(TaskClass::idle)] = 1;
+  EXPECT_EQ(class_seconds(timeline), expected);
+}
+
 TEST(TaskClasses, gathers_of_weights_are_not_those_of_counts) {
   EXPECT_EQ(class_of(row("layer 0 / forward / exchange counts", Op::all_gather, Lane::network, 0)),
             TaskClass::all_to_all);

@@ -1,0 +1,20 @@
+#pragma once
+// Until when the ranks of one pipeline stage wait for another stage: the pipeline's bubble, as a timeline shows it. It
+// adds nothing up and does not say why the other stage is late.
+
+#include <vector>
+
+#include "core/timeline/timeline.h"
+
+namespace moesaic {
+
+/// Where ranks of several pipeline stages meet in a task of the graph.
+StageMeeting stage_meeting_of(const TaskGraph& graph, const Task& task);
+
+/// For each entry of `timeline.times`, until when it waits for other stages: the latest start of the members of its
+/// group that other stages hold, between its own start and end. Its own start where no other stage takes part, and of a
+/// sender that ended before its receiver came: that message was buffered. A late rank of the same stage is not waited
+/// for here: imbalance inside a stage counts as communication, with a pipeline as without one. [times]
+std::vector<Seconds> ends_of_stage_waits(const Timeline& timeline);
+
+}  // namespace moesaic
