@@ -1,6 +1,7 @@
 // ZeRO 1-3 (arXiv 1910.02054) with fused parameter groups and dense prefetch (SE-MoE sections 3.2.2 and 2.3).
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "core/schema/error.h"
@@ -23,6 +24,7 @@ class Zero {
     for (size_t group = 0; group < graph_.groups.size(); ++group) lay_out(group);
     if (stage_ == 3) gather_weights(graph_, gradient_tasks(), prefetch_);
     reduce_gradients();
+    if (stage_ == 2) hold_back();
     update_shares();
   }
 
@@ -216,14 +218,29 @@ class Zero {
     const ParameterGroup& group = graph_.groups[number];
     const std::string label = in_microbatch("reduce " + name(number), microbatch);
     const TensorId share = gradient_share_[number], stretch = gradients_[number];
-    if (microbatch == 0) {
-      out.push_back(collective(Op::reduce_scatter, label, last, group, stretch, share));
-      return;
+    const TensorId sum = microbatch == 0 ? share
+                                         : add(name(number) + " summand." + std::to_string(microbatch),
+                                               TensorKind::activation, tensor(share).dtype, share_elements(group));
+    sums_.insert(sum);
+    out.push_back(collective(Op::reduce_scatter, label, last, group, stretch, sum));
+    if (microbatch > 0)
+      out.push_back(elementwise(Op::add, label + " / accumulate", last, share_elements(group), {share, sum}, share));
+  }
+
+  /// A rank that ran ahead into the forward of the next microbatch would keep whole gradients beside its activations
+  /// until slower ranks arrive, in more memory than stage 1 takes. So rows of a microbatch move only when the gradients
+  /// before it have been reduced; the last reduction stands for all, as the network takes them in order. In stage 3 the
+  /// gathers of weights do this.
+  void hold_back() {
+    std::map<int, TensorId> reduced;      // by pipeline stage
+    std::set<std::pair<int, int>> begun;  // pipeline stage, microbatch
+    for (Task& task : graph_.tasks) {
+      if (task.op == Op::reduce_scatter && sums_.contains(task.writes[0]))
+        reduced[task.stage] = reduced[task.other_stage] = task.writes[0];
+      if (task.op != Op::permute || task.phase != Phase::forward || !begun.emplace(task.stage, task.microbatch).second)
+        continue;
+      if (const auto last = reduced.find(task.stage); last != reduced.end()) task.after.push_back(last->second);
     }
-    const TensorId summand = add(name(number) + " summand." + std::to_string(microbatch), TensorKind::activation,
-                                 tensor(share).dtype, share_elements(group));
-    out.push_back(collective(Op::reduce_scatter, label, last, group, stretch, summand));
-    out.push_back(elementwise(Op::add, label + " / accumulate", last, share_elements(group), {share, summand}, share));
   }
 
   void update_shares() {
@@ -251,6 +268,7 @@ class Zero {
   const int stage_, prefetch_;
   std::map<size_t, TensorId> bases_, gradients_, gradient_share_;  // by group
   std::map<TensorId, std::pair<size_t, int64_t>> member_of_;       // gradient -> group, offset
+  std::set<TensorId> sums_;                                        // what reductions of gradients write
 };
 
 }  // namespace

@@ -49,6 +49,25 @@ TEST(Zero, stage_3_gathers_a_layer_for_each_pass) {
             (std::map<Op, int>{{Op::all_reduce, 1}, {Op::reduce_scatter, 3}, {Op::all_gather, 6}}));
 }
 
+// Rows of the second microbatch wait for what is reduced last in the first one: its whole gradients are gone then.
+TEST(Zero, stage_2_keeps_no_whole_gradients_into_the_next_microbatch) {
+  Plan plan = tiny_plan(2, 1);
+  plan.layout.micro_batches = 2;
+  for (int stage : {1, 2, 3}) {
+    plan.layout.zero = stage;
+    check_plan(plan, "test");
+    const TaskGraph graph = lower(plan);
+    std::string last_reduced;
+    std::vector<std::string> waits;
+    for (const std::string& label : testing::labels_of(graph))
+      if (label.starts_with("microbatch 0 / backward / reduce group")) last_reduced = label;
+    for (const std::string& label : testing::waits_for(graph, "microbatch 1 / layer 0 / forward / permute"))
+      if (label.find("reduce") != std::string::npos) waits.push_back(label);
+    EXPECT_EQ(waits, stage == 2 ? std::vector<std::string>{last_reduced} : std::vector<std::string>{}) << stage;
+    EXPECT_EQ(last_reduced.empty(), stage == 1);
+  }
+}
+
 // Without prefetch a gather waits for the input of its own layer, with it for the input of the layer before.
 TEST(Zero, prefetch_starts_a_layer_ahead) {
   const std::string gather = "layer 0 / forward / norm1 / gather group 1";
