@@ -134,6 +134,11 @@ TensorId head_backward(StepBuilder& b, const Pass& pass) {
 /// head adds to it first.
 void backward(StepBuilder& b, int microbatch, int first, int last, Pass& pass) {
   const Model& m = b.model();
+  std::vector<Saved*> routed;
+  for (int layer = first; layer < last; ++layer)
+    if (moe_index(m, layer) >= 0 && !m.routed_by_task) routed.push_back(&pass.layers[static_cast<size_t>(layer)].ffn);
+  b.enter({Phase::backward, -1, -1, microbatch, stage_of(b, first)});
+  gather_stage_counts(b, routed);
   if (last == m.num_layers) {
     b.enter(scope_of(b, Phase::backward, last, microbatch));
     pass.x = head_backward(b, pass);

@@ -9,10 +9,10 @@ namespace moesaic {
 /// What the forward pass of a part leaves for its backward pass: tensors by role.
 struct Saved {
   TensorId input = -1, normed = -1, statistics = -1;
-  TensorId qkv = -1, attended = -1, attention_saved = -1;  // attention
-  TensorId hidden = -1, activated = -1;                    // dense FFN
-  TensorId probabilities = -1, route = -1, counts = -1, received = -1, expert_hidden = -1, expert_activated = -1,
-           returned = -1;  // MoE
+  TensorId qkv = -1, attended = -1, attention_saved = -1;                                      // attention
+  TensorId hidden = -1, activated = -1;                                                        // dense FFN
+  TensorId probabilities = -1, route = -1, local_counts = -1, counts = -1, stage_counts = -1;  // MoE: router
+  TensorId received = -1, expert_hidden = -1, expert_activated = -1, returned = -1;            // MoE: experts
 };
 
 /// Parameters of one layer.
@@ -32,6 +32,11 @@ TensorId attention_backward(StepBuilder& b, TensorId dy, const Saved& saved);
 TensorId dense_ffn_backward(StepBuilder& b, TensorId dy, const Saved& saved);
 TensorId moe_backward(StepBuilder& b, TensorId dy, const Saved& saved);
 TensorId task_experts_backward(StepBuilder& b, TensorId dy, const Saved& saved);
+
+/// Between a forward pass through some MoE layers and its backward pass: how often the whole stage has chosen each
+/// expert. The auxiliary loss weighs it, and where experts' states leave the device, gradients are summed of what any
+/// replica uses. One collective for all layers, for which only gradients wait.
+void gather_stage_counts(StepBuilder& b, const std::vector<Saved*>& layers);
 
 /// norm(x) as tensors {normed, statistics}; and its gradient added to the residual's: dx = dy_residual +
 /// norm_backward(d_normed).

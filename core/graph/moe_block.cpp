@@ -53,25 +53,34 @@ TensorId from_experts(StepBuilder& b, const std::string& what, TensorId grouped,
   return returned;
 }
 
-/// router -> {probabilities, route, counts of all ranks}.
+int64_t count_elements(const StepBuilder& b) { return b.model().num_experts * b.plan().dispatch.chunks; }
+
+/// Each member's part of all_gather is what `reads` hold one after the other.
+void gather_counts(StepBuilder& b, const std::string& what, int communicator, std::vector<TensorId> reads,
+                   TensorId to) {
+  const auto parts = static_cast<int64_t>(reads.size());
+  Task& gather = b.task(Op::all_gather, what, {}, 0, std::move(reads), {to});
+  gather.lane = Lane::network;
+  gather.communicator = communicator;
+  gather.bytes = bytes_of(DType::i32, parts * count_elements(b));
+}
+
+/// router -> {probabilities, route, own counts}; then the counts of the ranks whose rows meet in the layer.
 void route(StepBuilder& b, Saved& saved) {
   const Model& m = b.model();
-  const int64_t count_elements = m.num_experts * b.plan().dispatch.chunks;
   saved.probabilities = b.activation(in_layer(b, "probabilities"), b.tokens(), m.num_experts, DType::f32);
   // Per choice: expert (i32), weight (f32), and for every slice of the expert the row in the send buffer (i32).
   saved.route =
       b.activation(in_layer(b, "route"), b.tokens(), (2 + b.plan().layout.expert_slices) * m.top_k, DType::i32);
-  const TensorId local = b.activation(in_layer(b, "local_counts"), 1, count_elements, DType::i32);
+  saved.local_counts = b.activation(in_layer(b, "local_counts"), 1, count_elements(b), DType::i32);
   b.task(Op::router, "router", router_shape(b), b.tokens(), {saved.normed, b.weight(in_layer(b, "router"))},
-         {saved.probabilities, saved.route, local});
-  saved.counts = local;
-  const int ranks = b.plan().layout.stage_ranks();
-  if (ranks == 1) return;
-  saved.counts = b.activation(in_layer(b, "counts"), ranks, count_elements, DType::i32);
-  Task& exchange = b.task(Op::all_gather, "exchange counts", {}, 0, {local}, {saved.counts});
-  exchange.lane = Lane::network;
-  exchange.communicator = b.replicas();
-  exchange.bytes = bytes_of(DType::i32, count_elements);
+         {saved.probabilities, saved.route, saved.local_counts});
+  saved.counts = saved.stage_counts = saved.local_counts;
+  const int ep = b.plan().layout.ep;
+  if (ep == 1) return;
+  saved.counts = saved.stage_counts = b.activation(in_layer(b, "counts"), ep, count_elements(b), DType::i32);
+  gather_counts(b, "exchange counts", ep == b.plan().layout.stage_ranks() ? b.replicas() : b.communicator("ep"),
+                {saved.local_counts}, saved.counts);
 }
 
 /// Experts that every token passes through (DeepSeek): a dense FFN beside the routed ones, added to the residual.
@@ -160,12 +169,36 @@ TensorId moe_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
                 {saved.counts, saved.received, saved.expert_activated, d_out, d_hidden},
                 {b.gradient(in_layer(b, "experts.up")), b.gradient(in_layer(b, "experts.down"))});
   const TensorId d_normed = b.activation(in_layer(b, "d_norm2"), t, m.hidden);
-  b.task(Op::router_backward, "router", router_shape(b), t,
-         {d_weights, saved.probabilities, saved.route, saved.counts, saved.normed, b.weight(in_layer(b, "router"))},
-         {d_normed, b.gradient(in_layer(b, "router")), b.loss()});
+  b.task(
+      Op::router_backward, "router", router_shape(b), t,
+      {d_weights, saved.probabilities, saved.route, saved.stage_counts, saved.normed, b.weight(in_layer(b, "router"))},
+      {d_normed, b.gradient(in_layer(b, "router")), b.loss()});
   b.routed_task(Op::permute_backward, "permute", choice_shape(b), Rows::sent, {d_send, saved.route, d_normed},
                 {d_normed});
   return norm_backward_and_add(b, in_layer(b, "norm2"), d_normed, dy, t, saved);
+}
+
+void gather_stage_counts(StepBuilder& b, const std::vector<Saved*>& layers) {
+  const int ranks = b.plan().layout.stage_ranks();
+  const bool unread = b.model().auxiliary_coefficient == 0 && b.plan().expert_storage.home == Tier::device;
+  if (layers.empty() || unread || b.plan().layout.ep == ranks) return;
+  const int64_t all = static_cast<int64_t>(layers.size()) * count_elements(b);
+  const TensorId own = b.activation("local_counts", 1, all, DType::i32);
+  const TensorId gathered = b.activation("stage_counts", ranks, all, DType::i32);
+  const auto place = [&](TensorId view, TensorId base, size_t layer) {
+    Tensor& tensor = b.graph().tensors[static_cast<size_t>(view)];
+    tensor.view_of = base;
+    tensor.view_offset = static_cast<int64_t>(layer) * count_elements(b);
+    return view;
+  };
+  std::vector<TensorId> reads;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    reads.push_back(place(layers[i]->local_counts, own, i));
+    layers[i]->stage_counts =
+        place(b.activation("stage_counts." + std::to_string(i), ranks, count_elements(b), DType::i32), gathered, i);
+  }
+  const std::string of_stage = b.plan().layout.pp > 1 ? " of stage " + std::to_string(b.scope().stage) : "";
+  gather_counts(b, "gather counts" + of_stage, b.replicas(), std::move(reads), gathered);
 }
 
 }  // namespace moesaic

@@ -118,6 +118,20 @@ SlotCounts task_counts(const Plan& plan, const ExpertPlacement& placement, int m
   return counts;
 }
 
+bool announces_counts(const Task& task, const Plan& plan) {
+  return task.moe_layer >= 0 && task.op == (plan.layout.ep == 1 ? Op::router : Op::all_gather);
+}
+
+std::vector<int> layers_gathered(const TaskGraph& graph, const Task& task) {
+  std::vector<int> layers;
+  if (task.op != Op::all_gather || task.moe_layer >= 0) return layers;
+  for (TensorId read : task.reads) {
+    const Tensor& counts = graph.tensors[static_cast<size_t>(read)];
+    if (counts.dtype == DType::i32 && counts.moe_layer >= 0) layers.push_back(counts.moe_layer);
+  }
+  return layers;
+}
+
 namespace {
 
 /// (token, choice) pairs of each rank of a pipeline stage; the stages see the same tokens: [ranks of a stage].

@@ -61,6 +61,14 @@ int64_t chunk_share(int64_t n, int chunk, int num_chunks);
 /// Rows per (source, expert) under a capacity: ceil(capacity_factor * tokens * top_k / num_experts), at least 1.
 int64_t capacity_rows(double capacity_factor, int64_t tokens, int64_t top_k, int64_t num_experts);
 
+/// The task after which a rank knows the rows per expert of its microbatch and layer from all ranks of its
+/// expert-parallel group, whose rows it sends and receives: the last tensor that it writes, [ep, chunks, num_experts].
+bool announces_counts(const Task& task, const Plan& plan);
+
+/// The MoE layers whose counts of the whole stage the task gathers, [ranks of a stage, layers, chunks, num_experts];
+/// none for every other task, and where an expert-parallel group is the stage.
+std::vector<int> layers_gathered(const TaskGraph& graph, const Task& task);
+
 /// Slot counts from a routing document, memoised: what the simulator binds a graph with. `first_rank` is the first rank
 /// of the group.
 class RoutingBinding {

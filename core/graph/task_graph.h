@@ -90,7 +90,7 @@ struct Tensor {
   int64_t row_elements = 0;
   int moe_layer = -1, microbatch = -1;  // which routing binds the rows
   int chunk = 0, num_chunks = 1;
-  TensorId view_of = -1;    // no memory of its own: elements of that tensor from view_offset on
+  TensorId view_of = -1;    // no memory of its own: elements of that tensor from view_offset on, rows as far apart
   int64_t view_offset = 0;  // elements
   Tier tier = Tier::device;
   int view_communicator = -1;  // given: the share of this rank, its position in the group times the view's elements on

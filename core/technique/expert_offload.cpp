@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/graph/slot_counts.h"
 #include "core/schema/error.h"
 #include "core/technique/technique.h"
 
@@ -56,13 +57,14 @@ class Offload {
     std::map<Key, size_t> known;
     for (size_t i = 0; i < graph_.tasks.size(); ++i) {
       const Task& task = graph_.tasks[i];
+      for (int layer : layers_gathered(graph_, task)) stage_counts_[{layer, task.microbatch}] = task.writes[0];
       if (task.layer < 0 || task.phase == Phase::update || is_expert_reduction(task)) continue;
       const size_t first = first_of_layer.try_emplace({task.layer, task.phase, task.microbatch}, i).first->second;
       if (task.moe_layer < 0) continue;
       const auto [entry, fresh] = known.try_emplace({task.moe_layer, task.phase, task.microbatch}, passes_.size());
       if (fresh) passes_.push_back({task.moe_layer, task.layer, task.microbatch, task.phase, first, 0, 0});
       Pass& pass = passes_[entry->second];
-      if (task.op == (graph_.num_ranks == 1 ? Op::router : Op::all_gather)) pass.counted = i;
+      if (announces_counts(task, plan_)) pass.counted = i;
       if (task.op == Op::experts_wgrad) pass.last_write = i;
     }
   }
@@ -231,6 +233,8 @@ class Offload {
       clear.rows = Rows::used_slots;
       clear.shape.k = p.slot_elements;
       clear.writes = {own};
+      if (const auto used = stage_counts_.find({pass.moe_layer, pass.microbatch}); used != stage_counts_.end())
+        clear.after = {used->second};
       before_[pass.last_write].push_back(std::move(clear));
       if (graph_.group(p.replicas, 0).size() > 1) behind.push_back(reduce(pass, p, own));
     }
@@ -316,6 +320,7 @@ class Offload {
   std::vector<Pass> passes_;                                // in program order
   std::map<int, Experts> experts_;                          // by MoE layer
   std::map<Key, std::vector<TensorId>> weights_;            // windows: up, down of each fetch of the pass
+  std::map<std::pair<int, int>, TensorId> stage_counts_;    // (MoE layer, microbatch) -> what says which slots are used
   std::map<TensorId, int> gradient_of_;                     // gradient -> parameter
   std::map<std::pair<TensorId, int>, TensorId> gradients_;  // (gradient, microbatch) -> that of the microbatch
   std::vector<std::vector<Task>> before_, behind_;

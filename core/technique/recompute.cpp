@@ -59,7 +59,7 @@ class Recomputer {
     for (TensorId read : task.reads) need(read, task, pass);
   }
 
-  /// The router's choices and the counts of all ranks are small and decide the size of everything behind them. A
+  /// The router's choices and the counts of other ranks are small and decide the size of everything behind them. A
   /// regrouping only reorders what a collective has brought.
   bool is_kept(TaskIndex index) const {
     const Task& task = graph_.tasks[static_cast<size_t>(index)];

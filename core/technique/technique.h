@@ -6,7 +6,7 @@
 
 namespace moesaic {
 
-/// Keeps only the input of each layer, the router's choices and the counts of all ranks for backward; the layer's
+/// Keeps only the input of each layer, the router's choices and the counts of other ranks for backward; the layer's
 /// forward tasks whose results backward reads run again right before it (arXiv 1604.06174). communication_aware also
 /// keeps what collectives brought, so that none is repeated (communication-aware checkpointing of DeepSpeed-TED, arXiv
 /// 2303.06318).

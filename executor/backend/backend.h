@@ -26,7 +26,6 @@ struct StepContext {
 
   int position() const { return rank % plan->layout.ep; }  // in the expert-parallel group
   int group_first_rank() const { return rank - position(); }
-  int stage_first_rank() const { return rank - rank % plan->layout.stage_ranks(); }
   int ranks_per_node() const { return std::min(plan->cluster.devices_per_node, plan->layout.ep); }  // inside that group
   int64_t step_tokens() const {  // of one microbatch over all ranks of a pipeline stage
     if (graph->local_tokens.empty()) return graph->tokens_per_rank * plan->layout.stage_ranks();
@@ -43,6 +42,7 @@ struct Operand {
   int64_t row_elements = 0;
   DType dtype = DType::f32;
   std::span<const int> slots = {};  // of a window: the expert slot that each row holds
+  int64_t row_stride = 0;           // elements from one row to the next; 0: nothing stands between them
 
   template <typename Element>
   Element* as() const {

@@ -137,8 +137,11 @@ std::vector<float> auxiliary_gradient(const Launch& l) {
   const Plan& plan = *l.context.plan;
   const auto experts = static_cast<size_t>(l.task.shape.n);
   const Operand& counts = l.reads[3];  // [ranks, chunks * experts]
+  const int64_t stride = counts.row_stride > 0 ? counts.row_stride : counts.row_elements;
   std::vector<double> chosen(experts, 0);
-  for (int64_t i = 0; i < counts.elements(); ++i) chosen[static_cast<size_t>(i) % experts] += counts.i32()[i];
+  for (int64_t rank = 0; rank < counts.rows; ++rank)
+    for (int64_t i = 0; i < counts.row_elements; ++i)
+      chosen[static_cast<size_t>(i) % experts] += counts.i32()[rank * stride + i];
   const auto tokens = static_cast<double>(l.context.step_tokens());
   const double scale = plan.model.auxiliary_coefficient * static_cast<double>(experts) /
                        (tokens * static_cast<double>(plan.model.top_k)) / (tokens * plan.layout.micro_batches);

@@ -64,7 +64,13 @@ AuxiliaryLoss auxiliary_loss(const Launch& l) {
   const double scale = plan.model.auxiliary_coefficient * experts / (tokens * static_cast<double>(plan.model.top_k)) /
                        (tokens * plan.layout.micro_batches);
   const Operand& counts = l.reads[3];  // [ranks, chunks * experts]
-  return {scale, counts.i32(), counts.elements() / l.task.shape.n, static_cast<double*>(l.writes[2].data) + 1};
+  AuxiliaryLoss loss{scale, counts.i32(), counts.elements() / l.task.shape.n,
+                     static_cast<double*>(l.writes[2].data) + 1};
+  if (counts.row_stride > 0) {
+    loss.rows_together = counts.row_elements / l.task.shape.n;
+    loss.stride = counts.row_stride;
+  }
+  return loss;
 }
 
 template <typename Element>

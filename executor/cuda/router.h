@@ -4,6 +4,7 @@
 // the choice. It moves no rows and knows no other rank.
 
 #include <cstdint>
+#include <limits>
 
 #include "executor/cuda/linear.h"
 #include "executor/cuda/row_placement.h"
@@ -28,6 +29,10 @@ struct AuxiliaryLoss {
   const int32_t* counts = nullptr;  // [count_rows, num_experts] of all ranks and chunks
   int64_t count_rows = 0;
   double* loss = nullptr;  // += scale sum over e of n_e sum over t of p_te; on the device
+  // Counts of one rank may stand among those of other layers: so many rows together, then `stride` elements on the
+  // next.
+  int64_t rows_together = std::numeric_limits<int64_t>::max();
+  int64_t stride = 0;
 };
 
 // dweights [m, top_k]; p, chosen and weights from router_forward. Overwrites dz [m, h], adds to dw [num_experts, h].

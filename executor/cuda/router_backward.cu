@@ -23,11 +23,21 @@ __global__ void sum_probabilities(const float* p, double* mass, int64_t tokens, 
 }
 
 // The sum of a column over a stretch of its rows.
-template <typename Sum, typename T>
-__device__ Sum stretch_sum(const T* column, int64_t rows, int64_t width, int stretch) {
-  Sum sum = 0;
+__device__ double stretch_sum(const double* column, int64_t rows, int64_t width, int stretch) {
+  double sum = 0.0;
   const int64_t last = (stretch + 1) * rows / kStretches;
   for (int64_t row = stretch * rows / kStretches; row < last; ++row) sum += column[row * width];
+  return sum;
+}
+
+// The same of an expert's counts.
+__device__ int64_t stretch_sum(const AuxiliaryLoss& auxiliary, int64_t expert, int64_t width, int stretch) {
+  int64_t sum = 0;
+  const int64_t last = (stretch + 1) * auxiliary.count_rows / kStretches;
+  for (int64_t row = stretch * auxiliary.count_rows / kStretches; row < last; ++row) {
+    const int64_t together = row / auxiliary.rows_together, in_it = row % auxiliary.rows_together;
+    sum += auxiliary.counts[together * auxiliary.stride + in_it * width + expert];
+  }
   return sum;
 }
 
@@ -41,9 +51,8 @@ __global__ void auxiliary_loss(const double* mass, int64_t parts, AuxiliaryLoss 
   for (int64_t group = 0; group < num_experts; group += 32) {
     const int64_t e = group + lane;
     const bool exists = e < num_experts;
-    mass_of[stretch][lane] = exists ? stretch_sum<double>(mass + e, parts, num_experts, stretch) : 0.0;
-    chosen_of[stretch][lane] =
-        exists ? stretch_sum<int64_t>(auxiliary.counts + e, auxiliary.count_rows, num_experts, stretch) : 0;
+    mass_of[stretch][lane] = exists ? stretch_sum(mass + e, parts, num_experts, stretch) : 0.0;
+    chosen_of[stretch][lane] = exists ? stretch_sum(auxiliary, e, num_experts, stretch) : 0;
     __syncthreads();
     if (stretch == 0 && exists) {
       double whole_mass = 0.0;

@@ -128,7 +128,7 @@ TaskIndex OperatorRun::producer_of(TensorId tensor) const {
   return -1;
 }
 
-/// Random values of the kind that a step has: routes come from the router itself, counts of all ranks repeat this
+/// Random values of the kind that a step has: routes come from the router itself, counts of other ranks repeat this
 /// rank's.
 void OperatorRun::fill(const Operand& operand) {
   const Tensor& tensor = graph_.tensors[static_cast<size_t>(operand.tensor)];

@@ -14,11 +14,6 @@ namespace {
 
 Seconds now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-/// The task after which every rank knows the rows per expert of its microbatch and layer.
-bool announces_counts(const Task& task, int stage_ranks) {
-  return task.moe_layer >= 0 && task.op == (stage_ranks == 1 ? Op::router : Op::all_gather);
-}
-
 }  // namespace
 
 RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
@@ -290,7 +285,7 @@ void RankStep::appended(TaskIndex index) {
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
   record_.times[static_cast<size_t>(index)].rank = capture_ == Capture::running ? -1 : context_.rank;
   record_.times[static_cast<size_t>(index)].task = index;
-  if (announces_counts(task, plan_.layout.stage_ranks())) return fetch_counts(index);
+  if (brings_counts(task)) return fetch_counts(index);
   left(index);
   order_.appended(index);
 }
@@ -299,7 +294,7 @@ void RankStep::appended(TaskIndex index) {
 void RankStep::ended(TaskIndex index, Seconds start) {
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
   record_.times[static_cast<size_t>(index)] = {context_.rank, index, start, now()};
-  if (announces_counts(task, plan_.layout.stage_ranks())) return fetch_counts(index);
+  if (brings_counts(task)) return fetch_counts(index);
   if (index == verdict_.task() && is_collective(task.op)) agree();
   left(index);
   order_.ended(index);
@@ -315,10 +310,15 @@ std::span<const SlotCounts> RankStep::counts_of(const Task& task) const {
   return counts_[static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer)];
 }
 
+/// Of this rank's group, or of the stage where the host has to know them.
+bool RankStep::brings_counts(const Task& task) const {
+  return announces_counts(task, plan_) || (experts_ && !layers_gathered(graph_, task).empty());
+}
+
 /// The rows per expert follow the task to the host, which has to know them before it goes on with the layer.
 void RankStep::fetch_counts(TaskIndex index) {
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
-  const TensorId tensor = plan_.layout.stage_ranks() == 1 ? task.writes[2] : task.writes[0];
+  const TensorId tensor = task.writes.back();
   tensors_.operands({&tensor, 1}, task.lane, {}, context_, reads_);
   const Operand& counts = reads_[0];
   if (capture_ == Capture::running) {  // the capacity says how many rows there are; what they hold stays unknown
@@ -346,11 +346,19 @@ bool RankStep::bind_arrived_counts() {
   return true;
 }
 
-/// counts: [ranks of the stage, chunks, num_experts] rows per source, chunk and expert -> rows per physical slot.
+/// counts: [ep, chunks, num_experts] rows per source, chunk and expert -> rows per physical slot; or of a stage.
 void RankStep::bind_counts(const Task& task, const int32_t* counts) {
+  const int64_t of_layer = int64_t{graph_.num_chunks} * plan_.model.num_experts;
+  if (const std::vector<int> layers = layers_gathered(graph_, task); !layers.empty()) {
+    const int64_t stride = of_layer * static_cast<int64_t>(layers.size());
+    for (size_t i = 0; i < layers.size(); ++i)
+      bind_used_slots(task.microbatch, layers[i], counts + static_cast<int64_t>(i) * of_layer,
+                      plan_.layout.stage_ranks(), stride);
+    return;
+  }
   const int experts = static_cast<int>(plan_.model.num_experts), chunks = graph_.num_chunks, ep = plan_.layout.ep;
   const bool padded = plan_.dispatch.kind == DispatchKind::padded;
-  const int first_rank = context_.stage_first_rank();
+  const int first_rank = context_.group_first_rank();
   const size_t key =
       static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer);
   for (int chunk = 0; chunk < chunks; ++chunk) {
@@ -369,22 +377,23 @@ void RankStep::bind_counts(const Task& task, const int32_t* counts) {
       record_.expert_rows[key * static_cast<size_t>(experts) + static_cast<size_t>(expert)] +=
           counts[((context_.rank - first_rank) * chunks + chunk) * experts + expert];
   }
-  if (experts_) bind_used_slots(task, counts, padded);
+  if (experts_) bind_used_slots(task.microbatch, task.moe_layer, counts, ep, of_layer);
 }
 
-/// counts: as above.
-void RankStep::bind_used_slots(const Task& task, const int32_t* counts, bool padded) {
-  const int experts = static_cast<int>(plan_.model.num_experts),
-            sources = plan_.layout.stage_ranks() * graph_.num_chunks;
-  const ExpertPlacement& placement = graph_.placement[static_cast<size_t>(task.moe_layer)];
+/// Slots with rows from any of these ranks, whose counts, [chunks, num_experts], stand `stride` apart. Of a group
+/// first: what it uses is known when its rows move; gradients wait for what the stage uses.
+void RankStep::bind_used_slots(int microbatch, int moe_layer, const int32_t* counts, int ranks, int64_t stride) {
+  const auto experts = static_cast<int>(plan_.model.num_experts);
+  const ExpertPlacement& placement = graph_.placement[static_cast<size_t>(moe_layer)];
   const int first = context_.position() * placement.slots_per_rank;
   std::vector<bool>& used =
-      used_slots_[static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer)];
-  used.assign(static_cast<size_t>(placement.slots_per_rank), padded);
+      used_slots_[static_cast<size_t>(microbatch) * graph_.placement.size() + static_cast<size_t>(moe_layer)];
+  used.assign(static_cast<size_t>(placement.slots_per_rank), plan_.dispatch.kind == DispatchKind::padded);
   for (int slot = 0; slot < placement.slots_per_rank; ++slot) {
     const int expert = placement.slot_to_expert[static_cast<size_t>(first + slot)] / graph_.expert_slices;
-    for (int source = 0; source < sources; ++source)
-      if (counts[source * experts + expert] > 0) used[static_cast<size_t>(slot)] = true;
+    for (int rank = 0; rank < ranks; ++rank)
+      for (int chunk = 0; chunk < graph_.num_chunks; ++chunk)
+        if (counts[rank * stride + chunk * experts + expert] > 0) used[static_cast<size_t>(slot)] = true;
   }
 }
 

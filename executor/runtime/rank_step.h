@@ -75,9 +75,10 @@ class RankStep {
   void left(TaskIndex task);
   void agree();
   void start_counts();
+  bool brings_counts(const Task& task) const;
   void fetch_counts(TaskIndex task);
   void bind_counts(const Task& task, const int32_t* counts);
-  void bind_used_slots(const Task& task, const int32_t* counts, bool padded);
+  void bind_used_slots(int microbatch, int moe_layer, const int32_t* counts, int ranks, int64_t stride);
   std::span<const SlotCounts> counts_of(const Task& task) const;
   void finish_record();
 

@@ -93,7 +93,9 @@ Operand TensorStore::view(TensorId tensor, Lane first_user) {
   if (info.view_communicator >= 0)
     offset += graph_.position(info.view_communicator, rank_) * info.fixed_rows * info.row_elements;
   auto* base = operands_[static_cast<size_t>(info.view_of)].as<std::byte>();
-  return {tensor, base + bytes_of(info.dtype, offset), info.fixed_rows, info.row_elements, info.dtype};
+  Operand operand{tensor, base + bytes_of(info.dtype, offset), info.fixed_rows, info.row_elements, info.dtype};
+  if (info.fixed_rows > 1) operand.row_stride = operands_[static_cast<size_t>(info.view_of)].row_elements;
+  return operand;
 }
 
 Operand TensorStore::resident(TensorId tensor) {

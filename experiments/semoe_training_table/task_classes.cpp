@@ -72,7 +72,7 @@ TaskClass class_of(const TaskRow& row) {
     case Op::reduce_scatter:
       return TaskClass::gradient_reduction;
     case Op::all_gather:  // counts of the router, or weights
-      return row.label.ends_with("exchange counts") ? TaskClass::all_to_all : TaskClass::weight_gather;
+      return row.label.ends_with(" counts") ? TaskClass::all_to_all : TaskClass::weight_gather;
     case Op::embed:
     case Op::embed_backward:
     case Op::cross_entropy:

@@ -148,6 +148,60 @@ TEST(Baseline, dependencies_follow_the_data) {
             (Labels{"forward / embed", "forward / head", "backward / head dgrad", "backward / reduce embedding"}));
 }
 
+/// "group: label" of every gathering of counts.
+Labels gatherings_of(const Plan& plan) {
+  const TaskGraph graph = baseline_step(plan);
+  Labels found;
+  for (const Task& task : graph.tasks)
+    if (task.op == Op::all_gather)
+      found.push_back(graph.communicators[static_cast<size_t>(task.communicator)].name + ": " + task.label);
+  return found;
+}
+
+// Rows move inside an expert-parallel group only. The auxiliary loss needs the whole stage, once for all layers.
+TEST(Baseline, counts_are_exchanged_in_the_expert_parallel_group) {
+  const std::string layer = "layer 0 / forward / ";
+  Plan alone = tiny_plan(4, 1), pairs = tiny_plan(4, 2), offloaded = tiny_plan(4, 1);
+  EXPECT_EQ(gatherings_of(alone), (Labels{"world: backward / gather counts"}));
+  EXPECT_EQ(gatherings_of(pairs), (Labels{"ep: " + layer + "exchange counts", "world: backward / gather counts"}));
+  offloaded.expert_storage.home = Tier::host;
+  alone.model.auxiliary_coefficient = pairs.model.auxiliary_coefficient = offloaded.model.auxiliary_coefficient = 0;
+  EXPECT_EQ(gatherings_of(offloaded), (Labels{"world: backward / gather counts"}));  // gradients of used experts
+  EXPECT_EQ(gatherings_of(alone), Labels{});
+  EXPECT_EQ(gatherings_of(pairs), (Labels{"ep: " + layer + "exchange counts"}));
+}
+
+// Each of 2 ranks sends 2 layers' 4 counts of 4 bytes; a layer finds the ranks' counts 8 elements apart.
+TEST(Baseline, counts_of_all_layers_are_gathered_at_once) {
+  Plan plan = tiny_plan(2, 1);
+  plan.model.num_layers = 2;
+  plan.model.moe_layers = {true, true};
+  const TaskGraph graph = baseline_step(plan);
+  EXPECT_EQ(gatherings_of(plan), (Labels{"world: backward / gather counts"}));
+  EXPECT_EQ(graph.tasks[static_cast<size_t>(find_task(graph, "backward / gather counts"))].bytes, 2 * 4 * 4);
+  for (int layer : {0, 1}) {
+    const std::string label = "layer " + std::to_string(layer) + " / backward / router";
+    const TensorId read = graph.tasks[static_cast<size_t>(find_task(graph, label))].reads[3];
+    const Tensor &counts = graph.tensors[static_cast<size_t>(read)],
+                 &all = graph.tensors[static_cast<size_t>(graph.base_of(read))];
+    EXPECT_EQ(all.name, "stage_counts");
+    EXPECT_EQ(all.row_elements, 8);
+    EXPECT_EQ(counts.view_offset, 4 * layer);
+    EXPECT_EQ(counts.fixed_rows, 2);
+    EXPECT_EQ(counts.row_elements, 4);
+  }
+}
+
+// permute starts from the router alone; what the stage has chosen is awaited by the router's gradient.
+TEST(Baseline, without_expert_parallelism_no_rows_wait_for_counts_of_others) {
+  TaskGraph graph = baseline_step(tiny_plan(2, 1));
+  link_dependencies(graph);
+  EXPECT_EQ(waits_for(graph, "layer 0 / forward / permute"),
+            (Labels{"layer 0 / forward / norm2", "layer 0 / forward / router"}));
+  const Labels gradient = waits_for(graph, "layer 0 / backward / router");
+  EXPECT_EQ(std::count(gradient.begin(), gradient.end(), "backward / gather counts"), 1);
+}
+
 // Collectives of "world": counts, 7 reductions, the losses; of "ep": four exchanges.
 TEST(Baseline, numbers_the_collectives_of_each_communicator) {
   TaskGraph graph = baseline_step(tiny_plan(2, 2));

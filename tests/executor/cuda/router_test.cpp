@@ -128,8 +128,13 @@ class RouterOnCuda : public CudaTest {
     Floats p, weights;
     for (double value : forward_pass.p) p.push_back(static_cast<float>(value));
     for (double value : forward_pass.weights) weights.push_back(static_cast<float>(value));
-    Ints all_counts;  // [2 ranks * chunks, experts]
-    for (int64_t i = 0; i < 2 * c.chunks * experts; ++i) all_counts.push_back(static_cast<int32_t>(i * 5 % 7));
+    // [2 ranks * chunks, experts], in memory behind another layer's of the same rank
+    const int64_t of_rank = c.chunks * experts;
+    Ints all_counts, with_other_layer(static_cast<size_t>(4 * of_rank), 1000);
+    for (int64_t i = 0; i < 2 * of_rank; ++i) {
+      all_counts.push_back(static_cast<int32_t>(i * 5 % 7));
+      with_other_layer[static_cast<size_t>((2 * (i / of_rank) + 1) * of_rank + i % of_rank)] = all_counts.back();
+    }
 
     // gradient_e = scale n_e, loss = 1/4 + scale sum_e n_e sum_t p_te
     constexpr double kScale = 0.125;
@@ -145,11 +150,11 @@ class RouterOnCuda : public CudaTest {
     const DeviceArray<Element> on_z(*backend, z), on_w(*backend, w), dz(*backend, poisoned_elements<Element>(m * h)),
         dw(*backend, dw_before);
     const DeviceFloats on_dweights(*backend, dweights), on_p(*backend, p), on_weights(*backend, weights);
-    const DeviceInts chosen(*backend, forward_pass.chosen), counts(*backend, all_counts);
+    const DeviceInts chosen(*backend, forward_pass.chosen), counts(*backend, with_other_layer);
     const DeviceArray<double> loss(*backend, {0.25});
     router_backward(backend->linear(), on_dweights.data(), on_p.data(), chosen.data(), on_weights.data(),
-                    {kScale, counts.data(), 2 * c.chunks, loss.data()}, on_z.data(), on_w.data(), dz.data(), dw.data(),
-                    c.shape, stream);
+                    {kScale, counts.data() + of_rank, 2 * c.chunks, loss.data(), c.chunks, 2 * of_rank}, on_z.data(),
+                    on_w.data(), dz.data(), dw.data(), c.shape, stream);
     // In bf16 the gradients of logits are rounded, each to 2^-8 of its size, before they are summed.
     const double tolerance = sizeof(Element) == sizeof(float) ? 5e-6 : 4e-3;
     expect_stored(dz.values(), dz64, tolerance, "dz");

@@ -42,6 +42,22 @@ TEST_P(ExpertOffload, TrainsAsOnTheDevice) {
 INSTANTIATE_TEST_SUITE_P(Ranks, ExpertOffload,
                          ::testing::Values(Case{1, 1, 1, 1}, Case{1, 2, 2, 2}, Case{1, 4, 2, 1}, Case{2, 2, 4, 2}));
 
+// No counts are exchanged before rows move; what the other replica uses is known before gradients are summed. 4 tokens
+// a rank leave most of 8 experts to one of the replicas, or to none; without the auxiliary loss nothing else needs
+// counts.
+TEST(ExpertOffload, SumsGradientsOfWhatAnyReplicaUses) {
+  Plan base = plan_of(1, 2, 1);
+  base.workload.global_batch = 2;
+  base.layout.micro_batches = 1;  // several are added over replicas first: rounding
+  base.workload.sequence_length = 4;
+  for (double coefficient : {base.model.auxiliary_coefficient, 0.0}) {
+    base.model.auxiliary_coefficient = coefficient;
+    const std::vector<double> expected = losses(base);
+    EXPECT_EQ(losses(offloaded(base, Tier::host, 0, 1)), expected);
+    EXPECT_EQ(losses(offloaded(base, Tier::storage, 3, 0)), expected);
+  }
+}
+
 TEST(ExpertOffload, WorksWithThresholdDecayAndFlush) {
   const Plan base = plan_of(1, 2, 2);
   Plan plan = offloaded(base, Tier::storage, 3, 1);
