@@ -12,6 +12,7 @@
 #include "cli/verbs.h"
 #include "core/schema/error.h"
 #include "core/timeline/comparison.h"
+#include "core/timeline/stage_waits.h"
 
 namespace moesaic::cli {
 namespace {
@@ -78,7 +79,9 @@ std::optional<Timeline> with_recorded_routing(const Side& a, const Side& b) {
 
 void run(const CompareOptions& o, Session& session) {
   check_output(o.report);
-  const Side a = load(o.a), b = load(o.b);
+  const Side a = load(o.a);
+  Side b = load(o.b);
+  take_stage_meetings(a.timeline, b.timeline);
   const std::optional<Timeline> recorded = with_recorded_routing(a, b);
   const Timeline& predicted = recorded ? *recorded : a.timeline;
   Comparison comparison = compare(predicted, b.timeline);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
@@ -79,6 +80,15 @@ std::vector<Seconds> ends_of_stage_waits(const Timeline& timeline) {
   const Meetings meetings(timeline);
   for (const TaskTime& time : timeline.times) ends.push_back(meetings.end_of_wait(time));
   return ends;
+}
+
+void take_stage_meetings(const Timeline& from, Timeline& to) {
+  if (to.num_stages > 1 || to.plan_hash != from.plan_hash || to.num_ranks != from.num_ranks) return;
+  to.num_stages = from.num_stages;
+  std::unordered_map<std::string, StageMeeting> meetings;
+  for (const TaskRow& row : from.rows) meetings[row.label] = row.stage_meeting;
+  for (TaskRow& row : to.rows)
+    if (const auto known = meetings.find(row.label); known != meetings.end()) row.stage_meeting = known->second;
 }
 
 }  // namespace moesaic

@@ -17,4 +17,8 @@ StageMeeting stage_meeting_of(const TaskGraph& graph, const Task& task);
 /// for here: imbalance inside a stage counts as communication, with a pipeline as without one. [times]
 std::vector<Seconds> ends_of_stage_waits(const Timeline& timeline);
 
+/// A timeline that was written before timelines said where stages meet learns it from another one of the same plan;
+/// any other `to` stays as it is.
+void take_stage_meetings(const Timeline& from, Timeline& to);
+
 }  // namespace moesaic

@@ -36,6 +36,19 @@ TEST(StageWaits, OfATimelineThatDoesNotSayWhereStagesMeetAreCommunication) {
   EXPECT_EQ(exposed_communication(timeline), 4 + 5.5);
 }
 
+TEST(StageWaits, AreKnownOfAnOlderTimelineFromOneOfTheSamePlan) {
+  const Timeline timeline = pipeline_timeline();
+  Timeline older = timeline;
+  older.num_stages = 1;
+  for (TaskRow& row : older.rows) row.stage_meeting = StageMeeting::none;
+  Timeline other_plan = older;
+  other_plan.plan_hash = "00000000000000bb";
+  take_stage_meetings(timeline, older);
+  take_stage_meetings(timeline, other_plan);
+  EXPECT_EQ(step_breakdown(older), step_breakdown(timeline));
+  EXPECT_EQ(pipeline_bubble(other_plan), 0);
+}
+
 // The message of rank 0 leaves before rank 1 comes: [0, 1) and [5, 6) are communication, and [0, 5) of rank 1 is idle.
 TEST(StageWaits, ASenderDoesNotWaitForTheReceiverOfABufferedMessage) {
   for (const StageMeeting onward : {StageMeeting::next, StageMeeting::previous}) {
