@@ -18,6 +18,10 @@ std::unique_ptr<Operation> start(Op op, Bytes bytes, std::vector<float>& send, s
   const int64_t sequence = bench.next_sequence();
   if (op == Op::all_reduce) return all.all_reduce(sequence, send.data(), bytes / kElement);
   if (op == Op::all_gather) return all.all_gather(sequence, send.data(), bytes, receive.data());
+  if (op == Op::reduce_scatter) {
+    const std::vector<int64_t> counts(static_cast<size_t>(all.size()), bytes / kElement);
+    return all.reduce_scatter(sequence, send.data(), receive.data(), counts);
+  }
   MOESAIC_CHECK(op == Op::all_to_all, std::string("no measurement for ") + name_of(op));
   const std::vector<int64_t> sizes(static_cast<size_t>(all.size()), bytes);
   std::vector<int64_t> offsets;

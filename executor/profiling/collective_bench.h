@@ -14,7 +14,7 @@ namespace moesaic::executor {
 std::vector<Bytes> collective_sizes();
 
 /// The bytes that each member contributes so that the busiest one sends about `busiest` (core/network): what it keeps
-/// for a peer (all_to_all), all of its data (all_reduce, all_gather). Multiples of 4, at least 4.
+/// for a peer (all_to_all, reduce_scatter), all of its data (all_reduce, all_gather). Multiples of 4, at least 4.
 Bytes contribution(Op op, Bytes busiest, int num_ranks);
 
 /// What the busiest member sends for such a contribution.

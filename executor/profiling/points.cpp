@@ -63,7 +63,7 @@ constexpr double kLatencyBytes = 1 << 20;
 /// The ends of a curve first: time is nearly a straight line between them.
 void ProfilePoints::add_collectives() {
   const std::vector<Bytes> sizes = collective_sizes();
-  for (const Op op : {Op::all_to_all, Op::all_reduce, Op::all_gather})
+  for (const Op op : {Op::all_to_all, Op::all_reduce, Op::all_gather, Op::reduce_scatter})
     for (const Bytes size : sizes) {
       const Bytes bytes = contribution(op, size, transport_.size()), axis = busiest_bytes(op, bytes, transport_.size());
       const bool end = size == sizes.front() || size == sizes.back();
@@ -91,13 +91,15 @@ void ProfilePoints::add_overhead() {
                    }});
 }
 
-/// `slow_rate` guesses how long making the operands and two repetitions take.
+/// `slow_rate` guesses how long making the operands and two repetitions take on a core. Devices differ too much for a
+/// guess and end their peaks within milliseconds: there the points before tell.
 ProfilePoints::OfPeak ProfilePoints::add_peak(const std::string& what, double amount, double slow_rate,
                                               std::function<Measure()> open) {
   Point point{what, Worth::least, what, 1, std::move(open)};
   constexpr int kPeakRepetitions = 25;  // the shortest is soon found
   point.enough = kPeakRepetitions;
-  point.expected_s = bench_.max_over_ranks(3 * amount / slow_rate);  // caches may differ between hosts
+  if (backend_.runs_inline())
+    point.expected_s = bench_.max_over_ranks(3 * amount / slow_rate);  // caches may differ between hosts
   return {add(std::move(point)), amount};
 }
 

@@ -117,7 +117,7 @@ TEST(MeasureProfile, SaysWhatItsBudgetReached) {
 }
 
 // Of 6 s, 6 * 3/60 + 0.3 = 0.6 are the disk's. By the faster clock, 16 ms a look, a visit of 2 looks takes 32 ms: 5.4 s
-// are some 168 of the 188 points, the 53 of the least worth first.
+// are some 168 of the 198 points, the 55 of the least worth first.
 TEST(MeasureProfile, LeavesOutWhatABudgetDoesNotReach) {
   const MeasuredMachine machine = measure(6, 8e-3).of_rank[0];
   ASSERT_EQ(machine.too_short, "");
@@ -127,17 +127,17 @@ TEST(MeasureProfile, LeavesOutWhatABudgetDoesNotReach) {
   EXPECT_LT(record.points, profile().measuring->points);
   EXPECT_EQ(static_cast<size_t>(record.points) + record.left_out.size(), points_of(profile()));
   EXPECT_EQ(machine.profile.operators.size(), profile().operators.size());
-  EXPECT_EQ(machine.profile.collectives.size(), 3u);
+  EXPECT_EQ(machine.profile.collectives.size(), 4u);
   EXPECT_TRUE(machine.cluster.intra_node.present());
 }
 
 // Of 0.4 s, 0.4 * 3/60 + 0.3 = 0.32 are the disk's. By the faster clock, 2 ms a look, the schedule begins at 2 ms and a
-// visit of 2 looks takes 4: the 19th ends at 2 + 19 * 4 = 78 ms, and another would at 82. 53: one or more own rows of
-// 36 operators, of adamw six; six ends of collectives, one and many messages, a task's overhead, three peaks.
+// visit of 2 looks takes 4: the 19th ends at 2 + 19 * 4 = 78 ms, and another would at 82. 55: one or more own rows of
+// 36 operators, of adamw six; eight ends of collectives, one and many messages, a task's overhead, three peaks.
 TEST(MeasureProfile, SaysWhenABudgetIsTooShort) {
   const Measured measured = measure(0.4, 1e-3);
   const std::string expected =
-      "nothing found within --budget 0.4s: 19 of the 53 points of the least useful profile "
+      "nothing found within --budget 0.4s: 19 of the 55 points of the least useful profile "
       "were measured; at their pace it takes ";
   EXPECT_EQ(measured.of_rank[0].too_short.substr(0, expected.size()), expected);
   EXPECT_EQ(measured.of_rank[1].too_short, measured.of_rank[0].too_short);
@@ -183,7 +183,7 @@ TEST(MeasureProfile, MeasuresCollectivesBetweenRanks) {
     EXPECT_EQ(curve.bytes, sizes);
     for (Seconds seconds : curve.seconds) EXPECT_GT(seconds, 0);
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"all_to_all", "all_reduce", "all_gather"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"all_to_all", "all_reduce", "all_gather", "reduce_scatter"}));
 }
 
 TEST(MeasureProfile, RefusesAPlanThatCannotBeTrained) {
