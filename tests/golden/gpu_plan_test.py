@@ -75,7 +75,7 @@ def main():
         expect(losses("resumed.json") == losses("local.json")[2:], "a resumed run goes on otherwise")
 
         # Three steps to a comparison: profile there, plan and simulate anywhere, execute there.
-        run(moesaic, "profile", "--for", "plan.json", "--launcher", "local", "--budget", "1", "-o", "machine")
+        run(moesaic, "profile", "--for", "plan.json", "--launcher", "local", "--budget", "10", "-o", "machine")
         run(moesaic, "validate", "machine/profile.json", "machine/cluster.json")
         run(moesaic, *plan, "--cluster", "machine", "--profile", "machine", "-o", "measured.json")
         expect("measured" in run(moesaic, "simulate", "measured.json"), "the profile prices nothing")
