@@ -1,6 +1,5 @@
 #include "cli/assumed_prices.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/results.h"
@@ -9,37 +8,23 @@
 namespace moesaic::cli {
 namespace {
 
-struct Wording {
-  const char* what;
-  bool of_operators;
-  const char* text;  // after the value
-};
-constexpr Wording kWordings[] = {{"flops_efficiency", true, " of the peak FLOP/s"},
-                                 {"bandwidth_efficiency", true, " of the memory bandwidth"},
-                                 {"assumed_curves", true, " curves"},
-                                 {"task_overhead_s", false, " for every launch"},
-                                 {"link_efficiency", false, " of the links' rates"}};
-
 /// "50 % of the peak FLOP/s (origin)".
-std::string said(const Assumption& assumption, const Wording& wording) {
-  const std::string value = assumption.what == "task_overhead_s"  ? format_seconds(assumption.value)
-                            : assumption.what == "assumed_curves" ? formatted("%.0f", assumption.value)
-                                                                  : formatted("%.3g %%", 100 * assumption.value);
-  return value + wording.text + " (" + assumption.origin + ")";
+std::string said(const Assumption& assumption) {
+  const std::string share = formatted("%.3g %%", 100 * assumption.value);
+  const std::string origin = " (" + assumption.origin + ")";
+  if (assumption.what == "flops_efficiency") return share + " of the peak FLOP/s" + origin;
+  if (assumption.what == "bandwidth_efficiency") return share + " of the memory bandwidth" + origin;
+  if (assumption.what == "link_efficiency") return share + " of the links' rates" + origin;
+  if (assumption.what == "task_overhead_s") return format_seconds(assumption.value) + " for a launch" + origin;
+  return formatted("%.0f", assumption.value) + " curves" + origin;  // assumed_curves
 }
 
-std::string line_of(const std::vector<Assumption>& assumptions, bool of_operators) {
-  std::string line;
-  int64_t tasks = 0;
-  for (const Assumption& assumption : assumptions)
-    for (const Wording& wording : kWordings)
-      if (assumption.what == wording.what && wording.of_operators == of_operators) {
-        line += (line.empty() ? "assumed: " : ", ") + said(assumption, wording);
-        tasks = std::max(tasks, assumption.tasks);
-      }
-  if (line.empty()) return "";
-  const std::string of = std::string(of_operators ? " task" : " collective") + (tasks == 1 ? "" : "s");
-  return line + (tasks > 0 ? " in " + with_commas(tasks) + of : "") + "\n";
+/// "in 3 collectives"; "" where nothing was counted.
+std::string place_of(const Assumption& assumption) {
+  if (assumption.what == "task_overhead_s") return " in every task";
+  if (assumption.tasks == 0) return "";
+  return " in " + with_commas(assumption.tasks) + (assumption.what == "link_efficiency" ? " collective" : " task") +
+         (assumption.tasks == 1 ? "" : "s");
 }
 
 }  // namespace
@@ -56,7 +41,14 @@ Json assumptions_json(const std::vector<Assumption>& assumptions) {
 }
 
 std::string assumptions_text(const std::vector<Assumption>& assumptions) {
-  return line_of(assumptions, true) + line_of(assumptions, false);
+  std::string text, line_of;
+  for (const Assumption& assumption : assumptions) {
+    const std::string place = "assumed" + place_of(assumption) + ": ";
+    text += text.empty() ? place : place == line_of ? ", " : "\n" + place;
+    text += said(assumption);
+    line_of = place;
+  }
+  return text.empty() ? text : text + "\n";
 }
 
 }  // namespace moesaic::cli

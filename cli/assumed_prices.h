@@ -10,7 +10,7 @@ namespace moesaic::cli {
 
 /// [{"what", "value", "tasks" where counted, "origin"}]
 Json assumptions_json(const std::vector<Assumption>& assumptions);
-/// Two lines at most: rates of operators; launches and links. "" without assumptions.
+/// One line for each kind of task that assumptions stand for. "" without any.
 std::string assumptions_text(const std::vector<Assumption>& assumptions);
 
 }  // namespace moesaic::cli

@@ -1,5 +1,6 @@
 // moesaic explain: each decision of a plan, its runners-up and what they would have cost.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -10,9 +11,27 @@
 namespace moesaic::cli {
 namespace {
 
+/// `chosen`: 0 where the plan has no prediction to compare with.
 std::string cost_text(const Alternative& alternative, Seconds chosen) {
   if (!alternative.reason.empty()) return alternative.reason;
-  return format_seconds(alternative.step_seconds) + " (" + percent(alternative.step_seconds / chosen - 1) + ")";
+  const std::string step = format_seconds(alternative.step_seconds);
+  return chosen > 0 ? step + " (" + percent(alternative.step_seconds / chosen - 1) + ")" : step;
+}
+
+/// Fastest first, refused ones last.
+std::vector<Alternative> in_order(std::vector<Alternative> alternatives) {
+  std::stable_sort(alternatives.begin(), alternatives.end(), [](const Alternative& a, const Alternative& b) {
+    if (a.reason.empty() != b.reason.empty()) return a.reason.empty();
+    return a.reason.empty() && a.step_seconds < b.step_seconds;
+  });
+  return alternatives;
+}
+
+/// The search begins with layouts whose other decisions are at their first choice; it goes on with the best of them.
+const char* note_on(const Decision& decision) {
+  return decision.what == "layout" && !decision.runners_up.empty()
+             ? "  others as first priced: contiguous placement, flat all-to-all of 1 chunk, no buckets\n"
+             : "";
 }
 
 void run(const std::string& file, Session& session) {
@@ -22,17 +41,19 @@ void run(const std::string& file, Session& session) {
   const std::string doubt = belonging_text(plan);
   std::string text = "plan for " + plan.name + (plan.interrupted ? ", search interrupted" : "") + ", " +
                      with_commas(plan.evaluations) + " plans evaluated\n" + aligned(plan_rows(plan)) +
-                     (of_another ? "" : prediction_text(plan.prediction)) + (doubt.empty() ? "" : doubt + "\n") +
-                     (of_another ? "so neither that nor the runners-up of its decisions are shown\n" : "");
+                     (of_another || plan.prediction.step_seconds == 0 ? "" : prediction_text(plan.prediction)) +
+                     (doubt.empty() ? "" : doubt + "\n") +
+                     (of_another ? "its old prediction and runners-up are not shown\n" : "");
   Json decisions = Json::array();
   for (const Decision& decision : of_another ? std::vector<Decision>{} : plan.decisions) {
-    text += "\n" + decision.what + ": " + decision.choice + "\n";
+    text += "\n" + decision.what + ": " + decision.choice + "\n" + note_on(decision);
     Json runners_up = Json::array();
     std::vector<std::pair<std::string, std::string>> rows;
-    for (const Alternative& alternative : decision.runners_up) {
+    for (const Alternative& alternative : in_order(decision.runners_up)) {
       rows.emplace_back("instead of " + alternative.choice, cost_text(alternative, plan.prediction.step_seconds));
-      runners_up.push_back(
-          {{"choice", alternative.choice}, {"step_seconds", alternative.step_seconds}, {"reason", alternative.reason}});
+      runners_up.push_back({{"choice", alternative.choice},
+                            {"step_seconds", alternative.reason.empty() ? Json(alternative.step_seconds) : Json()},
+                            {"reason", alternative.reason}});
     }
     text += aligned(rows);
     decisions.push_back({{"what", decision.what}, {"choice", decision.choice}, {"runners_up", runners_up}});

@@ -48,17 +48,27 @@ std::string nothing_found_text(const planner::PlanResult& result, const PlanOpti
   if (!by_effort)
     text += result.promising.empty() ? "; give it more time"
                                      : "; " + result.promising + " should fit: give it the time to be priced";
-  return text + "\n";
+  return text;
 }
 
 void report_nothing_found(const planner::PlanResult& result, const PlanOptions& o, Session& session) {
-  std::string text = nothing_found_text(result, o);
-  for (const std::string& reason : result.reasons) text += "  " + reason + "\n";
-  Json json = {
-      {"feasible", nullptr}, {"found", false}, {"reasons", result.reasons}, {"evaluations", result.evaluations}};
+  const std::string sentence = nothing_found_text(result, o);
+  std::string text = sentence + "\n";
+  std::vector<std::string> reasons = {sentence};
+  for (const std::string& reason : result.reasons) {
+    text += "  " + reason + "\n";
+    reasons.push_back(reason);
+  }
+  Json json = {{"feasible", nullptr}, {"found", false}, {"reasons", reasons}, {"evaluations", result.evaluations}};
   if (result.needed_effort > 0) json["needed_effort"] = result.needed_effort;
   session.print(json, text);
   session.exit_code = kNothingFound;
+}
+
+std::string ended_early(const Plan& plan, const PlanOptions& o) {
+  if (!plan.interrupted) return "";
+  return (interrupted() ? " (interrupted" : " (--budget " + format_seconds(o.budget_s) + " ended the search") +
+         std::string(": the best so far)");
 }
 
 void report_infeasible(const planner::PlanResult& result, Session& session) {
@@ -93,8 +103,7 @@ void run(const PlanOptions& o, Session& session) {
   json["wall_seconds"] = elapsed();
   const std::vector<Assumption> assumptions = assumptions_of(result.plan.profile, result.evaluation.price_basis);
   json["assumptions"] = assumptions_json(assumptions);
-  session.print(json, "plan for " + result.plan.name + " -> " + o.output +
-                          (result.plan.interrupted ? " (interrupted: the best so far)" : "") + "\n" +
+  session.print(json, "plan for " + result.plan.name + " -> " + o.output + ended_early(result.plan, o) + "\n" +
                           aligned(plan_rows(result.plan)) + prediction_text(result.plan.prediction) +
                           assumptions_text(assumptions));
   if (interrupted()) session.exit_code = kInterrupted;
@@ -112,7 +121,8 @@ void add_plan(CLI::App& app, Session& session) {
   verb->add_option("--routing", options->routing,
                    "routing document or name, or the result of an earlier `moesaic execute`; default: uniform");
   verb->add_option("--profile", options->profile,
-                   "profile document, name, or folder; default: the shipped one of the device");
+                   "profile document, name, or folder; default: the one in the cluster's folder, else the shipped one "
+                   "of the device");
   verb->add_flag(
       "--allow-other-device", session.allow_other_device,
       "take a --profile that was measured on another device than the cluster's; every price is then assumed");

@@ -37,7 +37,7 @@ std::string belonging_text(const Plan& plan) {
   const std::optional<bool> belongs = prediction_belongs(plan);
   if (belongs == true) return "";
   if (belongs == false)
-    return "its prediction no longer belongs to it: decisions or documents were changed after it was made; "
+    return "its prediction is of an earlier version of it: decisions or documents were changed since; "
            "`moesaic simulate` predicts anew";
   return plan.prediction.step_seconds > 0 ? "nothing in it shows whether its prediction belongs to it"
                                           : "it has no prediction";

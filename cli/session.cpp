@@ -148,7 +148,9 @@ planner::Problem Session::load_problem(const std::string& model, const std::stri
   problem.cluster = load_cluster(cluster);
   problem.workload = load_workload(workload);
   problem.routing = load_routing(routing);
-  problem.profile = load_profile(profile, problem.cluster);
+  const bool measured = profile.empty() && !in_device_folder(cluster, "profile.json", document_roots()).empty() &&
+                        !in_device_folder(cluster, "cluster.json", document_roots()).empty();
+  problem.profile = load_profile(measured ? cluster : profile, problem.cluster);
   return problem;
 }
 

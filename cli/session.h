@@ -45,7 +45,8 @@ struct Session {
   Profile load_profile(const std::string& name, const Cluster& cluster) const;
   /// The profile with every curve assumed, where another device's is allowed; else throws InputError.
   Profile of_other_device(Profile profile, const Cluster& cluster, const std::string& file) const;
-  /// The five documents of a problem by name; all else as it is by default.
+  /// The five documents of a problem by name; all else as it is by default. Without a profile's name it is the one that
+  /// the folder of the cluster holds.
   planner::Problem load_problem(const std::string& model, const std::string& cluster, const std::string& workload,
                                 const std::string& routing, const std::string& profile) const;
   Plan load_plan(const std::string& path) const;

@@ -97,7 +97,9 @@ void run(const SimulateOptions& o, Session& session) {
                      assumptions_text(assumptions_of(plan.profile, e.price_basis));
   if (changed && prediction_belongs(loaded) == false) {
     json["figures_changed"] = nullptr;
-    text += "no word on what the edits change: " + belonging_text(loaded) + "\n";
+    text +=
+        "cannot say what --set changes: the plan's prediction is of an earlier version of it; simulate without --set "
+        "to compare\n";
   } else if (changed) {
     json["figures_changed"] = !same_figures(e.prediction, plan.prediction);
     if (!json["figures_changed"]) text += "the edits leave every figure of the plan's own prediction as it was\n";

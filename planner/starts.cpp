@@ -46,8 +46,8 @@ class StartSearch {
     for (const LayoutCandidate& layout : layouts_)
       if (layout.refusal.empty())
         add(baseline_of(layout), candidates);
-      else
-        refuse(describe_layout(baseline_plan(problem_, layout.layout)), layout.refusal);
+      else if (const std::string choice = describe_layout(baseline_of(layout)); seen_.insert(choice).second)
+        refuse(choice, layout.refusal);
     return candidates;
   }
 
@@ -60,13 +60,12 @@ class StartSearch {
       Plan plan = baseline_of(layout);
       const std::vector<Choice> ways = memory_reliefs(problem_, plan);
       if (way >= ways.size()) continue;
-      const std::string choice = describe_layout(plan) + ", " + ways[way].name;
       ways[way].apply(plan);
       const std::string refusal = ways[way].refusal.empty() ? memory_refusal(plan) : ways[way].refusal;
       if (refusal.empty())
         add(std::move(plan), candidates);
-      else if (!exists)
-        refuse(choice, refusal);
+      else if (!exists && seen_.insert(describe_layout(plan)).second)
+        refuse(describe_layout(plan), refusal);
       exists = true;
     }
     return candidates;

@@ -113,7 +113,7 @@ std::string memory_refusal(const Plan& plan) {
   return std::string(training ? "parameters, gradients and optimizer state" : "parameters and key-value cache") +
          " of one rank take " + format_bytes(static_cast<double>(resident)) + "; the device has " +
          format_bytes(static_cast<double>(capacity)) +
-         (spread ? "; more devices or a smaller model would lift it" : "; a larger ep would lift it");
+         (spread ? "; more devices or a smaller model would lift it" : "; a larger ep would need less");
 }
 
 std::vector<int> dividing_micro_batches(const Problem& problem, int ranks) {
