@@ -6,6 +6,7 @@
 #include "planner/layout/enumerate.h"
 #include "planner/memory/program_order.h"
 #include "planner/memory/relief.h"
+#include "planner/search/candidates.h"
 
 namespace moesaic::planner {
 namespace {
@@ -43,11 +44,19 @@ class StartSearch {
   Candidates as_enumerated(bool& exists) {
     exists = true;
     Candidates candidates;
-    for (const LayoutCandidate& layout : layouts_)
-      if (layout.refusal.empty())
-        add(baseline_of(layout), candidates);
-      else if (const std::string choice = describe_layout(baseline_of(layout)); seen_.insert(choice).second)
-        refuse(choice, layout.refusal);
+    for (const LayoutCandidate& layout : layouts_) {
+      const std::string choice = describe_layout(baseline_plan(problem_, layout.layout));
+      std::string refusal = problem_.stop() ? "not looked at: the search was ended" : layout.refusal;
+      Plan plan;
+      if (refusal.empty()) {
+        plan = baseline_of(layout);
+        refusal = lowering_refusal(plan);
+      }
+      if (refusal.empty())
+        add(std::move(plan), candidates);
+      else if (seen_.insert(choice).second)
+        refuse(choice, refusal);
+    }
     return candidates;
   }
 
@@ -58,10 +67,11 @@ class StartSearch {
     for (const LayoutCandidate& layout : layouts_) {
       if (problem_.stop()) break;
       Plan plan = baseline_of(layout);
-      const std::vector<Choice> ways = memory_reliefs(problem_, plan);
+      const std::vector<Relief> ways = memory_reliefs(problem_, plan);
       if (way >= ways.size()) continue;
       ways[way].apply(plan);
-      const std::string refusal = ways[way].refusal.empty() ? memory_refusal(plan) : ways[way].refusal;
+      std::string refusal = ways[way].refusal.empty() ? lowering_refusal(plan) : ways[way].refusal;
+      if (refusal.empty()) refusal = memory_refusal(plan);
       if (refusal.empty())
         add(std::move(plan), candidates);
       else if (!exists && seen_.insert(describe_layout(plan)).second)

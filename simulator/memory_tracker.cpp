@@ -50,7 +50,8 @@ TensorId MemoryTracker::largest_at_peak(const std::vector<Seconds>& starts, cons
   TensorId largest = -1;
   Bytes largest_bytes = 0;
   for (size_t i = 0; i < lives.size(); ++i) {
-    const Bytes bytes = lives[i] ? rows_.bytes(static_cast<TensorId>(i), peak_.rank) : 0;
+    const bool here = lives[i] && graph_.tensors[i].tier == Tier::device;
+    const Bytes bytes = here ? rows_.bytes(static_cast<TensorId>(i), peak_.rank) : 0;
     if (bytes > largest_bytes) largest = static_cast<TensorId>(i), largest_bytes = bytes;
   }
   return largest;

@@ -1,6 +1,7 @@
 #include "planner/layout/enumerate.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "core/graph/memory.h"
 #include "core/schema/error.h"
@@ -44,14 +45,15 @@ std::string refusal_of(const Problem& problem, const Layout& layout) {
   return problem.stop() ? kNotLookedAt : memory_refusal(baseline_plan(problem, layout));
 }
 
-/// The candidates with attention and dense FFN cut over `tp` ranks of a node, where they divide.
-std::vector<LayoutCandidate> cut_over(const Problem& problem, std::vector<LayoutCandidate> whole, int tp) {
-  for (LayoutCandidate& candidate : whole) candidate.layout.tp = tp;
-  std::erase_if(whole, [&](const LayoutCandidate& candidate) {
+/// The candidates after a change of their layouts, where they can then be lowered.
+std::vector<LayoutCandidate> with_layouts(const Problem& problem, std::vector<LayoutCandidate> candidates,
+                                          const std::function<void(Layout&)>& change) {
+  for (LayoutCandidate& candidate : candidates) change(candidate.layout);
+  std::erase_if(candidates, [&](const LayoutCandidate& candidate) {
     return problem.stop() || !can_be_lowered(baseline_plan(problem, candidate.layout));
   });
-  for (LayoutCandidate& candidate : whole) candidate.refusal = refusal_of(problem, candidate.layout);
-  return whole;
+  for (LayoutCandidate& candidate : candidates) candidate.refusal = refusal_of(problem, candidate.layout);
+  return candidates;
 }
 
 bool any_fits(const std::vector<LayoutCandidate>& candidates) {
@@ -61,7 +63,9 @@ bool any_fits(const std::vector<LayoutCandidate>& candidates) {
 
 bool may_be_staged(const Problem& problem) {
   return problem.workload.phase == WorkloadPhase::training && !problem.model.routed_by_task && !problem.fixed.pp &&
-         !problem.fixed.embedding && !problem.fixed.expert_storage &&  // these are of all ranks, not of stages
+         // What is of all ranks is not of stages.
+         problem.fixed.embedding.value_or(Embedding::replicated) == Embedding::replicated &&
+         problem.fixed.expert_storage.value_or(ExpertStorage{}).home == Tier::device &&
          problem.fixed.zero.value_or(0) <= 1;
 }
 
@@ -86,15 +90,12 @@ void add_reliefs(const Problem& problem, Layout base, std::vector<LayoutCandidat
   std::vector<LayoutCandidate> whole = candidates;
   const bool training = problem.workload.phase == WorkloadPhase::training;
   if (training && !problem.fixed.zero && base.stage_ranks() > 1 && !any_fits(candidates)) {
-    base.zero = 1;
-    for (LayoutCandidate& candidate : whole) {
-      candidate.layout.zero = 1;
-      candidate.refusal = refusal_of(problem, candidate.layout);
-    }
-    append(candidates, whole);
+    std::vector<LayoutCandidate> divided = with_layouts(problem, whole, [](Layout& layout) { layout.zero = 1; });
+    append(candidates, divided);
+    if (!divided.empty()) base.zero = 1, whole = std::move(divided);
   }
   for (int tp = 2; tp <= 8 && !problem.fixed.tp && !any_fits(candidates); tp *= 2)
-    append(candidates, cut_over(problem, whole, tp));
+    append(candidates, with_layouts(problem, whole, [tp](Layout& layout) { layout.tp = tp; }));
   if (!may_be_staged(problem)) return;
   for (int pp = 2; pp <= base.ranks && !any_fits(candidates); ++pp) append(candidates, in_stages(problem, base, pp));
 }
@@ -131,14 +132,16 @@ std::vector<int> dividing_micro_batches(const Problem& problem, int ranks) {
   return counts;
 }
 
-bool can_be_lowered(const Plan& plan) {
+std::string lowering_refusal(const Plan& plan) {
   try {
     check_plan(plan, "");
-    return true;
-  } catch (const InputError&) {
-    return false;
+    return "";
+  } catch (const InputError& error) {
+    return error.what();
   }
 }
+
+bool can_be_lowered(const Plan& plan) { return lowering_refusal(plan).empty(); }
 
 std::vector<int64_t> task_batches(const Workload& workload, int micro_batches) {
   std::vector<int64_t> batches;

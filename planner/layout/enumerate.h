@@ -28,7 +28,8 @@ std::string memory_refusal(const Plan& plan);
 /// powers of two up to 64 unless one is fixed.
 std::vector<int> dividing_micro_batches(const Problem& problem, int ranks);
 
-/// Whether check_plan accepts the plan.
+/// Why check_plan does not accept the plan; "" when it does.
+std::string lowering_refusal(const Plan& plan);
 bool can_be_lowered(const Plan& plan);
 
 /// Sequences of each task in a microbatch: [tasks].

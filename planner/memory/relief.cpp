@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "planner/layout/enumerate.h"
 #include "planner/layout/training_states.h"
 #include "planner/memory/tier_needs.h"
 
@@ -17,55 +18,59 @@ int64_t cache_entries(const Plan& plan) {
   return std::clamp<int64_t>(left / (12 * m.expert_parameters()), 0, slots);
 }
 
-void move_experts(Plan& plan, Tier home) {
+/// `lean`: nothing is cached or fetched ahead, as both take memory.
+void move_experts(Plan& plan, Tier home, bool lean) {
   plan.expert_storage.home = home;
-  plan.expert_storage.cache_entries = home == Tier::storage ? cache_entries(plan) : 0;
-  plan.prefetch.experts = 1;
+  plan.expert_storage.cache_entries = home == Tier::storage && !lean ? cache_entries(plan) : 0;
+  plan.prefetch.experts = lean ? 0 : 1;
 }
 
-/// alpha = 1 leaves no expert out: a step of many tokens activates all of them.
-std::string storage_refusal(const Plan& plan, bool with_host) {
+/// Weights and moments of all experts: 12 of the 16 bytes per weight (tier_needs.h).
+std::string host_refusal(const Plan& plan) {
+  if (plan.cluster.host_memory_bytes == 0) return "the cluster document gives no host memory";
+  const double needed = tier_needs(plan.model, 1).host * 12 / 16,
+               there = static_cast<double>(plan.cluster.host_memory_bytes) * plan.cluster.num_nodes;
+  return needed <= there ? ""
+                         : "host memory of all nodes must hold " + format_bytes(needed) +
+                               " of experts' states and has " + format_bytes(there);
+}
+
+/// alpha = 1 leaves no expert out: a step of many tokens activates all of them. Host memory may hold a smaller cache,
+/// which is slower, not impossible.
+std::string storage_refusal(const Plan& plan) {
   if (plan.cluster.storage_bytes == 0) return "the cluster has no storage";
   TierNeeds needs = tier_needs(plan.model, 1);
-  if (!with_host) needs.host = 0;  // a smaller cache is slower, not impossible
+  needs.host = 0;
   return tier_shortage(needs, plan.cluster);
 }
 
 }  // namespace
 
-std::vector<Choice> memory_reliefs(const Problem& problem, const Plan& plan) {
-  std::vector<Choice> ways;
+std::vector<Relief> memory_reliefs(const Problem& problem, const Plan& plan) {
+  std::vector<Relief> ways;
   if (problem.workload.phase != WorkloadPhase::training) return ways;
   const bool staged = plan.layout.pp > 1;  // then neither ZeRO-3 nor lower tiers are lowered
-  const bool divisible = plan.layout.stage_ranks() > 1 && !problem.fixed.zero;
-  const auto add = [&](const std::string& name, std::function<void(Plan&)> apply, const std::string& refusal) {
-    ways.push_back({name, std::move(apply), refusal});
-  };
-  if (divisible && plan.layout.zero == 0)
-    add(
-        "ZeRO-1", [](Plan& p) { divide_states(p, 1); }, "");
-  if (divisible && !staged)
-    add(
-        "ZeRO-3, 1 layer ahead", [](Plan& p) { divide_states(p, 3); }, "");
-  const int stage = !divisible ? plan.layout.zero : staged ? 1 : 3;
+  const int most = staged ? 1 : 3;
+  Plan divided = plan;
+  divide_states(divided, most);
+  const bool divisible = plan.layout.stage_ranks() > 1 && !problem.fixed.zero && can_be_lowered(divided);
+  if (divisible && plan.layout.zero == 0) ways.push_back({[](Plan& p) { divide_states(p, 1); }, ""});
+  if (divisible && !staged) ways.push_back({[](Plan& p) { divide_states(p, 3); }, ""});
+  const int zero = divisible ? most : plan.layout.zero;
   const Recompute again = problem.fixed.recompute.value_or(Recompute::full);
-  const auto recompute = [stage, again](Plan& p) {
-    if (stage != p.layout.zero) divide_states(p, stage);
+  const auto recompute = [zero, again](Plan& p) {
+    if (zero != p.layout.zero) divide_states(p, zero);
     p.layout.recompute = again;
   };
-  const std::string divided = divisible ? "ZeRO-" + std::to_string(stage) + ", recompute" : "recompute";
-  add(divided, recompute, "");
+  ways.push_back({recompute, ""});
   if (staged) return ways;
   if (plan.model.num_moe_layers() == 0 || plan.model.routed_by_task || problem.fixed.expert_storage) return ways;
-  const std::string with_recompute = divided + ", experts ";
-  const bool host_fits = tier_needs(plan.model, 1).host * 12 / 16 <=
-                         static_cast<double>(plan.cluster.host_memory_bytes) * plan.cluster.num_nodes;
-  add(
-      with_recompute + "in host memory", [recompute](Plan& p) { recompute(p), move_experts(p, Tier::host); },
-      host_fits ? "" : "host memory cannot hold the experts' states");
-  add(
-      with_recompute + "on storage", [recompute](Plan& p) { recompute(p), move_experts(p, Tier::storage); },
-      storage_refusal(plan, false));
+  for (const Tier home : {Tier::host, Tier::storage}) {
+    const std::string refusal = home == Tier::host ? host_refusal(plan) : storage_refusal(plan);
+    for (const bool lean : {false, true})
+      if (!lean || refusal.empty())
+        ways.push_back({[recompute, home, lean](Plan& p) { recompute(p), move_experts(p, home, lean); }, refusal});
+  }
   return ways;
 }
 

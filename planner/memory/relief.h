@@ -1,14 +1,21 @@
 #pragma once
 // What a plan can give up in time to need less device memory: states divided, recomputed, or moved down the tiers. It
-// names the ways, from the cheapest to the dearest; which of them fits, the evaluator says.
+// knows the ways, from the cheapest to the dearest; which of them fits, the evaluator says.
 
+#include <functional>
+#include <string>
 #include <vector>
 
-#include "planner/search/candidates.h"
+#include "planner/problem/problem.h"
 
 namespace moesaic::planner {
 
-/// For a training plan that does not fit. A way that breaks an inequality of SE-MoE's section 3.2.1 has a refusal.
-std::vector<Choice> memory_reliefs(const Problem& problem, const Plan& plan);
+struct Relief {
+  std::function<void(Plan&)> apply;
+  std::string refusal;  // an inequality of SE-MoE's section 3.2.1 that the way breaks; "" when it may be tried
+};
+
+/// For a training plan that does not fit.
+std::vector<Relief> memory_reliefs(const Problem& problem, const Plan& plan);
 
 }  // namespace moesaic::planner

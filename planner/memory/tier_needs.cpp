@@ -20,11 +20,12 @@ std::string tier_shortage(const TierNeeds& needs, const Cluster& cluster) {
                : std::string(what) + " must hold " + format_bytes(needed) + " and has " + format_bytes(there);
   };
   const double nodes = cluster.num_nodes;
-  std::string shortage =
-      check("device memory", needs.device, static_cast<double>(cluster.device.memory_bytes) * cluster.num_devices());
+  std::string shortage = check("device memory of all ranks", needs.device,
+                               static_cast<double>(cluster.device.memory_bytes) * cluster.num_devices());
   if (shortage.empty())
-    shortage = check("host memory", needs.host, static_cast<double>(cluster.host_memory_bytes) * nodes);
-  if (shortage.empty()) shortage = check("storage", needs.storage, static_cast<double>(cluster.storage_bytes) * nodes);
+    shortage = check("host memory of all nodes", needs.host, static_cast<double>(cluster.host_memory_bytes) * nodes);
+  if (shortage.empty())
+    shortage = check("storage of all nodes", needs.storage, static_cast<double>(cluster.storage_bytes) * nodes);
   return shortage;
 }
 

@@ -12,10 +12,12 @@ std::string describe_layout(const Layout& layout) {
 }
 
 std::string describe_layout(const Plan& plan) {
-  return describe_layout(plan.layout) + (plan.layout.recompute == Recompute::none ? "" : ", recompute") +
-         (plan.expert_storage.home == Tier::host      ? ", experts in host memory"
-          : plan.expert_storage.home == Tier::storage ? ", experts on storage"
-                                                      : "");
+  const Tier home = plan.expert_storage.home;
+  std::string text = describe_layout(plan.layout) + (plan.layout.recompute == Recompute::none ? "" : ", recompute");
+  if (home == Tier::device) return text;
+  text += home == Tier::host ? ", experts in host memory" : ", experts on storage";
+  if (home == Tier::storage && plan.expert_storage.cache_entries == 0) text += ", none cached";
+  return text + (plan.prefetch.experts == 0 ? ", none ahead" : "");
 }
 
 std::string describe_bucket(Bytes bytes) {

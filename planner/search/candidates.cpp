@@ -146,6 +146,12 @@ bool same_decisions(const Plan& a, const Plan& b) {
          a.placement == b.placement;
 }
 
+Plan with_forced_choices(const Problem& problem, Plan plan) {
+  for (const DecisionSpace& space : {all_to_alls(problem, plan), buckets(problem, plan), chunk_counts(problem, plan)})
+    if (space.choices.size() == 1 && !plan.model.routed_by_task) space.choices.front().apply(plan);
+  return plan;
+}
+
 Plan placed_anew(const Problem& problem, Plan plan) {
   plan.placement.clear();
   if (!plan.model.routed_by_task) apply_first(placements(problem, plan, 1), plan);

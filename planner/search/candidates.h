@@ -26,6 +26,10 @@ std::vector<DecisionSpace> decision_spaces(const Problem& problem, const Plan& p
 /// Whether two plans for the same documents decide alike.
 bool same_decisions(const Plan& a, const Plan& b);
 
+/// The plan with the choice of every decision, but the placement, that leaves no other one: of what is fixed, and of
+/// what its layout decides.
+Plan with_forced_choices(const Problem& problem, Plan plan);
+
 /// The plan with the first placement that can be made for its layout.
 Plan placed_anew(const Problem& problem, Plan plan);
 

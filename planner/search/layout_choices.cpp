@@ -1,6 +1,7 @@
 #include "planner/search/layout_choices.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/schema/plan_fields.h"
 #include "planner/layout/enumerate.h"
@@ -23,13 +24,17 @@ class Dimension {
     Plan plan = plan_;
     change(plan);
     if (same_decisions(plan, plan_)) {
-      space_.choices.push_back({name, [](Plan&) {}, ""});
+      if (!std::exchange(has_own_, true)) space_.choices.push_back({name, [](Plan&) {}, ""});
       return;
     }
     if (problem_.stop()) return;
     if (plan.layout.ep != plan_.layout.ep || plan.layout.expert_slices != plan_.layout.expert_slices)
       plan = placed_anew(problem_, std::move(plan));
-    if (!can_be_lowered(plan)) plan.dispatch.all_to_all = AllToAllKind::flat, plan.dispatch.chunks = 1;
+    plan = with_forced_choices(problem_, std::move(plan));
+    if (!can_be_lowered(plan)) {
+      if (!problem_.fixed.all_to_all) plan.dispatch.all_to_all = AllToAllKind::flat;
+      if (!problem_.fixed.chunks) plan.dispatch.chunks = 1;
+    }
     if (!can_be_lowered(plan)) return;
     const std::string refusal = memory_refusal(plan);
     space_.choices.push_back({name, [plan = std::move(plan)](Plan& p) { p = plan; }, refusal});
@@ -45,6 +50,7 @@ class Dimension {
   const Problem& problem_;
   const Plan& plan_;
   DecisionSpace space_;
+  bool has_own_ = false;  // this plan's value is among the choices
 };
 
 DecisionSpace optimizer_states(const Problem& problem, const Plan& plan) {

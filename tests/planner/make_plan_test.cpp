@@ -90,6 +90,7 @@ TEST(MakePlan, reports_what_it_decided) {
       KnownPrices prices([seed](const Plan& plan) { return rugged(plan, seed); });
       const Plan plan = make_plan(problem, prices).plan;
       EXPECT_EQ(plan.prediction.step_seconds, rugged(plan, seed));
+      for (const Decision& decision : plan.decisions) EXPECT_NE(decision.choice, "") << decision.what;
       for (const DecisionSpace& space : decision_spaces(problem, plan))
         for (const Decision& decision : plan.decisions) {
           if (decision.what != space.what) continue;
@@ -152,6 +153,37 @@ TEST(MakePlan, spends_the_effort) {
   const Plan plan = make_plan(problem, prices).plan;
   EXPECT_EQ(prices.asked, 200);
   EXPECT_EQ(plan.evaluations, 200);
+}
+
+// Two layers in two stages of two ranks: a move to slices spreads an expert group over both nodes of one device, where
+// the fixed all-to-all takes hold, although flat would be faster.
+TEST(MakePlan, a_fixed_decision_holds_wherever_the_layout_goes) {
+  Problem problem = tiny_problem();
+  problem.effort = 100;
+  problem.fixed.all_to_all = AllToAllKind::hierarchical_2d;
+  KnownPrices prices([](const Plan& plan) {
+    return 4.0 / plan.layout.ep +
+           (plan.dispatch.all_to_all == AllToAllKind::flat ? 0.5 : 1) / plan.layout.expert_slices;
+  });
+  const Plan plan = make_plan(problem, prices).plan;
+  EXPECT_EQ(plan.layout.ep, 4);
+  EXPECT_EQ(plan.dispatch.all_to_all, AllToAllKind::hierarchical_2d);
+  for (const Decision& decision : plan.decisions) EXPECT_NE(decision.choice, "") << decision.what;
+}
+
+// 16 sequences of 4 tokens: 8 chunks of 16, 8 or 4 tokens per rank with 1, 2 or 4 microbatches; the last has too few.
+TEST(MakePlan, layouts_that_cannot_hold_what_is_fixed_are_left_out) {
+  Problem problem = tiny_problem();
+  problem.fixed.chunks = 8;
+  KnownPrices prices(separable);
+  const PlanResult result = make_plan(problem, prices);
+  ASSERT_TRUE(result.feasible);
+  EXPECT_EQ(result.plan.dispatch.chunks, 8);
+  EXPECT_LE(result.plan.layout.micro_batches, 2);
+  int64_t left_out = 0;
+  for (const Alternative& layout : result.plan.decisions[0].runners_up)
+    left_out += layout.reason.find("8 chunks of 4 tokens") != std::string::npos;
+  EXPECT_EQ(left_out, 3);  // ep 4, 2 and 1
 }
 
 TEST(MakePlan, the_same_problem_gives_the_same_plan) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "planner/layout/enumerate.h"
+#include "planner/memory/relief.h"
 #include "planner/search/candidates.h"
 
 namespace moesaic::planner {
@@ -55,6 +56,25 @@ TEST(ShareOfTheRanks, OffersTeamsForTasks) {
       choice.apply(changed);
       EXPECT_NO_THROW(check_plan(changed, "test")) << choice.name;
     }
+}
+
+// Teams of 4, 2, 1 and 1 ranks cannot divide the states of experts: where memory is short, ZeRO is no way out and no
+// error either.
+TEST(ShareOfTheRanks, TeamsOfUnequalSizeDivideNoStates) {
+  Problem problem = problem_of(8);
+  problem.model.routed_by_task = true;
+  problem.workload.tasks = {{"a", 16}, {"b", 8}, {"c", 4}, {"d", 4}};
+  problem.cluster.device.memory_bytes = 1000;
+  for (const LayoutCandidate& candidate : enumerate_layouts(problem)) {
+    EXPECT_EQ(candidate.layout.zero, 0);
+    EXPECT_NE(candidate.refusal, "");
+  }
+  const Plan plan = with_baseline_choices(problem, baseline_plan(problem, {8, 8, 1}));
+  for (const Relief& way : memory_reliefs(problem, plan)) {
+    Plan relieved = plan;
+    way.apply(relieved);
+    EXPECT_NO_THROW(check_plan(relieved, "test"));
+  }
 }
 
 TEST(ShareOfTheRanks, OffersSharesBySpeedOnMixedDevicesOnly) {

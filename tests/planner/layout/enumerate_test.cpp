@@ -101,6 +101,9 @@ TEST(Layouts, a_batch_that_divides_over_the_ranks_of_a_stage_is_enough) {
   std::vector<Layout> expected = {{4, 2, 4}, {4, 1, 4}};
   for (Layout& layout : expected) layout.pp = 2;
   EXPECT_EQ(layouts_of(problem), expected);
+  problem.fixed.embedding = Embedding::replicated;  // as stages have it anyway
+  problem.fixed.expert_storage = ExpertStorage{};
+  EXPECT_EQ(layouts_of(problem), expected);
   problem.fixed.pp = 1;
   EXPECT_NE(complaint(problem).find("divide over no layout"), std::string::npos);
 }

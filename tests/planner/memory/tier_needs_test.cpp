@@ -33,12 +33,15 @@ TEST(TierNeeds, name_the_tier_that_is_too_small) {
   cluster.device.memory_bytes = 80'000'000'000;
   cluster.host_memory_bytes = Bytes{1} << 40;
   cluster.storage_bytes = 7'680'000'000'000;
-  EXPECT_NE(tier_shortage(tier_needs(semoe_104b(), 1), cluster).find("host memory must hold"), std::string::npos);
+  EXPECT_NE(tier_shortage(tier_needs(semoe_104b(), 1), cluster).find("host memory of all nodes must hold"),
+            std::string::npos);
   EXPECT_EQ(tier_shortage(tier_needs(semoe_104b(), 0.5), cluster), "");
   cluster.storage_bytes = 1'000'000'000'000;
-  EXPECT_NE(tier_shortage(tier_needs(semoe_104b(), 0.5), cluster).find("storage must hold"), std::string::npos);
+  EXPECT_NE(tier_shortage(tier_needs(semoe_104b(), 0.5), cluster).find("storage of all nodes must hold"),
+            std::string::npos);
   cluster.device.memory_bytes = 4'000'000'000;
-  EXPECT_NE(tier_shortage(tier_needs(semoe_104b(), 0.5), cluster).find("device memory must hold"), std::string::npos);
+  EXPECT_NE(tier_shortage(tier_needs(semoe_104b(), 0.5), cluster).find("device memory of all ranks must hold"),
+            std::string::npos);
 }
 
 }  // namespace
