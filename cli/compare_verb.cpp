@@ -85,19 +85,12 @@ void run(const CompareOptions& o, Session& session) {
   const std::optional<Timeline> recorded = with_recorded_routing(a, b);
   const Timeline& predicted = recorded ? *recorded : a.timeline;
   Comparison comparison = compare(predicted, b.timeline);
+  if (recorded) comparison.planned = compare_planned(a.timeline.step_seconds, b.timeline.step_seconds);
   if (b.steps) comparison.disturbance = compare_undisturbed(comparison.predicted_step, *b.steps);
   Json json = write_comparison(comparison);
   if (!b.processors.empty()) json["measured_on"] = b.processors;
   std::string text = comparison_table(comparison);
   if (a.steps && a.steps->disturbance.disturbed()) text = o.a + ": " + sentence_of(a.steps->disturbance) + "\n" + text;
-  if (recorded) {
-    const double total = a.timeline.step_seconds / b.timeline.step_seconds - 1;
-    json["step_error_as_planned"] = total;
-    json["step_error_of_cost"] = comparison.step_error;
-    json["step_error_of_routing"] = total - comparison.step_error;
-    text += "\nstep error as planned " + percent(total) + " = prices " + percent(comparison.step_error) +
-            ", routing forecast " + percent(total - comparison.step_error) + "\n";
-  }
   if (!o.report.empty()) {
     if (!a.plan) throw InputError(o.a, "", "is no plan", "a plan on the left side for --report");
     ReportInput input = report_input(*a.plan, &predicted, &b.timeline, &comparison, b.peaks);

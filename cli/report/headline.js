@@ -3,12 +3,17 @@ function card(name, [value, unit], note, className) {
   return element("div", "card", element("div", "name", name), figure, element("div", "note", note));
 }
 
+function simulatedNote(comparison) {
+  const planned = comparison && comparison.planned_step_seconds;
+  return planned === undefined || planned === null ? "simulated" : `with the routing of the run; ${formatSeconds(planned)} as planned`;
+}
+
 function drawHeadline() {
   const comparison = report.comparison;
   const cards = [];
   for (const side of sides) {
     const timeline = report[side];
-    const note = side === "measured" ? `median of ${timeline.num_steps} step${timeline.num_steps === 1 ? "" : "s"}` : "simulated";
+    const note = side === "measured" ? `median of ${timeline.num_steps} step${timeline.num_steps === 1 ? "" : "s"}` : simulatedNote(comparison);
     cards.push(card(`Step, ${side}`, secondsParts(timeline.step_seconds), note));
   }
   if (comparison) {

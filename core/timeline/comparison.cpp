@@ -132,6 +132,10 @@ Comparison compare(const Timeline& predicted, const Timeline& measured) {
   return comparison;
 }
 
+PlannedStep compare_planned(Seconds planned_step, Seconds measured_step) {
+  return {planned_step, relative_error(planned_step, measured_step)};
+}
+
 DisturbedComparison compare_undisturbed(Seconds predicted_step, const MeasuredSteps& measured) {
   DisturbedComparison result;
   result.run = measured.disturbance;

@@ -50,13 +50,20 @@ struct TimeComparison {
   double contribution = 0;  // (predicted - measured) / measured step
 };
 
+/// What the plan says, with the routing that it was made for.
+struct PlannedStep {
+  Seconds seconds = 0;
+  double error = 0;  // (seconds - measured) / measured
+};
+
 struct Comparison {
   bool same_plan = true;  // false: the plan hashes differ, and figures compare two plans
   Seconds predicted_step = 0;
   Seconds measured_step = 0;
-  double step_error = 0;         // (predicted - measured) / measured
-  double median_task_error = 0;  // of |relative_error| over the counted tasks
-  double p95_task_error = 0;     // nearest rank
+  double step_error = 0;               // (predicted - measured) / measured
+  std::optional<PlannedStep> planned;  // where the predicted timeline has the routing of the run, not the plan's
+  double median_task_error = 0;        // of |relative_error| over the counted tasks
+  double p95_task_error = 0;           // nearest rank
   int counted_tasks = 0;
   std::vector<TaskComparison> tasks;        // on both sides, in the order of the measured task table
   std::vector<GroupComparison> operators;   // in the order of Op
@@ -74,6 +81,9 @@ std::vector<Seconds> mean_durations(const Timeline& timeline);
 /// A task is counted when its longer side is longer than 20 us or than 0.1 % of the measured step, whichever is less.
 /// Measured times below 1 ns (the unit of the clock) count as 1 ns in a denominator.
 Comparison compare(const Timeline& predicted, const Timeline& measured);
+
+/// The plan's own prediction against the same measured step.
+PlannedStep compare_planned(Seconds planned_step, Seconds measured_step);
 
 /// The prediction against the steps of the measured run that nothing disturbed.
 DisturbedComparison compare_undisturbed(Seconds predicted_step, const MeasuredSteps& measured);

@@ -50,10 +50,10 @@ Json write_tasks(const std::vector<TaskComparison>& tasks) {
 }
 
 /// Signed, with a unit; what rounds to nothing is "+0.0 %" whatever its sign.
-std::string percent(double share, int decimals) {
+std::string percent(double share, int decimals, int width = 9) {
   const double scale = std::pow(10, decimals);
   const double rounded = std::round(100 * share * scale) / scale;
-  return formatted(" %+9.*f %%", decimals, rounded == 0 ? 0.0 : rounded);
+  return formatted(" %+*.*f %%", width, decimals, rounded == 0 ? 0.0 : rounded);
 }
 
 std::string table_row(const std::string& name, int width, Seconds predicted, Seconds measured, double error) {
@@ -86,6 +86,33 @@ std::string one_sided(const char* side, const std::vector<std::string>& labels) 
   if (labels.empty()) return "";
   return formatted("%zu tasks are only in the %s timeline, the first is \"%s\"\n", labels.size(), side,
                    labels.front().c_str());
+}
+
+/// The error of the plan's own prediction falls apart into prices and routing only where it is the plan that ran.
+bool has_parts_of_error(const Comparison& comparison) { return comparison.planned && comparison.same_plan; }
+
+void add_planned(const Comparison& comparison, Json& json) {
+  if (!comparison.planned) return;
+  json["planned_step_seconds"] = comparison.planned->seconds;
+  if (!has_parts_of_error(comparison)) return;
+  json["step_error_as_planned"] = comparison.planned->error;
+  json["step_error_of_cost"] = comparison.step_error;
+  json["step_error_of_routing"] = comparison.planned->error - comparison.step_error;
+}
+
+std::string step_line(const Comparison& comparison) {
+  std::string text = formatted("step: predicted %.3f ms", 1e3 * comparison.predicted_step);
+  if (comparison.planned)
+    text += formatted(" with the routing of the run (%.3f ms as planned)", 1e3 * comparison.planned->seconds);
+  return text +
+         formatted(", measured %.3f ms, error %+.1f %%\n", 1e3 * comparison.measured_step, 100 * comparison.step_error);
+}
+
+std::string parts_of_error(const Comparison& comparison) {
+  if (!has_parts_of_error(comparison)) return "";
+  const double total = comparison.planned->error;
+  return "\nstep error as planned" + percent(total, 1, 0) + " = prices" + percent(comparison.step_error, 1, 0) +
+         ", routing forecast" + percent(total - comparison.step_error, 1, 0) + "\n";
 }
 
 /// null: there are no undisturbed steps.
@@ -136,6 +163,7 @@ Json write_comparison(const Comparison& comparison) {
                {"breakdown", write_breakdown(comparison.breakdown)},
                {"only_predicted", comparison.only_predicted},
                {"only_measured", comparison.only_measured}};
+  add_planned(comparison, json);
   if (comparison.disturbance) json["disturbance"] = write_disturbed(*comparison.disturbance);
   return json;
 }
@@ -143,8 +171,7 @@ Json write_comparison(const Comparison& comparison) {
 std::string comparison_table(const Comparison& comparison) {
   std::string text;
   if (!comparison.same_plan) text += "The two timelines come from different plans.\n";
-  text += formatted("step: predicted %.3f ms, measured %.3f ms, error %+.1f %%\n", 1e3 * comparison.predicted_step,
-                    1e3 * comparison.measured_step, 100 * comparison.step_error);
+  text += step_line(comparison);
   if (comparison.disturbance) text += disturbed_lines(*comparison.disturbance);
   text += formatted(
       "tasks: median error %.1f %%, 95th percentile %.1f %% (%d of %zu tasks: those longer than 20 us or 0.1 %% of the "
@@ -156,7 +183,7 @@ std::string comparison_table(const Comparison& comparison) {
   text += sums_table("operators", comparison.operators, "error", &GroupComparison::relative_error);
   text += sums_table("lanes", comparison.lanes, "error", &GroupComparison::relative_error);
   text += sums_table("time of a rank", comparison.breakdown, "of the step", &TimeComparison::contribution);
-  return text;
+  return text + parts_of_error(comparison);
 }
 
 }  // namespace moesaic

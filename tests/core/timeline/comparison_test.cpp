@@ -155,5 +155,31 @@ tasks: median error 10.0 %, 95th percentile 50.0 % (3 of 3 tasks: those longer t
 )");
 }
 
+// As planned the step is 6 ms, with the routing of the run 10 ms, measured 8 ms: (6 - 8) / 8 = -25 %, of which prices
+// (10 - 8) / 8 = +25 %, and the routing forecast the other -50 %.
+TEST(ComparisonTable, SaysWhatThePlanSaidAndWhyItIsAnother) {
+  Comparison comparison = compare(sample_timeline(), measured_sample());
+  comparison.planned = compare_planned(0.006, 0.008);
+  std::string text = comparison_table(comparison);
+  EXPECT_EQ(text.substr(0, text.find('\n')),
+            "step: predicted 10.000 ms with the routing of the run (6.000 ms as planned), measured 8.000 ms, error "
+            "+25.0 %");
+  EXPECT_EQ(text.substr(text.rfind("\n\n")),
+            "\n\nstep error as planned -25.0 % = prices +25.0 %, routing forecast -50.0 %\n");
+  Json json = write_comparison(comparison);
+  EXPECT_EQ(json["planned_step_seconds"], 0.006);
+  EXPECT_NEAR(json["step_error_as_planned"].get<double>(), -0.25, 1e-12);
+  EXPECT_NEAR(json["step_error_of_cost"].get<double>(), 0.25, 1e-12);
+  EXPECT_NEAR(json["step_error_of_routing"].get<double>(), -0.5, 1e-12);
+
+  // Of another plan the difference is not the prices' doing.
+  comparison.same_plan = false;
+  EXPECT_EQ(comparison_table(comparison).find("step error as planned"), std::string::npos);
+  json = write_comparison(comparison);
+  EXPECT_EQ(json["planned_step_seconds"], 0.006);
+  for (const char* key : {"step_error_as_planned", "step_error_of_cost", "step_error_of_routing"})
+    EXPECT_FALSE(json.contains(key)) << key;
+}
+
 }  // namespace
 }  // namespace moesaic
