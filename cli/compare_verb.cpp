@@ -67,12 +67,17 @@ Side load(const std::string& file) {
   return side;
 }
 
-/// The plan priced with the routing that the run really had.
-std::optional<Timeline> with_recorded_routing(const Side& a, const Side& b) {
+/// The plan with the routing that the run really had.
+std::optional<Plan> with_recorded_routing(const Side& a, const Side& b) {
   if (!a.plan || !b.routing || !b.routing->recorded()) return std::nullopt;
   Plan plan = *a.plan;
   plan.routing = *b.routing;
-  Timeline timeline = simulated(plan, b.step);
+  return plan;
+}
+
+std::optional<Timeline> simulated_again(const std::optional<Plan>& recorded, const Side& a, const Side& b) {
+  if (!recorded) return std::nullopt;
+  Timeline timeline = simulated(*recorded, b.step);
   timeline.plan_hash = a.timeline.plan_hash;
   return timeline;
 }
@@ -82,7 +87,8 @@ void run(const CompareOptions& o, Session& session) {
   const Side a = load(o.a);
   Side b = load(o.b);
   take_stage_meetings(a.timeline, b.timeline);
-  const std::optional<Timeline> recorded = with_recorded_routing(a, b);
+  const std::optional<Plan> rerouted = with_recorded_routing(a, b);
+  const std::optional<Timeline> recorded = simulated_again(rerouted, a, b);
   const Timeline& predicted = recorded ? *recorded : a.timeline;
   Comparison comparison = compare(predicted, b.timeline);
   if (recorded) comparison.planned = compare_planned(a.timeline.step_seconds, b.timeline.step_seconds);
@@ -93,7 +99,7 @@ void run(const CompareOptions& o, Session& session) {
   if (a.steps && a.steps->disturbance.disturbed()) text = o.a + ": " + sentence_of(a.steps->disturbance) + "\n" + text;
   if (!o.report.empty()) {
     if (!a.plan) throw InputError(o.a, "", "is no plan", "a plan on the left side for --report");
-    ReportInput input = report_input(*a.plan, &predicted, &b.timeline, &comparison, b.peaks);
+    ReportInput input = report_input(rerouted ? *rerouted : *a.plan, &predicted, &b.timeline, &comparison, b.peaks);
     if (!b.processors.empty()) input.summary.emplace_back("measured on", b.processors);
     write_file(o.report, html_report(input));
   }

@@ -123,7 +123,9 @@ void run(const ExecuteOptions& o, Session& session) {
   if (!o.output.empty()) write_file(o.output, result.dump() + "\n");
   if (!o.trace.empty()) write_file(o.trace, chrome_trace(timeline));
   if (!o.report.empty()) {
-    ReportInput input = report_input(plan, nullptr, &timeline, nullptr, result["peak_bytes"]);
+    Plan rerouted = plan;  // with the loads of the run, as its timeline is of the run
+    rerouted.routing = read_routing(result["routing"], "result", "/routing");
+    ReportInput input = report_input(rerouted, nullptr, &timeline, nullptr, result["peak_bytes"]);
     if (const std::string on = processors_of(result, "result"); !on.empty())
       input.summary.emplace_back("measured on", on);
     write_file(o.report, html_report(input));

@@ -27,6 +27,7 @@ ReportInput report_input(const Plan& plan, const Timeline* predicted, const Time
     for (double load : routing.mean_load(layer))
       loads.insert(loads.end(), static_cast<size_t>(plan.layout.expert_slices), load);
   }
+  input.loads_recorded = plan.routing.recorded();
   return input;
 }
 

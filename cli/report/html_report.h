@@ -23,6 +23,7 @@ struct ReportInput {
   const Comparison* comparison = nullptr;
   std::vector<ExpertPlacement> placement;         // [num_moe_layers]
   std::vector<std::vector<double>> expert_loads;  // [num_moe_layers, num_experts], rows per microbatch; empty: unknown
+  bool loads_recorded = false;                    // expert_loads are counts of a run, not what the plan assumes
   std::vector<TierMemory> tiers;                  // empty: nothing is known but what the timelines sampled
   std::map<std::string, Bytes> measured_peaks;    // of one rank by tier, as an execution reported them
 };

@@ -63,7 +63,7 @@ function startPlacement() {
   if (report.placement.length === 0) return;
   const known = report.placement.some((layer) => layer.relative_load.length);
   byId("placement-note").textContent = "MoE layers down, ranks of one expert-parallel group across. " +
-      (known ? "The figure is the expected load of a rank relative to the mean of its layer; replicas share the load of their expert equally." : "Loads are unknown.");
+      (known ? `The figure is the ${report.loads_recorded ? "recorded load of a rank, mean over the steps of the run," : "expected load of a rank"} relative to the mean of its layer; replicas share the load of their expert equally.` : "Loads are unknown.");
   byId("placement").addEventListener("pointermove", hoverPlacement);
   byId("placement").addEventListener("pointerleave", hideTooltip);
   const scale = () => {

@@ -171,6 +171,7 @@ Json report_data(const ReportInput& input) {
   json["measured"] = input.measured != nullptr ? timeline_data(*input.measured, ranks) : Json();
   json["comparison"] = input.comparison != nullptr ? comparison_data(*input.comparison) : Json();
   json["placement"] = placement_data(input);
+  json["loads_recorded"] = input.loads_recorded;
   return json;
 }
 
