@@ -37,10 +37,12 @@ function drawHeadline() {
     cards.push(card("Compute", secondsParts(timeline.compute_seconds), share(timeline.compute_seconds)));
     cards.push(card("Exposed communication", secondsParts(timeline.exposed_communication_seconds), share(timeline.exposed_communication_seconds)));
     if (timeline.bubble_seconds > 0) cards.push(card("Pipeline bubble", secondsParts(timeline.bubble_seconds), share(timeline.bubble_seconds)));
-    if (timeline.peak_bytes > 0) {
+    const peak = timeline.run_peak_bytes || timeline.peak_bytes;
+    if (peak > 0) {
       const limit = deviceCapacity;
-      const note = limit > 0 ? `${(100 * timeline.peak_bytes / limit).toFixed(1)} % of ${formatBytes(limit)}, ${side}` : side;
-      cards.push(card("Peak memory", bytesParts(timeline.peak_bytes), note, limit > 0 && timeline.peak_bytes > limit ? "bad" : ""));
+      const of = timeline.run_peak_bytes ? `${side} over all steps` : side;
+      const note = limit > 0 ? `${(100 * peak / limit).toFixed(1)} % of ${formatBytes(limit)}, ${of}` : of;
+      cards.push(card("Peak memory", bytesParts(peak), note, limit > 0 && peak > limit ? "bad" : ""));
     }
   }
   byId("headline").append(...cards);

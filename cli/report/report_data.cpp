@@ -169,6 +169,10 @@ Json report_data(const ReportInput& input) {
   for (const auto& [name, value] : input.summary) json["summary"].push_back(Json::array({name, value}));
   json["predicted"] = input.predicted != nullptr ? timeline_data(*input.predicted, ranks) : Json();
   json["measured"] = input.measured != nullptr ? timeline_data(*input.measured, ranks) : Json();
+  const auto device =
+      input.measured_peaks.find(name_of_tier(Tier::device));  // of all steps, not of the one that is drawn
+  if (input.measured != nullptr && device != input.measured_peaks.end())
+    json["measured"]["run_peak_bytes"] = device->second;
   json["comparison"] = input.comparison != nullptr ? comparison_data(*input.comparison) : Json();
   json["placement"] = placement_data(input);
   json["loads_recorded"] = input.loads_recorded;

@@ -73,6 +73,18 @@ TEST(HtmlReport, HoldsMemoryByTier) {
   EXPECT_EQ(curves[0]["points"].size(), 2 * step.measured.rows.size());  // one sample a task, few enough to stay
 }
 
+// The curve is of one step; another step of the run may have held more.
+TEST(HtmlReport, TheMeasuredPeakIsOfTheWholeRun) {
+  SyntheticStep step;
+  ReportInput input = step.input();
+  EXPECT_FALSE(report_data(input)["measured"].contains("run_peak_bytes"));
+  input.measured_peaks["device"] = peak_memory(step.measured) + 3'000'000;
+  const Json data = report_data(input);
+  EXPECT_EQ(data["measured"]["run_peak_bytes"], peak_memory(step.measured) + 3'000'000);
+  EXPECT_EQ(data["measured"]["peak_bytes"], peak_memory(step.measured));
+  EXPECT_FALSE(data["predicted"].contains("run_peak_bytes"));
+}
+
 TEST(HtmlReport, DrawsTheMemoryOfFewRanksInFewPoints) {
   // 40 ranks with 10,000 samples each; the higher the rank the higher the peak.
   Timeline timeline;
