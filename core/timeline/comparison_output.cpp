@@ -135,11 +135,12 @@ std::string disturbed_lines(const DisturbedComparison& disturbance) {
   if (!disturbance.run.disturbed()) return "";
   std::string text = sentence_of(disturbance.run) + "\n";
   const UndisturbedSteps& undisturbed = disturbance.undisturbed;
+  const char* const first = undisturbed.without_first ? " (the first is not counted)" : "";
   if (undisturbed.steps > 0)
-    text += formatted("undisturbed steps: %d of %d, median %.3f ms, error %+.1f %%\n", undisturbed.steps,
-                      undisturbed.of, 1e3 * undisturbed.median, 100 * disturbance.undisturbed_step_error);
+    text += formatted("undisturbed steps: %d of %d%s, median %.3f ms, error %+.1f %%\n", undisturbed.steps,
+                      undisturbed.of, first, 1e3 * undisturbed.median, 100 * disturbance.undisturbed_step_error);
   else if (undisturbed.of > 0)
-    text += formatted("undisturbed steps: none of %d\n", undisturbed.of);
+    text += formatted("undisturbed steps: none of %d%s\n", undisturbed.of, first);
   if (disturbance.shown_share >= kDisturbedShare)
     text += formatted("the tasks below are of a step in which a rank lost %.0f %% of its time\n",
                       100 * disturbance.shown_share);

@@ -43,7 +43,8 @@ std::string sentence_of(const RunDisturbance& disturbance) {
 UndisturbedSteps undisturbed_steps(const std::vector<Seconds>& step_seconds, const std::vector<double>& by_step) {
   UndisturbedSteps result;
   std::vector<Seconds> quiet;
-  for (size_t step = by_step.size() > 1 ? 1 : 0; step < by_step.size(); ++step) {
+  result.without_first = by_step.size() > 1;
+  for (size_t step = result.without_first ? 1 : 0; step < by_step.size(); ++step) {
     ++result.of;
     if (by_step[step] < kDisturbedShare) quiet.push_back(step_seconds[step]);
   }

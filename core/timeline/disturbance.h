@@ -37,6 +37,7 @@ std::string sentence_of(const RunDisturbance& disturbance);
 /// The steps of a run but the first, if there are more: that one makes kernels.
 struct UndisturbedSteps {
   int steps = 0, of = 0;
+  bool without_first = false;
   Seconds median = 0;  // of those steps
 };
 
