@@ -126,6 +126,7 @@ void run(const ExecuteOptions& o, Session& session) {
     Plan rerouted = plan;  // with the loads of the run, as its timeline is of the run
     rerouted.routing = read_routing(result["routing"], "result", "/routing");
     ReportInput input = report_input(rerouted, nullptr, &timeline, nullptr, result["peak_bytes"]);
+    input.steps = read_measured_steps(result, "result");
     if (const std::string on = processors_of(result, "result"); !on.empty())
       input.summary.emplace_back("measured on", on);
     write_file(o.report, html_report(input));

@@ -8,6 +8,15 @@ function simulatedNote(comparison) {
   return planned === undefined || planned === null ? "simulated" : `with the routing of the run; ${formatSeconds(planned)} as planned`;
 }
 
+function disturbanceCards(disturbance) {
+  if (!disturbance || !disturbance.disturbed) return [];
+  const quiet = disturbance.undisturbed_steps, error = disturbance.undisturbed_step_error;
+  const note = quiet > 0
+    ? `${quiet} of ${disturbance.steps} steps undisturbed: ${formatSeconds(disturbance.undisturbed_step_seconds)}${error === undefined ? "" : `, error ${formatPercent(error)}`}`
+    : disturbance.steps > 0 ? "no step was undisturbed" : disturbance.sentence;
+  return [card("Machine disturbed", [(100 * Math.max(disturbance.share, disturbance.steal_share)).toFixed(0), "%"], note, "bad")];
+}
+
 function drawHeadline() {
   const comparison = report.comparison;
   const cards = [];
@@ -19,17 +28,10 @@ function drawHeadline() {
   if (comparison) {
     const good = Math.abs(comparison.step_error) <= 0.1;
     cards.push(card("Step error", formatPercent(comparison.step_error).split(" "), "of the measured step", good ? "good" : "bad"));
-    const disturbance = comparison.disturbance;
-    if (disturbance && disturbance.disturbed) {
-      const quiet = disturbance.undisturbed_steps;
-      const note = quiet > 0
-        ? `${quiet} of ${disturbance.steps} steps undisturbed: ${formatSeconds(disturbance.undisturbed_step_seconds)}, error ${formatPercent(disturbance.undisturbed_step_error)}`
-        : disturbance.steps > 0 ? "no step was undisturbed" : disturbance.sentence;
-      cards.push(card("Machine disturbed", [(100 * Math.max(disturbance.share, disturbance.steal_share)).toFixed(0), "%"], note, "bad"));
-    }
     const p95 = (100 * comparison.p95_task_error).toFixed(1);
     cards.push(card("Median task error", [(100 * comparison.median_task_error).toFixed(1), "%"], `95th percentile: ${p95}\u00a0%`));
   }
+  cards.push(...disturbanceCards(report.disturbance));
   const side = sides[sides.length - 1];
   if (side) {
     const timeline = report[side];

@@ -3,6 +3,7 @@
 // figure of its own that the comparison or the metrics already hold.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@ struct ReportInput {
   const Timeline* predicted = nullptr;
   const Timeline* measured = nullptr;
   const Comparison* comparison = nullptr;
+  std::optional<MeasuredSteps> steps;             // of the measured run, where no comparison says what disturbed it
   std::vector<ExpertPlacement> placement;         // [num_moe_layers]
   std::vector<std::vector<double>> expert_loads;  // [num_moe_layers, num_experts], rows per microbatch; empty: unknown
   bool loads_recorded = false;                    // expert_loads are counts of a run, not what the plan assumes

@@ -144,6 +144,15 @@ Json placement_data(const ReportInput& input) {
   return layers;
 }
 
+/// null: nobody knows.
+Json disturbance_data(const ReportInput& input) {
+  if (input.comparison != nullptr && input.comparison->disturbance)
+    return write_comparison(*input.comparison)["disturbance"];
+  if (!input.steps) return Json();
+  const RunDisturbance& run = input.steps->disturbance;
+  return write_undisturbed(run, undisturbed_steps(input.steps->seconds, run.by_step));
+}
+
 }  // namespace
 
 std::vector<double> relative_rank_loads(const ExpertPlacement& placement, const std::vector<double>& expert_loads) {
@@ -174,6 +183,7 @@ Json report_data(const ReportInput& input) {
   if (input.measured != nullptr && device != input.measured_peaks.end())
     json["measured"]["run_peak_bytes"] = device->second;
   json["comparison"] = input.comparison != nullptr ? comparison_data(*input.comparison) : Json();
+  json["disturbance"] = disturbance_data(input);
   json["placement"] = placement_data(input);
   json["loads_recorded"] = input.loads_recorded;
   return json;

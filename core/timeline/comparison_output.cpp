@@ -115,19 +115,13 @@ std::string parts_of_error(const Comparison& comparison) {
          ", routing forecast" + percent(total - comparison.step_error, 1, 0) + "\n";
 }
 
-/// null: there are no undisturbed steps.
+/// The error is null where there are no undisturbed steps.
 Json write_disturbed(const DisturbedComparison& disturbance) {
-  const UndisturbedSteps& undisturbed = disturbance.undisturbed;
-  const auto if_any = [&](double figure) { return undisturbed.steps > 0 ? Json(figure) : Json(); };
-  return {{"disturbed", disturbance.run.disturbed()},
-          {"share", disturbance.run.share()},
-          {"steal_share", disturbance.run.steal_share},
-          {"sentence", sentence_of(disturbance.run)},
-          {"steps", undisturbed.of},
-          {"undisturbed_steps", undisturbed.steps},
-          {"undisturbed_step_seconds", if_any(undisturbed.median)},
-          {"undisturbed_step_error", if_any(disturbance.undisturbed_step_error)},
-          {"share_of_shown_step", disturbance.shown_share}};
+  Json json = write_undisturbed(disturbance.run, disturbance.undisturbed);
+  json["undisturbed_step_error"] =
+      disturbance.undisturbed.steps > 0 ? Json(disturbance.undisturbed_step_error) : Json();
+  json["share_of_shown_step"] = disturbance.shown_share;
+  return json;
 }
 
 /// "" where nothing disturbed the run.

@@ -60,6 +60,16 @@ Json write_disturbance(const RunDisturbance& disturbance) {
           {"by_step", disturbance.by_step}};
 }
 
+Json write_undisturbed(const RunDisturbance& disturbance, const UndisturbedSteps& undisturbed) {
+  return {{"disturbed", disturbance.disturbed()},
+          {"share", disturbance.share()},
+          {"steal_share", disturbance.steal_share},
+          {"sentence", sentence_of(disturbance)},
+          {"steps", undisturbed.of},
+          {"undisturbed_steps", undisturbed.steps},
+          {"undisturbed_step_seconds", undisturbed.steps > 0 ? Json(undisturbed.median) : Json()}};
+}
+
 std::optional<MeasuredSteps> read_measured_steps(const Json& result, const std::string& file) {
   ObjectReader reader(result, file, "");
   if (!reader["disturbance"].present()) return std::nullopt;

@@ -45,6 +45,8 @@ struct UndisturbedSteps {
 UndisturbedSteps undisturbed_steps(const std::vector<Seconds>& step_seconds, const std::vector<double>& by_step);
 
 Json write_disturbance(const RunDisturbance& disturbance);
+/// For people: shares, sentence_of, and the undisturbed steps; undisturbed_step_seconds is null where there are none.
+Json write_undisturbed(const RunDisturbance& disturbance, const UndisturbedSteps& undisturbed);
 
 /// How long the steps of a result document took, and what disturbed them.
 struct MeasuredSteps {

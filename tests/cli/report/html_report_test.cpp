@@ -56,6 +56,24 @@ TEST(HtmlReport, ShowsThePipelinesBubble) {
   EXPECT_EQ(data["operators"]["all_to_all"], Json::parse(R"({"seconds": 3.0, "tasks": 2})"));
 }
 
+// Of four steps the first makes kernels, and one of the other three was left alone. The ranks lost 10 % of their time.
+TEST(HtmlReport, SaysWhatDisturbedARunWithoutAComparison) {
+  ReportInput input;
+  EXPECT_TRUE(report_data(input)["disturbance"].is_null());
+  MeasuredSteps& steps = input.steps.emplace();
+  steps.seconds = {4, 2, 3, 3};
+  steps.disturbance.by_step = {0.5, 0.01, 0.2, 0.2};
+  steps.disturbance.by_rank = {0.1, 0.1};
+  EXPECT_EQ(report_data(input)["disturbance"], Json::parse(R"({
+      "disturbed": true, "share": 0.1, "steal_share": 0.0, "sentence": "the machine was disturbed: 10 % of the ranks' time",
+      "steps": 3, "undisturbed_steps": 1, "undisturbed_step_seconds": 2.0})"));
+  // A comparison says it with its error: (3 - 2) / 2.
+  Comparison comparison;
+  comparison.disturbance = compare_undisturbed(3, steps);
+  input.comparison = &comparison;
+  EXPECT_EQ(report_data(input)["disturbance"]["undisturbed_step_error"], 0.5);
+}
+
 TEST(HtmlReport, HoldsMemoryByTier) {
   SyntheticStep step;
   const Json data = report_data(step.input());
