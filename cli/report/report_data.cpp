@@ -108,6 +108,7 @@ Json timeline_data(const Timeline& timeline, const std::set<int>& ranks) {
   }
   return {{"step_seconds", timeline.step_seconds},
           {"num_ranks", timeline.num_ranks},
+          {"num_stages", timeline.num_stages},
           {"num_steps", timeline.num_steps},
           {"span_seconds", span_of(timeline)},
           {"exposed_communication_seconds", exposed_communication(timeline)},

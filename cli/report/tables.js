@@ -44,6 +44,7 @@ function drawPhases() {
 function drawOperators() {
   byId("operators-section").hidden = sides.length === 0;
   if (sides.length === 0) return;
+  if (sides.some((side) => report[side].num_stages > 1)) byId("operators-note").append(" Pipeline stages add up; waiting for other stages is left out.");
   if (sides.length === 2) byId("operators-note").append(...sides.flatMap((side) => [swatch(css(side)), side]));
   const sums = Object.fromEntries(sides.map((side) => [side, report[side].operators]));
   const names = [...new Set(sides.flatMap((side) => Object.keys(sums[side])))];

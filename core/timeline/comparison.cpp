@@ -100,6 +100,7 @@ std::vector<Seconds> mean_durations(const Timeline& timeline) {
 
 Comparison compare(const Timeline& predicted, const Timeline& measured) {
   Comparison comparison;
+  comparison.num_stages = std::max(predicted.num_stages, measured.num_stages);
   comparison.same_plan = predicted.plan_hash == measured.plan_hash;
   comparison.predicted_step = predicted.step_seconds;
   comparison.measured_step = measured.step_seconds;

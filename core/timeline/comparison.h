@@ -57,6 +57,7 @@ struct PlannedStep {
 };
 
 struct Comparison {
+  int num_stages = 1;     // of the side with more
   bool same_plan = true;  // false: the plan hashes differ, and figures compare two plans
   Seconds predicted_step = 0;
   Seconds measured_step = 0;

@@ -175,6 +175,8 @@ std::string comparison_table(const Comparison& comparison) {
       comparison.tasks.size());
   text += one_sided("predicted", comparison.only_predicted) + one_sided("measured", comparison.only_measured);
   text += worst_table(worst_tasks(comparison, kWorstTasks));
+  if (comparison.num_stages > 1)
+    text += "\n  operators and lanes: sum over tasks of each task's mean over the ranks that ran it (stages add up)\n";
   text += sums_table("operators", comparison.operators, "error", &GroupComparison::relative_error);
   text += sums_table("lanes", comparison.lanes, "error", &GroupComparison::relative_error);
   text += sums_table("time of a rank", comparison.breakdown, "of the step", &TimeComparison::contribution);

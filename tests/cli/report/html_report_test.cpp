@@ -49,6 +49,7 @@ TEST(HtmlReport, ShowsThePipelinesBubble) {
   input.predicted = &timeline;
   const Json data = report_data(input)["predicted"];
   EXPECT_EQ(data["bubble_seconds"], 5.5);
+  EXPECT_EQ(data["num_stages"], 2);
   EXPECT_EQ(data["exposed_communication_seconds"], 4);
   EXPECT_EQ(data["phases"][1], Json::parse(R"({"name": "backward", "compute": 3.0, "communication": 1.0,
                                                "transfer": 0.0, "bubble": 3.0, "idle": 0.0})"));

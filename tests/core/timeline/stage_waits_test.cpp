@@ -85,6 +85,12 @@ TEST(StageWaits, AreNoPartOfATasksDuration) {
   ASSERT_EQ(comparison.breakdown.size(), 5u);
   EXPECT_EQ(comparison.breakdown[3].name, "bubble");
   EXPECT_EQ(comparison.breakdown[3].measured, 5.5);
+  // The two stages compute 3 + 2 and 2 + 4 seconds: 11 in all, 5.5 of a rank; the table says why the lane has more.
+  EXPECT_EQ(comparison.lanes[0].measured, 11);
+  EXPECT_EQ(comparison.breakdown[0].measured, 5.5);
+  const std::string note =
+      "\n  operators and lanes: sum over tasks of each task's mean over the ranks that ran it (stages add up)\n";
+  EXPECT_NE(comparison_table(comparison).find(note + "\n  operators  "), std::string::npos);
 }
 
 std::string meeting_of(const TaskGraph& graph, const std::string& label) {
