@@ -22,7 +22,7 @@ function scaled(value, steps) {
   const step = steps.find(([factor]) => Math.abs(value) >= factor * 0.9995) || steps[steps.length - 1];
   return [digits(value / step[0]), step[1]];
 }
-const secondsParts = (s) => scaled(s, [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]]);
+const secondsParts = (s) => Math.abs(s) >= 599.5 ? scaled(s, [[3600, "h"], [60, "min"]]) : scaled(s, [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]]);
 const bytesParts = (b) => scaled(b, [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]]);
 const formatSeconds = (s) => secondsParts(s).join(" ");
 const formatBytes = (b) => bytesParts(b).join(" ");

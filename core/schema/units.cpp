@@ -138,7 +138,18 @@ std::string format_count(double count) { return with_prefix(count, kDecimalPrefi
 
 std::string format_seconds(double seconds) {
   constexpr Scale kPrefixes[] = {{"n", 1, 1e9}, {"u", 1, 1e6}, {"m", 1, 1e3}};
+  constexpr double kMinute = 60, kHour = 3600;  // s
+  constexpr double kMinutesFrom = 599.5;        // s; below, three digits still tell seconds apart
   if (seconds == 0) return "0 s";
+  if (std::abs(seconds) >= kMinutesFrom) {
+    // An hour starts where minutes would be printed as 60; from 1000 hours on the integer part is never rounded.
+    const bool hours = std::abs(seconds) >= 59.95 * kMinute;
+    const double scaled = seconds / (hours ? kHour : kMinute);
+    std::array<char, 32> buffer{};
+    std::snprintf(buffer.data(), buffer.size(), std::abs(scaled) >= 999.5 ? "%.0f %s" : "%.3g %s", scaled,
+                  hours ? "h" : "min");
+    return buffer.data();
+  }
   if (std::abs(seconds) >= 0.9995) return with_prefix(seconds, std::span(kDecimalPrefixes, 1), "s");
   return with_prefix(seconds, kPrefixes, "s");
 }

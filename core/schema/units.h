@@ -25,7 +25,7 @@ const char* name_of(DType dtype);
 /// 312e12. Throws std::invalid_argument where the text has another unit than `unit` ("B", "B/s", "s", "FLOP/s").
 double parse_quantity(std::string_view text, std::string_view unit);
 
-/// 1234567 -> "1.23 MB"; 0.00123 -> "1.23 ms"; 312e12 -> "312 TFLOP/s".
+/// 1234567 -> "1.23 MB"; 0.00123 -> "1.23 ms", 1540 -> "25.7 min", 7200 -> "2 h"; 312e12 -> "312 TFLOP/s".
 std::string format_bytes(double bytes);
 std::string format_seconds(double seconds);
 std::string format_count(double count);

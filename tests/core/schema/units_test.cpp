@@ -62,6 +62,13 @@ TEST(Units, prints_three_digits_and_a_prefix) {
   EXPECT_EQ(format_seconds(1), "1 s");
   EXPECT_EQ(format_seconds(0.9999), "1 s");
   EXPECT_EQ(format_seconds(123.4), "123 s");
+  EXPECT_EQ(format_seconds(599.4), "599 s");
+  EXPECT_EQ(format_seconds(599.6), "9.99 min");  // 599.6 / 60 = 9.993
+  EXPECT_EQ(format_seconds(1540), "25.7 min");
+  EXPECT_EQ(format_seconds(-1540), "-25.7 min");
+  EXPECT_EQ(format_seconds(3599), "1 h");
+  EXPECT_EQ(format_seconds(6000), "1.67 h");
+  EXPECT_EQ(format_seconds(4.5e6), "1250 h");
   EXPECT_EQ(format_count(42), "42");
   EXPECT_EQ(format_count(31085), "31.1 k");
   EXPECT_EQ(format_count(312e12) + "FLOP/s", "312 TFLOP/s");
