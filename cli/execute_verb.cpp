@@ -51,6 +51,8 @@ std::string text_of(const Plan& plan, const Json& result) {
       {"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size())},
       {"tokens per second", with_commas(static_cast<int64_t>(result["tokens_per_second"].get<double>()))},
       {"exposed communication", format_seconds(result["exposed_communication_seconds"])}};
+  if (const Seconds transfer = result["exposed_transfer_seconds"]; transfer > 0)
+    rows.emplace_back("exposed transfer", format_seconds(transfer));
   if (const Seconds bubble = result["bubble_seconds"]; bubble > 0)
     rows.emplace_back("pipeline bubble", format_seconds(bubble));
   if (const std::string processors = processors_of(result, "result"); !processors.empty())

@@ -18,6 +18,7 @@ Json prediction_json(const Prediction& p) {
                {"peak_bytes", peaks},
                {"exposed_communication_seconds", p.exposed_communication_seconds},
                {"bubble_seconds", p.bubble_seconds},
+               {"exposed_transfer_seconds", p.exposed_transfer_seconds},
                {"tasks", p.tasks}};
   if (p.lower_bound_seconds > 0) {
     json["lower_bound_seconds"] = p.lower_bound_seconds;
@@ -56,6 +57,7 @@ std::string prediction_text(const Prediction& p) {
       {"step", format_seconds(p.step_seconds)},
       {"tokens per second", with_commas(static_cast<int64_t>(p.tokens_per_second))},
       {"exposed communication", format_seconds(p.exposed_communication_seconds)}};
+  if (p.exposed_transfer_seconds > 0) rows.emplace_back("exposed transfer", format_seconds(p.exposed_transfer_seconds));
   if (p.bubble_seconds > 0) rows.emplace_back("pipeline bubble", format_seconds(p.bubble_seconds));
   if (p.lower_bound_seconds > 0)
     rows.emplace_back("lower bound", format_seconds(p.lower_bound_seconds) + " of this layout, gap " + percent(p.gap));

@@ -9,8 +9,9 @@
 
 namespace moesaic::cli {
 
-/// step_seconds, tokens_per_second, peak_bytes, exposed_communication_seconds, bubble_seconds, tasks; where a bound is
-/// known (a plan's prediction, not a simulation) also lower_bound_seconds and gap.
+/// step_seconds, tokens_per_second, peak_bytes, exposed_communication_seconds, bubble_seconds,
+/// exposed_transfer_seconds, tasks; where a bound is known (a plan's prediction, not a simulation) also
+/// lower_bound_seconds and gap.
 Json prediction_json(const Prediction& prediction);
 std::string prediction_text(const Prediction& prediction);
 

@@ -40,8 +40,8 @@ Plan with_seed(Plan plan, uint64_t seed, const std::string& file) {
 /// Whether edits left every figure of the prediction that the plan was made with.
 bool same_figures(const Prediction& a, const Prediction& b) {
   return a.step_seconds == b.step_seconds && a.exposed_communication_seconds == b.exposed_communication_seconds &&
-         a.bubble_seconds == b.bubble_seconds && a.tokens_per_second == b.tokens_per_second &&
-         a.peak_bytes == b.peak_bytes && a.tasks == b.tasks;
+         a.bubble_seconds == b.bubble_seconds && a.exposed_transfer_seconds == b.exposed_transfer_seconds &&
+         a.tokens_per_second == b.tokens_per_second && a.peak_bytes == b.peak_bytes && a.tasks == b.tasks;
 }
 
 Json result_json(const Plan& plan, const simulator::SimulationResult& result) {

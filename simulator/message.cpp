@@ -16,6 +16,7 @@ Json write_evaluation(const Evaluation& evaluation) {
               {"tokens_per_second", prediction.tokens_per_second},
               {"exposed_communication_seconds", prediction.exposed_communication_seconds},
               {"bubble_seconds", prediction.bubble_seconds},
+              {"exposed_transfer_seconds", prediction.exposed_transfer_seconds},
               {"peak_bytes", prediction.peak_bytes},
               {"tasks", prediction.tasks},
               {"activities", evaluation.activities},
@@ -32,6 +33,7 @@ Evaluation read_evaluation(const Json& json) {
   json.at("tokens_per_second").get_to(prediction.tokens_per_second);
   json.at("exposed_communication_seconds").get_to(prediction.exposed_communication_seconds);
   json.at("bubble_seconds").get_to(prediction.bubble_seconds);
+  json.at("exposed_transfer_seconds").get_to(prediction.exposed_transfer_seconds);
   json.at("peak_bytes").get_to(prediction.peak_bytes);
   json.at("tasks").get_to(prediction.tasks);
   json.at("activities").get_to(evaluation.activities);

@@ -104,6 +104,7 @@ SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& pl
   prediction.tokens_per_second = timeline.step_seconds > 0 ? tokens / timeline.step_seconds : 0;
   prediction.exposed_communication_seconds = exposed_communication(timeline);
   prediction.bubble_seconds = pipeline_bubble(timeline);
+  prediction.exposed_transfer_seconds = exposed_transfer(timeline);
   prediction.tasks = static_cast<int64_t>(timeline.times.size());
   evaluation.activities = simulation.activities();
   evaluation.price_basis = prices.basis();

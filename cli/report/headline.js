@@ -38,6 +38,7 @@ function drawHeadline() {
     const share = (seconds) => (timeline.span_seconds > 0 ? (100 * seconds / timeline.span_seconds).toFixed(0) : "0") + " % of " + side + " step";
     cards.push(card("Compute", secondsParts(timeline.compute_seconds), share(timeline.compute_seconds)));
     cards.push(card("Exposed communication", secondsParts(timeline.exposed_communication_seconds), share(timeline.exposed_communication_seconds)));
+    if (timeline.exposed_transfer_seconds > 0) cards.push(card("Exposed transfer", secondsParts(timeline.exposed_transfer_seconds), share(timeline.exposed_transfer_seconds)));
     if (timeline.bubble_seconds > 0) cards.push(card("Pipeline bubble", secondsParts(timeline.bubble_seconds), share(timeline.bubble_seconds)));
     const peak = timeline.run_peak_bytes || timeline.peak_bytes;
     if (peak > 0) {

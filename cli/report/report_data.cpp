@@ -113,6 +113,7 @@ Json timeline_data(const Timeline& timeline, const std::set<int>& ranks) {
           {"span_seconds", span_of(timeline)},
           {"exposed_communication_seconds", exposed_communication(timeline)},
           {"bubble_seconds", pipeline_bubble(timeline)},
+          {"exposed_transfer_seconds", exposed_transfer(timeline)},
           {"compute_seconds", compute_busy(timeline)},
           {"peak_bytes", peak_memory(timeline)},
           {"phases", phases_data(timeline)},

@@ -88,6 +88,7 @@ struct Prediction {
   double gap = 0;                   // step_seconds / lower_bound_seconds - 1
   Seconds exposed_communication_seconds = 0;
   Seconds bubble_seconds = 0;               // in which a rank only waits for another pipeline stage, mean over ranks
+  Seconds exposed_transfer_seconds = 0;     // in which only copies between tiers run, mean over ranks
   std::map<std::string, Bytes> peak_bytes;  // by tier: "device", "host", "storage"
   int64_t tasks = 0;
   std::string made_for;  // hash of the decisions and documents (predicted.h); "": not said

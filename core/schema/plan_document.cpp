@@ -104,6 +104,7 @@ Prediction read_prediction(const Field& field) {
   prediction.gap = reader["gap"].number({-1, std::numeric_limits<double>::max()}, 0);
   prediction.exposed_communication_seconds = reader["exposed_communication_seconds"].quantity("s", kNotNegative, 0);
   prediction.bubble_seconds = reader["bubble_seconds"].quantity("s", kNotNegative, 0);
+  prediction.exposed_transfer_seconds = reader["exposed_transfer_seconds"].quantity("s", kNotNegative, 0);
   if (const Field peaks = reader["peak_bytes"]; peaks.present()) {
     ObjectReader tiers = peaks.object();
     for (const char* tier : {"device", "host", "storage"}) {
@@ -173,6 +174,7 @@ Json write_prediction(const Prediction& prediction) {
                {"peak_bytes", peaks},
                {"tasks", prediction.tasks}};
   if (prediction.bubble_seconds > 0) json["bubble_seconds"] = prediction.bubble_seconds;
+  if (prediction.exposed_transfer_seconds > 0) json["exposed_transfer_seconds"] = prediction.exposed_transfer_seconds;
   if (prediction.lower_bound_seconds > 0) {
     json["lower_bound_seconds"] = prediction.lower_bound_seconds;
     json["gap"] = prediction.gap;

@@ -35,6 +35,8 @@ Seconds exposed_communication(const Timeline& timeline) {
 
 Seconds pipeline_bubble(const Timeline& timeline) { return over_phases(timeline, &PhaseTime::bubble); }
 
+Seconds exposed_transfer(const Timeline& timeline) { return over_phases(timeline, &PhaseTime::exposed_transfer); }
+
 Seconds compute_busy(const Timeline& timeline) { return over_phases(timeline, &PhaseTime::compute); }
 
 Bytes peak_memory(const Timeline& timeline) {

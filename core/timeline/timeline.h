@@ -65,6 +65,8 @@ std::vector<TaskRow> task_rows(const TaskGraph& graph);
 Seconds exposed_communication(const Timeline& timeline);
 /// Mean over ranks of the time in which a rank does nothing but wait for another pipeline stage.
 Seconds pipeline_bubble(const Timeline& timeline);
+/// Mean over ranks of the time in which a copy between tiers or a storage task runs and nothing of the two above.
+Seconds exposed_transfer(const Timeline& timeline);
 /// Mean over ranks of the time in which the compute lane runs.
 Seconds compute_busy(const Timeline& timeline);
 /// The highest sample of any rank.

@@ -63,6 +63,7 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
           {"expert_traffic", expert_traffic(result.memory.expert_traffic)},
           {"exposed_communication_seconds", exposed_communication(timeline)},
           {"bubble_seconds", pipeline_bubble(timeline)},
+          {"exposed_transfer_seconds", exposed_transfer(timeline)},
           {"tasks", timeline.times.size()},
           {"loss", result.loss},
           {"cross_entropy", result.cross_entropy},

@@ -99,6 +99,10 @@ TEST(ExpertTraffic, storage_sets_the_pace) {
   const Prediction slow = simulate(offloaded(Tier::storage, 0, 0)).evaluation.prediction;
   EXPECT_GT(slow.step_seconds, 369e-6 + 246e-6);
   EXPECT_LT(slow.step_seconds, 1.2 * (369e-6 + 246e-6));
+  // All of that is transfer and nearly none of it hidden: one rank computes little and has no network.
+  EXPECT_GT(slow.exposed_transfer_seconds, 0.95 * (369e-6 + 246e-6));
+  EXPECT_LE(slow.exposed_transfer_seconds, slow.step_seconds);
+  EXPECT_EQ(simulate(offloaded(Tier::device, 0, 0)).evaluation.prediction.exposed_transfer_seconds, 0);
   const Prediction cached = simulate(offloaded(Tier::storage, 4, 0)).evaluation.prediction;
   EXPECT_LT(cached.step_seconds, 0.1 * slow.step_seconds);
   // Tiers: gradients of 4 * 1024 bytes and, cached, 4 * 3072 of states in host memory; 4 * 3072 on storage.

@@ -25,6 +25,7 @@ TEST(StageWaits, AreBubbleAndNotCommunication) {
   EXPECT_EQ(phases[2], (PhaseTime{0, (1 + 1) / 2.0, 0, 2 / 2.0, 0}));
   EXPECT_EQ(exposed_communication(pipeline_timeline()), 4);
   EXPECT_EQ(pipeline_bubble(pipeline_timeline()), 5.5);
+  EXPECT_EQ(exposed_transfer(pipeline_timeline()), 0);
   EXPECT_EQ(compute_busy(pipeline_timeline()), 5.5);
 }
 
