@@ -79,10 +79,13 @@ std::vector<std::string> Session::document_roots() const {
   return {MOESAIC_SOURCE_DIR "/profiles"};
 }
 
+std::string Session::preset_folder() const {
+  const std::string installed = program_folder() + "/../share/moesaic/presets";
+  return fs::is_directory(installed) ? installed : MOESAIC_SOURCE_DIR "/planner/presets";
+}
+
 std::string Session::preset_path(const std::string& name) const {
-  const std::string installed = program_folder() + "/../share/moesaic";
-  return resolve_document(name, "presets",
-                          {fs::is_directory(installed + "/presets") ? installed : MOESAIC_SOURCE_DIR "/planner"});
+  return resolve_document(name, "presets", {fs::path(preset_folder()).parent_path()});
 }
 
 Model Session::load_model(const std::string& name) const {

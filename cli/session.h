@@ -34,6 +34,7 @@ struct Session {
 
   /// Folders with models/, clusters/, ...: beside an installed program, else in the source tree.
   std::vector<std::string> document_roots() const;
+  std::string preset_folder() const;
   std::string preset_path(const std::string& name) const;
 
   Model load_model(const std::string& name) const;

@@ -1,9 +1,10 @@
 // moesaic validate: reads documents strictly and says what they hold.
 #include <CLI/CLI.hpp>
-#include <filesystem>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/documents_asked.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
 #include "core/schema/error.h"
@@ -76,24 +77,41 @@ Finding finding_of(const std::string& kind, const Json& document, const std::str
                    "model, cluster, workload, routing, profile, plan, timeline, preset, or a result with its timeline");
 }
 
-void run(const std::vector<std::string>& files, Session& session) {
+Finding checked(const std::string& file) {
+  const Json document = read_json(file);
+  const std::string kind =
+      document.is_object() && document.value("kind", Json()).is_string() && document["kind"] == "moesaic.preset/1"
+          ? "preset"
+          : document_kind(document, file);
+  Finding finding = finding_of(kind, document, file);
+  finding.json["file"] = file;
+  finding.json["kind"] = kind;
+  finding.text = file + ": " + kind + ", " + finding.text + "\n";
+  return finding;
+}
+
+/// A bad document is said and hides no other one.
+void run(const std::vector<std::string>& words, Session& session) {
   Json found = Json::array();
   std::string text;
-  for (const std::string& name : files) {
-    const bool is_name = name.find('/') == std::string::npos && name.find(".json") == std::string::npos;
-    const std::string file =
-        is_name && !std::filesystem::exists(name) ? resolve_document(name, "models", session.document_roots()) : name;
-    const Json document = read_json(file);
-    const std::string kind =
-        document.is_object() && document.value("kind", Json()).is_string() && document["kind"] == "moesaic.preset/1"
-            ? "preset"
-            : document_kind(document, file);
-    Finding finding = finding_of(kind, document, file);
-    finding.json["file"] = file;
-    finding.json["kind"] = kind;
-    text += file + ": " + kind + ", " + finding.text + "\n";
-    found.push_back(std::move(finding.json));
-  }
+  const auto or_its_fault = [&](const std::string& what, const auto& read) {
+    try {
+      read();
+    } catch (const InputError& error) {
+      Session::say(error.what());
+      session.exit_code = kBadInput;
+      found.push_back({{"file", what}, {"error", error.what()}});
+    }
+  };
+  const auto check = [&](const std::string& file) {
+    or_its_fault(file, [&] {
+      Finding finding = checked(file);
+      text += finding.text;
+      found.push_back(std::move(finding.json));
+    });
+  };
+  for (const std::string& word : words)
+    or_its_fault(word, [&] { std::ranges::for_each(documents_asked(word, session), check); });
   session.print(found.size() == 1 ? found[0] : found, text);
 }
 
@@ -102,7 +120,8 @@ void run(const std::vector<std::string>& files, Session& session) {
 void add_validate(CLI::App& app, Session& session) {
   auto files = std::make_shared<std::vector<std::string>>();
   CLI::App* verb = app.add_subcommand("validate", "read documents strictly and say what they hold");
-  verb->add_option("files", *files, "documents, or names of models")->required();
+  verb->add_option("files", *files, "documents, names of shipped ones, or folders such as `moesaic profile` writes")
+      ->required();
   add_json_option(*verb, session);
   refuse_seed(*verb, "a check makes no random choice");
   verb->footer("Example:\n  moesaic validate mixtral-8x7b");

@@ -1,0 +1,73 @@
+#include "cli/documents_asked.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "cli/session.h"
+#include "core/schema/error.h"
+#include "core/schema/nearest_name.h"
+
+namespace moesaic::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Entries of a folder, sorted; none where it cannot be read.
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+    entries.push_back(entry->path());
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+std::vector<fs::path> documents_in(const fs::path& folder) {
+  std::vector<fs::path> files = entries_of(folder);
+  std::erase_if(files, [](const fs::path& file) { return file.extension() != ".json" || fs::is_directory(file); });
+  return files;
+}
+
+struct Named {
+  std::string name, file;
+};
+
+/// A device's name is that of its folder, any other document's that of its file.
+std::vector<Named> shipped_documents(const Session& session) {
+  std::vector<fs::path> folders;
+  for (const std::string& root : session.document_roots())
+    for (const char* kind : {"models", "clusters", "workloads", "routing"}) folders.push_back(fs::path(root) / kind);
+  folders.emplace_back(session.preset_folder());
+  std::vector<Named> documents;
+  for (const fs::path& folder : folders)
+    for (const fs::path& file : documents_in(folder)) documents.push_back({file.stem(), file});
+  for (const std::string& root : session.document_roots())
+    for (const fs::path& device : entries_of(fs::path(root) / "devices"))
+      for (const fs::path& file : documents_in(device)) documents.push_back({device.filename(), file});
+  return documents;
+}
+
+}  // namespace
+
+std::vector<std::string> documents_asked(const std::string& word, const Session& session) {
+  std::vector<std::string> files;
+  if (fs::is_directory(word)) {
+    for (const fs::path& file : documents_in(word)) files.push_back(file);
+    if (files.empty())
+      throw InputError(word, "", "is a folder without documents", "a folder such as `moesaic profile` writes");
+    return files;
+  }
+  const bool is_path = word.find('/') != std::string::npos || word.find(".json") != std::string::npos;
+  if (is_path || fs::exists(word)) return {word};
+  std::vector<std::string> names;
+  for (const Named& document : shipped_documents(session)) {
+    if (document.name == word) files.push_back(document.file);
+    names.push_back(document.name);
+  }
+  if (files.empty())
+    throw InputError(word, "", "no document of this name in models, clusters, workloads, routing, presets or devices",
+                     "", suggestion(word, names));
+  return files;
+}
+
+}  // namespace moesaic::cli
