@@ -32,11 +32,12 @@ namespace fs = std::filesystem;
 
 constexpr const char* kExperiments = MOESAIC_SOURCE_DIR "/experiments";
 
+/// The folders that begin with a number; the others are code.
 std::vector<std::string> experiment_names() {
   std::vector<std::string> names;
   if (fs::is_directory(kExperiments))
     for (const auto& entry : fs::directory_iterator(kExperiments))
-      if (fs::is_regular_file(entry.path() / "experiment.json")) names.push_back(entry.path().filename());
+      if (const std::string name = entry.path().filename(); name[0] >= '0' && name[0] <= '9') names.push_back(name);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -250,10 +251,15 @@ constexpr Runner kRunners[] = {
     {"10_what_does_each_layout_cost", run_layouts},
 };
 
-const Runner& runner_of(const std::string& name) {
+const Runner* find_runner(const std::string& name) {
   for (const Runner& runner : kRunners)
-    if (name == runner.name) return runner;
-  throw InputError(name, "", "has no runner in this program");
+    if (name == runner.name) return &runner;
+  return nullptr;
+}
+
+const Runner& runner_of(const std::string& name) {
+  if (const Runner* runner = find_runner(name)) return *runner;
+  throw InputError(name, "", "is not run by this program", "", "see experiments/" + name + "/README.md");
 }
 
 /// Writes the result and what is made of it beside the question.
@@ -288,7 +294,8 @@ void summarize(const std::string& name, Session& session) {
 
 void list(Session& session) {
   std::string text;
-  for (const std::string& name : experiment_names()) text += name + "\n";
+  for (const std::string& name : experiment_names())
+    text += name + (find_runner(name) ? "\n" : "  (not run by this program: see its README.md)\n");
   session.print(experiment_names(), text);
 }
 
@@ -301,18 +308,21 @@ void add_experiment(CLI::App& app, Session& session) {
   CLI::App* list_verb = verb->add_subcommand("list", "names of the experiments");
   add_json_option(*list_verb, session);
   refuse_seed(*list_verb, "a list of names draws nothing");
+  list_verb->footer("Example:\n  moesaic experiment list --json");
   list_verb->callback([&session] { list(session); });
   CLI::App* run_verb = verb->add_subcommand("run", "run an experiment and write its result beside it");
   auto name = std::make_shared<std::string>();
   run_verb->add_option("name", *name, "name, or its number")->required();
   add_json_option(*run_verb, session);
   refuse_seed(*run_verb, "the seeds of an experiment stand in its experiment.json; change them there");
+  run_verb->footer("Example:\n  moesaic experiment run 03");
   run_verb->callback([name, &session] { run(*name, session); });
   CLI::App* summarize_verb =
       verb->add_subcommand("summarize", "compute the summary of the committed result again from its rows");
   summarize_verb->add_option("name", *name, "name, or its number: 01 or 09")->required();
   add_json_option(*summarize_verb, session);
   refuse_seed(*summarize_verb, "a summary is computed from the committed rows");
+  summarize_verb->footer("Example:\n  moesaic experiment summarize 01");
   summarize_verb->callback([name, &session] { summarize(*name, session); });
   verb->footer("Example:\n  moesaic experiment list");
 }
