@@ -119,7 +119,7 @@ void run(const ExecuteOptions& o, Session& session) {
   tell_rejected(result, session);
   if (result["steps"] == 0)
     return session.print(result, "nothing to train: " + o.checkpoint + " holds step " + result["first_step"].dump() +
-                                     " already; no result, trace or report is written");
+                                     " already; no result, trace or report is written\n");
   const Timeline timeline = read_timeline(result["timeline"], "result");
   result["memory"] = write_memory(timeline, tier_memories(lower(plan), plan.cluster, rank_of_peak(timeline)));
   if (!o.output.empty()) write_file(o.output, result.dump() + "\n");
