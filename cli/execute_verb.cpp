@@ -144,7 +144,7 @@ void add_execute(CLI::App& app, Session& session) {
   auto options = std::make_shared<ExecuteOptions>();
   CLI::App* verb = app.add_subcommand("execute", "train a plan's model for real");
   verb->add_option("plan", options->plan, "plan document")->required();
-  verb->add_option("--ranks", options->ranks, "must be the plan's number of ranks; default: that number")
+  verb->add_option("--ranks", options->ranks, "must be the plan's number of ranks; 0, the default: that number")
       ->check(CLI::Range(0, 1 << 20));
   verb->add_option("--hosts", options->hosts, "host file for mpirun; default: this machine");
   verb->add_option(

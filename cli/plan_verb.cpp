@@ -127,8 +127,9 @@ void add_plan(CLI::App& app, Session& session) {
       "--allow-other-device", session.allow_other_device,
       "take a --profile that was measured on another device than the cluster's; every price is then assumed");
   verb->add_option("--preset", options->preset,
-                   "decisions of a published system (semoe, deepspeed_moe, megatron), or a file with yours");
-  verb->add_option("--objective", options->objective, "what to minimise")
+                   "decisions of a published system (semoe, deepspeed_moe, megatron), or a file with yours; "
+                   "planner/problem/README.md lists its keys");
+  verb->add_option("--objective", options->objective, "what to minimise; only `time` is built")
       ->check(CLI::Validator(
           [](const std::string& objective) {
             return objective == "time" ? std::string()
@@ -136,7 +137,8 @@ void add_plan(CLI::App& app, Session& session) {
           },
           "time"))
       ->default_str("time");
-  verb->add_option("--ranks", options->ranks, "ranks to use; default: every device")->check(CLI::Range(0, 1 << 20));
+  verb->add_option("--ranks", options->ranks, "ranks to use; 0, the default: every device")
+      ->check(CLI::Range(0, 1 << 20));
   verb->add_option("--effort", options->effort, "plans to evaluate at most")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
       ->default_str("60");

@@ -31,7 +31,8 @@ CLI::Option* add_duration(CLI::App& verb, const std::string& names, Seconds& sec
       throw CLI::ValidationError(names, error.what());
     }
   };
-  return verb.add_option_function<std::string>(names, take, help)->type_name("TIME");
+  return verb.add_option_function<std::string>(names, take, help + "; a plain number counts seconds")
+      ->type_name("TIME");
 }
 
 }  // namespace moesaic::cli

@@ -182,6 +182,8 @@ ObjectReader open_document(const Json& json, const std::string& file, const std:
   ObjectReader reader(json, file, pointer);
   const std::string expected = "moesaic." + name + "/1";
   const Field kind = reader["kind"];
+  if (!kind.present() && reader.misspelling_of("kind").empty())
+    kind.refuse("is missing", "", "add the key \"kind\": \"" + expected + "\"");
   if (kind.text() != expected) kind.refuse(shown(kind.json()), "\"" + expected + "\"");
   return reader;
 }
