@@ -3,8 +3,8 @@
 namespace moesaic::planner {
 
 std::string describe_layout(const Layout& layout) {
-  return std::to_string(layout.ranks) + " ranks, ep " + std::to_string(layout.ep) + ", " +
-         std::to_string(layout.micro_batches) + (layout.micro_batches == 1 ? " microbatch" : " microbatches") +
+  return std::to_string(layout.ranks) + (layout.ranks == 1 ? " rank" : " ranks") + ", ep " + std::to_string(layout.ep) +
+         ", " + std::to_string(layout.micro_batches) + (layout.micro_batches == 1 ? " microbatch" : " microbatches") +
          (layout.zero == 0 ? "" : ", ZeRO-" + std::to_string(layout.zero)) +
          (layout.pp > 1 ? ", " + std::to_string(layout.pp) + " stages" : "") +
          (layout.tp > 1 ? ", tp " + std::to_string(layout.tp) : "") +

@@ -45,9 +45,11 @@ DecisionSpace buckets(const Problem& problem, const Plan& plan) {
   add(0, "");
   if (plan.layout.ranks == 1) return space;
   const Bytes element = bytes_of(plan.workload.compute_dtype, 1);
-  add(500'000'000 * element, " (DeepSpeed's default)");  // reduce_bucket_size 5e8 elements
-  add(std::max<Bytes>(40'000'000, 1'000'000 * plan.layout.ranks) * element,
-      " (Megatron's default)");  // max(40e6, 1e6 dp) elements
+  const auto add_default = [&](int64_t million, const std::string& system) {
+    add(million * 1'000'000 * element, " (" + system + "'s default: " + std::to_string(million) + "M elements)");
+  };
+  add_default(500, "DeepSpeed");                                      // reduce_bucket_size 5e8
+  add_default(std::max<int64_t>(40, plan.layout.ranks), "Megatron");  // max(40e6, 1e6 dp)
   for (const Bytes mb : {1, 4, 16, 64}) add(mb * kMb, "");
   return space;
 }

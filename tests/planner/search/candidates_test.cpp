@@ -23,9 +23,9 @@ Names names_of(const Problem& problem, const Layout& layout, const std::string& 
 TEST(Candidates, baselines_come_first) {
   const Problem problem = tiny_problem();
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "gradient buckets"),
-            (Names{"one collective per gradient", "buckets of 2 GB (DeepSpeed's default)",
-                   "buckets of 160 MB (Megatron's default)", "buckets of 1 MB", "buckets of 4 MB", "buckets of 16 MB",
-                   "buckets of 64 MB"}));
+            (Names{"one collective per gradient", "buckets of 2 GB (DeepSpeed's default: 500M elements)",
+                   "buckets of 160 MB (Megatron's default: 40M elements)", "buckets of 1 MB", "buckets of 4 MB",
+                   "buckets of 16 MB", "buckets of 64 MB"}));
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "all-to-all"), (Names{"flat", "hierarchical_2d"}));
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "expert placement"), (Names{"contiguous", "lpt", "eplb", "local_search"}));
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "chunks"), (Names{"1 chunk", "2 chunks", "4 chunks", "8 chunks"}));
