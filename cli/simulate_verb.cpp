@@ -14,6 +14,7 @@
 #include "core/format/chrome_trace.h"
 #include "core/schema/error.h"
 #include "core/schema/predicted.h"
+#include "core/schema/whole_percents.h"
 #include "core/technique/lower.h"
 
 namespace moesaic::cli {
@@ -60,14 +61,15 @@ Json result_json(const Plan& plan, const simulator::SimulationResult& result) {
 }
 
 std::string basis_text(const Evaluation& e) {
-  int64_t total = 0;
-  for (const auto& [basis, tasks] : e.price_basis) total += tasks;
+  std::vector<int64_t> tasks;
+  for (const auto& basis : e.price_basis) tasks.push_back(basis.second);
+  const std::vector<int> percents = whole_percents(tasks);
   std::string text;
-  for (const auto& [basis, tasks] : e.price_basis)
-    if (tasks > 0)
-      text +=
-          (text.empty() ? "" : ", ") + basis + " " + std::to_string(100 * tasks / std::max<int64_t>(total, 1)) + " %";
-  return text;
+  size_t i = 0;
+  for (const auto& [basis, of_it] : e.price_basis)
+    if (const int share = percents[i++]; share > 0)
+      text += (text.empty() ? "" : ", ") + basis + " " + std::to_string(share) + " %";
+  return text.empty() ? "none" : text + " of the tasks";
 }
 
 void run(const SimulateOptions& o, Session& session) {
