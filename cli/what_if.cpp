@@ -1,5 +1,6 @@
 #include "cli/what_if.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -34,11 +35,12 @@ Json::json_pointer pointer_of(std::string key) {
   return Json::json_pointer("/" + key);
 }
 
+/// Appends each key once: an edit takes the first document that has it.
 void list_keys(const Json& json, const std::string& prefix, std::vector<std::string>& keys) {
   for (const auto& [key, value] : json.items()) {
     if (value.is_object())
       list_keys(value, prefix + key + ".", keys);
-    else if (!value.is_array())
+    else if (!value.is_array() && std::find(keys.begin(), keys.end(), prefix + key) == keys.end())
       keys.push_back(prefix + key);
   }
 }
