@@ -67,9 +67,11 @@ std::vector<std::pair<std::string, std::string>> rows_of(const MeasuringRecord& 
                                            static_cast<long long>(record.repetitions)) +
                                      share(record.lost_share) + " of the time"});
   if (!record.kept_disturbed.empty())
-    rows.push_back({"counted all the same", std::to_string(record.kept_disturbed.size()) +
-                                                " that were disturbed each time, less what they lost; the first: " +
-                                                record.kept_disturbed.front()});
+    rows.push_back({"counted all the same",
+                    std::to_string(record.kept_disturbed.size()) +
+                        (record.kept_disturbed.size() == 1 ? " point disturbed in every repetition, its"
+                                                           : " points disturbed in every repetition, their") +
+                        " lost time taken off; the first: " + record.kept_disturbed.front()});
   if (record.ranks_share_cores)
     rows.push_back({"disturbed", "not told: more ranks than cores disturb one another; they had no core for " +
                                      share(record.lost_share) + " of the time"});
