@@ -66,11 +66,10 @@ class Measurement {
       measured += schedule_.readings()[i].measured();
     }
     const Seconds least = schedule_.least_s() + disk_seconds(disk_rate_s_);
-    return formatted(
-               "nothing found within --budget %gs: %zu of the %zu points of the least useful profile were measured",
-               options_.budget_s, measured, all) +
-           (measured == 0 ? std::string("; give more of it")
-                          : formatted("; at their pace it takes %.3gs", std::ceil(10 * least) / 10));
+    return "nothing found within --budget " + format_seconds(options_.budget_s) +
+           formatted(": %zu of the %zu points that a profile needs at least were measured; ", measured, all) +
+           (measured == 0 ? "give it more time"
+                          : "at this pace they take " + format_seconds(std::ceil(10 * least) / 10));
   }
 
   MeasuringRecord record() const {

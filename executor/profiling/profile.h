@@ -30,8 +30,8 @@ struct ProfileOptions {
 struct MeasuredMachine {
   Profile profile;
   Cluster cluster;  // one node with a device per rank; peaks and bandwidths with all ranks busy
-  /// Not empty: nothing was found, because the budget ended before the least useful profile did; what was seen of it
-  /// and how long it takes. The documents are empty then.
+  /// Not empty: nothing was found, because the budget ended before the points that a profile needs at least were
+  /// measured; how many were, and how long all take. The documents are empty then.
   std::string too_short;
 };
 

@@ -137,8 +137,8 @@ TEST(MeasureProfile, LeavesOutWhatABudgetDoesNotReach) {
 TEST(MeasureProfile, SaysWhenABudgetIsTooShort) {
   const Measured measured = measure(0.4, 1e-3);
   const std::string expected =
-      "nothing found within --budget 0.4s: 19 of the 55 points of the least useful profile "
-      "were measured; at their pace it takes ";
+      "nothing found within --budget 400 ms: 19 of the 55 points that a profile needs at least "
+      "were measured; at this pace they take ";
   EXPECT_EQ(measured.of_rank[0].too_short.substr(0, expected.size()), expected);
   EXPECT_EQ(measured.of_rank[1].too_short, measured.of_rank[0].too_short);
   EXPECT_EQ(measured.of_rank[0].profile, Profile());
