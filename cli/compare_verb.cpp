@@ -113,7 +113,7 @@ void add_compare(CLI::App& app, Session& session) {
   CLI::App* verb = app.add_subcommand("compare", "prediction against measurement, task by task");
   verb->add_option("A", options->a, "prediction: a plan, timeline or result")->required();
   verb->add_option("B", options->b, "measurement: a plan, timeline or result")->required();
-  verb->add_option("--report", options->report, "write an HTML report");
+  verb->add_option("--report", options->report, "write an HTML report; A must be a plan");
   add_json_option(*verb, session);
   refuse_seed(*verb, "a comparison makes no random choice");
   verb->footer("Example:\n  moesaic compare plan.json result.json --report report.html");

@@ -40,7 +40,8 @@ void run(const std::string& file, Session& session) {
   const bool of_another = prediction_belongs(plan) == false;
   const std::string doubt = belonging_text(plan);
   std::string text = "plan for " + plan.name + (plan.interrupted ? ", search interrupted" : "") + ", " +
-                     with_commas(plan.evaluations) + " plans evaluated\n" + aligned(plan_rows(plan)) +
+                     with_commas(plan.evaluations) + (plan.evaluations == 1 ? " plan" : " plans") + " evaluated\n" +
+                     aligned(plan_rows(plan)) +
                      (of_another || plan.prediction.step_seconds == 0 ? "" : prediction_text(plan.prediction)) +
                      (doubt.empty() ? "" : doubt + "\n") +
                      (of_another ? "its old prediction and runners-up are not shown\n" : "");
