@@ -18,7 +18,7 @@ struct PlanResult {
   bool complete = true;              // infeasible: false where effort or time ended before every layout was tried
   int64_t evaluations = 0;           // plans that were priced
   int64_t needed_effort = 0;         // not complete: with this effort the answer is certain; 0 where time ended
-  std::string promising;             // not complete: the first layout that fits in program order; "" where none is known
+  std::string promising;  // not complete: the first layout that fits in program order; "" where none is known
 };
 
 /// Deterministic: the same problem gives the same plan, unless `stop` ends the search early (plan.interrupted). As far
