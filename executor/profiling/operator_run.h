@@ -53,8 +53,7 @@ class OperatorRun {
   OperatorRun(const OperatorRun&) = delete;
   OperatorRun& operator=(const OperatorRun&) = delete;
 
-  /// Restores what the last launch used up and empties the caches, where a step leaves an operand cold. Not to be
-  /// timed.
+  /// Restores what the last launch used up and empties the caches. Not to be timed.
   void prepare(CacheWalk& caches);
   /// Warms the code and the operands as a step does, then launches: how long the device works on it. Nothing may come
   /// between, so whoever waits for others does it before. Disturbed also where others had the core during the first.
