@@ -190,8 +190,7 @@ void OperatorRun::prepare(CacheWalk& caches) {
     const TensorKind kind = graph_.tensors[static_cast<size_t>(memory.operand.tensor)].kind;
     if (task_.op == Op::adamw && kind == TensorKind::gradient) fill(memory.operand);  // the update clears it
   }
-  // Also where no operand is cold: without it, what the step would have evicted is found in a cache, and plans are
-  // predicted a quarter too fast.
+  // Also where no operand is cold: without it, what a step would have evicted is found in a cache.
   caches.empty_all_caches();
 }
 

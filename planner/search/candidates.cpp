@@ -149,8 +149,9 @@ bool same_decisions(const Plan& a, const Plan& b) {
 }
 
 Plan with_forced_choices(const Problem& problem, Plan plan) {
+  if (plan.model.routed_by_task) return plan;  // nothing is dispatched
   for (const DecisionSpace& space : {all_to_alls(problem, plan), buckets(problem, plan), chunk_counts(problem, plan)})
-    if (space.choices.size() == 1 && !plan.model.routed_by_task) space.choices.front().apply(plan);
+    if (space.choices.size() == 1) space.choices.front().apply(plan);
   return plan;
 }
 
