@@ -62,7 +62,7 @@ std::vector<std::string> documents_asked(const std::string& word, const Session&
   std::vector<std::string> names;
   for (const Named& document : shipped_documents(session)) {
     if (document.name == word) files.push_back(document.file);
-    names.push_back(document.name);
+    if (std::find(names.begin(), names.end(), document.name) == names.end()) names.push_back(document.name);
   }
   if (files.empty())
     throw InputError(word, "", "no document of this name in models, clusters, workloads, routing, presets or devices",
