@@ -155,11 +155,12 @@ TEST(MakePlan, spends_the_effort) {
   EXPECT_EQ(plan.evaluations, 200);
 }
 
-// Two layers in two stages of two ranks: a move to slices spreads an expert group over both nodes of one device, where
-// the fixed all-to-all takes hold, although flat would be faster.
+// Two experts spread over two ranks of a node at most; their slices over all four, on both nodes. There the fixed
+// all-to-all takes hold, although flat would be faster.
 TEST(MakePlan, a_fixed_decision_holds_wherever_the_layout_goes) {
   Problem problem = tiny_problem();
   problem.effort = 100;
+  problem.model.num_experts = 2;
   problem.fixed.all_to_all = AllToAllKind::hierarchical_2d;
   KnownPrices prices([](const Plan& plan) {
     return 4.0 / plan.layout.ep +
