@@ -4,7 +4,7 @@
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
-NAMES=(fuzz kills storage moe-layer)
+NAMES=(fuzz kills storage moe-layer torch-moe)
 
 describe() {
   cat <<'LIST'
@@ -12,6 +12,7 @@ fuzz       every shipped document mutated 10,000 times: read or refused, never a
 kills      a training killed 100 times at random instants and resumed: no committed step is lost   5 min
 storage    the storage tier against fio, in turns (./run install bench)                           10 min
 moe-layer  one MoE layer against its matrix products alone in oneDNN, in turns                     1 min
+torch-moe  the same layer against torch, in turns: experiments/05 (PYTHON=one that has torch)        4 min
 LIST
 }
 
@@ -26,6 +27,10 @@ soak_storage() {
   return "$status"
 }
 soak_moe_layer() { "$BUILD/executor/benchmark/executor_moe_layer" --dtype bf16; }
+soak_torch_moe() {
+  (cd "$ROOT" && "${PYTHON:-python3}" scripts/torch_moe_bench.py --program "$BUILD/executor/benchmark/executor_moe_layer" \
+    --overhead "$BUILD/executor/benchmark/executor_task_overhead" -o experiments/05_how_fast_is_the_cpu_moe_layer)
+}
 
 header() {  # NAME
   echo "soak:    $1"

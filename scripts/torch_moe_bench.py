@@ -35,6 +35,7 @@ class Executor:
         arguments = [f"--{name}={value}" for name, value in zip(names, shape)]
         self.process = subprocess.Popen([program, "--serve", f"--dtype={dtype}", f"--ranks={threads}", *arguments],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.instruction_set = self.process.stdout.readline().strip()
 
     def run(self, what, direction, runs):
         self.process.stdin.write(f"{what} {direction} {runs}\n")
@@ -170,10 +171,13 @@ def measure_all(arguments):
     return rows
 
 
-def machine():
+def machine(program):
+    """As profiles name it: model, instruction set, cores."""
+    executor = Executor(program, SHAPES["tiny"], "f32", 1)
+    executor.close()
     with open("/proc/cpuinfo", encoding="utf-8") as stream:
         models = [line.split(":")[1].strip() for line in stream if line.startswith("model name")]
-    return f"{models[0] if models else platform.processor()}, {os.cpu_count()} cores"
+    return f"{models[0] if models else platform.processor()} with {executor.instruction_set}, {os.cpu_count()} cores"
 
 
 def overhead(program):
@@ -213,7 +217,7 @@ def main():
     parser.add_argument("-o", "--output", help="folder whose result.json and README.md are written")
     arguments = parser.parse_args()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    result = {"kind": "moesaic.result/1", "experiment": "05_how_fast_is_the_cpu_moe_layer", "machine": machine(),
+    result = {"kind": "moesaic.result/1", "experiment": "05_how_fast_is_the_cpu_moe_layer", "machine": machine(arguments.program),
               "torch": torch.__version__, "commit": commit.strip(), "command": " ".join(["scripts/torch_moe_bench.py", *sys.argv[1:]]),
               "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
               "load_average_before": os.getloadavg()[0], "shapes": {

@@ -15,6 +15,7 @@
 #include "executor/benchmark/raw_products.h"
 #include "executor/benchmark/values.h"
 #include "executor/cpu/cpu_backend.h"
+#include "executor/cpu/instruction_set.h"
 #include "executor/runtime/rank_step.h"
 #include "executor/runtime/threads.h"
 
@@ -140,8 +141,10 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// Lines "layer|raw forward|training RUNS" -> the seconds of each run.
+/// First the instruction set; then, for lines "layer|raw forward|training RUNS", the seconds of each run.
 void serve(Rank& rank) {
+  std::printf("%s\n", cpu::instruction_set().c_str());
+  std::fflush(stdout);
   std::string line;
   while (std::getline(std::cin, line)) {
     std::istringstream words(line);
@@ -158,6 +161,7 @@ void serve(Rank& rank) {
 }
 
 void alternate(Rank& rank, int rounds) {
+  std::printf("instruction set %s\n", cpu::instruction_set().c_str());
   for (const bool backward : {false, true}) {
     std::vector<double> layer, raw;
     for (int round = -2; round < rounds; ++round) {  // two rounds make the primitives
