@@ -12,6 +12,7 @@
 #include "core/graph/holdings.h"
 #include "core/graph/slot_counts.h"
 #include "core/graph/task_graph.h"
+#include "executor/backend/lane_set.h"
 
 namespace moesaic::executor {
 
@@ -92,8 +93,8 @@ class Backend {
   /// Device memory; throws DeviceError naming the bytes when there is none left. Contents are undefined. `first_user`
   /// is the lane whose work uses it first: that lane waits for whatever still uses memory that was released.
   virtual void* allocate(Bytes bytes, Lane first_user = Lane::compute) = 0;
-  /// Also while lanes still use it.
-  virtual void release(void* data) = 0;
+  /// Also while lanes still use it. `users`: those that have been given work with it; for no other is anybody to wait.
+  virtual void release(void* data, LaneSet users = LaneSet::all()) = 0;
   /// Host memory that copies reach at full speed, as far as there is such memory. Released after its copies are done.
   virtual void* allocate_host(Bytes bytes) = 0;
   virtual void release_host(void* data) = 0;

@@ -17,7 +17,7 @@ class SlowedBackend final : public Backend {
   std::string device_name() const override { return inner_.device_name(); }
   Seconds slept() const override { return slept_; }
   void* allocate(Bytes bytes, Lane first_user = Lane::compute) override { return inner_.allocate(bytes, first_user); }
-  void release(void* data) override { inner_.release(data); }
+  void release(void* data, LaneSet users = LaneSet::all()) override { inner_.release(data, users); }
   void* allocate_host(Bytes bytes) override { return inner_.allocate_host(bytes); }
   void release_host(void* data) override { inner_.release_host(data); }
   void launch(const Launch& launch) override;

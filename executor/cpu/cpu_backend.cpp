@@ -46,7 +46,7 @@ void* CpuBackend::allocate(Bytes bytes, Lane) {
   return data;
 }
 
-void CpuBackend::release(void* data) {
+void CpuBackend::release(void* data, LaneSet) {
   if (data == nullptr) return;
   rounded_.forget(data, 1);
   free_[class_of_.at(data)].push_back(data);

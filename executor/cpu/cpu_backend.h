@@ -19,7 +19,7 @@ class CpuBackend : public InlineBackend {
 
   std::string name() const override { return "cpu"; }
   void* allocate(Bytes bytes, Lane first_user = Lane::compute) override;
-  void release(void* data) override;
+  void release(void* data, LaneSet users = LaneSet::all()) override;
   void launch(const Launch& launch) override;
   void copy(Lane lane, void* to, const void* from, Bytes bytes) override;
   void clear(Lane lane, void* data, Bytes bytes) override;

@@ -95,8 +95,9 @@ Bytes CudaBackend::cache_bytes() const {
   return bytes;
 }
 
-/// A block that was released may still be in use: the lane that takes it over waits for that on the device, its own
-/// work being in order anyway. So the host may run ahead of the device without needing more memory than a step does.
+/// A block that was released may still be in use: the lane that takes it over waits on the device for the lanes that
+/// used it, its own work being in order anyway. So the host may run ahead of the device without needing more memory
+/// than a step does.
 void* CudaBackend::allocate(Bytes bytes, Lane first_user) {
   use_device();
   const Bytes block_bytes = size_class(bytes);
@@ -141,20 +142,24 @@ void CudaBackend::free_cached() {
   for (void* data : cache_.drain()) CUDA_CHECK(cudaFree(data));
 }
 
-void CudaBackend::release(void* data) {
+void CudaBackend::release(void* data, LaneSet users) {
   if (data == nullptr) return;
   use_device();
   const auto block = block_bytes_.find(data);
   MOESAIC_CHECK(block != block_bytes_.end(), "the backend did not give out this block");
-  cache_.put(data, block->second, fence());
+  cache_.put(data, block->second, fence(users));
   block_bytes_.erase(block);
 }
 
 /// While a graph is captured, the order of the compute lane is protection enough.
-Fence CudaBackend::fence() {
-  for (size_t lane = 0; lane < dirty_.size() && !capturing_; ++lane)
+Fence CudaBackend::fence(LaneSet users) {
+  Fence fence{};
+  for (size_t lane = 0; lane < fence.size() && !capturing_; ++lane) {
+    if (!users.has(static_cast<Lane>(lane))) continue;
     if (dirty_[lane]) (void)record(static_cast<Lane>(lane));
-  return last_event_;
+    fence[lane] = last_event_[lane];
+  }
+  return fence;
 }
 
 void* CudaBackend::allocate_host(Bytes bytes) {

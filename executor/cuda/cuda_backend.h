@@ -33,7 +33,7 @@ class CudaBackend final : public Backend {
   Bytes memory_bytes() const override;
   Bytes cache_bytes() const override;
   void* allocate(Bytes bytes, Lane first_user = Lane::compute) override;
-  void release(void* data) override;
+  void release(void* data, LaneSet users = LaneSet::all()) override;
   void* allocate_host(Bytes bytes) override;
   void release_host(void* data) override;
   void launch(const Launch& launch) override;
@@ -70,7 +70,7 @@ class CudaBackend final : public Backend {
   void appended(Lane lane) { dirty_[static_cast<size_t>(lane)] = true; }
   void recycle(Event passed);
   void recycle_passed(Lane lane);
-  Fence fence();
+  Fence fence(LaneSet users);
   void* device_malloc(Bytes block_bytes);
   void free_cached();
   void close();

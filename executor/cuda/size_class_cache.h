@@ -11,7 +11,8 @@
 
 namespace moesaic::executor::cuda {
 
-/// The last event of every lane at the time of a release; kNoEvent where the lane had no work.
+/// The last event of every lane that used a block, at the time of its release; kNoEvent where a lane had no work with
+/// it.
 inline constexpr Event kNoEvent = 0;
 using Fence = std::array<Event, kNumLanes>;
 

@@ -39,10 +39,14 @@ TensorStore::TensorStore(const TaskGraph& graph, Backend& backend, int rank)
       rank_(rank),
       operands_(graph.tensors.size()),
       users_(graph.tensors.size(), 0),
-      pending_(graph.tensors.size(), 0) {
+      pending_(graph.tensors.size(), 0),
+      lanes_(graph.tensors.size()) {
   for (const Task& task : graph.tasks) {
     memory_of_task_.push_back(memory_of(graph, task));
-    for (TensorId tensor : memory_of_task_.back()) ++users_[static_cast<size_t>(tensor)];
+    for (TensorId tensor : memory_of_task_.back()) {
+      ++users_[static_cast<size_t>(tensor)];
+      lanes_[static_cast<size_t>(tensor)].add(task.lane);
+    }
   }
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     const Tensor& info = graph.tensors[i];
@@ -123,7 +127,7 @@ void TensorStore::finish(TaskIndex task) {
     if (--pending_[static_cast<size_t>(tensor)] > 0 ||
         graph_.tensors[static_cast<size_t>(tensor)].kind != TensorKind::activation)
       continue;
-    backend_.release(operand.data);
+    backend_.release(operand.data, lanes_[static_cast<size_t>(tensor)]);
     live_bytes_ -= operand.bytes();
     operand = {};
   }

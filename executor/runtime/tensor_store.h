@@ -50,6 +50,7 @@ class TensorStore {
   std::vector<std::vector<TensorId>> memory_of_task_;  // [tasks]
   std::vector<Operand> operands_;                      // [tensors]; of views none
   std::vector<int> users_, pending_;  // [tensors]: tasks that use its memory, and those still to come in this step
+  std::vector<LaneSet> lanes_;        // [tensors]: of those tasks
   std::map<TensorId, std::vector<int>> slots_;  // of windows
   Bytes live_bytes_ = 0, peak_bytes_ = 0;
 };

@@ -17,7 +17,7 @@ class TwoMilliseconds final : public InlineBackend {
  public:
   std::string name() const override { return "busy"; }
   void* allocate(Bytes, Lane) override { return nullptr; }
-  void release(void*) override {}
+  void release(void*, LaneSet) override {}
   void launch(const Launch&) override {
     for (const double end = processor_seconds() + 2e-3; processor_seconds() < end;) ++launches;
   }

@@ -17,7 +17,7 @@ class LateDevice : public InlineBackend {
   std::string name() const override { return "late"; }
   bool runs_inline() const override { return false; }
   void* allocate(Bytes bytes, Lane) override { return allocate_host(bytes); }
-  void release(void* data) override { release_host(data); }
+  void release(void* data, LaneSet) override { release_host(data); }
   void launch(const Launch&) override { FAIL() << "a collective launches no operator"; }
   NonFinite find_non_finite(std::span<const Operand>) override { return {}; }
 

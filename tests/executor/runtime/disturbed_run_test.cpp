@@ -25,7 +25,7 @@ class Sleeper final : public InlineBackend {
  public:
   std::string name() const override { return "sleeper"; }
   void* allocate(Bytes, Lane) override { return nullptr; }
-  void release(void*) override {}
+  void release(void*, LaneSet) override {}
   void launch(const Launch&) override {}
   NonFinite find_non_finite(std::span<const Operand>) override { return {}; }
   Seconds slept() const override { return slept_s; }
