@@ -82,8 +82,6 @@ class Builder {
   const AttentionPart& shape_;
 };
 
-constexpr int64_t kTile = 64;  // rows and columns of scores that an engine of SM90 works on
-
 }  // namespace
 
 AttentionGraph forward_graph(const AttentionPart& shape) {
@@ -144,27 +142,6 @@ AttentionGraph backward_graph(const AttentionPart& shape) {
   g.matmul(ds, k_rows, dq);
   result.operands = {q, k, v, out, dout, saved, sums, dq, dk, dv, scale, masked, one};
   return result;
-}
-
-Bytes score_bytes(const AttentionShape& part) {
-  const int64_t padded = (part.seq + kTile - 1) / kTile * kTile;
-  return part.batch * part.heads * padded * padded * bytes_of(DType::bf16, 1);
-}
-
-AttentionShape backward_part(const AttentionShape& whole, Bytes limit) {
-  AttentionShape part = whole;
-  const auto too_large = [&] { return score_bytes(part) > limit; };
-  const auto smaller = [](int64_t all, int64_t now) {  // the next smaller divisor
-    do --now;
-    while (all % now != 0);
-    return now;
-  };
-  while (part.batch > 1 && too_large()) part.batch = smaller(whole.batch, part.batch);
-  while (part.kv_heads > 1 && too_large()) {
-    part.kv_heads = smaller(whole.kv_heads, part.kv_heads);
-    part.heads = part.kv_heads * whole.group();
-  }
-  return part;
 }
 
 }  // namespace moesaic::executor::cuda

@@ -27,14 +27,7 @@ AttentionGraph forward_graph(const AttentionPart& shape);
 
 /// q, k, v, out, dout, saved, row sums of dout * out [batch, heads, seq] (scratch), dq, dk, dv (in packed rows), all at
 /// the part's first element; by value: scale, minus infinity, one. The gradient of the scores goes through the
-/// workspace, so that dq is summed in a fixed order: score_bytes() of it.
+/// workspace, so that dq is summed in a fixed order: score_bytes() of it (attention_parts.h).
 AttentionGraph backward_graph(const AttentionPart& shape);
-
-/// Workspace for the gradients of a part's scores: bf16, padded to tiles of 64.
-Bytes score_bytes(const AttentionShape& part);
-
-/// The part that backward runs cover one after the other: whole sequences, or kv heads of one sequence with their query
-/// heads, of which as many at a time as keep score_bytes() within `limit`, one at least.
-AttentionShape backward_part(const AttentionShape& whole, Bytes limit);
 
 }  // namespace moesaic::executor::cuda

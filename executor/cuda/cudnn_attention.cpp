@@ -7,6 +7,7 @@
 #include <map>
 
 #include "executor/cuda/attention_graph.h"
+#include "executor/cuda/attention_parts.h"
 
 namespace moesaic::executor::cuda {
 namespace {
@@ -36,7 +37,9 @@ bool aligned(const Pointers*... data) {
 }
 
 /// cudnn-frontend's own checks of the same graphs: heads of multiples of 8 elements, and more than one token.
-bool worth_asking(const AttentionShape& shape) { return shape.head_dim % 8 == 0 && shape.seq > 1; }
+bool worth_asking(const AttentionShape& shape) {
+  return shape.head_dim % 8 == 0 && shape.seq > 1 && cudnn_gradients_are_right(cudnnGetVersion(), shape.seq);
+}
 
 /// The numbers that the graphs take by value. cuDNN wants them as pointers like all operands.
 struct Constants {

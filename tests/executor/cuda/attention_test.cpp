@@ -135,8 +135,8 @@ TYPED_TEST(AttentionTest, RotaryTurnsPairsAndBack) {
   expect_close(turn(Turn::back), to_double(as_floats(x)), kTolerance<TypeParam>, "turned back");
 }
 
-// A longer table replaces a shorter one; other head sizes have their own. Position 99 of heads of 4: angles 99 and
-// 0.99.
+// A longer table replaces a shorter one; other head sizes have their own. Position 99 of heads
+// of 4: angles 99 and 0.99.
 TYPED_TEST(AttentionTest, TablesOfAnglesGrow) {
   RotaryAngles angles;
   const float* four = angles.get(3, 4, this->stream);
@@ -176,11 +176,12 @@ TYPED_TEST(AttentionTest, TasksReachTheOperators) {
             run(*this->backend, qkv, dout, s).bits());
 }
 
-using CudnnAttentionTest = CudaTest;
+class CudnnAttentionPartsTest : public CudaTest, public testing::WithParamInterface<AttentionShape> {};
 
-// A limit of one byte makes every kv head of every sequence a part of its own.
-TEST_F(CudnnAttentionTest, PartsMakeTheWhole) {
-  const AttentionShape s{3, 96, 6, 3, 64};
+// A limit of one byte makes every kv head of every sequence a part of its own, and pairs of sequences of 33 tokens, of
+// which a single one would begin off a boundary (attention_parts_test.cpp).
+TEST_P(CudnnAttentionPartsTest, MakeTheWhole) {
+  const AttentionShape s = GetParam();
   const auto turned = random_elements<BFloat16>(s.tokens() * s.turned_columns(), 1);
   const auto qkv = random_elements<BFloat16>(s.tokens() * s.qkv_columns(), 2);
   const auto dout = random_elements<BFloat16>(s.tokens() * s.out_columns(), 3);
@@ -198,6 +199,9 @@ TEST_F(CudnnAttentionTest, PartsMakeTheWhole) {
   const Floats in_parts = gradient(parts);
   expect_close(in_parts, to_double(gradient(whole)), 1e-2, "dqkv");
 }
+INSTANTIATE_TEST_SUITE_P(, CudnnAttentionPartsTest,
+                         testing::Values(AttentionShape{3, 96, 6, 3, 64}, AttentionShape{4, 33, 6, 6, 64}),
+                         [](const auto& shape) { return "Of" + std::to_string(shape.param.seq) + "Tokens"; });
 
 TYPED_TEST(AttentionTest, OfNoTokensDoesNothing) {
   Attention attention(this->backend->linear().scratch());

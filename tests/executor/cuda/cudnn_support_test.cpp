@@ -8,6 +8,7 @@
 
 #include "core/schema/error.h"
 #include "executor/cuda/attention_graph.h"
+#include "executor/cuda/attention_parts.h"
 
 namespace moesaic::executor::cuda {
 namespace {
@@ -76,18 +77,6 @@ INSTANTIATE_TEST_SUITE_P(, CudnnAttentionSupport,
 TEST_F(CudnnSupport, RefusesSmallHeads) {
   const AttentionShape shape{2, 7, 2, 1, 4};
   EXPECT_TRUE(forward_graph({shape, shape}).graph.engine_configs(device).empty());
-}
-
-// 32 heads of 1000 tokens, padded to 1024: 2^5 * 2^20 * 2 bytes = 64 MiB of gradients of scores per sequence, and
-// 8 MiB per kv head with its 4 query heads.
-TEST_F(CudnnSupport, BackwardPartsKeepWithinTheLimit) {
-  const AttentionShape whole{6, 1000, 32, 8, 128};
-  constexpr Bytes kMiB = 1 << 20;
-  EXPECT_EQ(score_bytes(whole), 6 * 64 * kMiB);
-  EXPECT_EQ(backward_part(whole, 384 * kMiB), whole);
-  EXPECT_EQ(backward_part(whole, 383 * kMiB), (AttentionShape{3, 1000, 32, 8, 128}));  // divisors of the batch
-  EXPECT_EQ(backward_part(whole, 63 * kMiB), (AttentionShape{1, 1000, 16, 4, 128}));
-  EXPECT_EQ(backward_part(whole, 1), (AttentionShape{1, 1000, 4, 1, 128}));
 }
 
 }  // namespace
