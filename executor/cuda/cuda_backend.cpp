@@ -305,6 +305,7 @@ void CudaBackend::end_capture() {
   (void)cudaGraphDestroy(graph);
   CUDA_CHECK(error);
   captured_blocks_ = std::exchange(cache_, {});
+  linear_.scratch().hold();
 }
 
 void CudaBackend::replay() { CUDA_CHECK(cudaGraphLaunch(captured_, append_to(Lane::compute))); }

@@ -1,7 +1,6 @@
 #include "executor/cuda/rotary_angles.h"
 
 #include <cmath>
-#include <utility>
 #include <vector>
 
 #include "executor/cuda/cuda_check.h"
@@ -28,20 +27,21 @@ std::vector<float> angles(int64_t positions, int64_t head_dim) {
 }  // namespace
 
 RotaryAngles::~RotaryAngles() {
-  for (const auto& [head_dim, table] : tables_) (void)cudaFree(table.data);
+  for (const auto& [head_dim, tables] : tables_)
+    for (const Table& table : tables) (void)cudaFree(table.data);
 }
 
 const float* RotaryAngles::get(int64_t positions, int64_t head_dim, Stream stream) {
-  Table& table = tables_[head_dim];
-  if (table.positions >= positions) return table.data;
-  CUDA_CHECK(cudaFree(std::exchange(table, {}).data));  // waits for the device, so no kernel loses its angles
+  std::vector<Table>& tables = tables_[head_dim];
+  if (!tables.empty() && tables.back().positions >= positions) return tables.back().data;
   const std::vector<float> values = angles(positions, head_dim);
   const size_t bytes = values.size() * sizeof(float);
-  CUDA_CHECK(cudaMalloc(reinterpret_cast<void**>(&table.data), bytes));
-  CUDA_CHECK(cudaMemcpyAsync(table.data, values.data(), bytes, cudaMemcpyHostToDevice, stream));
+  float* data = nullptr;
+  CUDA_CHECK(cudaMalloc(reinterpret_cast<void**>(&data), bytes));
+  tables.push_back({data, positions});
+  CUDA_CHECK(cudaMemcpyAsync(data, values.data(), bytes, cudaMemcpyHostToDevice, stream));
   CUDA_CHECK(cudaStreamSynchronize(stream));
-  table.positions = positions;
-  return table.data;
+  return data;
 }
 
 }  // namespace moesaic::executor::cuda

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <vector>
 
 #include "executor/cuda/stream.h"
 
@@ -16,8 +17,8 @@ class RotaryAngles {
   RotaryAngles(const RotaryAngles&) = delete;
   RotaryAngles& operator=(const RotaryAngles&) = delete;
 
-  /// cos and sin of each pair's angle, [>= positions, 2, head_dim / 2]. Kept for later calls; makes the stream wait for
-  /// its copy where it grows.
+  /// cos and sin of each pair's angle, [>= positions, 2, head_dim / 2]. A longer table is made when it is asked for,
+  /// and the host waits for its copy; the shorter ones stay, for a captured graph may hold their addresses.
   const float* get(int64_t positions, int64_t head_dim, Stream stream);
 
  private:
@@ -25,7 +26,7 @@ class RotaryAngles {
     float* data = nullptr;
     int64_t positions = 0;
   };
-  std::map<int64_t, Table> tables_;  // by head_dim
+  std::map<int64_t, std::vector<Table>> tables_;  // by head_dim, each longer than the one before
 };
 
 }  // namespace moesaic::executor::cuda

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <map>
+#include <vector>
 
 #include "core/schema/units.h"
 #include "executor/cuda/stream.h"
@@ -39,15 +40,21 @@ class StreamScratch {
   StreamScratch(const StreamScratch&) = delete;
   StreamScratch& operator=(const StreamScratch&) = delete;
 
-  /// At least `bytes`; contents are undefined, and the next call with the same purpose may move them.
+  /// At least `bytes`; contents are undefined, and the next call with the same purpose may move them. Throws
+  /// DeviceError where they would have to move while a graph is captured from the stream.
   void* get(Stream stream, Scratch purpose, Bytes bytes);
+
+  /// Of everything given out so far, nothing is freed before the end: a captured graph holds the addresses.
+  void hold();
 
  private:
   struct Block {
     void* data = nullptr;
     Bytes bytes = 0;
+    bool held = false;
   };
   std::map<Stream, std::array<Block, kNumScratch>> blocks_;
+  std::vector<void*> outgrown_;  // held, and too small for a later call
 };
 
 }  // namespace moesaic::executor::cuda

@@ -135,7 +135,7 @@ TYPED_TEST(AttentionTest, RotaryTurnsPairsAndBack) {
   expect_close(turn(Turn::back), to_double(as_floats(x)), kTolerance<TypeParam>, "turned back");
 }
 
-// A longer table replaces a shorter one; other head sizes have their own. Position 99 of heads
+// A longer table is another one and leaves the shorter as it is; other head sizes have their own. Position 99 of heads
 // of 4: angles 99 and 0.99.
 TYPED_TEST(AttentionTest, TablesOfAnglesGrow) {
   RotaryAngles angles;
@@ -148,6 +148,10 @@ TYPED_TEST(AttentionTest, TablesOfAnglesGrow) {
   EXPECT_EQ(Floats(table.begin(), table.begin() + 4), (Floats{1, 1, 0, 0}));
   expect_close({table.begin() + 396, table.end()}, {std::cos(99.0), std::cos(0.99), std::sin(99.0), std::sin(0.99)},
                1e-6, "angles");
+  Floats old(4);
+  this->backend->copy(Lane::compute, old.data(), four, 16);
+  this->backend->synchronize();
+  EXPECT_EQ(old, (Floats{1, 1, 0, 0}));
 }
 
 // Tasks of two sequences of three tokens give what the operators give.

@@ -84,6 +84,35 @@ TEST_F(BackendOnCuda, MemoryReleasedUnderRunningWorkIsNotOverwritten) {
   backend->release(other);
 }
 
+// Scratch is copied through while a graph is captured; afterwards a larger call moves it, and the graph still copies
+// through memory of its own.
+TEST_F(BackendOnCuda, AGraphKeepsTheScratchThatItWasCapturedWith) {
+  StreamScratch& scratch = backend->linear().scratch();
+  const DeviceFloats from(*backend, {1.0f, 2.0f}), to(*backend, {0.0f, 0.0f});
+  void* captured = scratch.get(stream, Scratch::turned, 8);
+  ASSERT_TRUE(backend->begin_capture());
+  backend->copy(Lane::compute, captured, from.data(), 8);
+  backend->copy(Lane::compute, to.data(), captured, 8);
+  backend->end_capture();
+  EXPECT_EQ(scratch.get(stream, Scratch::turned, 8), captured);
+  void* larger = scratch.get(stream, Scratch::turned, 1 << 20);
+  backend->clear(Lane::compute, larger, 1 << 20);
+  backend->replay();
+  EXPECT_EQ(to.values(), (Floats{1.0f, 2.0f}));
+  Floats zeros(1 << 18, 1.0f);
+  backend->copy(Lane::compute, zeros.data(), larger, 1 << 20);
+  backend->synchronize();
+  EXPECT_EQ(zeros, Floats(1 << 18, 0.0f));
+}
+
+TEST_F(BackendOnCuda, ScratchDoesNotGrowWhileAGraphIsCaptured) {
+  StreamScratch& scratch = backend->linear().scratch();
+  ASSERT_TRUE(backend->begin_capture());
+  EXPECT_THROW(scratch.get(stream, Scratch::turned, 8), DeviceError);
+  backend->end_capture();
+  EXPECT_NE(scratch.get(stream, Scratch::turned, 8), nullptr);
+}
+
 // Marks of one lane ascend and lie between the host's times around them.
 TEST_F(BackendOnCuda, MarksTellWhenALanePassed) {
   const DeviceFloats x(*backend, Floats(kLarge, 1.0f));
