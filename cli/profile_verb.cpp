@@ -86,13 +86,32 @@ void measure(const LaunchRequest& request_of_job) {
   launch(request);
 }
 
+/// Made before anything is measured, so that a place that cannot be written is refused at once. Goes again where
+/// nothing came to lie in it.
+class OutputFolder {
+ public:
+  explicit OutputFolder(const std::string& path) : path_(path) {
+    std::error_code error;
+    made_ = std::filesystem::create_directories(path, error);
+    if (error) throw InputError(path, "", "cannot be made: " + error.message(), "a folder that can be written");
+  }
+  ~OutputFolder() {
+    std::error_code not_empty;
+    if (made_) std::filesystem::remove(path_, not_empty);
+  }
+  OutputFolder(const OutputFolder&) = delete;
+  OutputFolder& operator=(const OutputFolder&) = delete;
+
+ private:
+  std::string path_;
+  bool made_ = false;
+};
+
 void run(const ProfileVerbOptions& o, Session& session) {
   const auto started = std::chrono::system_clock::now().time_since_epoch();
   const TemporaryFolder folder;
   const std::vector<std::string> plans = plans_to_measure(o, session, folder);
-  std::error_code error;
-  std::filesystem::create_directories(o.output, error);
-  if (error) throw InputError(o.output, "", "cannot be made: " + error.message(), "a folder that can be written");
+  const OutputFolder output(o.output);
   LaunchRequest request;
   request.ranks = o.ranks;
   request.launcher = o.launcher;

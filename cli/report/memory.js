@@ -55,11 +55,11 @@ function memoryDatasets(tier, lines, factor) {
 
 // Text beside a point, where it covers no other text: the first free place of a few.
 function placeLabel(context, area, taken, text, x, y, colour) {
-  const width = context.measureText(text).width, height = 15;
+  const width = context.measureText(text).width, height = 15, gap = 12;  // of labels side by side
   const places = [-height - 4, 4, -2 * height - 4, height + 4].flatMap((dy) => [[x + 6, y + dy], [x - width - 6, y + dy]]);
   const boxes = places.map(([left, top]) => ({ left: Math.min(Math.max(left, area.left + 4), area.right - width - 4), top, right: 0, bottom: top + height }));
   boxes.forEach((box) => { box.right = box.left + width; });
-  const free = boxes.find((box) => box.top >= area.top - 2 && box.bottom <= area.bottom && !taken.some((other) => box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom));
+  const free = boxes.find((box) => box.top >= area.top - 2 && box.bottom <= area.bottom && !taken.some((other) => box.left < other.right + gap && other.left < box.right + gap && box.top < other.bottom && other.top < box.bottom));
   const box = free || boxes[0];
   taken.push(box);
   context.textAlign = "left";
