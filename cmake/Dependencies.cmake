@@ -88,8 +88,11 @@ if(MOESAIC_CUDA)
   endif()
   set(CMAKE_CUDA_STANDARD 20)
   find_package(CUDAToolkit REQUIRED)
-  include(cmake/Cudnn.cmake)     # CUDNN::cudnn
-  find_path(NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})  # the library is loaded at run time
+  include(cmake/NvidiaWheels.cmake)  # moesaic_look_in()
+  include(cmake/Cublas.cmake)        # CUDA::cublasLt
+  include(cmake/Cudnn.cmake)         # CUDNN::cudnn
+  # The library is loaded at run time.
+  find_path(NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} PATHS ${MOESAIC_NVIDIA_WHEELS} PATH_SUFFIXES include)
   if(NCCL_INCLUDE)
     set(MOESAIC_HAVE_NCCL ON)
     add_library(Nccl::headers INTERFACE IMPORTED)
