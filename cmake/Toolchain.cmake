@@ -23,3 +23,8 @@ if(MOESAIC_SANITIZE)
   add_compile_options(-fsanitize=${MOESAIC_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
   add_link_options(-fsanitize=${MOESAIC_SANITIZE})
 endif()
+# Dependencies.cmake leaves out the optional libraries; nothing here looks for NVIDIA's in the folders of the machine that built.
+if(MOESAIC_PORTABLE)
+  add_link_options(-static-libstdc++ -static-libgcc)
+  set(CMAKE_SKIP_RPATH ON)
+endif()
