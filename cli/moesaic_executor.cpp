@@ -75,6 +75,11 @@ void report_step(int64_t step, int64_t steps, double loss) {
   speak(text);
 }
 
+/// By one rank of a job, as soon as its GPU is known to be there.
+void say_slow_paths(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) speak("@warning " + path);
+}
+
 volatile std::sig_atomic_t ending = 0;
 
 /// mpirun ends the ranks of a job that has lost one with SIGTERM and, a second later, SIGKILL. In between a rank that
@@ -154,8 +159,9 @@ void execute(const Options& o) {
   options.stall = o.stall;
   options.on_stall = report_stall;
   const auto save = [&](const executor::TrainResult& result) {
-    write_file(o.result,
-               executor::write_result(plan, result, corpus, name_of(executor::device_of(plan))).dump() + "\n");
+    Json document = executor::write_result(plan, result, corpus, name_of(executor::device_of(plan)));
+    if (executor::device_of(plan) == executor::DeviceKind::cuda) document["slow_paths"] = executor::slow_paths(plan);
+    write_file(o.result, document.dump() + "\n");
   };
   if (o.emulate) {
     executor::SlowedBackend::Kept kept;
@@ -173,6 +179,7 @@ void execute(const Options& o) {
     if (!o.communicator.empty())
       throw InputError("--communicator " + o.communicator, "", "connects processes, and these ranks are threads",
                        "ranks that are processes", "use --launcher tcp or mpirun");
+    say_slow_paths(executor::slow_paths(plan));
     return save(executor::train_on_threads(plan, corpus, options,
                                            [&](int rank) { return executor::make_backend(plan, rank); }));
   }
@@ -188,6 +195,7 @@ void execute(const Options& o) {
     end_with_a_word();
     executor::RankDevice device(plan, communicator_of(o), transport);
     options.device_groups = device.device_groups();
+    if (transport.rank() == 0) say_slow_paths(executor::slow_paths(plan));
     const executor::TrainResult result =
         executor::train(plan, transport.rank(), device.backend(), transport, corpus, options);
     if (transport.rank() == 0) save(result);
@@ -203,6 +211,13 @@ Seconds spent_on_start(const Options& o) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const Seconds since = std::chrono::duration<double>(now).count() - 1e-3 * static_cast<double>(o.started_ms);
   return std::clamp(2 * since, 0.0, o.budget_s / 2);
+}
+
+/// Of plans for one kind of device: those in bf16 all meet the same.
+std::vector<std::string> slow_paths_of_any(const std::vector<Plan>& plans) {
+  for (const Plan& plan : plans)
+    if (std::vector<std::string> paths = executor::slow_paths(plan); !paths.empty()) return paths;
+  return {};
 }
 
 /// The exit code.
@@ -224,12 +239,15 @@ int profile(const Options& o) {
     if (o.pin) pin(rank);
     executor::check_device(first, o.plans.front(), executor::parse_communicator(o.transport), transport.size());
     const std::unique_ptr<executor::Backend> backend = executor::make_backend(first, rank);
+    const std::vector<std::string> slow_paths = slow_paths_of_any(plans);
+    if (rank == 0) say_slow_paths(slow_paths);
     executor::ProfileOptions own = options;
     own.spent_s = spent_on_start(o);
-    const executor::MeasuredMachine measured = executor::measure_machine(plans, rank, transport, *backend, own);
+    executor::MeasuredMachine measured = executor::measure_machine(plans, rank, transport, *backend, own);
     if (rank != 0) return;
     too_short = measured.too_short;
     if (!too_short.empty()) return;
+    for (const std::string& path : slow_paths) measured.profile.machine += "; " + path;
     write_file(o.folder + "/profile.json", write_profile(measured.profile).dump(1) + "\n");
     write_file(o.folder + "/cluster.json", write_cluster(measured.cluster).dump(1) + "\n");
   };
@@ -256,6 +274,22 @@ void exchange(const Options& o) {
     return executor::run_on_threads(first.layout.ranks, executor::links_of(first.cluster), measure);
   as_process(o, first.cluster.devices_per_node,
              [&](executor::Transport& transport) { measure(transport.rank(), transport); });
+}
+
+/// Lists the GPUs as JSON on the standard output. Where it is asked to, it fails unless there is one and none is slower
+/// than it could be.
+void devices(bool require_fast_paths) {
+  Json list = Json::array();
+  std::string missing;
+  for (const executor::Gpu& gpu : executor::gpus()) {
+    list.push_back({{"name", gpu.name}, {"memory_bytes", gpu.memory_bytes}, {"slow_paths", gpu.slow_paths}});
+    for (const std::string& path : gpu.slow_paths) missing += (missing.empty() ? "" : "; ") + path;
+  }
+  std::printf("%s\n", Json{{"devices", list}}.dump(1).c_str());
+  if (!require_fast_paths) return;
+  if (list.empty())
+    throw DeviceError("this executor was built without CUDA, or this machine has no GPU that it can use");
+  if (!missing.empty()) throw DeviceError(missing);
 }
 
 void add_transport(CLI::App& verb, Options& o) {
@@ -308,6 +342,12 @@ int run(int argc, char** argv) {
   exchange_verb->add_option("--result", o.result)->required();
   add_transport(*exchange_verb, o);
   exchange_verb->callback([&] { exchange(o); });
+  bool require_fast_paths = false;
+  CLI::App* devices_verb =
+      app.add_subcommand("devices", "list the GPUs, and what each runs without a library's kernels");
+  devices_verb->add_flag("--require-fast-paths", require_fast_paths,
+                         "exit code 3 unless a GPU and all kernels are there");
+  devices_verb->callback([&] { devices(require_fast_paths); });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

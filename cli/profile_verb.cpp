@@ -83,6 +83,10 @@ void measure(const LaunchRequest& request_of_job) {
   Progress progress;
   LaunchRequest request = request_of_job;
   request.on_progress = [&](double done, double total, const std::string& what) { progress.update(done, total, what); };
+  request.on_warning = [&](const std::string& what) {
+    progress.clear();
+    Session::say("warning: " + what);
+  };
   launch(request);
 }
 

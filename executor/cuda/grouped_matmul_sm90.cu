@@ -40,7 +40,7 @@ bool grouped_matmul_sm90_takes(int64_t n, int64_t k, std::span<const GroupedProb
   if (n <= 0 || k <= 0 || n % 8 != 0 || k % 8 != 0 || n > kLargest || k > kLargest) return false;
   for (const GroupedProblem<BFloat16>& p : problems)
     if (p.rows > kLargest || (p.rows > 0 && !(on_boundary(p.a) && on_boundary(p.b) && on_boundary(p.c)))) return false;
-  return attribute(cudaDevAttrComputeCapabilityMajor) == 9;
+  return attribute(cudaDevAttrComputeCapabilityMajor) == kGroupedCapability;
 }
 
 void grouped_matmul_sm90(GroupedProduct product, int64_t n, int64_t k,

@@ -7,6 +7,9 @@
 
 namespace moesaic::executor::cuda {
 
+/// Of the compute capability, major: code for sm_90a runs on no other.
+constexpr int kGroupedCapability = 9;
+
 /// Where the current device, the sizes (multiples of 8) or a pointer (16-byte boundary) do not suit, false.
 bool grouped_matmul_sm90_takes(int64_t n, int64_t k, std::span<const GroupedProblem<BFloat16>> problems);
 

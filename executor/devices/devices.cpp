@@ -6,6 +6,7 @@
 #include "executor/cpu/cpu_backend.h"
 #ifdef MOESAIC_HAVE_CUDA
 #include "executor/cuda/cuda_backend.h"
+#include "executor/cuda/slow_paths.h"
 #endif
 #ifdef MOESAIC_HAVE_NCCL
 #include "executor/nccl/device_identity.h"
@@ -19,6 +20,10 @@ namespace {
 /// Page-locked host memory, taken at first use: fetches and drains of experts have whole windows in flight, other
 /// copies a few messages.
 constexpr Bytes kPinnedCap = Bytes{256} << 20, kPinnedCapForExperts = Bytes{8} << 30;
+
+std::vector<std::string> slow_paths_of(int gpu) {
+  return cuda::slow_paths(cuda::built_with(), cuda::compute_capability(gpu));
+}
 #endif
 
 int num_gpus() {
@@ -73,6 +78,25 @@ std::unique_ptr<Backend> make_backend(const Plan& plan, int rank_here) {
 #else
   throw InvariantError(__FILE__, __LINE__, "device", "no GPU for rank " + std::to_string(rank_here));
 #endif
+}
+
+std::vector<Gpu> gpus() {
+  std::vector<Gpu> found;
+#ifdef MOESAIC_HAVE_CUDA
+  for (int device = 0; device < num_gpus(); ++device) {
+    const cuda::CudaBackend backend(device);
+    found.push_back({backend.device_name(), backend.memory_bytes(), slow_paths_of(device)});
+  }
+#endif
+  return found;
+}
+
+std::vector<std::string> slow_paths([[maybe_unused]] const Plan& plan) {
+#ifdef MOESAIC_HAVE_CUDA
+  // A plan is wholly f32 or wholly bf16. The first GPU speaks for all: those of one machine are alike.
+  if (device_of(plan) == DeviceKind::cuda && plan.workload.compute_dtype == DType::bf16) return slow_paths_of(0);
+#endif
+  return {};
 }
 
 #ifdef MOESAIC_HAVE_NCCL

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/schema/plan.h"
 #include "executor/backend/backend.h"
@@ -22,6 +23,18 @@ void check_device(const Plan& plan, const std::string& file, CommunicatorKind co
 
 /// Of a plan that check_device lets pass; GPUs are dealt out in turn. To be called by the thread that will use it.
 std::unique_ptr<Backend> make_backend(const Plan& plan, int rank_here);
+
+/// A GPU of this machine, and what it computes more slowly in bf16 than it could, a sentence each: this build or the
+/// device is without a library's kernels.
+struct Gpu {
+  std::string name;
+  Bytes memory_bytes = 0;
+  std::vector<std::string> slow_paths;
+};
+std::vector<Gpu> gpus();
+
+/// Those of a GPU here that a plan meets; none in f32 or on a CPU. As check_device, the GPU must be there.
+std::vector<std::string> slow_paths(const Plan& plan);
 
 /// One rank that is a process of its own: its device, and what connects it with those of the other ranks.
 class RankDevice {

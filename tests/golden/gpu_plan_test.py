@@ -18,6 +18,10 @@ MODEL = {"kind": "moesaic.model/1", "name": "tiny", "family": "gpt_moe", "source
 WORKLOAD = {"kind": "moesaic.workload/1", "name": "short", "phase": "training", "global_batch": 4, "sequence_length": 16,
             "compute_dtype": "bf16", "optimizer": {"learning_rate": 0.001}, "seed": 1}
 
+# The emulated device has no library's kernels, and says so wherever something is computed in bf16.
+SLOW_PATHS = ["built without CUTLASS: experts' products are a loop over cuBLASLt",
+              "built without cuDNN: attention runs on plain kernels"]
+
 
 def run(*command, code=0):
     result = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
@@ -35,6 +39,11 @@ def losses(file):
     return result(file)["loss"]
 
 
+def warnings(text):
+    tag = "moesaic: warning: "
+    return [line.removeprefix(tag) for line in text.splitlines() if line.startswith(tag)]
+
+
 def expect(condition, what):
     if not condition:
         sys.exit(what)
@@ -49,23 +58,32 @@ def main():
         os.chdir(folder)
         os.mkdir("bin")
         moesaic = shutil.copy(options.moesaic, "bin/moesaic")  # it starts the executor beside it
-        shutil.copy(options.executor, "bin/moesaic-executor")
+        executor = shutil.copy(options.executor, "bin/moesaic-executor")
         for name, document in (("model.json", MODEL), ("workload.json", WORKLOAD)):
             with open(name, "w", encoding="utf-8") as stream:
                 json.dump(document, stream)
         plan = ("plan", "--model", "model.json", "--workload", "workload.json", "--ranks", "2", "--effort", "4")
         run(moesaic, *plan, "--cluster", "h200-1x8", "-o", "plan.json")
 
+        # What the device goes without is listed, and a script can make a failure of it.
+        listed = json.loads(run(executor, "devices"))["devices"]
+        expect([(gpu["name"], gpu["slow_paths"]) for gpu in listed] == [("emulated", SLOW_PATHS)], f"devices: {listed}")
+        refused = run(executor, "devices", "--require-fast-paths", code=3)
+        expect(refused.splitlines()[-1] == "@error 3 " + "; ".join(SLOW_PATHS), f"not refused for that: {refused}")
+
         # Ranks as threads and as processes exchange through host memory, in the same order of sums.
         text = run(moesaic, "execute", "plan.json", "--launcher", "local", "--steps", "4", "-o", "local.json")
         expect("on 2 GPU ranks" in text, f"not executed on GPUs: {text}")
-        run(moesaic, "execute", "plan.json", "--launcher", "tcp", "--steps", "4", "-o", "tcp.json")
+        expect(warnings(text) == SLOW_PATHS, f"threads do not say what is slow: {text}")
+        text = run(moesaic, "execute", "plan.json", "--launcher", "tcp", "--steps", "4", "-o", "tcp.json")
+        expect(warnings(text) == SLOW_PATHS, f"processes do not say what is slow, or more than once: {text}")
         expect(losses("tcp.json") == losses("local.json"), "processes train otherwise than threads")
         expect(losses("local.json")[-1] < losses("local.json")[0], "the loss does not fall")
 
         # The device as its maker calls it. Its work is not the cores', so no rank's time there says how disturbed it was.
         for file in ("local.json", "tcp.json"):
             expect(result(file)["processors"] == [{"name": "emulated", "ranks": 2}], "another device is named")
+            expect(result(file)["slow_paths"] == SLOW_PATHS, "the result does not say what was slow")
             expect(result(file)["disturbance"]["by_step"] == [], "steps of a GPU are called disturbed")
 
         # A checkpoint holds the f32 master weights, so a run that is continued does not notice.
@@ -75,7 +93,10 @@ def main():
         expect(losses("resumed.json") == losses("local.json")[2:], "a resumed run goes on otherwise")
 
         # Three steps to a comparison: profile there, plan and simulate anywhere, execute there.
-        run(moesaic, "profile", "--for", "plan.json", "--launcher", "local", "--budget", "10", "-o", "machine")
+        text = run(moesaic, "profile", "--for", "plan.json", "--launcher", "local", "--budget", "10", "-o", "machine")
+        expect(warnings(text) == SLOW_PATHS, f"the profile does not say what is slow: {text}")
+        measured_on = result("machine/profile.json")["machine"]
+        expect(measured_on.endswith("; ".join(["", *SLOW_PATHS])), f"the profile is of '{measured_on}'")
         run(moesaic, "validate", "machine/profile.json", "machine/cluster.json")
         run(moesaic, *plan, "--cluster", "machine", "--profile", "machine", "-o", "measured.json")
         expect("measured" in run(moesaic, "simulate", "measured.json"), "the profile prices nothing")
