@@ -29,6 +29,7 @@ function(moesaic_look_in place name header library version)
   find_path(include ${header} ${places} NO_CACHE)
   find_library(found NAMES ${library} lib${library}.so.${version} ${places} NO_CACHE)
   if(include AND found)
+    get_filename_component(include ${include} ABSOLUTE)  # without a slash at its end
     set(${name}_INCLUDE ${include} PARENT_SCOPE)
     set(${name}_LIBRARY ${found} PARENT_SCOPE)
   else()
