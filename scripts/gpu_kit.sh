@@ -115,7 +115,9 @@ PYTHON
 define() { sed -n "s/^#define $1 *\([0-9]*\).*/\1/p" "$2" | head -n 1; }  # NAME HEADER
 
 about() {
-  local cutlass nccl
+  local cublas cutlass nccl
+  cublas=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")/include/cublas_api.h
+  [[ -f $cublas ]] || cublas=$(dirname "$(sed -n 's/.*moesaic: cuBLAS from //p' "$BUILD.log")")/../include/cublas_api.h  # a wheel's
   cutlass=$(sed -n 's/.*moesaic: CUTLASS from //p' "$BUILD.log")/cutlass/version.h nccl=$(cached NCCL_INCLUDE)/nccl.h
   cat <<ABOUT
 commit: $(git -C "$ROOT" rev-parse HEAD 2>/dev/null || echo unknown)
@@ -123,6 +125,7 @@ files changed since: $(git -C "$ROOT" status --porcelain 2>/dev/null | wc -l)
 sources: $(sources_sha256)
 date: $(date -u +%FT%TZ)
 nvcc: $(nvcc --version | sed -n 's/.*release.*, V//p')
+cuBLAS: $(define CUBLAS_VER_MAJOR "$cublas").$(define CUBLAS_VER_MINOR "$cublas").$(define CUBLAS_VER_PATCH "$cublas")
 cuDNN: $(sed -n 's/.*moesaic: cuDNN \([0-9.]*\) from.*/\1/p' "$BUILD.log")
 CUTLASS: $(define CUTLASS_MAJOR "$cutlass").$(define CUTLASS_MINOR "$cutlass").$(define CUTLASS_PATCH "$cutlass")
 NCCL: $(define NCCL_MAJOR "$nccl").$(define NCCL_MINOR "$nccl").$(define NCCL_PATCH "$nccl")
