@@ -142,7 +142,7 @@ ABOUT
 check_size() {
   local kit tree
   kit=$(du -sb "$KIT" | cut -f 1)
-  tree=$(cd "$ROOT" && git ls-files -z | xargs -0 du -cb --no-dereference | tail -n 1 | cut -f 1)
+  tree=$(cd "$ROOT" && { git ls-files -z 2>/dev/null || find . -path ./build -prune -o -type f -print0; } | xargs -0 du -cb --no-dereference | tail -n 1 | cut -f 1)
   ((kit + tree <= MAX_BYTES)) || die "kit and tracked tree are $kit + $tree bytes, more than $MAX_BYTES"
   say "$KIT: $((kit >> 10)) KiB, with the tracked tree $(((kit + tree) >> 10)) of $((MAX_BYTES >> 10)) KiB"
 }
