@@ -1,20 +1,25 @@
 #!/usr/bin/env python3
-"""Puts what the stages of gpu_check.sh left into one JSON document each, and says what is below its bar.
+"""Reads what the items of gpu_check.sh left, says what is below its bar, and puts it into few JSON documents.
 
 It measures nothing. The last line is `detail: ...`; exit code 1 where something failed or is below its bar, 77 where
 nothing could be measured.
-Usage: gpu_results.py bench|peers|execute FOLDER [-o FILE] | gpu_results.py agree ONE.result OTHER.result f32|bf16
+Usage: gpu_results.py test|bench|peers|execute FOLDER [--only ITEM]
+       gpu_results.py agree ONE.result OTHER.result f32|bf16 WHOSE
+       gpu_results.py keep STATE -o FOLDER
 """
 import argparse
 import json
 import os
+import re
 import statistics
 import sys
 
-# Relative difference of losses between one rank and several: other orders of sums in f32 (2e-5, as the tests of the
-# runtime ask), and rounding to 8 bits of them in bf16.
+# Relative difference of losses between two ways to compute the same step: other orders of sums in f32 (2e-5, as the tests
+# of the runtime ask), and rounding to 8 bits of them in bf16.
 TOLERANCE = {"f32": 2e-5, "bf16": 2e-2}
 ABSENT = 77
+MAX_BYTES = 15 << 20  # of one file that comes back from a machine
+LOG_BYTES = 200_000  # of one item: its end
 
 
 def read_json(path):
@@ -25,7 +30,7 @@ def read_json(path):
         return None
 
 
-def read_text(path, last_lines=3):
+def read_end(path, last_lines):
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return "\n".join(stream.read().splitlines()[-last_lines:])
@@ -33,116 +38,185 @@ def read_text(path, last_lines=3):
         return ""
 
 
-def items(folder):
-    """(name, exit code, path without suffix) of everything that was run; a run that was cut short has no code."""
-    names = sorted({name.split(".")[0] for name in os.listdir(folder)})
+def items(folder, only):
+    """(name, exit code, path without suffix) of everything that was begun; what was cut short has no code."""
+    names = sorted({os.path.splitext(name)[0] for name in os.listdir(folder)}) if os.path.isdir(folder) else []
     for name in names:
         path = os.path.join(folder, name)
-        code = read_text(path + ".code")
-        yield name, int(code) if code else None, path
+        code = read_end(path + ".code", 1)
+        if only in (None, name):
+            yield name, int(code) if code else None, path
 
 
-def documents(folder):
+def failure(code, path):
+    return {"exit_code": code, "error": read_end(path + ".err", 12)}
+
+
+def documents(folder, only):
     """name -> its document, with the exit code and the end of stderr where there is none."""
-    found = {}
-    for name, code, path in items(folder):
-        document = read_json(path + ".json")
-        found[name] = document if code == 0 and document else {"exit_code": code, "error": read_text(path + ".err")}
-    return found
+    return {name: read_json(path + ".json") or failure(code, path) for name, code, path in items(folder, only)}
 
 
-def grouped_rows(products):
-    """Bars of the grouped products: 0.80 of a dense one from 512 rows per expert on, and skewed rows at 0.85 of even ones."""
-    even = {(p["shape"], p["product"]): p["grouped_tflops"] for p in products if p["rows_per_slot"] == "balanced"}
-    for p in products:
-        row = {"what": f"{p['shape']} {p['product']}, {p['rows_per_slot']}", "dtype": "bf16"}
-        if p["rows_per_slot"] == "balanced":
-            row["ratio"] = p["grouped_over_dense"]
-            if p["rows"] >= 512 * p["slots"]:
-                row["bar"] = 0.80
-        else:
-            row.update(ratio=p["grouped_tflops"] / even[p["shape"], p["product"]], bar=0.85)
-        yield row
+def test(folder, only):
+    """name -> how its tests went. The one that was running when the program ended is its failure too."""
+    found, nothing = {}, []
+    for name, _, path in items(folder, only):
+        text = read_end(path + ".txt", 100_000)
+        verdicts = {test: result for result, test in
+                    re.findall(r"^\[ +(OK|FAILED|SKIPPED) +\] ([^\s,]+).*\(\d+ ms\)$", text, re.M)}
+        begun = re.findall(r"^\[ RUN +\] (\S+)", text, re.M)
+        of = lambda result: [test for test, other in verdicts.items() if other == result]
+        unfinished = [test + " (did not end)" for test in begun if test not in verdicts]
+        found[name] = {"passed": len(of("OK")), "skipped": of("SKIPPED"), "failed": of("FAILED") + unfinished}
+        if "no CUDA device" in text:
+            nothing.append("the tests saw no CUDA device")
+        elif not begun:
+            nothing.append(f"no test was begun: {text.splitlines()[-1] if text else 'no output'}")
+    failed = [test for one in found.values() for test in one["failed"]]
+    skipped = [test for one in found.values() for test in one["skipped"]]
+    detail = f"{sum(one['passed'] for one in found.values())} tests passed" + listed("failed", failed) + listed("skipped", skipped)
+    return found, nothing[0] if nothing and not failed else detail, int(bool(failed or nothing))
 
 
-def bench(folder):
-    found = documents(folder)
-    for document in found.values():
-        if "products" in document:
-            document["rows"] = list(grouped_rows(document["products"]))
+def bench(folder, only):
+    found = documents(folder, only)
     rows = [(name, row) for name, document in found.items() for row in document.get("rows", []) if "bar" in row]
     below = [f"{name}: {row['what']} {row.get('dtype', '')} {row['ratio']:.2f} < {row['bar']:.2f}"
              for name, row in rows if not row["ratio"] >= row["bar"]]
-    broken = [name for name, document in found.items() if "rows" not in document and "absent" not in document]
+    broken = [name for name, document in found.items() if "rows" not in document]
     for line in below:
         print(line)
-    detail = f"{len(rows) - len(below)} of {len(rows)} rows at their bars{missing(found)}"
-    return {"below_bar": below, "programs": found}, detail + failures(broken), int(not rows or bool(below or broken))
+    detail = f"{len(rows) - len(below)} of {len(rows)} rows at their bars" + listed("failed", broken)
+    return {"below_bar": below, "programs": found}, detail, int(not rows or bool(below or broken))
 
 
-def peers(folder):
-    """A peer that is not installed says {"absent": reason}; that is no failure, and no result."""
-    found = documents(folder)
+def peers(folder, only):
+    """A peer that is not installed says {"absent": reason}; that is no failure, and no result. One whose losses differ
+    from ours has a document and exit code 1."""
+    found = documents(folder, only)
+    codes = {name: code for name, code, _ in items(folder, only)}
     broken = [name for name, document in found.items() if "exit_code" in document]
+    differ = [name for name in found if name not in broken and codes[name] != 0]
     absent = [name for name, document in found.items() if "absent" in document]
-    detail = f"{len(found) - len(broken) - len(absent)} peers measured{missing(found)}"
+    detail = f"{len(found) - len(broken) - len(absent)} measured" + listed("failed", broken)
+    for name in differ:
+        detail += f", losses differ by {found[name].get('loss_deviation', float('nan')):.1e}"
+    if absent:
+        detail = "; ".join(found[name]["absent"] for name in absent)
     nothing = ABSENT if len(absent) == len(found) else 0
-    return found, detail + failures(broken), 1 if broken else nothing
+    return found, detail, 1 if broken or differ else nothing
 
 
-def summary(code, path):
+def trained(code, path):
+    """The whole result, so that anything can be compared with it later, and the plan that was executed."""
     result = read_json(path + ".result")
     if code != 0 or result is None:
-        return {"exit_code": code, "error": read_text(path + ".err")}
-    keep = ("device", "ranks", "steps", "step_seconds", "tokens_per_second", "peak_bytes", "tasks", "plan_hash",
-            "exposed_communication_seconds", "expert_traffic", "skipped_steps", "loss", "all_step_seconds")
-    kept = {key: result[key] for key in keep if key in result}
-    kept["median_step_seconds"] = statistics.median(result["all_step_seconds"])
-    return kept
+        return failure(code, path)
+    result["median_step_seconds"] = statistics.median(result["all_step_seconds"])
+    return {**result, "plan": read_json(path + ".plan")}
 
 
-def execute(folder):
-    found = {name: summary(code, path) for name, code, path in items(folder)}
+def execute(folder, only):
+    found = {name: trained(code, path) for name, code, path in items(folder, only)}
     broken = [name for name, document in found.items() if "exit_code" in document]
-    detail = f"{len(found) - len(broken)} of {len(found)} plans trained"
-    return found, detail + failures(broken), int(not found or bool(broken))
+    detail = f"{len(found) - len(broken)} of {len(found)} plans trained" + listed("failed", broken)
+    if only and not broken:
+        detail = " ".join(f"{milliseconds(plan['median_step_seconds'])} a step" for plan in found.values())
+    elif only:
+        detail = found[only]["error"].splitlines()[-1] if found[only]["error"] else detail
+    return found, detail, int(not found or bool(broken))
 
 
-def missing(found):
-    absent = [name for name, document in found.items() if "absent" in document]
-    return f", absent: {' '.join(absent)}" if absent else ""
+def milliseconds(seconds):
+    return f"{1e3 * seconds:.{1 if seconds < 1 else 0}f} ms"
 
 
-def failures(broken):
-    return f", failed: {' '.join(broken)}" if broken else ""
+def listed(what, names):
+    return f", {what}: {' '.join(names)}" if names else ""
 
 
-def agree(one, other, dtype):
-    losses = [(read_json(path) or {}).get("loss") for path in (one, other)]
-    if None in losses or len(losses[0]) != len(losses[1]) or None in losses[0] + losses[1]:
+def agree(one, other, dtype, whose):
+    results = [read_json(path) or {} for path in (one, other)]
+    losses = [result.get("loss") for result in results]
+    steps = min((len(loss) for loss in losses if loss), default=0)
+    if None in losses or steps == 0 or None in losses[0] + losses[1]:
         print(f"detail: no losses to compare in {one} and {other}")
         return 1
     worst = max(abs(a - b) / abs(a) for a, b in zip(*losses))
-    print(f"{os.path.basename(other)}: losses differ by {worst:.1e} at most, allowed {TOLERANCE[dtype]:.0e}")
+    seconds = statistics.median(results[1].get("all_step_seconds", [float("nan")]))
     if not worst <= TOLERANCE[dtype]:
-        print(f"detail: {os.path.basename(other)}: losses differ by {worst:.1e} from those of one rank")
+        print(f"detail: losses differ by {worst:.1e} from those of {whose}, allowed {TOLERANCE[dtype]:.0e}")
         return 1
+    print(f"detail: {milliseconds(seconds)} a step, {steps} losses within {worst:.1e} of those of {whose}")
     return 0
+
+
+# ---- What comes back ------------------------------------------------------------------------------------------------
+
+
+def machines(folder):
+    """name -> profile and cluster of what was measured: one file to bring back instead of two for each."""
+    found = {}
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        parts = {what: read_json(f"{folder}/{name}/{what}.json") for what in ("profile", "cluster")}
+        if all(parts.values()):
+            found[name] = parts
+    return found
+
+
+def log(folder):
+    """The end of every item's log, oldest first."""
+    paths = [os.path.join(folder, name) for name in os.listdir(folder)]
+    text = []
+    for path in sorted(paths, key=os.path.getmtime):
+        with open(path, "rb") as stream:
+            stream.seek(max(0, os.path.getsize(path) - LOG_BYTES))
+            text.append(f"==== {os.path.basename(path)}\n{stream.read().decode(errors='replace')}")
+    return "\n".join(text)[-MAX_BYTES // 2:]  # at most two bytes each, as nearly all is ASCII
+
+
+def within_limit(document):
+    """As text; results lose their timelines where all of them are too large."""
+    text = json.dumps(document, separators=(",", ":"))
+    if len(text) <= MAX_BYTES:
+        return text
+    lighter = {name: {key: value for key, value in part.items() if key not in ("timeline", "routing")}
+               for name, part in document.items()}
+    text = json.dumps(lighter, separators=(",", ":"))
+    return text if len(text) <= MAX_BYTES else json.dumps({"error": "too large to bring back"})
+
+
+def keep(state, folder):
+    """Writes every document anew; one that is half written never takes the place of one that is whole."""
+    texts = {"log.txt": log(f"{state}/logs")}
+    for name, collect in COLLECT.items():
+        document = collect(f"{state}/{name}", None)[0]
+        if os.path.isdir(f"{state}/{name}"):
+            texts[f"{name}.json"] = within_limit(document)
+    if machines(f"{state}/profile"):
+        texts["machines.json"] = within_limit(machines(f"{state}/profile"))
+    for name, text in texts.items():
+        path = os.path.join(folder, name)
+        with open(path + ".new", "w", encoding="utf-8") as stream:
+            stream.write(text + "\n")
+        os.replace(path + ".new", path)
+
+
+COLLECT = {"test": test, "bench": bench, "peers": peers, "execute": execute}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("bench", "peers", "execute", "agree"))
+    parser.add_argument("what", choices=(*COLLECT, "agree", "keep"))
     parser.add_argument("paths", nargs="+")
-    parser.add_argument("-o", "--output")
+    parser.add_argument("--only", help="one item of the folder")
+    parser.add_argument("-o", "--output", help="folder of the documents that `keep` writes")
     arguments = parser.parse_args()
     if arguments.what == "agree":
         return agree(*arguments.paths)
-    collect = {"bench": bench, "peers": peers, "execute": execute}[arguments.what]
-    document, detail, code = collect(arguments.paths[0])
-    if arguments.output:
-        with open(arguments.output, "w", encoding="utf-8") as stream:
-            stream.write(json.dumps(document, indent=1) + "\n")
+    if arguments.what == "keep":
+        return keep(arguments.paths[0], arguments.output)
+    _, detail, code = COLLECT[arguments.what](arguments.paths[0], arguments.only)
     print(f"detail: {detail}")
     return code
 
