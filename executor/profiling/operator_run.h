@@ -73,6 +73,7 @@ class OperatorRun {
   void make_operands();
   Sample run(std::span<const Operand> reads, std::span<const Operand> writes);
   void fill(const Operand& operand);
+  void copy_repeated(const Operand& operand, const void* from, Bytes bytes);
   void fill_from_router(const Operand& operand, TensorId source);
   TaskIndex producer_of(TensorId tensor) const;
   const Memory* memory_of(TensorId tensor) const;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <set>
@@ -48,6 +49,35 @@ TEST(OperatorRun, GivesRowsInBf16WhereThePlanHasThem) {
                                                       "permute|bf16", "regroup|bf16", "unpermute_backward|bf16"}));
   EXPECT_GT(backend.largest, 0.9f);
   EXPECT_LT(backend.largest, 10.0f);
+}
+
+/// Looks at the first operand of an update.
+class FirstOperand final : public cpu::CpuBackend {
+ public:
+  void launch(const Launch& launch) override {
+    const float* gradient = launch.reads[0].f32();
+    values.assign(gradient, gradient + launch.reads[0].elements());
+    CpuBackend::launch(launch);
+  }
+
+  std::vector<float> values;
+};
+
+// 2^22 elements are drawn, the rest repeats them: 3 * 2^22 + 5 are two whole copies more and the first five numbers.
+TEST(OperatorRun, RepeatsWhatItDrewInLargeOperands) {
+  constexpr int64_t kStretch = 1 << 22, kElements = 3 * kStretch + 5;
+  const Plan plan = tiny_plan(2);
+  const MeasuredPlan measured(plan);
+  const std::vector<OperatorShape> shapes = collect_shapes({plan});
+  const auto update =
+      std::find_if(shapes.begin(), shapes.end(), [](const OperatorShape& shape) { return shape.op == Op::adamw; });
+  ASSERT_NE(update, shapes.end());
+  FirstOperand backend;
+  OperatorRun(measured, *update, kElements, backend, 7).launch();
+  const auto begin = backend.values.begin();
+  ASSERT_EQ(std::ssize(backend.values), kElements);
+  EXPECT_GT(std::set<float>(begin, begin + 1000).size(), 990u);
+  EXPECT_TRUE(std::equal(begin + kStretch, backend.values.end(), begin));
 }
 
 }  // namespace
