@@ -3,8 +3,7 @@
 # `detail: ...` goes into the table. Exit code 77: it cannot be checked here.
 #
 # Seconds are limits and estimates. Nothing has run on a GPU yet, so the estimates are guesses: a program starts in 2 to 4 s
-# (context, libraries), torch in 6. Drawing 0.55 G initial values takes 3 s, in numpy 14; a profile for gpu-1 fills
-# 4.6 G operands on the host, 25 s, before it can repeat anything.
+# (context, libraries), torch in 6. Drawing 0.55 G initial values takes 3 s, in numpy 14.
 PRODUCT_TESTS='*Matmul*:*Linear*:*Experts*:*Grouped*:MoeLayer*'
 ATTENTION_TESTS='*Attention*:Cudnn*'
 # A kernel of each kind, at small sizes: every access is checked.
@@ -28,7 +27,7 @@ items() {
 1      tiny-bf16-2              execute    30     5  train_like_one_rank
 1      moe_layer                bench      40    12  measure
 1      grouped_matmul           bench      40    15  measure
-1      profile-gpu              profile    75    66  profile 60 gpu-1
+1      profile-gpu              profile    65    51  profile 45 gpu-1
 1      profile-two-ranks        profile    30    18  profile 14 tiny-bf16-2
 1      memory_bound             bench      40    20  measure
 1      copies                   bench      40    15  measure
