@@ -1,11 +1,13 @@
-// Times copies between host and device through the backend against bare cudaMemcpyAsync, in turns; and what copies and
-// products cost each other when they run side by side.
+// Times copies between host and device as the runtime makes them, through the backend and in its memory, against bare
+// cudaMemcpyAsync on a stream and in memory of its own, in turns; and what copies and products cost each other when
+// they run side by side.
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "executor/cuda/benchmark/fastest_product.h"
 #include "executor/cuda/benchmark/measure.h"
 #include "executor/cuda/cuda_backend.h"
 
@@ -33,15 +35,48 @@ char* touched(void* memory) {
   return bytes;
 }
 
+/// The yardstick: nothing of it comes from the backend.
+class BareCopies {
+ public:
+  BareCopies() : device_(kTotal), pageable_(touched(std::malloc(static_cast<size_t>(kTotal)))) {
+    void* locked = nullptr;
+    CUDA_CHECK(cudaMallocHost(&locked, static_cast<size_t>(kTotal)));
+    pinned_ = touched(locked);
+  }
+  ~BareCopies() {
+    cudaStreamSynchronize(stream_);
+    cudaFreeHost(pinned_);
+    std::free(pageable_);
+  }
+  BareCopies(const BareCopies&) = delete;
+  BareCopies& operator=(const BareCopies&) = delete;
+
+  Contender in_pieces(const Direction& direction, Bytes size, bool pinned) {
+    return {stream_, [=, this, host = pinned ? pinned_ : pageable_] {
+              const bool in = direction.kind == cudaMemcpyHostToDevice;
+              for (Bytes at = 0; at < kTotal; at += size)
+                CUDA_CHECK(cudaMemcpyAsync(in ? device_.data() + at : host + at, in ? host + at : device_.data() + at,
+                                           static_cast<size_t>(size), direction.kind, stream_));
+            }};
+  }
+
+ private:
+  OwnStream stream_;
+  Buffer<char> device_;
+  char *pageable_, *pinned_ = nullptr;
+};
+
 class Copies {
  public:
-  Copies() : backend_(0, kTotal + kMiB), device_(kTotal) {
-    pinned_ = touched(backend_.host_staging().allocate(kTotal));
+  Copies() : backend_(0, kTotal + kMiB) {
+    device_ = static_cast<char*>(backend_.allocate(kTotal));
+    pinned_ = touched(backend_.allocate_host(kTotal));
     pageable_ = touched(std::malloc(static_cast<size_t>(kTotal)));
   }
   ~Copies() {
     backend_.synchronize();
-    backend_.host_staging().release(pinned_);
+    backend_.release_host(pinned_);
+    backend_.release(device_);
     std::free(pageable_);
   }
   Copies(const Copies&) = delete;
@@ -50,8 +85,8 @@ class Copies {
   Json measure() {
     for (const Direction& direction : kDirections) {
       for (const Bytes size : kSizes) {
-        rate(direction, size, pinned_, "pinned");
-        rate(direction, size, pageable_, "pageable");
+        rate(direction, size, true);
+        rate(direction, size, false);
       }
     }
     for (const Direction& direction : kDirections) side_by_side(direction);
@@ -60,29 +95,21 @@ class Copies {
 
  private:
   /// kTotal bytes in copies of `size`.
-  template <typename Copy>
-  void in_pieces(const Direction& direction, Bytes size, char* host, const Copy& copy) {
-    const bool in = direction.kind == cudaMemcpyHostToDevice;
-    for (Bytes at = 0; at < kTotal; at += size)
-      copy(in ? device_.data() + at : host + at, in ? host + at : device_.data() + at, size);
+  Contender in_pieces(const Direction& direction, Bytes size, bool pinned) {
+    return {backend_.stream(direction.lane), [=, this, host = pinned ? pinned_ : pageable_] {
+              const bool in = direction.kind == cudaMemcpyHostToDevice;
+              for (Bytes at = 0; at < kTotal; at += size)
+                backend_.copy(direction.lane, in ? device_ + at : host + at, in ? host + at : device_ + at, size);
+            }};
   }
 
-  void rate(const Direction& direction, Bytes size, char* host, const char* memory) {
-    const Stream stream = backend_.stream(direction.lane);
-    const auto ours = [&] {
-      in_pieces(direction, size, host,
-                [&](void* to, const void* from, Bytes n) { backend_.copy(direction.lane, to, from, n); });
-    };
-    const auto bare = [&] {
-      in_pieces(direction, size, host, [&](void* to, const void* from, Bytes n) {
-        CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(n), direction.kind, stream));
-      });
-    };
-    const std::vector<Seconds> seconds = medians_in_turns(stream, {ours, bare}, kRounds);
+  void rate(const Direction& direction, Bytes size, bool pinned) {
+    const std::vector<Seconds> seconds =
+        medians_in_turns({in_pieces(direction, size, pinned), bare_.in_pieces(direction, size, pinned)}, kRounds);
     const double ratio = seconds[1] / seconds[0], rate = static_cast<double>(kTotal) / seconds[0];
-    rows_.push_back({{"what", std::string(direction.name) + ", " + memory},
+    rows_.push_back({{"what", std::string(direction.name) + (pinned ? ", pinned" : ", pageable")},
                      {"copy_bytes", size},
-                     {"pinned", backend_.host_staging().is_pinned(host)},
+                     {"pinned", pinned && backend_.host_staging().is_pinned(pinned_)},
                      {"seconds", seconds[0]},
                      {"bytes_per_s", rate},
                      {"bare_bytes_per_s", static_cast<double>(kTotal) / seconds[1]},
@@ -97,11 +124,8 @@ class Copies {
   /// median is taken while the other runs.
   void side_by_side(const Direction& direction) {
     const Stream compute = backend_.stream(Lane::compute), copies = backend_.stream(direction.lane);
-    const auto product = [&] { product_.run(backend_.linear(), compute); };
-    const auto copy = [&] {
-      in_pieces(direction, kTotal, pinned_,
-                [&](void* to, const void* from, Bytes n) { backend_.copy(direction.lane, to, from, n); });
-    };
+    const auto product = [&] { product_.run(compute); };
+    const std::function<void()> copy = in_pieces(direction, kTotal, true).work;
     const Seconds product_alone = medians_in_turns(compute, {product}, kRounds)[0];
     const Seconds copy_alone = medians_in_turns(copies, {copy}, kRounds)[0];
     constexpr double kSlack = 3;  // what stands behind must outlast a slower one in front
@@ -135,9 +159,9 @@ class Copies {
   }
 
   CudaBackend backend_;
-  Buffer<char> device_;
-  ProductYardstick product_;
-  char *pinned_ = nullptr, *pageable_ = nullptr;
+  BareCopies bare_;
+  FastestProduct product_{kLargeProduct, backend_.stream(Lane::compute)};
+  char *device_ = nullptr, *pinned_ = nullptr, *pageable_ = nullptr;
   Json rows_ = Json::array();
 };
 

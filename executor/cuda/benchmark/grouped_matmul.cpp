@@ -1,5 +1,5 @@
-// Times grouped products of experts against one dense product of as many operations and against a loop over slots, in
-// turns, with equal rows per slot and with rows as 1, 1/2, 1/3, ... (Zipf).
+// Times grouped products of experts against cuBLASLt's fastest dense product of as many operations and against a loop
+// over slots, in turns, with equal rows per slot and with rows as 1, 1/2, 1/3, ... (Zipf).
 
 #include "executor/cuda/grouped_matmul.h"
 
@@ -7,8 +7,10 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "executor/cuda/benchmark/fastest_product.h"
 #include "executor/cuda/benchmark/measure.h"
 #include "executor/cuda/grouped_matmul_sm90.h"
+#include "executor/cuda/linear.h"
 
 namespace moesaic::executor::cuda {
 namespace {
@@ -16,9 +18,9 @@ namespace {
 using enum GroupedProduct;
 
 constexpr int kRounds = 15;
-// Asked of slots of 512 rows and more, and of n and k of 1,024 and more: of the dense product; and of Zipf, of the same
-// product with equal rows.
+// Of the dense product; and of Zipf, of the same product with equal rows, which has the first bar itself.
 constexpr double kBarOfDense = 0.80, kBarOfBalanced = 0.85;
+constexpr int64_t kRowsWithBar = 512;  // per slot on average: with fewer, loading the weights may take longer
 
 struct Shape {
   const char* name;
@@ -74,7 +76,6 @@ class Operands {
     }
   }
 
-  void dense() { one({a_.data(), b_.data(), c_.data(), s_.rows}); }
   void loop() {
     for (const GroupedProblem<BFloat16>& problem : problems_)
       if (problem.rows > 0) one(problem);
@@ -101,11 +102,20 @@ class Operands {
   std::vector<GroupedProblem<BFloat16>> problems_;
 };
 
+/// One product of all rows with one matrix of weights. forward: [rows, n] = [rows, k] [n, k]^T;
+/// dgrad: [rows, k] = [rows, n] [n, k]; wgrad: [n, k] += [rows, n]^T [rows, k].
+MatmulShape dense_shape(const Shape& s, GroupedProduct product) {
+  if (product == forward) return {s.rows, s.n, s.k, Transpose::no, Transpose::yes};
+  if (product == dgrad) return {s.rows, s.k, s.n};
+  return {s.n, s.k, s.rows, Transpose::yes, Transpose::no, true};
+}
+
 /// TFLOP/s of each way, 2 rows n k operations: padding is no work.
-Json measure_one(const Shape& s, GroupedProduct product, bool zipf, Linear& linear, Stream stream) {
+Json measure_one(const Shape& s, GroupedProduct product, bool zipf, FastestProduct& dense, Linear& linear,
+                 Stream stream) {
   Operands operands(s, product, zipf, linear, stream);
   const std::vector<Seconds> seconds = medians_in_turns(stream,
-                                                        {[&] { operands.dense(); }, [&] { operands.loop(); },
+                                                        {[&] { dense.run(stream); }, [&] { operands.loop(); },
                                                          [&] { operands.grouped(); }, [&] { operands.by_offsets(); }},
                                                         kRounds);
   const double tflop = 2e-12 * static_cast<double>(s.rows) * static_cast<double>(s.n) * static_cast<double>(s.k);
@@ -133,12 +143,12 @@ Json measure() {
   Json rows = Json::array();
   for (const Shape& s : kShapes)
     for (GroupedProduct product : {forward, dgrad, wgrad}) {
-      const bool has_bar = s.rows / s.slots >= 512 && std::min(s.n, s.k) >= 1024;
-      Json balanced = measure_one(s, product, false, linear, stream);
-      Json zipf = measure_one(s, product, true, linear, stream);
+      FastestProduct dense(dense_shape(s, product), stream);
+      Json balanced = measure_one(s, product, false, dense, linear, stream);
+      Json zipf = measure_one(s, product, true, dense, linear, stream);
       zipf["of_dense"] = zipf["ratio"];
       zipf["ratio"] = zipf["grouped_tflops"].get<double>() / balanced["grouped_tflops"].get<double>();
-      if (has_bar) {
+      if (s.rows / s.slots >= kRowsWithBar && std::min(s.n, s.k) >= 1024) {
         balanced["bar"] = kBarOfDense;
         zipf["bar"] = kBarOfBalanced;
       }

@@ -82,11 +82,11 @@ Seconds seconds_of(Stream stream, const std::function<void()>& work) {
   return static_cast<double>(milliseconds) * 1e-3;
 }
 
-std::vector<Seconds> medians_in_turns(Stream stream, const std::vector<std::function<void()>>& contenders, int rounds) {
+std::vector<Seconds> medians_in_turns(const std::vector<Contender>& contenders, int rounds) {
   std::vector<std::vector<Seconds>> times(contenders.size());
   for (int round = -kWarmUps; round < rounds; ++round) {
     for (size_t i = 0; i < contenders.size(); ++i) {
-      const Seconds seconds = seconds_of(stream, contenders[i]);
+      const Seconds seconds = seconds_of(contenders[i].stream, contenders[i].work);
       if (round >= 0) times[i].push_back(seconds);
     }
   }
@@ -98,13 +98,10 @@ std::vector<Seconds> medians_in_turns(Stream stream, const std::vector<std::func
   return medians;
 }
 
-ProductYardstick::ProductYardstick() : a_(kSize * kSize), b_(kSize * kSize), c_(kSize * kSize) {
-  fill_random(a_, 1.0f);
-  fill_random(b_, 1.0f);
-}
-
-void ProductYardstick::run(Linear& linear, Stream stream) {
-  linear.forward(a_.data(), b_.data(), c_.data(), kSize, kSize, kSize, stream);
+std::vector<Seconds> medians_in_turns(Stream stream, const std::vector<std::function<void()>>& works, int rounds) {
+  std::vector<Contender> contenders;
+  for (const std::function<void()>& work : works) contenders.push_back({stream, work});
+  return medians_in_turns(contenders, rounds);
 }
 
 int print_measurements(const std::string& name, const std::function<Json()>& measure) {

@@ -1,6 +1,6 @@
 #pragma once
 // What the programs of this folder share: device memory with random contents, times by events, contenders in turns, and
-// one JSON document on stdout. It knows no operator but the yardstick, a product in cuBLASLt.
+// one JSON document on stdout. It knows no operator and no yardstick.
 
 #include <cuda_runtime_api.h>
 
@@ -13,7 +13,6 @@
 #include "core/schema/bfloat16.h"
 #include "core/schema/units.h"
 #include "executor/cuda/cuda_check.h"
-#include "executor/cuda/linear.h"
 #include "executor/cuda/stream.h"
 
 namespace moesaic::executor::cuda {
@@ -67,21 +66,16 @@ class OwnStream {
 /// Between two events around what `work` appends to the stream; waits for it.
 Seconds seconds_of(Stream stream, const std::function<void()>& work);
 
+struct Contender {
+  Stream stream;
+  std::function<void()> work;  // appends to the stream
+};
+
 /// Medians of `rounds` times of each contender. They take turns, so that a clock that drifts meets all of them; three
 /// rounds before warm up.
-std::vector<Seconds> medians_in_turns(Stream stream, const std::vector<std::function<void()>>& contenders, int rounds);
-
-/// C [8192, 8192] = A B^T in bf16 through cuBLASLt: what a product can reach on this device in this run.
-class ProductYardstick {
- public:
-  ProductYardstick();
-  void run(Linear& linear, Stream stream);
-  static constexpr int64_t kSize = 8192;
-  static constexpr double kFlops = 2.0 * kSize * kSize * kSize;
-
- private:
-  Buffer<BFloat16> a_, b_, c_;
-};
+std::vector<Seconds> medians_in_turns(const std::vector<Contender>& contenders, int rounds);
+/// All on one stream.
+std::vector<Seconds> medians_in_turns(Stream stream, const std::vector<std::function<void()>>& works, int rounds);
 
 /// main() of a program: prints {"benchmark", "device", "rows": measure()}. Exit code 77 and a message without a GPU, 1
 /// after an exception. A row has a "ratio" and its "bar" where one is set.
