@@ -9,9 +9,9 @@
 
 #include "core/graph/holdings.h"
 #include "core/graph/stages.h"
-#include "executor/cpu/cpu_backend.h"
 #include "executor/runtime/rank_inputs.h"
 #include "executor/runtime/rank_step.h"
+#include "executor/runtime/state_mirror.h"
 #include "executor/runtime/threads.h"
 #include "tests/executor/runtime/small_training.h"
 
@@ -31,23 +31,27 @@ inline void add_pieces(const Holding& holding, const float* local, Tensors& whol
 }
 
 /// `program`: lowered from `plan`, or rewritten.
-inline Tensors tensors_after(int64_t steps, State state, const Plan& plan, const TaskGraph& program) {
+inline Tensors tensors_after(int64_t steps, State state, const Plan& plan, const TaskGraph& program,
+                             const MakeBackend& make_backend = make_cpu_backend) {
   const Corpus text = corpus();
   Tensors whole;
   std::mutex mutex;
   run_on_threads(plan.layout.ranks, plan.cluster.devices_per_node, [&](int rank, Transport& transport) {
-    cpu::CpuBackend backend;
+    const std::unique_ptr<Backend> backend = make_backend(rank);
     const TaskGraph graph = graph_of_rank(program, rank);
-    RankStep step(graph, plan, rank, backend, transport);
+    RankStep step(graph, plan, rank, *backend, transport);
     initialise_weights(graph, plan, rank, step.tensors());
     Watch watch;
     for (int64_t i = 0; i < steps; ++i) {
       load_batch(graph, plan, rank, i, text, step.tensors());
       step.run(i, watch);
     }
+    StateMirror mirror(step.tensors());
+    const std::vector<Holding> holdings = holdings_of(graph, rank, state);
+    for (const Holding& holding : holdings) mirror.data(holding.tensor);
+    mirror.fetch();
     const std::lock_guard lock(mutex);
-    for (const Holding& holding : holdings_of(graph, rank, state))
-      add_pieces(holding, step.tensors().resident(holding.tensor).f32(), whole);
+    for (const Holding& holding : holdings) add_pieces(holding, mirror.data(holding.tensor), whole);
   });
   return whole;
 }
