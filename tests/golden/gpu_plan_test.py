@@ -17,6 +17,9 @@ MODEL = {"kind": "moesaic.model/1", "name": "tiny", "family": "gpt_moe", "source
          "weight_dtype": "bf16"}
 WORKLOAD = {"kind": "moesaic.workload/1", "name": "short", "phase": "training", "global_batch": 4, "sequence_length": 16,
             "compute_dtype": "bf16", "optimizer": {"learning_rate": 0.001}, "seed": 1}
+# Relative, of the first loss, and as much again for every later step: bf16 on the device against f32 on the CPU, as
+# tests/emulated_cuda/training_test.cpp says why.
+LOSS_BOUND = 1e-4
 
 # The emulated device has no library's kernels, and says so wherever something is computed in bf16.
 SLOW_PATHS = ["built without CUTLASS: experts' products are a loop over cuBLASLt",
@@ -49,6 +52,22 @@ def expect(condition, what):
         sys.exit(what)
 
 
+def write_json(file, document):
+    with open(file, "w", encoding="utf-8") as stream:
+        json.dump(document, stream)
+
+
+def train_on_cpu(moesaic):
+    """The losses of the same training in f32, planned for this machine's cores."""
+    write_json("f32_model.json", {**MODEL, "weight_dtype": "f32"})
+    write_json("f32_workload.json", {**WORKLOAD, "compute_dtype": "f32"})
+    run(moesaic, "plan", "--model", "f32_model.json", "--workload", "f32_workload.json", "--cluster", "cpu-2core",
+        "--ranks", "2", "--effort", "4", "-o", "cpu.json")
+    text = run(moesaic, "execute", "cpu.json", "--launcher", "local", "--steps", "4", "-o", "cpu_result.json")
+    expect("on 2 CPU ranks" in text, f"not executed on CPUs: {text}")
+    return losses("cpu_result.json")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--moesaic", required=True)
@@ -60,8 +79,7 @@ def main():
         moesaic = shutil.copy(options.moesaic, "bin/moesaic")  # it starts the executor beside it
         executor = shutil.copy(options.executor, "bin/moesaic-executor")
         for name, document in (("model.json", MODEL), ("workload.json", WORKLOAD)):
-            with open(name, "w", encoding="utf-8") as stream:
-                json.dump(document, stream)
+            write_json(name, document)
         plan = ("plan", "--model", "model.json", "--workload", "workload.json", "--ranks", "2", "--effort", "4")
         run(moesaic, *plan, "--cluster", "h200-1x8", "-o", "plan.json")
 
@@ -79,6 +97,8 @@ def main():
         expect(warnings(text) == SLOW_PATHS, f"processes do not say what is slow, or more than once: {text}")
         expect(losses("tcp.json") == losses("local.json"), "processes train otherwise than threads")
         expect(losses("local.json")[-1] < losses("local.json")[0], "the loss does not fall")
+        for step, (found, truth) in enumerate(zip(losses("local.json"), train_on_cpu(moesaic), strict=True)):
+            expect(abs(found / truth - 1) <= LOSS_BOUND * (step + 1), f"step {step}: {found}, in f32 on CPUs {truth}")
 
         # The device as its maker calls it. Its work is not the cores', so no rank's time there says how disturbed it was.
         for file in ("local.json", "tcp.json"):
