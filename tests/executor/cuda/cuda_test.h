@@ -57,15 +57,17 @@ inline Doubles to_double(const std::vector<BFloat16>& x) {
   return result;
 }
 
-/// Every element within `tolerance` of the largest expected value, and one rounding of its own; NaN anywhere fails.
+/// Every element within `tolerance` of the largest expected value, and so many roundings of its own; NaN anywhere
+/// fails.
 template <typename Element>
-void expect_stored(const std::vector<Element>& actual, const Doubles& expected, double tolerance, const char* what) {
+void expect_stored(const std::vector<Element>& actual, const Doubles& expected, double tolerance, const char* what,
+                   int roundings = 1) {
   ASSERT_EQ(actual.size(), expected.size()) << what;
   double largest = 1e-30;
   for (double value : expected) largest = std::max(largest, std::abs(value));
   for (size_t i = 0; i < actual.size(); ++i)
     ASSERT_NEAR(static_cast<double>(to_float(actual[i])), expected[i],
-                tolerance * largest + rounding_of<Element>() * std::abs(expected[i]))
+                tolerance * largest + roundings * rounding_of<Element>() * std::abs(expected[i]))
         << what << " [" << i << "]";
 }
 
