@@ -1,6 +1,7 @@
 """What the peers share: shapes, random inputs, times in turns, and one JSON document on stdout. It measures nothing."""
 
 import argparse
+import contextlib
 import json
 import statistics
 import sys
@@ -67,6 +68,51 @@ def seconds_of(arguments, work):
     return begin.elapsed_time(end) * 1e-3
 
 
+class Clock:
+    """Seconds between marks. On a device, by events that are read at the end, so that the host runs ahead meanwhile."""
+
+    def __init__(self, arguments):
+        self.on_device, self.marks = arguments.device == "cuda", []
+        self.mark()
+
+    def mark(self):
+        if not self.on_device:
+            self.marks.append(time.perf_counter())
+            return
+        self.marks.append(torch.cuda.Event(enable_timing=True))
+        self.marks[-1].record()
+
+    def seconds(self):
+        pairs = list(zip(self.marks, self.marks[1:]))
+        if not self.on_device:
+            return [after - before for before, after in pairs]
+        self.marks[-1].synchronize()
+        return [before.elapsed_time(after) * 1e-3 for before, after in pairs]
+
+
+@contextlib.contextmanager
+def no_waiting(arguments, allowed=False):
+    """A call that waits for the device raises RuntimeError inside; nothing is checked on a CPU."""
+    if arguments.device == "cpu" or allowed:
+        yield
+        return
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def fastest_attention(arguments):
+    """cuDNN's, where it takes the shape; torch alone would prefer flash attention."""
+    if arguments.device == "cpu":
+        return contextlib.nullcontext()
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    return sdpa_kernel([SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION,
+                        SDPBackend.MATH], set_priority=True)
+
+
 def medians_in_turns(arguments, contenders):
     """{name: work} -> {name: median seconds}. The contenders take turns; three rounds warm up."""
     times = {name: [] for name in contenders}
@@ -104,6 +150,31 @@ class BothPasses:
 
     def backward(self):
         self.out.backward(self.gradient, retain_graph=False)
+
+    def check_waits_for_nothing(self, arguments):
+        """After the first passes, which compile and make handles."""
+        for allowed in (True, False):
+            with no_waiting(arguments, allowed):
+                self.forward()
+                self.backward()
+
+    def waits(self, arguments):
+        """Why, or None: of what is not ours to mend."""
+        try:
+            self.check_waits_for_nothing(arguments)
+        except RuntimeError as error:
+            return str(error)[:300]
+        return None
+
+
+def without(peers, name, failed, what):
+    """Leaves a peer out that does not run here, as what torch cannot compile, and notes why."""
+    try:
+        peers[name].forward()
+        peers[name].backward()
+    except Exception as error:
+        del peers[name]
+        failed[f"{what}, {name}"] = f"{type(error).__name__}: {error}"[:500]
 
 
 def layer_rows(arguments, name, shape, peers, flops, counted):

@@ -37,14 +37,15 @@ def main():
     arguments = case.parse(__doc__.splitlines()[0])
     if arguments.device == "cpu":
         case.say_absent("liger-kernel: Triton needs a GPU")
-    rows = []
+    rows, waits = [], {}
     for name, shape in case.shapes(arguments).items():
         tokens, hidden, intermediate, _, top_k = shape
         passes = case.BothPasses(Layer(arguments, shape).forward, case.random_rows(arguments, tokens, hidden))
+        waits[name] = passes.waits(arguments)
         rows += case.layer_rows(arguments, name, shape, {"liger": passes},
                                 2 * 3 * tokens * top_k * hidden * intermediate,
                                 "three matrices per expert, SwiGLU; the router's product is not counted")
-    case.print_document("liger_layer", arguments, rows)
+    case.print_document("liger_layer", arguments, rows, waits_for_the_device=waits)
 
 
 if __name__ == "__main__":

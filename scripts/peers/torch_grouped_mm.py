@@ -7,7 +7,7 @@ Usage: torch_grouped_mm.py [--device cpu --tiny]
 import layer_case as case
 
 import torch
-import torch_layer
+from routed_rows import grouped_products
 
 # name: rows, n, k, experts, skewed
 PRODUCTS = {
@@ -34,14 +34,13 @@ def main():
         x, w = case.random_rows(arguments, rows, k), case.random_rows(arguments, experts, n, k)
         ends, product = row_ends(arguments, rows, experts, skewed), case.Product(arguments)
         seconds = case.medians_in_turns(
-            arguments, {"grouped": lambda: torch_layer.grouped_products(x, w, ends), "product": product.run})
+            arguments, {"grouped": lambda: grouped_products(x, w, ends), "product": product.run})
         rate, yardstick = 2 * rows * n * k / seconds["grouped"], product.flops_per_s(seconds["product"])
         measured.append({"what": name, "rows": rows, "n": n, "k": k, "experts": experts, "skewed": skewed,
                          "dtype": "bf16", "seconds": seconds["grouped"], "flops_per_s": rate,
                          "product_flops_per_s": yardstick, "ratio_to_product": rate / yardstick})
         del x, w
-    case.print_document("torch_grouped_mm", arguments, measured,
-                        grouped="torch._grouped_mm" if arguments.device == "cuda" else "a loop over experts")
+    case.print_document("torch_grouped_mm", arguments, measured)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,15 @@
 #!/usr/bin/env python3
-"""One MoE layer in torch, bf16, forward and backward: router, sort, grouped products, weighted sum.
+"""One MoE layer in torch, bf16, forward and backward: router, sort, grouped products, weighted sum; and compiled.
 
 Experts have two matrices and GELU, as in executor/cuda. `dense` is one feed-forward network over as many rows: what the
-layer costs without routing.
+layer costs without routing. A pass that waits for the device is an error.
 Usage: torch_layer.py [--device cpu --tiny]
 """
 import layer_case as case
 
 import torch
 import torch.nn.functional as F
-
-
-def grouped_products(rows, weights, ends):
-    """[n, k] x [experts, out, k] -> [n, out]; rows of expert e end at ends[e]. A loop where torch has no other way."""
-    if hasattr(torch, "_grouped_mm") and rows.is_cuda:
-        return torch._grouped_mm(rows, weights.transpose(1, 2), offs=ends)
-    begins = [0, *ends.tolist()]
-    return torch.cat([rows[a:b] @ w.T for a, b, w in zip(begins, begins[1:], weights)])
+from routed_rows import Route, grouped_products, permute, unpermute
 
 
 class Layer:
@@ -29,16 +22,10 @@ class Layer:
         self.down = case.leaf(arguments, experts, hidden, intermediate)
 
     def forward(self):
-        probabilities = F.linear(self.z, self.router).float().softmax(-1)
-        weights, chosen = probabilities.topk(self.top_k)
-        weights = weights / weights.sum(-1, keepdim=True)
-        order = chosen.flatten().argsort(stable=True)
-        tokens = order // self.top_k
-        ends = torch.bincount(chosen.flatten(), minlength=self.router.shape[0]).cumsum(0).to(torch.int32)
-        rows = self.z.index_select(0, tokens)
-        out = grouped_products(F.gelu(grouped_products(rows, self.up, ends)), self.down, ends)
-        out = out * weights.flatten()[order].unsqueeze(1).to(out.dtype)
-        return self.residual.index_add(0, tokens, out)
+        route = Route(F.linear(self.z, self.router).float(), self.top_k)
+        rows = grouped_products(permute(self.z, route), self.up, route.ends)
+        rows = grouped_products(F.gelu(rows), self.down, route.ends)
+        return unpermute(rows, route, self.residual)
 
 
 class Dense:
@@ -53,19 +40,23 @@ class Dense:
 
 def main():
     arguments = case.parse(__doc__.splitlines()[0])
-    rows = []
+    rows, failed = [], {}
     for name, shape in case.shapes(arguments).items():
         tokens, hidden, intermediate, _, top_k = shape
+        layer, gradient = Layer(arguments, shape), case.random_rows(arguments, tokens, hidden)
         peers = {
-            "torch": case.BothPasses(Layer(arguments, shape).forward, case.random_rows(arguments, tokens, hidden)),
+            "torch": case.BothPasses(layer.forward, gradient),
+            "torch compiled": case.BothPasses(torch.compile(layer.forward, dynamic=False), gradient),
             "torch dense": case.BothPasses(Dense(arguments, shape).forward,
                                            case.random_rows(arguments, tokens * top_k, hidden)),
         }
+        case.without(peers, "torch compiled", failed, name)
+        for peer in peers.values():
+            peer.check_waits_for_nothing(arguments)
         flops = 2 * 2 * tokens * top_k * hidden * intermediate
         rows += case.layer_rows(arguments, name, shape, peers, flops,
                                 "two matrices per expert, GELU; the router's product is not counted")
-    case.print_document("torch_layer", arguments, rows,
-                        grouped="torch._grouped_mm" if arguments.device == "cuda" else "a loop over experts")
+    case.print_document("torch_layer", arguments, rows, failed=failed)
 
 
 if __name__ == "__main__":
