@@ -61,22 +61,6 @@ const AttentionShape kShapes[] = {{1, 1, 1, 1, 2},   {2, 7, 2, 2, 4},    {1, 64,
 template <typename Element>
 constexpr double kTolerance = sizeof(Element) == sizeof(float) ? 1e-5 : 1.5e-2;
 
-/// Of a token's head, as lengths of vectors of head_dim elements: its own, so that late tokens, means of many, are not
-/// measured by the first, and a tenth of the longest one's, as a gradient may cancel to nothing.
-void expect_heads_close(const Floats& actual, const Doubles& expected, int64_t head_dim, double tolerance,
-                        const char* what) {
-  ASSERT_EQ(actual.size(), expected.size()) << what;
-  const auto width = static_cast<size_t>(head_dim);
-  Doubles errors(actual.size() / width), lengths(errors.size());
-  for (size_t i = 0; i < actual.size(); ++i) {
-    errors[i / width] += std::pow(static_cast<double>(actual[i]) - expected[i], 2);
-    lengths[i / width] += std::pow(expected[i], 2);
-  }
-  const double longest = std::sqrt(*std::max_element(lengths.begin(), lengths.end()));
-  for (size_t head = 0; head < errors.size(); ++head)
-    ASSERT_LE(std::sqrt(errors[head]), tolerance * (std::sqrt(lengths[head]) + 0.1 * longest)) << what << " " << head;
-}
-
 TYPED_TEST(AttentionTest, AgreesWithTheReference) {
   for (const AttentionShape& s : kShapes) {
     SCOPED_TRACE(testing::Message() << s.batch << " " << s.seq << " " << s.heads << " " << s.kv_heads << " "
@@ -88,8 +72,8 @@ TYPED_TEST(AttentionTest, AgreesWithTheReference) {
     Doubles out(dout.size()), dqkv(qkv.size());
     reference::attention_forward(to_double(qkv).data(), out.data(), shape);
     reference::attention_backward(to_double(dout).data(), to_double(qkv).data(), dqkv.data(), shape);
-    expect_heads_close(results.out, out, s.head_dim, kTolerance<TypeParam>, "out");
-    expect_heads_close(results.dqkv, dqkv, s.head_dim, kTolerance<TypeParam>, "dqkv");
+    expect_rows_close(to_double(results.out), out, s.head_dim, kTolerance<TypeParam>, "out");
+    expect_rows_close(to_double(results.dqkv), dqkv, s.head_dim, kTolerance<TypeParam>, "dqkv");
     EXPECT_EQ(results.bits(), run(*this->backend, qkv, dout, s).bits());
   }
 }
@@ -218,7 +202,7 @@ TEST_P(CudnnAttentionPartsTest, MakeTheWhole) {
   if (!whole.forward(on_turned.data(), on_qkv.data(), out.data(), saved.data(), s, stream))
     GTEST_SKIP() << "cuDNN is not built in, or this device has none of its engines";
   const Floats in_parts = gradient(parts);
-  expect_heads_close(in_parts, to_double(gradient(whole)), s.head_dim, 1e-2, "dqkv");
+  expect_rows_close(to_double(in_parts), to_double(gradient(whole)), s.head_dim, 1e-2, "dqkv");
 }
 INSTANTIATE_TEST_SUITE_P(, CudnnAttentionPartsTest,
                          testing::Values(AttentionShape{3, 96, 6, 3, 64}, AttentionShape{4, 33, 6, 6, 64}),

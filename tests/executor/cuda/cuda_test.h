@@ -71,6 +71,22 @@ void expect_stored(const std::vector<Element>& actual, const Doubles& expected, 
         << what << " [" << i << "]";
 }
 
+/// Rows of `width` elements as vectors: the length of each one's error within `tolerance` of its own length, so that
+/// small rows are not measured by large ones, and of a tenth of the longest, as a row may cancel to nothing.
+inline void expect_rows_close(const Doubles& actual, const Doubles& expected, int64_t width, double tolerance,
+                              const char* what) {
+  ASSERT_EQ(actual.size(), expected.size()) << what;
+  const auto row_of = [&](size_t i) { return i / static_cast<size_t>(width); };
+  Doubles errors(actual.size() / static_cast<size_t>(width)), lengths(errors.size());
+  for (size_t i = 0; i < actual.size(); ++i) {
+    errors[row_of(i)] += std::pow(actual[i] - expected[i], 2);
+    lengths[row_of(i)] += std::pow(expected[i], 2);
+  }
+  const double longest = std::sqrt(*std::max_element(lengths.begin(), lengths.end()));
+  for (size_t row = 0; row < errors.size(); ++row)
+    ASSERT_LE(std::sqrt(errors[row]), tolerance * (std::sqrt(lengths[row]) + 0.1 * longest)) << what << " " << row;
+}
+
 /// A copy of a host array on the device, `offset` elements behind a 256-byte boundary.
 template <typename T>
 class DeviceArray {

@@ -268,19 +268,19 @@ class MoeLayerOnCuda : public CudaTestOf<Element> {
     Layer<Element> layer(*this->backend, o, truth);
     layer.forward();
     layer.backward();
-    // In bf16 nine roundings of 2^-8 stand behind one another, most of them averaged by sums.
-    const double tolerance = sizeof(Element) == sizeof(float) ? 2e-6 : 1.5e-2;
-    expect_stored(layer.out(), truth.out, tolerance, "out");
+    // In bf16 nine roundings of 2^-8 stand behind one another, most of them averaged by sums: 8.2e-3 of a row was seen,
+    // 6e-7 in f32.
+    const double tolerance = sizeof(Element) == sizeof(float) ? 2e-6 : 1.2e-2;
+    expect_rows_close(to_double(layer.out()), truth.out, kHidden, tolerance, "out");
     Doubles dx(truth.x.size()), d_norm(2 * kHidden);
     reference::layer_norm_backward(to_double(layer.dz()).data(), truth.x.data(), truth.saved.stats.data(),
                                    truth.parameters.norm.data(), dx.data(), d_norm.data(), kTokens, kHidden);
     for (size_t i = 0; i < dx.size(); ++i) dx[i] += truth.dout[i];
-    expect_close({dx.begin(), dx.end()}, truth.dx, tolerance, "dx");
-    expect_stored(layer.d_router(), truth.gradients.router, tolerance, "d_router");
-    for (const bool up : {true, false}) {
-      const Doubles d = layer.d_weights(up);
-      expect_close({d.begin(), d.end()}, up ? truth.gradients.up : truth.gradients.down, tolerance, "d_weights");
-    }
+    expect_rows_close(dx, truth.dx, kHidden, tolerance, "dx");
+    expect_rows_close(to_double(layer.d_router()), truth.gradients.router, kHidden, tolerance, "d_router");
+    for (const bool up : {true, false})
+      expect_rows_close(layer.d_weights(up), up ? truth.gradients.up : truth.gradients.down, kWidth * kHidden,
+                        tolerance, "d_weights");
     EXPECT_NEAR(layer.auxiliary(), truth.saved.auxiliary, tolerance * truth.saved.auxiliary);
   }
 };
