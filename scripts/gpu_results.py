@@ -14,9 +14,9 @@ import re
 import statistics
 import sys
 
-# Relative difference of losses between two ways to compute the same step: other orders of sums in f32 (2e-5, as the tests
-# of the runtime ask), and rounding to 8 bits of them in bf16.
-TOLERANCE = {"f32": 2e-5, "bf16": 2e-2}
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "peers"))
+import losses as peers_losses  # what losses of the same training may differ by
+
 ABSENT = 77
 MAX_BYTES = 15 << 20  # of one file that comes back from a machine
 LOG_BYTES = 200_000  # of one item: its end
@@ -142,11 +142,13 @@ def agree(one, other, dtype, whose):
     if None in losses or steps == 0 or None in losses[0] + losses[1]:
         print(f"detail: no losses to compare in {one} and {other}")
         return 1
-    worst = max(abs(a - b) / abs(a) for a, b in zip(*losses))
+    expected, actual = (loss[:steps] for loss in losses)
+    problems = peers_losses.problems(actual, expected, peers_losses.TOLERANCE[dtype])
     seconds = statistics.median(results[1].get("all_step_seconds", [float("nan")]))
-    if not worst <= TOLERANCE[dtype]:
-        print(f"detail: losses differ by {worst:.1e} from those of {whose}, allowed {TOLERANCE[dtype]:.0e}")
+    if problems:
+        print(f"detail: losses differ from those of {whose}: {problems[0]}")
         return 1
+    worst = max(map(abs, peers_losses.differences(actual, expected)))
     print(f"detail: {milliseconds(seconds)} a step, {steps} losses within {worst:.1e} of those of {whose}")
     return 0
 

@@ -3,7 +3,7 @@
 # `detail: ...` goes into the table. Exit code 77: it cannot be checked here.
 #
 # Seconds are limits and estimates. Nothing has run on a GPU yet, so the estimates are guesses: a program starts in 2 to 4 s
-# (context, libraries), torch in 6. Drawing 0.55 G initial values takes 3 s, in numpy 14.
+# (context, libraries), torch in 6 and as much again to compile. Drawing 0.55 G initial values takes 3 s, in numpy 14.
 PRODUCT_TESTS='*Matmul*:*Linear*:*Experts*:*Grouped*:MoeLayer*'
 ATTENTION_TESTS='*Attention*:Cudnn*'
 # A kernel of each kind, at small sizes: every access is checked.
@@ -36,12 +36,11 @@ items() {
 1      other_tests              test       80    35  run_tests -$PRODUCT_TESTS:$ATTENTION_TESTS
 1      nccl_tests               test       30    10  run_nccl_tests
 2      gpu-1                    execute    60    15  train_planned 30
-2      torch_gpu-1              peers     100    45  ask_torch gpu-1 30
+2      torch_gpu-1              peers     150    60  ask_torch gpu-1 30
 2      gpu-padded-1             execute    40    14  train 30
 2      gpu-padded-1-graph       execute    40    14  train_captured gpu-padded-1 30
 2      planned-tiny-bf16-2      execute    20     5  train_planned_like_one_rank tiny-bf16-2
 2      small-bf16-1             execute    20     4  train 30
-2      torch_small-bf16-1       peers      40    12  ask_torch small-bf16-1 30
 2      memcheck                 sanitize   70    35  sanitize memcheck
 TABLE
   for one in recompute micro2 chunks2 host host-late slices2 micro4 chunks4 host-micro2 micro2-chunks2-recompute; do
@@ -51,8 +50,9 @@ TABLE
     echo "2 small-bf16-$one-1 execute 15 3 train 10"
   done
   cat <<TABLE
-2      profile-small            profile    30    25  profile 20 small-bf16-1 small-bf16-micro4-1 small-bf16-chunks4-1 small-bf16-slices2-1
+2      profile-small            profile    25    20  profile 15 small-bf16-1 small-bf16-micro4-1 small-bf16-chunks4-1 small-bf16-slices2-1
 0      gpu-2                    execute    60    20  train 8
+0      torch_small-bf16-1       peers      60    25  ask_torch small-bf16-1 30
 0      racecheck                sanitize  120    60  sanitize racecheck
 0      initcheck                sanitize  120    60  sanitize initcheck
 0      liger_layer              peers      60    20  ask_peer

@@ -40,21 +40,28 @@ class Expected:
         self.losses = self.losses[:steps]
 
     def differences(self, losses):
-        """Relative, of each step; None where a loss is missing or is no number."""
-        return [a / b - 1 if is_number(a) and is_number(b) else None
-                for a, b in zip(losses, self.losses, strict=True)]
+        return differences(losses, self.losses)
 
     def problems(self, losses):
-        found, differences = [], self.differences(losses)
-        for step, difference in enumerate(differences):
-            allowed = self.tolerance.first + step * self.tolerance.growth
-            if difference is None or (step < COMPARED_STEPS and abs(difference) > allowed):
-                found.append(f"step {step}: loss {losses[step]}, expected {self.losses[step]} within {allowed:.1e}")
-        later = differences[COMPARED_STEPS:]
-        if later and not found and abs(statistics.mean(later)) > self.tolerance.mean:
-            found.append(f"later steps: losses differ by {statistics.mean(later):.1e} in the mean, allowed "
-                         f"{self.tolerance.mean:.0e}")
-        return found
+        return problems(losses, self.losses, self.tolerance)
+
+
+def differences(losses, expected):
+    """Relative, of each step; None where a loss is missing or is no number."""
+    return [a / b - 1 if is_number(a) and is_number(b) else None for a, b in zip(losses, expected, strict=True)]
+
+
+def problems(losses, expected, tolerance):
+    """A sentence for each step that is too far off, and for the rest together."""
+    found, differing = [], differences(losses, expected)
+    for step, difference in enumerate(differing):
+        allowed = tolerance.first + step * tolerance.growth
+        if difference is None or (step < COMPARED_STEPS and abs(difference) > allowed):
+            found.append(f"step {step}: loss {losses[step]}, expected {expected[step]} within {allowed:.1e}")
+    later = differing[COMPARED_STEPS:]
+    if later and not found and abs(statistics.mean(later)) > tolerance.mean:
+        found.append(f"later steps: losses differ by {statistics.mean(later):.1e} in the mean, allowed {tolerance.mean:.0e}")
+    return found
 
 
 def is_number(value):

@@ -75,6 +75,7 @@ class Machine:
         shutil.copytree(f"{root}/experiments/11_gpu_fidelity", f"{self.root}/experiments/11_gpu_fidelity")
         for name in ("torch_layer", "torch_grouped_mm", "torch_step", "liger_layer", "deepspeed_moe"):
             write(f"{self.root}/scripts/peers/{name}.py", PEER)
+        shutil.copy(f"{root}/scripts/peers/losses.py", f"{self.root}/scripts/peers")
         write_program(f"{self.root}/scripts/gpu_libraries.sh", "echo /somewhere")
         write_program(f"{self.root}/scripts/gpu_kit.sh", """
 if [[ $1 == --sources ]]; then echo 12ab; exit; fi
