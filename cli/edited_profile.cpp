@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "core/graph/operator.h"
+#include "core/operators/operator.h"
 #include "core/network/collective_demand.h"
 
 namespace moesaic::cli {

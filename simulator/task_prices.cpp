@@ -3,11 +3,6 @@
 #include "core/schema/error.h"
 
 namespace moesaic::simulator {
-namespace {
-
-bool prices_experts(Op op) { return op == Op::experts || op == Op::experts_dgrad || op == Op::experts_wgrad; }
-
-}  // namespace
 
 TaskPrices::TaskPrices(const TaskGraph& graph, const Plan& plan, const Platform& platform, RowTable& rows)
     : graph_(graph), platform_(platform), rows_(rows), plan_(plan), cost_(plan.profile, plan.cluster) {
@@ -16,7 +11,7 @@ TaskPrices::TaskPrices(const TaskGraph& graph, const Plan& plan, const Platform&
 
 Price TaskPrices::price_of(TaskIndex index, int64_t rows, int rank) const {
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
-  if (!prices_experts(task.op)) return cost_.compute(index, rows);
+  if (!is_experts(task.op)) return cost_.compute(index, rows);
   const SlotCounts& counts = rows_.counts(task, rank);
   return cost_.experts(index, counts.slot_rows(rank % counts.num_ranks()));
 }

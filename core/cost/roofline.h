@@ -2,7 +2,7 @@
 // Seconds of an operator that nobody measured: the slower of its arithmetic and its memory traffic at an assumed share
 // of peak rates.
 
-#include "core/graph/operator.h"
+#include "core/operators/operator.h"
 #include "core/schema/cluster.h"
 
 namespace moesaic {

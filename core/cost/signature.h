@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "core/graph/operator.h"
+#include "core/operators/operator.h"
 #include "core/schema/profile.h"
 
 namespace moesaic {

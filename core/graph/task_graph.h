@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/graph/operator.h"
+#include "core/operators/operator.h"
 #include "core/graph/shard.h"
 #include "core/schema/plan.h"
 

@@ -8,20 +8,8 @@ namespace moesaic {
 namespace {
 
 bool is_cut(const Task& task) {
-  switch (task.op) {
-    case Op::permute:
-    case Op::permute_backward:
-    case Op::unpermute:
-    case Op::unpermute_backward:
-    case Op::regroup:
-    case Op::experts:
-    case Op::experts_dgrad:
-      return true;
-    case Op::all_to_all:
-      return is_routed(task.leg);
-    default:
-      return false;
-  }
+  if (task.op == Op::all_to_all) return is_routed(task.leg);
+  return family_of(task.op) == Family::row_movers || (is_experts(task.op) && task.op != Op::experts_wgrad);
 }
 
 /// The tasks of one MoE layer in one phase of one microbatch, from the first that is cut to the last: [begin, end).

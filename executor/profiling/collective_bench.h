@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "core/graph/operator.h"
+#include "core/operators/operator.h"
 #include "core/schema/profile.h"
 #include "executor/profiling/bench.h"
 

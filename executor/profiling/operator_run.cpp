@@ -65,7 +65,7 @@ void OperatorRun::find_task(const OperatorShape& shape) {
 void OperatorRun::bind_counts() {
   if (task_.moe_layer < 0) return;
   const int ep = of_.plan.layout.ep, slots = graph_.placement[static_cast<size_t>(task_.moe_layer)].slots_per_rank;
-  if (works_on_slots(task_.op)) {
+  if (is_experts(task_.op)) {
     counts_.emplace_back(1, 1).at(0, 0) = rows_;
     return;
   }
@@ -83,14 +83,14 @@ Operand OperatorRun::sized(TensorId id) const {
     return {id, nullptr, 1,
             rows_ * (tensor.row_elements / graph_.tensors[static_cast<size_t>(task_.writes[0])].row_elements)};
   static constexpr int kFirstSlot[] = {0};
-  if (is_window(tensor.rows) && works_on_slots(task_.op))
+  if (is_window(tensor.rows) && is_experts(task_.op))
     return {id, nullptr, 1, tensor.row_elements, tensor.dtype, kFirstSlot};
   if (tensor.rows != Rows::fixed) return {id, nullptr, rows_, tensor.row_elements};
   const int64_t tokens = of_.graph.tokens_per_rank, gathered = tokens * of_.plan.layout.tp;
   if (!resident && (tensor.fixed_rows == tokens || tensor.fixed_rows == gathered))
     return {id, nullptr, graph_.tokens_per_rank, tensor.row_elements};
   if (tensor.kind == TensorKind::input && tensor.dtype == DType::i32) return {id, nullptr, 1, graph_.tokens_per_rank};
-  if (resident && works_on_slots(task_.op))
+  if (resident && is_experts(task_.op))
     return {id, nullptr, 1,
             tensor.row_elements / graph_.placement[static_cast<size_t>(task_.moe_layer)].slots_per_rank};
   return {id, nullptr, tensor.fixed_rows, tensor.row_elements};

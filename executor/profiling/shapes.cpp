@@ -49,11 +49,11 @@ void add_task(const Task& task, const Plan& plan, const TaskGraph& graph, Demand
     return;
   }
   const int64_t rows = balanced_rows(plan, graph);
-  const int slots = works_on_slots(task.op) ? graph.placement[static_cast<size_t>(task.moe_layer)].slots_per_rank : 1;
+  const int slots = is_experts(task.op) ? graph.placement[static_cast<size_t>(task.moe_layer)].slots_per_rank : 1;
   // Weight gradients take all chunks at once.
   const int chunks = task.op == Op::experts_wgrad ? 1 : task.num_chunks;
   const int64_t balanced = rows / slots / chunks;
-  demand.exact.insert(works_on_slots(task.op) ? typical_count(balanced) : whole_units(balanced, demand.unit));
+  demand.exact.insert(is_experts(task.op) ? typical_count(balanced) : whole_units(balanced, demand.unit));
   demand.most = std::max(demand.most, whole_units(2 * rows * plan.layout.ranks, demand.unit));
 }
 
@@ -66,7 +66,7 @@ void choose_rows(Demand& demand) {
     range = {demand.unit, demand.most};
     for (int i = 1; i + 1 < kRoutedPoints; ++i) {
       const int64_t rows = std::llround(std::pow(demand.most, static_cast<double>(i) / (kRoutedPoints - 1)));
-      further.insert(works_on_slots(demand.shape.op) ? typical_count(rows) : whole_units(rows, demand.unit));
+      further.insert(is_experts(demand.shape.op) ? typical_count(rows) : whole_units(rows, demand.unit));
     }
   }
   demand.shape.own_rows.assign(demand.exact.begin(), demand.exact.end());
@@ -78,7 +78,6 @@ void choose_rows(Demand& demand) {
 
 }  // namespace
 
-bool works_on_slots(Op op) { return op == Op::experts || op == Op::experts_dgrad || op == Op::experts_wgrad; }
 
 int64_t balanced_rows(const Plan& plan, const TaskGraph& graph) { return graph.tokens_per_rank * plan.model.top_k; }
 

@@ -36,6 +36,5 @@ Plan measured_form(const Plan& plan);
 /// Rows of every slot-based tensor under balanced routing.
 int64_t balanced_rows(const Plan& plan, const TaskGraph& graph);
 
-bool works_on_slots(Op op);  // experts and their gradients: measured on one slot
 
 }  // namespace moesaic::executor

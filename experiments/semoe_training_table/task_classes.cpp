@@ -46,50 +46,40 @@ std::vector<Edge> edges_of(const Timeline& timeline) {
   return edges;
 }
 
+TaskClass class_of_collective(const TaskRow& row) {
+  if (row.op == Op::all_to_all) return TaskClass::all_to_all;
+  if (row.op != Op::all_gather) return TaskClass::gradient_reduction;
+  return row.label.ends_with(" counts") ? TaskClass::all_to_all : TaskClass::weight_gather;
+}
+
 }  // namespace
 
 const char* name_of(TaskClass task_class) { return kNames[static_cast<size_t>(task_class)]; }
 
 TaskClass class_of(const TaskRow& row) {
-  switch (row.op) {
-    case Op::experts:
-    case Op::experts_dgrad:
-    case Op::experts_wgrad:
+  switch (family_of(row.op)) {
+    case Family::experts:
       return TaskClass::experts;
-    case Op::router:
-    case Op::router_backward:
-    case Op::permute:
-    case Op::permute_backward:
-    case Op::unpermute:
-    case Op::unpermute_backward:
-    case Op::regroup:
+    case Family::router:
+    case Family::row_movers:
       return TaskClass::routing;
-    case Op::adamw:
-      return TaskClass::optimizer;
-    case Op::all_to_all:
-      return TaskClass::all_to_all;
-    case Op::all_reduce:
-    case Op::reduce_scatter:
-      return TaskClass::gradient_reduction;
-    case Op::all_gather:  // counts of the router, or weights
-      return row.label.ends_with(" counts") ? TaskClass::all_to_all : TaskClass::weight_gather;
-    case Op::embed:
-    case Op::embed_backward:
-    case Op::cross_entropy:
+    case Family::embedding:
+    case Family::loss:
       return TaskClass::head;
-    case Op::linear:
-    case Op::linear_dgrad:
-    case Op::linear_wgrad:
-    case Op::norm:
-    case Op::norm_backward:
-    case Op::attention:
-    case Op::attention_backward:
+    case Family::products:
+    case Family::norms:
+    case Family::attention:
       return row.layer < 0 ? TaskClass::head : TaskClass::attention;
-    case Op::add:  // of the residual, or of a microbatch's gradients
-      return row.layer < 0 ? TaskClass::other : TaskClass::attention;
-    default:
-      return TaskClass::other;
+    case Family::activations:  // sums in a layer are residuals, others are of a microbatch's gradients
+      return row.op == Op::add && row.layer >= 0 ? TaskClass::attention : TaskClass::other;
+    case Family::optimizer:
+      return row.op == Op::adamw ? TaskClass::optimizer : TaskClass::other;
+    case Family::collectives:
+      return class_of_collective(row);
+    case Family::transfers:
+      break;
   }
+  return TaskClass::other;
 }
 
 std::array<Seconds, kNumTaskClasses> class_seconds(const Timeline& timeline) {

@@ -23,8 +23,6 @@ Plan bare(Plan plan) {
   return plan;
 }
 
-bool is_experts(Op op) { return op == Op::experts || op == Op::experts_dgrad || op == Op::experts_wgrad; }
-
 /// Prices that hold whatever a plan cuts or fuses: the least seconds per row at any size.
 class BestPrices {
  public:

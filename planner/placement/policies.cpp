@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/cost/cost_model.h"
-#include "core/graph/operator.h"
+#include "core/operators/operator.h"
 #include "planner/placement/contiguous.h"
 #include "planner/placement/eplb.h"
 #include "planner/placement/local_search.h"

@@ -18,8 +18,6 @@ namespace {
 using testing::KnownPrices;
 using testing::tiny_problem;
 
-bool is_experts(Op op) { return op == Op::experts || op == Op::experts_dgrad || op == Op::experts_wgrad; }
-
 Seconds price_of(const CostModel& prices, const TaskGraph& graph, const RoutingBinding& binding, const Plan& plan,
                  const Task& task, int rank) {
   const SlotCounts* counts = task.rows == Rows::fixed

@@ -1,6 +1,6 @@
 #pragma once
-// The operators that tasks are made of: their names, dimensions, arithmetic and memory traffic. Kernels and prices live
-// elsewhere.
+// The operators that tasks are made of: names and dimensions, and what is known of each (arithmetic, memory traffic,
+// family). The facts stand in one file per family, beside the names of its operands. Kernels and prices live elsewhere.
 
 #include <cstdint>
 #include <optional>
@@ -55,11 +55,21 @@ enum class Op : uint8_t {
 };
 inline constexpr int kNumOps = static_cast<int>(Op::reduce_scatter) + 1;
 
-const char* name_of(Op op);
-std::optional<Op> op_named(const std::string& name);
-bool is_collective(Op op);
-/// Moves or updates expert states outside the device.
-bool is_transfer(Op op);
+/// Operators that share a file here, and mostly a kernel's file in each device's room.
+enum class Family : uint8_t {
+  embedding,
+  norms,
+  products,
+  attention,
+  activations,
+  router,
+  row_movers,
+  experts,
+  loss,
+  optimizer,
+  transfers,  // move or update expert states outside the device
+  collectives,
+};
 
 /// The dimensions of one operator but its rows, which may depend on routing. Unused ones are 0.
 struct OpShape {
@@ -83,17 +93,53 @@ struct OpShape {
 /// The non-zero dimensions by name, in a fixed order: the signature under which a profile stores a curve.
 std::vector<std::pair<std::string, int64_t>> dimensions_of(const OpShape& shape);
 
+/// Work of one launch, as formulas read it.
+struct OperatorWork {
+  const OpShape& shape;
+  double m;               // rows
+  double active_experts;  // slots that have rows
+  double element_bytes;   // of a stored number; less than 1 is possible
+
+  constexpr double n() const { return static_cast<double>(shape.n); }
+  constexpr double k() const { return static_cast<double>(shape.k); }
+  constexpr double query_width() const { return static_cast<double>(shape.heads * shape.head_dim); }
+  constexpr double key_width() const { return static_cast<double>(shape.kv_heads * shape.head_dim); }
+  /// The up projection in units of F: SwiGLU's has a second matrix of the same width.
+  constexpr double up_widths() const { return shape.gated ? 2 : 1; }
+};
+
+/// What is known of an operator. A family's file states it for each of its operators; there are no defaults, so that
+/// nothing is free of cost because somebody forgot it.
+struct OperatorFacts {
+  Op op;
+  const char* name;
+  Family family;
+  bool is_matrix_product;  // whose precision follows the compute dtype
+  bool moves_rows;         // writes rows as they are or scaled, in the dtype of the tensor that they go to
+  double (*flops)(const OperatorWork&);
+  double (*bytes)(const OperatorWork&);  // read and written in device memory
+};
+
+/// Of what moves data only, and of what touches no device memory of its own.
+constexpr double no_flops(const OperatorWork&) { return 0; }
+constexpr double no_bytes(const OperatorWork&) { return 0; }
+
+const OperatorFacts& facts_of(Op op);
+
+const char* name_of(Op op);
+std::optional<Op> op_named(const std::string& name);
+Family family_of(Op op);
+bool is_collective(Op op);
+bool is_transfer(Op op);
+bool is_experts(Op op);  // experts and their gradients: products of as many rows per slot as routing says
+bool is_matrix_product(Op op);
+bool moves_rows(Op op);
+
 /// Floating-point operations of `rows` rows. Matrix products count 2 per multiply-add; element-wise operators count a
 /// few per element.
 double flops_of(Op op, const OpShape& shape, int64_t rows);
 
 /// Bytes read and written in device memory, each operand once. For experts, `active_experts` weights are read.
 double traffic_of(Op op, const OpShape& shape, int64_t rows, int64_t active_experts, DType dtype);
-
-/// True where the operator is a matrix product whose precision follows the compute dtype.
-bool is_matrix_product(Op op);
-
-/// True where the operator writes rows as they are or scaled, in the dtype of the tensor that they go to.
-bool moves_rows(Op op);
 
 }  // namespace moesaic

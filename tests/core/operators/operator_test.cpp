@@ -1,4 +1,4 @@
-#include "core/graph/operator.h"
+#include "core/operators/operator.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 namespace moesaic {
 namespace {
 
-TEST(Operator, names_go_there_and_back) {
+TEST(Operator, NamesGoThereAndBack) {
   std::set<std::string> names;
   for (int i = 0; i < kNumOps; ++i) {
     const Op op = static_cast<Op>(i);
@@ -19,11 +19,34 @@ TEST(Operator, names_go_there_and_back) {
   EXPECT_EQ(op_named(""), std::nullopt);
 }
 
-TEST(Operator, collectives_are_the_last_four) {
-  std::vector<std::string> collectives;
+using Names = std::vector<std::string>;
+
+template <typename Predicate>
+Names names_where(const Predicate& holds) {
+  Names names;
   for (int i = 0; i < kNumOps; ++i)
-    if (is_collective(static_cast<Op>(i))) collectives.push_back(name_of(static_cast<Op>(i)));
-  EXPECT_EQ(collectives, (std::vector<std::string>{"all_to_all", "all_reduce", "all_gather", "reduce_scatter"}));
+    if (holds(static_cast<Op>(i))) names.push_back(name_of(static_cast<Op>(i)));
+  return names;
+}
+
+TEST(Operator, BelongsToKinds) {
+  EXPECT_EQ(names_where(is_collective), (Names{"all_to_all", "all_reduce", "all_gather", "reduce_scatter"}));
+  EXPECT_EQ(names_where(is_transfer),
+            (Names{"load_experts", "fetch_experts", "drain_gradients", "update_experts", "store_experts"}));
+  EXPECT_EQ(names_where(is_experts), (Names{"experts", "experts_dgrad", "experts_wgrad"}));
+  EXPECT_EQ(names_where(is_matrix_product), (Names{"linear", "attention", "experts", "linear_dgrad", "linear_wgrad",
+                                                   "attention_backward", "experts_dgrad", "experts_wgrad"}));
+  EXPECT_EQ(names_where(moves_rows), (Names{"permute", "regroup", "unpermute_backward", "all_to_all"}));
+}
+
+// Only what the device does not do is free of bytes: transfers and collectives.
+TEST(Operator, IsFreeOnlyWhereTheDeviceDoesNothing) {
+  OpShape shape;
+  shape.n = 3, shape.k = 2, shape.sequence = 4, shape.heads = shape.kv_heads = 1, shape.head_dim = 2;
+  EXPECT_EQ(names_where([&](Op op) { return traffic_of(op, shape, 4, 1, DType::f32) == 0; }),
+            names_where([](Op op) { return is_transfer(op) || is_collective(op); }));
+  EXPECT_EQ(names_where([&](Op op) { return flops_of(op, shape, 4) == 0 && !is_transfer(op) && !is_collective(op); }),
+            (Names{"embed", "permute", "regroup", "clear"}));
 }
 
 OpShape shape_of_width(int64_t n, int64_t k) {
@@ -33,13 +56,13 @@ OpShape shape_of_width(int64_t n, int64_t k) {
 }
 
 // 10 rows times [30, 20]: 2 * 10 * 30 * 20 = 12,000, forward and each half of backward.
-TEST(Operator, counts_a_linear_layer) {
+TEST(Operator, CountsALinearLayer) {
   for (const Op op : {Op::linear, Op::linear_dgrad, Op::linear_wgrad})
     EXPECT_EQ(flops_of(op, shape_of_width(30, 20), 10), 12000);
 }
 
 // F 30, H 20: up and down are 2 * 2 * 10 * 600 = 24,000; SwiGLU has a third matrix, 36,000.
-TEST(Operator, counts_experts) {
+TEST(Operator, CountsExperts) {
   OpShape shape = shape_of_width(30, 20);
   for (const Op op : {Op::experts, Op::experts_dgrad, Op::experts_wgrad}) {
     shape.gated = false;
@@ -51,7 +74,7 @@ TEST(Operator, counts_experts) {
 
 // 64 queries in sequences of 16 keys, 4 heads of 8. A causal square keeps half of 64 * 16 = 1024 pairs, a decode step
 // all. Two products per pair: 4 * 512 * 32 = 65,536 and 4 * 1024 * 32 = 131,072; backward has five: 10 * 512 * 32.
-TEST(Operator, counts_attention) {
+TEST(Operator, CountsAttention) {
   OpShape shape;
   shape.sequence = 16, shape.heads = 4, shape.kv_heads = 2, shape.head_dim = 8, shape.causal_square = true;
   EXPECT_EQ(flops_of(Op::attention, shape, 64), 65536);
@@ -63,7 +86,7 @@ TEST(Operator, counts_attention) {
 // 4 sequences of 16 queries that see 4 keys at most: the first 4 have 4 * 4 / 2 = 8 pairs, as a causal square of 4 has,
 // the other 12 have 4 each, so 4 * (8 + 48) = 224 pairs instead of 512. 4 * 224 * 32 = 28,672; 10 * 224 * 32 = 71,680.
 // A window of all 16 keys hides none. Queries, keys and values are read once, whatever the window.
-TEST(Operator, counts_attention_in_a_window) {
+TEST(Operator, CountsAttentionInAWindow) {
   OpShape shape;
   shape.sequence = 16, shape.heads = 4, shape.kv_heads = 2, shape.head_dim = 8, shape.causal_square = true;
   const double all = traffic_of(Op::attention, shape, 64, 0, DType::f32);
@@ -79,14 +102,14 @@ TEST(Operator, counts_attention_in_a_window) {
 
 // bf16, 10 rows, [30, 20]: x 200 + w 600 + y 300 elements of 2 bytes = 2200. The weight gradient is read and written:
 // 200 + 300 + 1200 elements = 3400 bytes.
-TEST(Operator, counts_bytes_of_a_linear_layer) {
+TEST(Operator, CountsBytesOfALinearLayer) {
   EXPECT_EQ(traffic_of(Op::linear, shape_of_width(30, 20), 10, 0, DType::bf16), 2200);
   EXPECT_EQ(traffic_of(Op::linear_wgrad, shape_of_width(30, 20), 10, 0, DType::bf16), 3400);
 }
 
 // Keys and values of a causal square are those of its rows, of a decode step those of 16 tokens per row. 2 kv heads of
 // 8, f32, 4 rows, 4 heads: queries and output 2 * 4 * 32 = 256; keys and values 2 * 4 * 16 = 128 or 2 * 64 * 16 = 2048.
-TEST(Operator, counts_bytes_of_attention) {
+TEST(Operator, CountsBytesOfAttention) {
   OpShape shape;
   shape.sequence = 16, shape.heads = 4, shape.kv_heads = 2, shape.head_dim = 8, shape.causal_square = true;
   EXPECT_EQ(traffic_of(Op::attention, shape, 4, 0, DType::f32), 4 * (256 + 128));
@@ -96,14 +119,14 @@ TEST(Operator, counts_bytes_of_attention) {
 
 // Gated experts, F 30, H 20, 10 rows, 3 of them active, f32: x and y 400; u and a (2 * 2 + 1) * 300 = 1500; weights
 // 3 * 3 * 600 = 5400.
-TEST(Operator, counts_bytes_of_active_experts_only) {
+TEST(Operator, CountsBytesOfActiveExpertsOnly) {
   OpShape shape = shape_of_width(30, 20);
   shape.gated = true;
   EXPECT_EQ(traffic_of(Op::experts, shape, 10, 3, DType::f32), 4 * (400 + 1500 + 5400));
   EXPECT_EQ(traffic_of(Op::experts, shape, 10, 0, DType::f32), 4 * (400 + 1500));
 }
 
-TEST(Operator, lists_dimensions_that_are_not_zero) {
+TEST(Operator, ListsDimensionsThatAreNotZero) {
   OpShape shape = shape_of_width(4, 8);
   shape.top_k = 2, shape.gated = true;
   EXPECT_EQ(dimensions_of(shape),

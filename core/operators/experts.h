@@ -1,0 +1,62 @@
+#pragma once
+// The feed-forward networks of all expert slots, each on its own rows: up [F, H] (SwiGLU: two of them), activation,
+// down [H, F]; and their gradients. n: F; k: H.
+
+#include "core/operators/operator.h"
+
+namespace moesaic {
+
+namespace operands {
+// Weights come in pairs of up and down: one pair, or one for each window that holds some of the slots.
+struct Experts {
+  enum Reads : size_t { x, counts, weights };
+  enum Writes : size_t { u, a, y };
+};
+struct ExpertsDgrad {
+  enum Reads : size_t { dy, counts, u, weights };
+  enum Writes : size_t { du, dx };
+};
+struct ExpertsWgrad {
+  enum Reads : size_t { counts, chunks };  // then for each chunk
+  enum OfChunk : size_t { x, a, dy, du, kPerChunk };
+  enum Writes : size_t { d_up, d_down };
+};
+}  // namespace operands
+
+inline constexpr OperatorFacts kExperts[] = {
+    {.op = Op::experts,
+     .name = "experts",
+     .family = Family::experts,
+     .is_matrix_product = true,
+     .moves_rows = false,
+     .flops = [](const OperatorWork& w) { return 2 * (w.up_widths() + 1) * w.m * w.n() * w.k(); },
+     .bytes =
+         [](const OperatorWork& w) {
+           return w.element_bytes * (2 * w.m * w.k() + (2 * w.up_widths() + 1) * w.m * w.n() +
+                                     w.active_experts * (w.up_widths() + 1) * w.n() * w.k());
+         }},
+    {.op = Op::experts_dgrad,
+     .name = "experts_dgrad",
+     .family = Family::experts,
+     .is_matrix_product = true,
+     .moves_rows = false,
+     .flops = [](const OperatorWork& w) { return 2 * (w.up_widths() + 1) * w.m * w.n() * w.k(); },
+     .bytes =
+         [](const OperatorWork& w) {
+           return w.element_bytes * (2 * w.m * w.k() + (2 * w.up_widths() + 1) * w.m * w.n() +
+                                     w.active_experts * (w.up_widths() + 1) * w.n() * w.k());
+         }},
+    {.op = Op::experts_wgrad,
+     .name = "experts_wgrad",
+     .family = Family::experts,
+     .is_matrix_product = true,
+     .moves_rows = false,
+     .flops = [](const OperatorWork& w) { return 2 * (w.up_widths() + 1) * w.m * w.n() * w.k(); },
+     .bytes =
+         [](const OperatorWork& w) {
+           return w.element_bytes * (2 * w.m * w.k() + (w.up_widths() + 1) * w.m * w.n() +
+                                     2 * w.active_experts * (w.up_widths() + 1) * w.n() * w.k());
+         }},
+};
+
+}  // namespace moesaic

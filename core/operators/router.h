@@ -1,0 +1,39 @@
+#pragma once
+// Which experts a token goes to: softmax over n experts, the best top_k of them, where their rows go; and the gradient.
+
+#include "core/operators/operator.h"
+
+namespace moesaic {
+
+namespace operands {
+struct Router {
+  enum Reads : size_t { z, w };
+  enum Writes : size_t { probabilities, route, local_counts };
+};
+struct RouterBackward {
+  // counts: of the stage, a row per rank, other layers' between them
+  enum Reads : size_t { d_weights, probabilities, route, counts, z, w };
+  enum Writes : size_t { dz, dw, loss };
+};
+}  // namespace operands
+
+inline constexpr OperatorFacts kRouter[] = {
+    {.op = Op::router,
+     .name = "router",
+     .family = Family::router,
+     .is_matrix_product = false,
+     .moves_rows = false,
+     .flops = [](const OperatorWork& w) { return 2 * w.m * w.n() * w.k() + 5 * w.m * w.n(); },
+     .bytes =
+         [](const OperatorWork& w) { return w.element_bytes * w.m * w.k() + 4 * (w.n() * w.k() + 2 * w.m * w.n()); }},
+    {.op = Op::router_backward,
+     .name = "router_backward",
+     .family = Family::router,
+     .is_matrix_product = false,
+     .moves_rows = false,
+     .flops = [](const OperatorWork& w) { return 4 * w.m * w.n() * w.k() + 5 * w.m * w.n(); },
+     .bytes =
+         [](const OperatorWork& w) { return w.element_bytes * w.m * w.k() + 4 * (w.n() * w.k() + 2 * w.m * w.n()); }},
+};
+
+}  // namespace moesaic

@@ -1,0 +1,67 @@
+#pragma once
+// Expert states on their way between tiers, and their update on the host. What they cost is the bytes that routing and
+// a cache decide (core/policy); the device computes nothing for them.
+
+#include "core/operators/operator.h"
+
+namespace moesaic {
+
+namespace operands {
+struct LoadExperts {  // reads what must be ready; without bytes
+  enum Writes : size_t { signal };
+};
+struct FetchExperts {
+  enum Reads : size_t { signal_or_counts };
+  enum Writes : size_t { up, down };  // windows
+};
+struct DrainGradients {
+  enum Reads : size_t { d_up, d_down, counts };
+  enum Writes : size_t { signal };
+};
+struct UpdateExperts {  // reads the signals of drains and load
+  enum Writes : size_t { signal };
+};
+struct StoreExperts {
+  enum Reads : size_t { updated };
+};
+}  // namespace operands
+
+inline constexpr OperatorFacts kTransfers[] = {
+    {.op = Op::load_experts,
+     .name = "load_experts",
+     .family = Family::transfers,
+     .is_matrix_product = false,
+     .moves_rows = false,
+     .flops = no_flops,
+     .bytes = no_bytes},
+    {.op = Op::fetch_experts,
+     .name = "fetch_experts",
+     .family = Family::transfers,
+     .is_matrix_product = false,
+     .moves_rows = false,
+     .flops = no_flops,
+     .bytes = no_bytes},
+    {.op = Op::drain_gradients,
+     .name = "drain_gradients",
+     .family = Family::transfers,
+     .is_matrix_product = false,
+     .moves_rows = false,
+     .flops = no_flops,
+     .bytes = no_bytes},
+    {.op = Op::update_experts,
+     .name = "update_experts",
+     .family = Family::transfers,
+     .is_matrix_product = false,
+     .moves_rows = false,
+     .flops = no_flops,
+     .bytes = no_bytes},
+    {.op = Op::store_experts,
+     .name = "store_experts",
+     .family = Family::transfers,
+     .is_matrix_product = false,
+     .moves_rows = false,
+     .flops = no_flops,
+     .bytes = no_bytes},
+};
+
+}  // namespace moesaic
