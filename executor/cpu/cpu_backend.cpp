@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
-#include <cstring>
 
 #include "core/schema/error.h"
 #include "executor/backend/large_pages.h"
 #include "executor/cpu/finite.h"
+#include "executor/cpu/kernels.h"
 
 namespace moesaic::executor::cpu {
 
@@ -69,32 +69,12 @@ NonFinite CpuBackend::find_non_finite(std::span<const Operand> operands) {
   return {};
 }
 
-void CpuBackend::launch(const Launch& launch) {
-  switch (launch.task.op) {
-    case Op::router:
-    case Op::permute:
-    case Op::regroup:
-    case Op::experts:
-    case Op::unpermute:
-    case Op::router_backward:
-    case Op::permute_backward:
-    case Op::experts_dgrad:
-    case Op::experts_wgrad:
-    case Op::unpermute_backward:
-      return launch_moe(launch, rounded_);
-    case Op::adamw:
-      return launch_update(launch, rounded_);
-    case Op::clear:
-      std::memset(launch.writes[0].data, 0, static_cast<size_t>(launch.writes[0].elements()) * sizeof(float));
-      return;
-    case Op::all_to_all:
-    case Op::all_reduce:
-    case Op::all_gather:
-    case Op::reduce_scatter:
-      throw InvariantError(__FILE__, __LINE__, "launch", "collectives are the communicator's");
-    default:
-      return launch_dense(launch, rounded_);
-  }
+const KernelTable<RoundedWeights>& CpuBackend::kernels() {
+  static const KernelTable<RoundedWeights> table(
+      "cpu", {dense_kernels(), router_kernels(), row_mover_kernels(), expert_kernels(), update_kernels()});
+  return table;
 }
+
+void CpuBackend::launch(const Launch& launch) { kernels().launch(launch, rounded_); }
 
 }  // namespace moesaic::executor::cpu

@@ -7,6 +7,7 @@
 
 #include "executor/backend/inline_backend.h"
 #include "executor/cpu/rounded_weights.h"
+#include "executor/launch/kernel_table.h"
 
 namespace moesaic::executor::cpu {
 
@@ -25,6 +26,8 @@ class CpuBackend : public InlineBackend {
   void clear(Lane lane, void* data, Bytes bytes) override;
   NonFinite find_non_finite(std::span<const Operand> operands) override;
 
+  static const KernelTable<RoundedWeights>& kernels();
+
  private:
   // Released memory by size class. A step releases and allocates much the same sizes again; giving them back to the
   // system in between would cost a page fault per 4 KiB, which took a third of a step.
@@ -32,12 +35,5 @@ class CpuBackend : public InlineBackend {
   std::unordered_map<void*, size_t> class_of_;
   RoundedWeights rounded_;
 };
-
-/// The operators by kind; each reads its operands in the order of core/graph/README.md.
-// embed, norm, linear, attention, activation, add, cross_entropy and their gradients
-void launch_dense(const Launch& launch, RoundedWeights& rounded);
-// router, permute, regroup, experts, unpermute and their gradients
-void launch_moe(const Launch& launch, RoundedWeights& rounded);
-void launch_update(const Launch& launch, RoundedWeights& rounded);  // adamw
 
 }  // namespace moesaic::executor::cpu

@@ -1,73 +1,123 @@
 // Tasks of attention, dense FFN, norms, embedding and loss -> operator calls.
-#include "core/schema/error.h"
+#include "core/operators/activations.h"
+#include "core/operators/attention.h"
+#include "core/operators/embedding.h"
+#include "core/operators/loss.h"
+#include "core/operators/norms.h"
+#include "core/operators/products.h"
 #include "executor/cpu/add.h"
 #include "executor/cpu/attention.h"
-#include "executor/cpu/cpu_backend.h"
 #include "executor/cpu/cross_entropy.h"
 #include "executor/cpu/embedding.h"
 #include "executor/cpu/gelu.h"
+#include "executor/cpu/kernels.h"
 #include "executor/cpu/layer_norm.h"
 #include "executor/cpu/linear.h"
+#include "executor/launch/dense_operands.h"
 
 namespace moesaic::executor::cpu {
 namespace {
 
-Precision precision_of(const Task& task) { return task.dtype == DType::bf16 ? Precision::bf16 : Precision::f32; }
+const float* in(const Launch& l, size_t operand) { return l.reads[operand].f32(); }
+float* out(const Launch& l, size_t operand) { return l.writes[operand].f32(); }
+int64_t rows(const Launch& l) { return l.task.fixed_rows; }
+int64_t n(const Launch& l) { return l.task.shape.n; }
+int64_t k(const Launch& l) { return l.task.shape.k; }
 
-AttentionShape attention_shape(const Launch& l) {
-  const OpShape& s = l.task.shape;
-  return {l.task.fixed_rows / s.sequence, s.sequence, s.heads, s.kv_heads, s.head_dim};
+/// With its rounded copy where the products want one.
+Weight weight(const Launch& l, size_t operand, RoundedWeights& rounded) {
+  const Operand& w = l.reads[operand];
+  return {w.f32(), l.task.dtype == DType::bf16 ? rounded.find(w, *l.context.graph) : nullptr};
+}
+
+void embed(const Launch& l, RoundedWeights&) {
+  using Embed = operands::Embed;
+  embedding_forward(l.reads[Embed::tokens].i32(), in(l, Embed::table), out(l, Embed::x), rows(l), k(l));
+}
+
+void embed_gradient(const Launch& l, RoundedWeights&) {
+  using Embed = operands::EmbedBackward;
+  embedding_backward(l.reads[Embed::tokens].i32(), in(l, Embed::dx), out(l, Embed::d_table), rows(l), k(l));
+}
+
+void norm(const Launch& l, RoundedWeights&) {
+  using Norm = operands::Norm;
+  layer_norm_forward(in(l, Norm::x), in(l, Norm::gain_bias), out(l, Norm::y), out(l, Norm::statistics), rows(l), k(l));
+}
+
+void norm_gradient(const Launch& l, RoundedWeights&) {
+  using Norm = operands::NormBackward;
+  layer_norm_backward(in(l, Norm::dy), in(l, Norm::x), in(l, Norm::statistics), in(l, Norm::gain_bias),
+                      out(l, Norm::dx), out(l, Norm::d_gain_bias), rows(l), k(l));
+}
+
+void linear(const Launch& l, RoundedWeights& rounded) {
+  using Linear = operands::Linear;
+  linear_forward(in(l, Linear::x), weight(l, Linear::w, rounded), out(l, Linear::y), rows(l), n(l), k(l),
+                 precision_of(l.task));
+}
+
+void linear_data_gradient(const Launch& l, RoundedWeights& rounded) {
+  using Linear = operands::LinearDgrad;
+  linear_dgrad(in(l, Linear::dy), weight(l, Linear::w, rounded), out(l, Linear::dx), rows(l), n(l), k(l),
+               precision_of(l.task));
+}
+
+void linear_weight_gradient(const Launch& l, RoundedWeights&) {
+  using Linear = operands::LinearWgrad;
+  linear_wgrad(in(l, Linear::dy), in(l, Linear::x), out(l, Linear::dw), rows(l), n(l), k(l), precision_of(l.task));
+}
+
+void attention(const Launch& l, RoundedWeights&) {
+  using Attention = operands::Attention;
+  attention_forward(in(l, Attention::qkv), out(l, Attention::out), out(l, Attention::saved),
+                    attention_shape<AttentionShape>(l), precision_of(l.task));
+}
+
+void attention_gradient(const Launch& l, RoundedWeights&) {
+  using Attention = operands::AttentionBackward;
+  attention_backward(in(l, Attention::d_out), in(l, Attention::qkv), in(l, Attention::out), in(l, Attention::saved),
+                     out(l, Attention::d_qkv), attention_shape<AttentionShape>(l), precision_of(l.task));
+}
+
+void activation(const Launch& l, RoundedWeights&) {
+  gelu_forward(in(l, operands::Activation::u), out(l, operands::Activation::a), rows(l) * n(l));
+}
+
+void activation_gradient(const Launch& l, RoundedWeights&) {
+  using Activation = operands::ActivationBackward;
+  gelu_backward(in(l, Activation::da), in(l, Activation::u), out(l, Activation::du), rows(l) * n(l));
+}
+
+void sum(const Launch& l, RoundedWeights&) {
+  add(in(l, operands::Add::a), in(l, operands::Add::b), out(l, operands::Add::sum), rows(l) * k(l));
 }
 
 /// Adds the cross-entropy of this microbatch, as a share of the step's mean, to loss[0].
-void cross_entropy_loss(const Launch& l) {
-  const StepContext& c = l.context;
-  const double share = 1.0 / (static_cast<double>(c.step_tokens()) * c.plan->layout.micro_batches);
-  auto* loss = static_cast<double*>(l.writes[1].data);
-  loss[0] += share * cross_entropy(l.reads[0].f32(), l.reads[1].i32(), l.writes[0].f32(), l.task.fixed_rows,
-                                   l.task.shape.n, static_cast<float>(share));
+void loss(const Launch& l, RoundedWeights&) {
+  using Loss = operands::CrossEntropy;
+  const double share = loss_share(l);
+  *l.writes[Loss::loss].as<double>() +=
+      share * cross_entropy(in(l, Loss::logits), l.reads[Loss::targets].i32(), out(l, Loss::d_logits), rows(l), n(l),
+                            static_cast<float>(share));
 }
+
+constexpr CpuKernel kKernels[] = {{Op::embed, embed},
+                                  {Op::embed_backward, embed_gradient},
+                                  {Op::norm, norm},
+                                  {Op::norm_backward, norm_gradient},
+                                  {Op::linear, linear},
+                                  {Op::linear_dgrad, linear_data_gradient},
+                                  {Op::linear_wgrad, linear_weight_gradient},
+                                  {Op::attention, attention},
+                                  {Op::attention_backward, attention_gradient},
+                                  {Op::activation, activation},
+                                  {Op::activation_backward, activation_gradient},
+                                  {Op::add, sum},
+                                  {Op::cross_entropy, loss}};
 
 }  // namespace
 
-void launch_dense(const Launch& l, RoundedWeights& rounded) {
-  const int64_t m = l.task.fixed_rows, n = l.task.shape.n, k = l.task.shape.k;
-  const auto in = [&](size_t i) { return l.reads[i].f32(); };
-  const auto out = [&](size_t i) { return l.writes[i].f32(); };
-  const auto weight = [&] {
-    return Weight(in(1), l.task.dtype == DType::bf16 ? rounded.find(l.reads[1], *l.context.graph) : nullptr);
-  };
-  switch (l.task.op) {
-    case Op::embed:
-      return embedding_forward(l.reads[0].i32(), in(1), out(0), m, k);
-    case Op::embed_backward:
-      return embedding_backward(l.reads[1].i32(), in(0), out(0), m, k);
-    case Op::norm:
-      return layer_norm_forward(in(0), in(1), out(0), out(1), m, k);
-    case Op::norm_backward:
-      return layer_norm_backward(in(0), in(1), in(2), in(3), out(0), out(1), m, k);
-    case Op::linear:
-      return linear_forward(in(0), weight(), out(0), m, n, k, precision_of(l.task));
-    case Op::linear_dgrad:
-      return linear_dgrad(in(0), weight(), out(0), m, n, k, precision_of(l.task));
-    case Op::linear_wgrad:
-      return linear_wgrad(in(0), in(1), out(0), m, n, k, precision_of(l.task));
-    case Op::attention:
-      return attention_forward(in(0), out(0), out(1), attention_shape(l), precision_of(l.task));
-    case Op::attention_backward:
-      return attention_backward(in(0), in(1), in(2), in(3), out(0), attention_shape(l), precision_of(l.task));
-    case Op::activation:
-      return gelu_forward(in(0), out(0), m * n);
-    case Op::activation_backward:
-      return gelu_backward(in(0), in(1), out(0), m * n);
-    case Op::add:
-      return add(in(0), in(1), out(0), m * k);
-    case Op::cross_entropy:
-      return cross_entropy_loss(l);
-    default:
-      break;
-  }
-  throw InvariantError(__FILE__, __LINE__, "op", std::string("no CPU operator for ") + name_of(l.task.op));
-}
+std::span<const CpuKernel> dense_kernels() { return kKernels; }
 
 }  // namespace moesaic::executor::cpu

@@ -3,34 +3,44 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/operators/optimizer.h"
 #include "executor/cpu/adamw.h"
-#include "executor/cpu/cpu_backend.h"
+#include "executor/cpu/kernels.h"
+#include "executor/launch/dense_operands.h"
 
 namespace moesaic::executor::cpu {
 namespace {
 
 constexpr int64_t kStretch = 8192;  // elements: the weights are still in a near cache when their copy is renewed
 
-}  // namespace
-
-void launch_update(const Launch& l, RoundedWeights& rounded) {
+void update(const Update& u, const UpdateRange& range, const Launch& l, RoundedWeights& rounded) {
   const Optimizer& o = l.context.plan->workload.optimizer;
   const AdamW settings{o.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay};
-  for (size_t i = 0; i < l.reads.size(); ++i) {
-    const Operand &gradient = l.reads[i], &weight = l.writes[3 * i], &moments = l.writes[3 * i + 1],
-                  &cleared = l.writes[3 * i + 2];
-    float *first_moment = moments.f32(), *second_moment = moments.f32() + weight.elements();
-    for (const UpdateRange& range : l.context.update_ranges[static_cast<size_t>(weight.tensor)]) {
-      if (l.context.skip) break;
-      for (int64_t begin = range.begin; begin < range.end; begin += kStretch) {
-        const int64_t end = std::min(begin + kStretch, range.end);
-        adamw_update(weight.f32() + begin, gradient.f32() + begin, first_moment + begin, second_moment + begin,
-                     end - begin, settings, l.context.step + 1, range.decay);
-        rounded.renew(weight, begin, end);
-      }
-    }
-    std::memset(cleared.data, 0, static_cast<size_t>(cleared.elements()) * sizeof(float));
+  float *first_moment = u.moments.f32(), *second_moment = u.moments.f32() + u.weight.elements();
+  for (int64_t begin = range.begin; begin < range.end; begin += kStretch) {
+    const int64_t end = std::min(begin + kStretch, range.end);
+    adamw_update(u.weight.f32() + begin, u.gradient.f32() + begin, first_moment + begin, second_moment + begin,
+                 end - begin, settings, l.context.step + 1, range.decay);
+    rounded.renew(u.weight, begin, end);
   }
 }
+
+void adamw(const Launch& l, RoundedWeights& rounded) {
+  for (const Update& u : updates_of(l)) {
+    if (!l.context.skip)
+      for (const UpdateRange& range : u.ranges) update(u, range, l, rounded);
+    set_to_zero(u.cleared);
+  }
+}
+
+void clear(const Launch& l, RoundedWeights&) { set_to_zero(l.writes[operands::Clear::x]); }
+
+constexpr CpuKernel kKernels[] = {{Op::adamw, adamw}, {Op::clear, clear}};
+
+}  // namespace
+
+void set_to_zero(const Operand& operand) { std::memset(operand.data, 0, static_cast<size_t>(operand.bytes())); }
+
+std::span<const CpuKernel> update_kernels() { return kKernels; }
 
 }  // namespace moesaic::executor::cpu

@@ -169,36 +169,18 @@ void* CudaBackend::allocate_host(Bytes bytes) {
 
 void CudaBackend::release_host(void* data) { staging_.release(data); }
 
+const KernelTable<CudaKernels>& CudaBackend::kernels() {
+  static const KernelTable<CudaKernels> table("cuda", {dense_kernels(), attention_kernels(), router_kernels(),
+                                                       row_mover_kernels(), expert_kernels(), update_kernels()});
+  return table;
+}
+
 void CudaBackend::launch(const Launch& launch) {
   const NamedRange range(launch.task.label);
   use_device();
   appended(launch.task.lane);
-  const Stream at = stream(launch.task.lane);
-  switch (launch.task.op) {
-    case Op::router:
-    case Op::router_backward:
-    case Op::permute:
-    case Op::regroup:
-    case Op::experts:
-    case Op::unpermute:
-    case Op::permute_backward:
-    case Op::experts_dgrad:
-    case Op::experts_wgrad:
-    case Op::unpermute_backward:
-      return launch_moe(launch, linear_, at);
-    case Op::attention:
-    case Op::attention_backward:
-      return launch_attention(launch, attention_, at);
-    case Op::adamw:
-      return launch_update(launch, at);
-    case Op::all_to_all:
-    case Op::all_reduce:
-    case Op::all_gather:
-    case Op::reduce_scatter:
-      throw InvariantError(__FILE__, __LINE__, "launch", "collectives are the communicator's");
-    default:
-      return launch_dense(launch, linear_, at);
-  }
+  CudaKernels device{linear_, attention_, stream(launch.task.lane)};
+  kernels().launch(launch, device);
 }
 
 void CudaBackend::copy(Lane lane, void* to, const void* from, Bytes bytes) {
@@ -314,7 +296,5 @@ void CudaBackend::synchronize() {
   use_device();
   for (Stream stream : streams_) CUDA_CHECK(cudaStreamSynchronize(stream));
 }
-
-void throw_no_operator(Op op) { throw DeviceError(std::string("cuda: no operator for ") + name_of(op) + " yet"); }
 
 }  // namespace moesaic::executor::cuda

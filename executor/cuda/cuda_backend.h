@@ -10,6 +10,7 @@
 #include "executor/backend/backend.h"
 #include "executor/cuda/attention.h"
 #include "executor/cuda/event_ledger.h"
+#include "executor/cuda/kernels.h"
 #include "executor/cuda/lane_clock.h"
 #include "executor/cuda/linear.h"
 #include "executor/cuda/pinned_arena.h"
@@ -48,6 +49,8 @@ class CudaBackend final : public Backend {
   bool begin_capture() override;
   void end_capture() override;
   void replay() override;
+
+  static const KernelTable<CudaKernels>& kernels();
 
   int device() const { return device_; }
   void synchronize();  // waits for every lane
@@ -92,16 +95,5 @@ class CudaBackend final : public Backend {
   Linear linear_;
   Attention attention_{linear_.scratch()};
 };
-
-/// The operators by kind; each reads its operands in the order of core/graph/README.md and appends to `stream`.
-void launch_dense(const Launch& launch, Linear& linear,
-                  Stream stream);  // embed, norm, linear, activation, add, cross_entropy
-void launch_moe(const Launch& launch, Linear& linear,
-                Stream stream);  // permute, regroup, experts, unpermute, gradients
-void launch_attention(const Launch& launch, Attention& attention, Stream stream);  // attention and its gradient
-void launch_update(const Launch& launch, Stream stream);                           // adamw
-
-/// DeviceError "cuda: no operator for <op> yet".
-[[noreturn]] void throw_no_operator(Op op);
 
 }  // namespace moesaic::executor::cuda

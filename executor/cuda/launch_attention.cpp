@@ -1,32 +1,35 @@
 // Tasks of attention -> operator calls.
-#include "executor/cuda/attention.h"
-#include "executor/cuda/cuda_backend.h"
+#include "core/operators/attention.h"
+#include "executor/cuda/kernels.h"
 #include "executor/cuda/storage_format.h"
+#include "executor/launch/dense_operands.h"
 
 namespace moesaic::executor::cuda {
 namespace {
 
-AttentionShape attention_shape(const Launch& l) {
-  const OpShape& s = l.task.shape;
-  return {l.task.fixed_rows / s.sequence, s.sequence, s.heads, s.kv_heads, s.head_dim};
+void attention(const Launch& l, CudaKernels& device) {
+  using Names = operands::Attention;
+  const Operand &qkv = l.reads[Names::qkv], &out = l.writes[Names::out];
+  with_element(qkv.dtype, [&]<typename Element>(Element) {
+    device.attention.forward(qkv.as<const Element>(), out.as<Element>(), l.writes[Names::saved].f32(),
+                             attention_shape<AttentionShape>(l), device.stream);
+  });
 }
 
-template <typename Element>
-void launch_as(const Launch& l, Attention& attention, Stream stream) {
-  const auto in = [&](size_t i) { return l.reads[i].as<Element>(); };
-  const AttentionShape shape = attention_shape(l);
-  if (l.task.op == Op::attention) {
-    attention.forward(in(0), l.writes[0].as<Element>(), l.writes[1].f32(), shape, stream);
-  } else {
-    attention.backward(in(0), in(1), in(2), l.reads[3].f32(), l.writes[0].as<Element>(), shape, stream);
-  }
+void attention_gradient(const Launch& l, CudaKernels& device) {
+  using Names = operands::AttentionBackward;
+  const Operand& d_out = l.reads[Names::d_out];
+  with_element(d_out.dtype, [&]<typename Element>(Element) {
+    const auto in = [&](size_t operand) { return l.reads[operand].as<const Element>(); };
+    device.attention.backward(in(Names::d_out), in(Names::qkv), in(Names::out), l.reads[Names::saved].f32(),
+                              l.writes[Names::d_qkv].as<Element>(), attention_shape<AttentionShape>(l), device.stream);
+  });
 }
+
+constexpr CudaKernel kKernels[] = {{Op::attention, attention}, {Op::attention_backward, attention_gradient}};
 
 }  // namespace
 
-void launch_attention(const Launch& l, Attention& attention, Stream stream) {
-  if (l.task.op != Op::attention && l.task.op != Op::attention_backward) throw_no_operator(l.task.op);
-  with_element(l.reads[0].dtype, [&](auto element) { launch_as<decltype(element)>(l, attention, stream); });
-}
+std::span<const CudaKernel> attention_kernels() { return kKernels; }
 
 }  // namespace moesaic::executor::cuda

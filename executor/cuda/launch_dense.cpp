@@ -1,68 +1,132 @@
-// Tasks of embedding, linear layers, norms, activations, sums and loss -> operator calls.
+// Tasks of embedding, linear layers, norms, activations, sums and loss -> operator calls, in f32 or bf16 as what they
+// write is stored.
+#include "core/operators/activations.h"
+#include "core/operators/embedding.h"
+#include "core/operators/loss.h"
+#include "core/operators/norms.h"
+#include "core/operators/products.h"
 #include "executor/cuda/add.h"
 #include "executor/cuda/cross_entropy.h"
-#include "executor/cuda/cuda_backend.h"
-#include "executor/cuda/cuda_check.h"
 #include "executor/cuda/embedding.h"
 #include "executor/cuda/gelu.h"
+#include "executor/cuda/kernels.h"
 #include "executor/cuda/layer_norm.h"
 #include "executor/cuda/storage_format.h"
+#include "executor/launch/dense_operands.h"
 
 namespace moesaic::executor::cuda {
 namespace {
 
+int64_t rows(const Launch& l) { return l.task.fixed_rows; }
+int64_t n(const Launch& l) { return l.task.shape.n; }
+int64_t k(const Launch& l) { return l.task.shape.k; }
+
+/// A launch whose operands are of one element, and those that are not by their own types.
+template <typename Element>
+struct Typed {
+  const Launch& l;
+  const Element* in(size_t operand) const { return l.reads[operand].as<const Element>(); }
+  Element* out(size_t operand) const { return l.writes[operand].as<Element>(); }
+};
+
+/// Calls with the element that the first operand written has.
+template <typename Call>
+void typed(const Launch& l, const Call& call) {
+  with_element(l.writes.front().dtype, [&]<typename Element>(Element) { call(Typed<Element>{l}); });
+}
+
+void embed(const Launch& l, CudaKernels& d) {
+  using Embed = operands::Embed;
+  typed(l, [&](auto t) {
+    embedding_forward(l.reads[Embed::tokens].i32(), t.in(Embed::table), t.out(Embed::x), rows(l), k(l), d.stream);
+  });
+}
+
+void embed_gradient(const Launch& l, CudaKernels& d) {
+  using Embed = operands::EmbedBackward;
+  typed(l, [&](auto t) {
+    embedding_backward(l.reads[Embed::tokens].i32(), t.in(Embed::dx), t.out(Embed::d_table), rows(l), k(l), n(l),
+                       d.linear.scratch(), d.stream);
+  });
+}
+
+void norm(const Launch& l, CudaKernels& d) {
+  using Norm = operands::Norm;
+  typed(l, [&](auto t) {
+    layer_norm_forward(t.in(Norm::x), t.in(Norm::gain_bias), t.out(Norm::y), l.writes[Norm::statistics].f32(), rows(l),
+                       k(l), d.stream);
+  });
+}
+
+void norm_gradient(const Launch& l, CudaKernels& d) {
+  using Norm = operands::NormBackward;
+  typed(l, [&](auto t) {
+    layer_norm_backward(t.in(Norm::dy), t.in(Norm::x), l.reads[Norm::statistics].f32(), t.in(Norm::gain_bias),
+                        t.out(Norm::dx), t.out(Norm::d_gain_bias), rows(l), k(l), d.linear.scratch(), d.stream);
+  });
+}
+
+void linear(const Launch& l, CudaKernels& d) {
+  using Linear = operands::Linear;
+  typed(l, [&](auto t) {
+    d.linear.forward(t.in(Linear::x), t.in(Linear::w), t.out(Linear::y), rows(l), n(l), k(l), d.stream);
+  });
+}
+
+void linear_data_gradient(const Launch& l, CudaKernels& d) {
+  using Linear = operands::LinearDgrad;
+  typed(l, [&](auto t) {
+    d.linear.dgrad(t.in(Linear::dy), t.in(Linear::w), t.out(Linear::dx), rows(l), n(l), k(l), d.stream);
+  });
+}
+
+void linear_weight_gradient(const Launch& l, CudaKernels& d) {
+  using Linear = operands::LinearWgrad;
+  typed(l, [&](auto t) {
+    d.linear.wgrad(t.in(Linear::dy), t.in(Linear::x), t.out(Linear::dw), rows(l), n(l), k(l), d.stream);
+  });
+}
+
+void activation(const Launch& l, CudaKernels& d) {
+  using Activation = operands::Activation;
+  typed(l, [&](auto t) { gelu_forward(t.in(Activation::u), t.out(Activation::a), rows(l) * n(l), d.stream); });
+}
+
+void activation_gradient(const Launch& l, CudaKernels& d) {
+  using Activation = operands::ActivationBackward;
+  typed(l, [&](auto t) {
+    gelu_backward(t.in(Activation::da), t.in(Activation::u), t.out(Activation::du), rows(l) * n(l), d.stream);
+  });
+}
+
+void sum(const Launch& l, CudaKernels& d) {
+  using Add = operands::Add;
+  typed(l, [&](auto t) { add(t.in(Add::a), t.in(Add::b), t.out(Add::sum), rows(l) * k(l), d.stream); });
+}
+
 /// Adds the cross-entropy of this microbatch, as a share of the step's mean, to loss[0].
-template <typename Element>
-void cross_entropy_loss(const Launch& l, Linear& linear, Stream stream) {
-  const StepContext& c = l.context;
-  const double share = 1.0 / (static_cast<double>(c.step_tokens()) * c.plan->layout.micro_batches);
-  cross_entropy(l.reads[0].as<Element>(), l.reads[1].i32(), l.writes[0].as<Element>(), l.writes[1].as<double>(),
-                l.task.fixed_rows, l.task.shape.n, share, linear.scratch(), stream);
+void loss(const Launch& l, CudaKernels& d) {
+  using Loss = operands::CrossEntropy;
+  typed(l, [&](auto t) {
+    cross_entropy(t.in(Loss::logits), l.reads[Loss::targets].i32(), t.out(Loss::d_logits),
+                  l.writes[Loss::loss].as<double>(), rows(l), n(l), loss_share(l), d.linear.scratch(), d.stream);
+  });
 }
 
-void clear(const Operand& x, Stream stream) {
-  if (x.elements() > 0) CUDA_CHECK(cudaMemsetAsync(x.data, 0, static_cast<size_t>(x.bytes()), stream));
-}
-
-template <typename Element>
-void launch_in(const Launch& l, Linear& linear, Stream stream) {
-  const int64_t m = l.task.fixed_rows, n = l.task.shape.n, k = l.task.shape.k;
-  const auto in = [&](size_t i) { return l.reads[i].as<Element>(); };
-  const auto out = [&](size_t i) { return l.writes[i].as<Element>(); };
-  switch (l.task.op) {
-    case Op::embed:
-      return embedding_forward(l.reads[0].i32(), in(1), out(0), m, k, stream);
-    case Op::embed_backward:
-      return embedding_backward(l.reads[1].i32(), in(0), out(0), m, k, n, linear.scratch(), stream);
-    case Op::norm:
-      return layer_norm_forward(in(0), in(1), out(0), l.writes[1].f32(), m, k, stream);
-    case Op::norm_backward:
-      return layer_norm_backward(in(0), in(1), l.reads[2].f32(), in(3), out(0), out(1), m, k, linear.scratch(), stream);
-    case Op::linear:
-      return linear.forward(in(0), in(1), out(0), m, n, k, stream);
-    case Op::linear_dgrad:
-      return linear.dgrad(in(0), in(1), out(0), m, n, k, stream);
-    case Op::linear_wgrad:
-      return linear.wgrad(in(0), in(1), out(0), m, n, k, stream);
-    case Op::activation:
-      return gelu_forward(in(0), out(0), m * n, stream);
-    case Op::activation_backward:
-      return gelu_backward(in(0), in(1), out(0), m * n, stream);
-    case Op::add:
-      return add(in(0), in(1), out(0), m * k, stream);
-    case Op::cross_entropy:
-      return cross_entropy_loss<Element>(l, linear, stream);
-    default:
-      throw_no_operator(l.task.op);
-  }
-}
+constexpr CudaKernel kKernels[] = {{Op::embed, embed},
+                                   {Op::embed_backward, embed_gradient},
+                                   {Op::norm, norm},
+                                   {Op::norm_backward, norm_gradient},
+                                   {Op::linear, linear},
+                                   {Op::linear_dgrad, linear_data_gradient},
+                                   {Op::linear_wgrad, linear_weight_gradient},
+                                   {Op::activation, activation},
+                                   {Op::activation_backward, activation_gradient},
+                                   {Op::add, sum},
+                                   {Op::cross_entropy, loss}};
 
 }  // namespace
 
-void launch_dense(const Launch& l, Linear& linear, Stream stream) {
-  if (l.writes.empty()) throw_no_operator(l.task.op);
-  if (l.task.op == Op::clear) return clear(l.writes[0], stream);
-  with_element(l.writes[0].dtype, [&](auto element) { launch_in<decltype(element)>(l, linear, stream); });
-}
+std::span<const CudaKernel> dense_kernels() { return kKernels; }
 
 }  // namespace moesaic::executor::cuda

@@ -1,6 +1,6 @@
 #pragma once
 // Rows in another order: stretches of bytes copied one behind the other, and pieces of columns put together or apart,
-// on a stream. It does not know which order is wanted (executor/backend/row_order.h).
+// on a stream. It does not know which order is wanted (executor/launch/row_order.h).
 
 #include <span>
 

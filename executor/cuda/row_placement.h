@@ -7,6 +7,7 @@
 
 #include "executor/cuda/stream.h"
 #include "executor/cuda/stream_scratch.h"
+#include "executor/launch/route.h"
 
 namespace moesaic::executor::cuda {
 
@@ -24,13 +25,6 @@ struct TokenBlocks {
   int64_t count() const { return chunks * per_chunk; }
 };
 TokenBlocks token_blocks(int64_t tokens, int64_t chunks);
-
-/// The route of a microbatch, on the device.
-struct Route {
-  int32_t* chosen = nullptr;  // [tokens, top_k] expert; -1: dropped
-  float* weights = nullptr;   // [tokens, top_k]
-  int32_t* rows = nullptr;    // [tokens, top_k, slices] row in the send buffer; -1: dropped
-};
 
 struct RowPlacement {
   std::span<const int> slot_to_expert;  // [num_slots] on the host: expert * slices + slice, -1: empty

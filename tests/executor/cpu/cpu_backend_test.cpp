@@ -20,5 +20,13 @@ TEST(CpuBackend, TakesAReleasedBlockThatIsLittleTooLarge) {
   backend.release(small);
 }
 
+// What the host does with expert states, and collectives, are no kernels.
+TEST(CpuBackend, HasAKernelForEveryOtherOperator) {
+  for (int i = 0; i < kNumOps; ++i) {
+    const Op op = static_cast<Op>(i);
+    EXPECT_EQ(CpuBackend::kernels().has(op), !is_transfer(op) && !is_collective(op)) << name_of(op);
+  }
+}
+
 }  // namespace
 }  // namespace moesaic::executor::cpu

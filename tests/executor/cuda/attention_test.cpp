@@ -11,8 +11,6 @@
 
 namespace moesaic::executor::cuda {
 
-void launch_attention(const Launch& launch, Attention& attention, Stream stream);
-
 namespace {
 
 template <typename Element>
@@ -170,10 +168,9 @@ TYPED_TEST(AttentionTest, TasksReachTheOperators) {
   Task task;
   task.fixed_rows = 6;
   task.shape.sequence = 3, task.shape.heads = 2, task.shape.kv_heads = 1, task.shape.head_dim = 4;
-  Attention attention(this->backend->linear().scratch());
   const auto launch = [&](Op op, const std::vector<Operand>& reads, const std::vector<Operand>& writes) {
     task.op = op;
-    launch_attention({task, reads, writes, {}, StepContext{}}, attention, this->stream);
+    this->backend->launch({task, reads, writes, {}, StepContext{}});
   };
   launch(Op::attention, {b}, {c, d});
   launch(Op::attention_backward, {a, b, c, d}, {e});

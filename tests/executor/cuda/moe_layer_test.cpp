@@ -129,7 +129,7 @@ class Layer {
     launch(Op::experts_wgrad, all, {held(d_up_, windows, 0, slots_), held(d_down_, windows, 0, slots_)}, 0,
            {.n = width_, .k = kHidden});
     launch(Op::router_backward,
-           {f32(d_weights_), f32(p_), i32(route_), i32(counts_), typed(z_, kHidden), typed(router_, kHidden)},
+           {f32(d_weights_), f32(p_), i32(route_), of_one_rank(counts_), typed(z_, kHidden), typed(router_, kHidden)},
            {typed(dz_, kHidden), typed(d_router_, kHidden), {0, loss_.data(), 1, 2, DType::f32}}, 0,
            {.n = kExperts, .k = kHidden, .top_k = kTopK});
     for (int c = 0; c < o_.chunks; ++c)
@@ -215,6 +215,10 @@ class Layer {
   static Operand f32(const DeviceFloats& x) { return {0, x.data(), static_cast<int64_t>(x.values().size()), 1}; }
   static Operand i32(const DeviceInts& x) {
     return {0, x.data(), static_cast<int64_t>(x.values().size()), 1, DType::i32};
+  }
+  /// [ranks, chunks * experts]
+  static Operand of_one_rank(const DeviceInts& counts) {
+    return {0, counts.data(), 1, static_cast<int64_t>(counts.values().size()), DType::i32};
   }
   /// Rows [first, last) of the slots' matrices, as a window or all at once.
   Operand held(const Array& x, bool window, int64_t first, int64_t last) const {

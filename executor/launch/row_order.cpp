@@ -1,4 +1,4 @@
-#include "executor/backend/row_order.h"
+#include "executor/launch/row_order.h"
 
 #include "core/schema/error.h"
 

@@ -1,0 +1,107 @@
+// Tasks that bring rows to the experts and back -> operator calls.
+#include <algorithm>
+#include <cstring>
+
+#include "core/operators/row_movers.h"
+#include "executor/cpu/embedding.h"
+#include "executor/cpu/kernels.h"
+#include "executor/cpu/permute.h"
+#include "executor/launch/chunk_route.h"
+#include "executor/launch/row_order.h"
+
+namespace moesaic::executor::cpu {
+namespace {
+
+/// A row for every slice of a choice's expert.
+PermuteShape permute_shape(const ChunkRoute& c) { return {c.tokens.count, c.top_k * c.slices, c.hidden}; }
+
+template <typename Element>
+void permute_to(const Launch& l) {
+  using Permute = operands::Permute;
+  const ChunkRoute c(l, l.reads[Permute::route]);
+  const Operand& send = l.writes[Permute::send];
+  if (is_padded(l)) set_to_zero(send);
+  permute_forward(l.reads[Permute::z].f32() + c.first_element(), c.route.rows, send.as<Element>(), permute_shape(c));
+}
+
+void permute(const Launch& l, RoundedWeights&) {
+  l.writes[operands::Permute::send].dtype == DType::bf16 ? permute_to<BFloat16>(l) : permute_to<float>(l);
+}
+
+void permute_gradient(const Launch& l, RoundedWeights&) {
+  using Permute = operands::PermuteBackward;
+  const ChunkRoute c(l, l.reads[Permute::route]);
+  permute_backward(l.reads[Permute::d_send].f32(), c.route.rows, l.writes[Permute::sum].f32() + c.first_element(),
+                   permute_shape(c));
+}
+
+/// Every slice of an expert counts with the weight of the choice.
+std::vector<float> weights_of_rows(const ChunkRoute& c) {
+  std::vector<float> weights;
+  weights.reserve(static_cast<size_t>(c.tokens.count * c.top_k * c.slices));
+  for (int64_t choice = 0; choice < c.tokens.count * c.top_k; ++choice)
+    weights.insert(weights.end(), static_cast<size_t>(c.slices), c.route.weights[choice]);
+  return weights;
+}
+
+void unpermute(const Launch& l, RoundedWeights&) {
+  using Unpermute = operands::Unpermute;
+  const ChunkRoute c(l, l.reads[Unpermute::route]);
+  unpermute_forward(l.reads[Unpermute::returned].f32(), c.route.rows, weights_of_rows(c).data(),
+                    l.reads[Unpermute::residual].f32() + c.first_element(),
+                    l.writes[Unpermute::sum].f32() + c.first_element(), permute_shape(c));
+}
+
+template <typename Element>
+void unpermute_gradient_to(const Launch& l) {
+  using Unpermute = operands::UnpermuteBackward;
+  const ChunkRoute c(l, l.reads[Unpermute::route]);
+  const PermuteShape shape = permute_shape(c);
+  const Operand& d_returned = l.writes[Unpermute::d_returned];
+  if (is_padded(l)) set_to_zero(d_returned);
+  std::vector<float> d_weights(static_cast<size_t>(shape.m * shape.k));
+  unpermute_backward(l.reads[Unpermute::d_sum].f32() + c.first_element(), l.reads[Unpermute::returned].f32(),
+                     c.route.rows, weights_of_rows(c).data(), d_returned.as<Element>(), d_weights.data(), shape);
+  float* d_choices = l.writes[Unpermute::d_weights].f32() + c.first_choice();
+  const auto slices = static_cast<size_t>(c.slices);
+  std::fill_n(d_choices, d_weights.size() / slices, 0.0f);
+  for (size_t i = 0; i < d_weights.size(); ++i) d_choices[i / slices] += d_weights[i];
+}
+
+void unpermute_gradient(const Launch& l, RoundedWeights&) {
+  l.writes[operands::UnpermuteBackward::d_returned].dtype == DType::bf16 ? unpermute_gradient_to<BFloat16>(l)
+                                                                         : unpermute_gradient_to<float>(l);
+}
+
+/// Pieces of rows are as wide as what one rank holds of the columns.
+void regroup_columns(const Launch& l, bool join) {
+  const Operand &from = l.reads[operands::RowMove::rows], &to = l.writes[operands::RowMove::moved];
+  const int64_t h = l.task.shape.k, parts = h / (join ? from : to).row_elements;
+  (join ? join_columns : split_columns)(from.f32(), to.f32(), l.task.fixed_rows, h, parts);
+}
+
+void regroup(const Launch& l, RoundedWeights&) {
+  const Regroup order = l.task.regroup;
+  if (order == Regroup::join_columns || order == Regroup::split_columns)
+    return regroup_columns(l, order == Regroup::join_columns);
+  const Operand& from = l.reads[operands::RowMove::rows];
+  const Bytes row_bytes = bytes_of(from.dtype, l.task.shape.k);
+  auto* to = l.writes[operands::RowMove::moved].as<std::byte>();
+  for (const RowSegment& segment :
+       regroup_segments(order, l.chunk_counts(), l.context.position(), l.context.ranks_per_node())) {
+    std::memcpy(to, from.as<std::byte>() + segment.from * row_bytes, static_cast<size_t>(segment.rows * row_bytes));
+    to += segment.rows * row_bytes;
+  }
+}
+
+constexpr CpuKernel kKernels[] = {{Op::permute, permute},
+                                  {Op::permute_backward, permute_gradient},
+                                  {Op::unpermute, unpermute},
+                                  {Op::unpermute_backward, unpermute_gradient},
+                                  {Op::regroup, regroup}};
+
+}  // namespace
+
+std::span<const CpuKernel> row_mover_kernels() { return kKernels; }
+
+}  // namespace moesaic::executor::cpu

@@ -1,0 +1,48 @@
+#include "executor/launch/chunk_route.h"
+
+#include "core/operators/router.h"
+
+namespace moesaic::executor {
+
+Route route_at(const Launch& l, const Operand& route, int64_t first_token) {
+  const int64_t k = l.context.plan->model.top_k, choices = l.context.graph->tokens_per_rank * k;
+  int32_t* data = route.i32();
+  return {data + first_token * k, reinterpret_cast<float*>(data + choices) + first_token * k,
+          data + 2 * choices + first_token * k * l.context.graph->expert_slices};
+}
+
+TokenRange chunk_tokens(const Launch& l, int chunk, int num_chunks) {
+  const int64_t tokens = l.context.graph->tokens_per_rank, first = chunk * tokens / num_chunks;
+  return {first, (chunk + 1) * tokens / num_chunks - first};
+}
+
+ChunkRoute::ChunkRoute(const Launch& l, const Operand& whole)
+    : tokens(chunk_tokens(l, l.task.chunk, l.task.num_chunks)),
+      route(route_at(l, whole, tokens.first)),
+      top_k(l.context.plan->model.top_k),
+      slices(l.context.graph->expert_slices),
+      hidden(l.context.plan->model.hidden) {}
+
+std::optional<int64_t> expert_capacity(const Launch& l) {
+  const Plan& plan = *l.context.plan;
+  if (plan.dispatch.capacity_factor <= 0) return std::nullopt;
+  return capacity_rows(plan.dispatch.capacity_factor, l.context.graph->tokens_per_rank, plan.model.top_k,
+                       plan.model.num_experts);
+}
+
+bool is_padded(const Launch& l) { return l.context.plan->dispatch.kind == DispatchKind::padded; }
+
+AuxiliaryTerm::AuxiliaryTerm(const Launch& l) {
+  const Plan& plan = *l.context.plan;
+  const auto experts = static_cast<double>(l.task.shape.n), tokens = static_cast<double>(l.context.step_tokens());
+  scale = plan.model.auxiliary_coefficient * experts / (tokens * static_cast<double>(plan.model.top_k)) /
+          (tokens * plan.layout.micro_batches);
+  const Operand& of_ranks = l.reads[operands::RouterBackward::counts];  // [ranks, chunks * experts]
+  counts = of_ranks.i32();
+  sources = of_ranks.rows;
+  row_elements = of_ranks.row_elements;
+  stride = of_ranks.row_stride > 0 ? of_ranks.row_stride : of_ranks.row_elements;
+  loss = l.writes[operands::RouterBackward::loss].as<double>() + 1;
+}
+
+}  // namespace moesaic::executor

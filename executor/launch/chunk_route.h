@@ -1,0 +1,46 @@
+#pragma once
+// Routes of a task: which part of the route tensor belongs to its chunk, and what plan and graph say beside it: capacity,
+// padding, the auxiliary loss.
+
+#include <optional>
+
+#include "executor/backend/backend.h"
+#include "executor/launch/route.h"
+
+namespace moesaic::executor {
+
+/// From a token on.
+Route route_at(const Launch& launch, const Operand& route, int64_t first_token);
+
+/// Of a chunk of this rank's tokens.
+struct TokenRange {
+  int64_t first = 0, count = 0;
+};
+TokenRange chunk_tokens(const Launch& launch, int chunk, int num_chunks);
+
+/// The tokens of the task's chunk and their part of the route.
+struct ChunkRoute {
+  ChunkRoute(const Launch& launch, const Operand& route);
+  TokenRange tokens;
+  Route route;
+  int64_t top_k, slices, hidden;
+  int64_t first_element() const { return tokens.first * hidden; }  // of the chunk's tokens in [tokens, hidden]
+  int64_t first_choice() const { return tokens.first * top_k; }    // and in [tokens, top_k]
+};
+
+/// Rows that an expert takes of this rank's tokens; nullopt: as many as come.
+std::optional<int64_t> expert_capacity(const Launch& launch);
+/// Slots are padded to their capacity: rows that no token fills are zero.
+bool is_padded(const Launch& launch);
+
+/// d(loss) / d(p_te) = alpha E f_e / (T M) of the auxiliary loss, with f_e = n_e / (T k) of all T tokens of the stage's
+/// microbatch (Switch Transformer, arXiv 2101.03961, eq. 4): scale * n_e.
+struct AuxiliaryTerm {
+  explicit AuxiliaryTerm(const Launch& launch);  // of a router_backward
+  double scale;
+  const int32_t* counts;  // of chunks of ranks: [sources, stride], of which row_elements count
+  int64_t sources, row_elements, stride;
+  double* loss;  // to which this rank's part is added
+};
+
+}  // namespace moesaic::executor
