@@ -1,9 +1,15 @@
 // Attention: x + out(attention(qkv(norm1(x)))). Rotary positions are part of the attention operator. With tensor
 // parallelism each rank has its part of the heads.
 #include "core/graph/blocks.h"
+#include "core/operators/activations.h"
+#include "core/operators/attention.h"
+#include "core/operators/products.h"
 
 namespace moesaic {
 namespace {
+
+using operands::Add, operands::Attention, operands::AttentionBackward, operands::Linear, operands::LinearDgrad,
+    operands::LinearWgrad;
 
 /// Of the layer in scope. A window that hides no key is none; a decode step's one query has as many keys as it sees.
 OpShape attention_shape(const StepBuilder& b) {
@@ -35,7 +41,8 @@ int64_t attention_width(const StepBuilder& b) { return b.model().attention_width
 /// One projection of a chain: reads `x` [tokens, in], writes a new tensor [tokens, out].
 TensorId project(StepBuilder& b, const std::string& name, TensorId x, int64_t out, int64_t in) {
   const TensorId y = b.activation(in_layer(b, name) + ".out", group_tokens(b), out);
-  b.task(Op::linear, name, linear_shape(out, in), group_tokens(b), {x, b.weight(in_layer(b, name))}, {y});
+  b.task(Op::linear, name, linear_shape(out, in), group_tokens(b),
+         {{Linear::x, x}, {Linear::w, b.weight(in_layer(b, name))}}, {{Linear::y, y}});
   return y;
 }
 
@@ -51,7 +58,7 @@ TensorId latent_projections(StepBuilder& b, TensorId x) {
   const TensorId kv = b.activation(in_layer(b, "kv_b.out"), b.tokens(), qkv_row(b));
   const int64_t kv_width = m.num_heads * (l.qk_nope_head_dim + l.v_head_dim);
   b.task(Op::linear, "kv_b", linear_shape(kv_width, l.kv_lora_rank), b.tokens(),
-         {latent, q, b.weight(in_layer(b, "kv_b"))}, {kv});
+         {{Linear::x, latent}, {Linear::w, b.weight(in_layer(b, "kv_b"))}, {Linear::queries, q}}, {{Linear::y, kv}});
   return kv;
 }
 
@@ -93,10 +100,12 @@ TensorId attention_forward(StepBuilder& b, TensorId x, Saved& saved) {
                                  : project(b, "qkv", saved.normed, qkv_width(b), m.hidden);
   saved.attended = b.activation(in_layer(b, "attended"), rows, attention_width(b));
   saved.attention_saved = b.activation(in_layer(b, "attention_saved"), rows, attention_shape(b).heads, DType::f32);
-  b.task(Op::attention, "attention", attention_shape(b), rows, {saved.qkv}, {saved.attended, saved.attention_saved});
+  b.task(Op::attention, "attention", attention_shape(b), rows, {{Attention::qkv, saved.qkv}},
+         {{Attention::out, saved.attended}, {Attention::saved, saved.attention_saved}});
   const TensorId projected = sum_rows(b, "out", project(b, "out", saved.attended, m.hidden, attention_width(b)));
   const TensorId sum = b.activation(in_layer(b, "attention_sum"), b.tokens(), m.hidden);
-  b.task(Op::add, "attention residual", width_shape(m.hidden), b.tokens(), {x, projected}, {sum});
+  b.task(Op::add, "attention residual", width_shape(m.hidden), b.tokens(), {{Add::a, x}, {Add::b, projected}},
+         {{Add::sum, sum}});
   return sum;
 }
 
@@ -106,18 +115,24 @@ TensorId attention_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
   const TensorId d_out = gather_rows(b, "d_out", dy);
   const TensorId d_attended = b.activation(in_layer(b, "d_attended"), rows, attention_width(b));
   b.task(Op::linear_dgrad, "out dgrad", linear_shape(m.hidden, attention_width(b)), rows,
-         {d_out, b.weight(in_layer(b, "out"))}, {d_attended});
-  b.task(Op::linear_wgrad, "out wgrad", linear_shape(m.hidden, attention_width(b)), rows, {d_out, saved.attended},
-         {b.gradient(in_layer(b, "out"))});
+         {{LinearDgrad::dy, d_out}, {LinearDgrad::w, b.weight(in_layer(b, "out"))}}, {{LinearDgrad::dx, d_attended}});
+  b.task(Op::linear_wgrad, "out wgrad", linear_shape(m.hidden, attention_width(b)), rows,
+         {{LinearWgrad::dy, d_out}, {LinearWgrad::x, saved.attended}},
+         {{LinearWgrad::dw, b.gradient(in_layer(b, "out"))}});
   const TensorId d_qkv = b.activation(in_layer(b, "d_qkv"), rows, qkv_width(b));
   b.task(Op::attention_backward, "attention", attention_shape(b), rows,
-         {d_attended, saved.qkv, saved.attended, saved.attention_saved}, {d_qkv});
+         {{AttentionBackward::d_out, d_attended},
+          {AttentionBackward::qkv, saved.qkv},
+          {AttentionBackward::out, saved.attended},
+          {AttentionBackward::saved, saved.attention_saved}},
+         {{AttentionBackward::d_qkv, d_qkv}});
   const TensorId partial = b.activation(in_layer(b, "d_norm1"), rows, m.hidden);
   b.task(Op::linear_dgrad, "qkv dgrad", linear_shape(qkv_width(b), m.hidden), rows,
-         {d_qkv, b.weight(in_layer(b, "qkv"))}, {partial});
+         {{LinearDgrad::dy, d_qkv}, {LinearDgrad::w, b.weight(in_layer(b, "qkv"))}}, {{LinearDgrad::dx, partial}});
   const TensorId d_normed = sum_rows(b, "d_norm1", partial);
-  b.task(Op::linear_wgrad, "qkv wgrad", linear_shape(qkv_width(b), m.hidden), rows, {d_qkv, saved.normed},
-         {b.gradient(in_layer(b, "qkv"))});
+  b.task(Op::linear_wgrad, "qkv wgrad", linear_shape(qkv_width(b), m.hidden), rows,
+         {{LinearWgrad::dy, d_qkv}, {LinearWgrad::x, saved.normed}},
+         {{LinearWgrad::dw, b.gradient(in_layer(b, "qkv"))}});
   return norm_backward_and_add(b, in_layer(b, "norm1"), d_normed, dy, b.tokens(), saved);
 }
 

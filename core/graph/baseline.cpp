@@ -4,10 +4,18 @@
 
 #include "core/graph/blocks.h"
 #include "core/graph/stages.h"
+#include "core/operators/collectives.h"
+#include "core/operators/embedding.h"
+#include "core/operators/loss.h"
+#include "core/operators/optimizer.h"
+#include "core/operators/products.h"
 #include "core/schema/error.h"
 
 namespace moesaic {
 namespace {
+
+using operands::AdamW, operands::Collective, operands::CrossEntropy, operands::Embed, operands::EmbedBackward,
+    operands::Linear, operands::LinearDgrad, operands::LinearWgrad;
 
 struct Layer {
   Saved attention, ffn;
@@ -79,8 +87,8 @@ void declare_parameters(StepBuilder& b) {
 TensorId embed(StepBuilder& b, Pass& pass) {
   const Model& m = b.model();
   const TensorId x = b.activation("embedded", b.tokens(), m.hidden);
-  b.task(Op::embed, "embed", linear_shape(m.vocabulary, m.hidden), b.tokens(), {pass.tokens, b.weight("embedding")},
-         {x});
+  b.task(Op::embed, "embed", linear_shape(m.vocabulary, m.hidden), b.tokens(),
+         {{Embed::tokens, pass.tokens}, {Embed::table, b.weight("embedding")}}, {{Embed::x, x}});
   return x;
 }
 
@@ -91,13 +99,15 @@ void head(StepBuilder& b, TensorId x, Pass& pass) {
   const RowCount rows = b.training() ? b.tokens() : RowCount(b.sequences());
   norm_forward(b, "final_norm", x, rows, pass.head);
   const TensorId logits = b.activation("logits", rows, m.vocabulary);
-  b.task(Op::linear, "head", linear_shape(m.vocabulary, m.hidden), rows, {pass.head.normed, b.weight(head_name(m))},
-         {logits});
+  b.task(Op::linear, "head", linear_shape(m.vocabulary, m.hidden), rows,
+         {{Linear::x, pass.head.normed}, {Linear::w, b.weight(head_name(m))}}, {{Linear::y, logits}});
   if (!b.training()) return;
   OpShape shape;
   shape.n = m.vocabulary;
   pass.d_logits = b.activation("d_logits", rows, m.vocabulary);
-  b.task(Op::cross_entropy, "cross entropy", shape, rows, {logits, pass.targets}, {pass.d_logits, b.loss()});
+  b.task(Op::cross_entropy, "cross entropy", shape, rows,
+         {{CrossEntropy::logits, logits}, {CrossEntropy::targets, pass.targets}},
+         {{CrossEntropy::d_logits, pass.d_logits}, {CrossEntropy::loss, b.loss()}});
 }
 
 /// Layers [first, last) of one microbatch, with the embedding before layer 0 and the head behind the last one.
@@ -124,9 +134,10 @@ TensorId head_backward(StepBuilder& b, const Pass& pass) {
   const RowCount t = b.tokens();
   const TensorId d_normed = b.activation("d_final_norm", t, m.hidden);
   b.task(Op::linear_dgrad, "head dgrad", linear_shape(m.vocabulary, m.hidden), t,
-         {pass.d_logits, b.weight(head_name(m))}, {d_normed});
-  b.task(Op::linear_wgrad, "head wgrad", linear_shape(m.vocabulary, m.hidden), t, {pass.d_logits, pass.head.normed},
-         {b.gradient(head_name(m))});
+         {{LinearDgrad::dy, pass.d_logits}, {LinearDgrad::w, b.weight(head_name(m))}}, {{LinearDgrad::dx, d_normed}});
+  b.task(Op::linear_wgrad, "head wgrad", linear_shape(m.vocabulary, m.hidden), t,
+         {{LinearWgrad::dy, pass.d_logits}, {LinearWgrad::x, pass.head.normed}},
+         {{LinearWgrad::dw, b.gradient(head_name(m))}});
   return norm_backward_and_add(b, "final_norm", d_normed, -1, t, pass.head);
 }
 
@@ -152,8 +163,9 @@ void backward(StepBuilder& b, int microbatch, int first, int last, Pass& pass) {
   }
   if (first > 0) return;
   b.enter(scope_of(b, Phase::backward, -1, microbatch));
-  b.task(Op::embed_backward, "embed", linear_shape(m.vocabulary, m.hidden), b.tokens(), {pass.x, pass.tokens},
-         {b.gradient("embedding")});
+  b.task(Op::embed_backward, "embed", linear_shape(m.vocabulary, m.hidden), b.tokens(),
+         {{EmbedBackward::dx, pass.x}, {EmbedBackward::tokens, pass.tokens}},
+         {{EmbedBackward::d_table, b.gradient("embedding")}});
 }
 
 Pass open_pass(StepBuilder& b, int microbatch) {
@@ -211,7 +223,8 @@ void reduce_gradients(TaskGraph& graph) {
     reduce.communicator = parameter.replicas;
     const Tensor& gradient = graph.tensors[static_cast<size_t>(parameter.gradient)];
     reduce.bytes = bytes_of(gradient.dtype, parameter.elements);
-    reduce.reads = reduce.writes = {parameter.gradient};
+    reduce.reads = in_places({{Collective::sent, parameter.gradient}});
+    reduce.writes = in_places({{Collective::received, parameter.gradient}});
     after[static_cast<size_t>(last_writer[static_cast<size_t>(parameter.gradient)])].push_back(std::move(reduce));
   }
   std::vector<Task> tasks;
@@ -226,7 +239,8 @@ void reduce_gradients(TaskGraph& graph) {
 void update(StepBuilder& b) {
   b.enter({Phase::update, -1, -1, 0});
   if (b.plan().layout.ranks > 1) {
-    Task& sum = b.task(Op::all_reduce, "sum losses", {}, 0, {b.loss()}, {b.loss()});
+    Task& sum =
+        b.task(Op::all_reduce, "sum losses", {}, 0, {{Collective::sent, b.loss()}}, {{Collective::received, b.loss()}});
     sum.lane = Lane::network;
     sum.communicator = b.communicator("world");
     sum.bytes = bytes_of(DType::f32, 4);
@@ -234,8 +248,9 @@ void update(StepBuilder& b) {
   const std::vector<Parameter> parameters = b.graph().parameters;
   for (const Parameter& p : parameters) {
     b.enter({Phase::update, -1, -1, 0, p.stage});
-    b.task(Op::adamw, "adamw " + p.name, {}, p.elements, {p.gradient}, {p.weight, p.moments, p.gradient}).other_stage =
-        p.other_stage;
+    Task& adamw = b.task(Op::adamw, "adamw " + p.name, {}, p.elements, {{AdamW::gradient, p.gradient}},
+                         {{AdamW::weight, p.weight}, {AdamW::moments, p.moments}, {AdamW::cleared, p.gradient}});
+    adamw.other_stage = p.other_stage;
   }
 }
 

@@ -1,9 +1,19 @@
 // The MoE layer: x + unpermute(combine(experts(dispatch(permute(norm2(x)))))). Where one rank holds all experts,
 // nothing is sent.
 #include "core/graph/blocks.h"
+#include "core/operators/activations.h"
+#include "core/operators/collectives.h"
+#include "core/operators/experts.h"
+#include "core/operators/products.h"
+#include "core/operators/router.h"
+#include "core/operators/row_movers.h"
 
 namespace moesaic {
 namespace {
+
+using operands::Add, operands::Collective, operands::Experts, operands::ExpertsDgrad, operands::ExpertsWgrad,
+    operands::Linear, operands::Permute, operands::PermuteBackward, operands::Router, operands::RouterBackward,
+    operands::Unpermute, operands::UnpermuteBackward;
 
 OpShape router_shape(const StepBuilder& b) {
   OpShape shape = linear_shape(b.model().num_experts, b.model().hidden);
@@ -55,14 +65,14 @@ TensorId from_experts(StepBuilder& b, const std::string& what, TensorId grouped,
 
 int64_t count_elements(const StepBuilder& b) { return b.model().num_experts * b.plan().dispatch.chunks; }
 
-/// Each member's part of all_gather is what `reads` hold one after the other.
-void gather_counts(StepBuilder& b, const std::string& what, int communicator, std::vector<TensorId> reads,
+/// Each member's part of all_gather is what `parts` hold one after the other.
+void gather_counts(StepBuilder& b, const std::string& what, int communicator, std::vector<TensorId> parts,
                    TensorId to) {
-  const auto parts = static_cast<int64_t>(reads.size());
-  Task& gather = b.task(Op::all_gather, what, {}, 0, std::move(reads), {to});
+  Task& gather = b.task(Op::all_gather, what, {}, 0, {}, {{Collective::received, to}});
+  gather.reads = std::move(parts);
   gather.lane = Lane::network;
   gather.communicator = communicator;
-  gather.bytes = bytes_of(DType::i32, parts * count_elements(b));
+  gather.bytes = bytes_of(DType::i32, static_cast<int64_t>(gather.reads.size()) * count_elements(b));
 }
 
 /// router -> {probabilities, route, own counts}; then the counts of the ranks whose rows meet in the layer.
@@ -73,8 +83,11 @@ void route(StepBuilder& b, Saved& saved) {
   saved.route =
       b.activation(in_layer(b, "route"), b.tokens(), (2 + b.plan().layout.expert_slices) * m.top_k, DType::i32);
   saved.local_counts = b.activation(in_layer(b, "local_counts"), 1, count_elements(b), DType::i32);
-  b.task(Op::router, "router", router_shape(b), b.tokens(), {saved.normed, b.weight(in_layer(b, "router"))},
-         {saved.probabilities, saved.route, saved.local_counts});
+  b.task(Op::router, "router", router_shape(b), b.tokens(),
+         {{Router::z, saved.normed}, {Router::w, b.weight(in_layer(b, "router"))}},
+         {{Router::probabilities, saved.probabilities},
+          {Router::route, saved.route},
+          {Router::local_counts, saved.local_counts}});
   saved.counts = saved.stage_counts = saved.local_counts;
   const int ep = b.plan().layout.ep;
   if (ep == 1) return;
@@ -91,19 +104,47 @@ TensorId shared_experts(StepBuilder& b, TensorId x, TensorId normed) {
   const RowCount t = b.tokens();
   const int64_t f = m.shared_intermediate;
   const TensorId hidden = b.activation(in_layer(b, "shared_hidden"), t, 2 * f);
-  b.task(Op::linear, "shared up", linear_shape(2 * f, m.hidden), t, {normed, b.weight(in_layer(b, "shared_up"))},
-         {hidden});
+  b.task(Op::linear, "shared up", linear_shape(2 * f, m.hidden), t,
+         {{Linear::x, normed}, {Linear::w, b.weight(in_layer(b, "shared_up"))}}, {{Linear::y, hidden}});
   OpShape gate;
   gate.n = f;
   gate.gated = true;
   const TensorId activated = b.activation(in_layer(b, "shared_activated"), t, f);
-  b.task(Op::activation, "shared activation", gate, t, {hidden}, {activated});
+  b.task(Op::activation, "shared activation", gate, t, {{operands::Activation::u, hidden}},
+         {{operands::Activation::a, activated}});
   const TensorId projected = b.activation(in_layer(b, "shared_out"), t, m.hidden);
-  b.task(Op::linear, "shared down", linear_shape(m.hidden, f), t, {activated, b.weight(in_layer(b, "shared_down"))},
-         {projected});
+  b.task(Op::linear, "shared down", linear_shape(m.hidden, f), t,
+         {{Linear::x, activated}, {Linear::w, b.weight(in_layer(b, "shared_down"))}}, {{Linear::y, projected}});
   const TensorId sum = b.activation(in_layer(b, "shared_sum"), t, m.hidden);
-  b.task(Op::add, "shared residual", width_shape(m.hidden), t, {x, projected}, {sum});
+  b.task(Op::add, "shared residual", width_shape(m.hidden), t, {{Add::a, x}, {Add::b, projected}}, {{Add::sum, sum}});
   return sum;
+}
+
+void weight_gradients(StepBuilder& b, const Saved& saved, TensorId d_out, TensorId d_hidden) {
+  b.routed_task(Op::experts_wgrad, "experts wgrad", expert_shape(b), Rows::received,
+                {{ExpertsWgrad::counts, saved.counts},
+                 {ExpertsWgrad::of_chunk(0, ExpertsWgrad::x), saved.received},
+                 {ExpertsWgrad::of_chunk(0, ExpertsWgrad::a), saved.expert_activated},
+                 {ExpertsWgrad::of_chunk(0, ExpertsWgrad::dy), d_out},
+                 {ExpertsWgrad::of_chunk(0, ExpertsWgrad::du), d_hidden}},
+                {{ExpertsWgrad::d_up, b.gradient(in_layer(b, "experts.up"))},
+                 {ExpertsWgrad::d_down, b.gradient(in_layer(b, "experts.down"))}});
+}
+
+/// What the router leaves of the gradient of its input, to which permute's is added; its weights' beside it.
+TensorId router_gradient(StepBuilder& b, const Saved& saved, TensorId d_weights) {
+  const TensorId d_normed = b.activation(in_layer(b, "d_norm2"), b.tokens(), b.model().hidden);
+  b.task(Op::router_backward, "router", router_shape(b), b.tokens(),
+         {{RouterBackward::d_weights, d_weights},
+          {RouterBackward::probabilities, saved.probabilities},
+          {RouterBackward::route, saved.route},
+          {RouterBackward::counts, saved.stage_counts},
+          {RouterBackward::z, saved.normed},
+          {RouterBackward::w, b.weight(in_layer(b, "router"))}},
+         {{RouterBackward::dz, d_normed},
+          {RouterBackward::dw, b.gradient(in_layer(b, "router"))},
+          {RouterBackward::loss, b.loss()}});
+  return d_normed;
 }
 
 }  // namespace
@@ -131,20 +172,26 @@ TensorId moe_forward(StepBuilder& b, TensorId x, Saved& saved) {
   route(b, saved);
   const TensorId residual = shared_experts(b, x, saved.normed);
   const TensorId send = b.routed(in_layer(b, "send"), Rows::sent, m.hidden, b.operand_dtype());
-  b.routed_task(Op::permute, "permute", choice_shape(b), Rows::sent, {saved.normed, saved.route, saved.counts}, {send});
+  b.routed_task(Op::permute, "permute", choice_shape(b), Rows::sent,
+                {{Permute::z, saved.normed}, {Permute::route, saved.route}, {Permute::counts, saved.counts}},
+                {{Permute::send, send}});
   saved.received = to_experts(b, "dispatch", send, saved.counts);
   const int64_t up_width = up_matrices(b) * slot_width(b);
   saved.expert_hidden = b.routed(in_layer(b, "expert_hidden"), Rows::received, up_width);
   saved.expert_activated = b.routed(in_layer(b, "expert_activated"), Rows::received, slot_width(b), b.operand_dtype());
   const TensorId out = b.routed(in_layer(b, "expert_out"), Rows::received, m.hidden);
-  b.routed_task(
-      Op::experts, "experts", expert_shape(b), Rows::received,
-      {saved.received, saved.counts, b.weight(in_layer(b, "experts.up")), b.weight(in_layer(b, "experts.down"))},
-      {saved.expert_hidden, saved.expert_activated, out});
+  b.routed_task(Op::experts, "experts", expert_shape(b), Rows::received,
+                {{Experts::x, saved.received},
+                 {Experts::counts, saved.counts},
+                 {Experts::of_window(0, Experts::up), b.weight(in_layer(b, "experts.up"))},
+                 {Experts::of_window(0, Experts::down), b.weight(in_layer(b, "experts.down"))}},
+                {{Experts::u, saved.expert_hidden}, {Experts::a, saved.expert_activated}, {Experts::y, out}});
   saved.returned = from_experts(b, "combine", out, saved.counts);
   const TensorId sum = b.activation(in_layer(b, "moe_sum"), t, m.hidden);
-  b.routed_task(Op::unpermute, "unpermute", choice_shape(b), Rows::sent, {saved.returned, saved.route, residual},
-                {sum});
+  b.routed_task(
+      Op::unpermute, "unpermute", choice_shape(b), Rows::sent,
+      {{Unpermute::returned, saved.returned}, {Unpermute::route, saved.route}, {Unpermute::residual, residual}},
+      {{Unpermute::sum, sum}});
   return sum;
 }
 
@@ -153,28 +200,30 @@ TensorId moe_backward(StepBuilder& b, TensorId dy, const Saved& saved) {
   const RowCount t = b.tokens();
   const TensorId d_returned = b.routed(in_layer(b, "d_returned"), Rows::sent, m.hidden, b.operand_dtype());
   const TensorId d_weights = b.activation(in_layer(b, "d_weights"), t, m.top_k, DType::f32);
-  b.routed_task(Op::unpermute_backward, "unpermute", choice_shape(b), Rows::sent, {dy, saved.returned, saved.route},
-                {d_returned, d_weights});
+  b.routed_task(Op::unpermute_backward, "unpermute", choice_shape(b), Rows::sent,
+                {{UnpermuteBackward::d_sum, dy},
+                 {UnpermuteBackward::returned, saved.returned},
+                 {UnpermuteBackward::route, saved.route}},
+                {{UnpermuteBackward::d_returned, d_returned}, {UnpermuteBackward::d_weights, d_weights}});
   const TensorId d_out = to_experts(b, "combine gradient", d_returned, saved.counts);
   const int64_t up_width = up_matrices(b) * slot_width(b);
   const TensorId d_hidden = b.routed(in_layer(b, "d_expert_hidden"), Rows::received, up_width, b.operand_dtype());
   const TensorId d_received = b.routed(in_layer(b, "d_received"), Rows::received, m.hidden);
   b.routed_task(Op::experts_dgrad, "experts dgrad", expert_shape(b), Rows::received,
-                {d_out, saved.counts, saved.expert_hidden, b.weight(in_layer(b, "experts.up")),
-                 b.weight(in_layer(b, "experts.down"))},
-                {d_hidden, d_received});
+                {{ExpertsDgrad::dy, d_out},
+                 {ExpertsDgrad::counts, saved.counts},
+                 {ExpertsDgrad::u, saved.expert_hidden},
+                 {ExpertsDgrad::of_window(0, ExpertsDgrad::up), b.weight(in_layer(b, "experts.up"))},
+                 {ExpertsDgrad::of_window(0, ExpertsDgrad::down), b.weight(in_layer(b, "experts.down"))}},
+                {{ExpertsDgrad::du, d_hidden}, {ExpertsDgrad::dx, d_received}});
   const TensorId d_send = from_experts(b, "dispatch gradient", d_received, saved.counts);
   // After the send has been issued, so that it hides behind the weight gradients.
-  b.routed_task(Op::experts_wgrad, "experts wgrad", expert_shape(b), Rows::received,
-                {saved.counts, saved.received, saved.expert_activated, d_out, d_hidden},
-                {b.gradient(in_layer(b, "experts.up")), b.gradient(in_layer(b, "experts.down"))});
-  const TensorId d_normed = b.activation(in_layer(b, "d_norm2"), t, m.hidden);
-  b.task(
-      Op::router_backward, "router", router_shape(b), t,
-      {d_weights, saved.probabilities, saved.route, saved.stage_counts, saved.normed, b.weight(in_layer(b, "router"))},
-      {d_normed, b.gradient(in_layer(b, "router")), b.loss()});
-  b.routed_task(Op::permute_backward, "permute", choice_shape(b), Rows::sent, {d_send, saved.route, d_normed},
-                {d_normed});
+  weight_gradients(b, saved, d_out, d_hidden);
+  const TensorId d_normed = router_gradient(b, saved, d_weights);
+  b.routed_task(
+      Op::permute_backward, "permute", choice_shape(b), Rows::sent,
+      {{PermuteBackward::d_send, d_send}, {PermuteBackward::route, saved.route}, {PermuteBackward::dz, d_normed}},
+      {{PermuteBackward::sum, d_normed}});
   return norm_backward_and_add(b, in_layer(b, "norm2"), d_normed, dy, t, saved);
 }
 
@@ -191,14 +240,14 @@ void gather_stage_counts(StepBuilder& b, const std::vector<Saved*>& layers) {
     tensor.view_offset = static_cast<int64_t>(layer) * count_elements(b);
     return view;
   };
-  std::vector<TensorId> reads;
+  std::vector<TensorId> parts;
   for (size_t i = 0; i < layers.size(); ++i) {
-    reads.push_back(place(layers[i]->local_counts, own, i));
+    parts.push_back(place(layers[i]->local_counts, own, i));
     layers[i]->stage_counts =
         place(b.activation("stage_counts." + std::to_string(i), ranks, count_elements(b), DType::i32), gathered, i);
   }
   const std::string of_stage = b.plan().layout.pp > 1 ? " of stage " + std::to_string(b.scope().stage) : "";
-  gather_counts(b, "gather counts" + of_stage, b.replicas(), std::move(reads), gathered);
+  gather_counts(b, "gather counts" + of_stage, b.replicas(), std::move(parts), gathered);
 }
 
 }  // namespace moesaic

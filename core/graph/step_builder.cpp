@@ -4,10 +4,14 @@
 #include <map>
 
 #include "core/graph/stages.h"
+#include "core/operators/collectives.h"
+#include "core/operators/row_movers.h"
 #include "core/schema/error.h"
 
 namespace moesaic {
 namespace {
+
+using operands::Collective, operands::RowMove;
 
 CommunicatorFamily family(const std::string& name, int ranks, const auto& group_key) {
   CommunicatorFamily result{name, {}, std::vector<int>(static_cast<size_t>(ranks))};
@@ -187,15 +191,15 @@ TensorId StepBuilder::gradient(const std::string& name) const {
 }
 
 /// Operators that are no products work in f32, but those that move rows which are narrower than other activations.
-DType StepBuilder::task_dtype(Op op, const std::vector<TensorId>& writes) const {
-  if (is_matrix_product(op)) return plan_.workload.compute_dtype;
-  if (!moves_rows(op)) return DType::f32;
-  const DType dtype = graph_.tensors[static_cast<size_t>(writes[0])].dtype;
+DType StepBuilder::task_dtype(const Task& task) const {
+  if (is_matrix_product(task.op)) return plan_.workload.compute_dtype;
+  if (!moves_rows(task.op)) return DType::f32;
+  const DType dtype = graph_.tensors[static_cast<size_t>(output_of(task))].dtype;
   return dtype == activation_dtype_ ? DType::f32 : dtype;
 }
 
-Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, RowCount rows,
-                        std::vector<TensorId> reads, std::vector<TensorId> writes) {
+Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, RowCount rows, NamedOperands reads,
+                        NamedOperands writes) {
   Task task;
   if (plan_.layout.micro_batches > 1) task.label = "microbatch " + std::to_string(scope_.microbatch) + " / ";
   if (scope_.layer >= 0) task.label += "layer " + std::to_string(scope_.layer) + " / ";
@@ -209,16 +213,16 @@ Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, Ro
   task.rows = rows.rows;
   task.fixed_rows = rows.fixed;
   task.shape = shape;
-  task.dtype = task_dtype(op, writes);
-  task.reads = std::move(reads);
-  task.writes = std::move(writes);
+  task.reads = in_places(reads);
+  task.writes = in_places(writes);
+  task.dtype = task_dtype(task);
   graph_.tasks.push_back(std::move(task));
   return graph_.tasks.back();
 }
 
-Task& StepBuilder::routed_task(Op op, const std::string& what, const OpShape& shape, Rows rows,
-                               std::vector<TensorId> reads, std::vector<TensorId> writes) {
-  Task& added = task(op, what, shape, 0, std::move(reads), std::move(writes));
+Task& StepBuilder::routed_task(Op op, const std::string& what, const OpShape& shape, Rows rows, NamedOperands reads,
+                               NamedOperands writes) {
+  Task& added = task(op, what, shape, 0, reads, writes);
   added.rows = rows;
   return added;
 }
@@ -226,7 +230,8 @@ Task& StepBuilder::routed_task(Op op, const std::string& what, const OpShape& sh
 Task& StepBuilder::all_to_all(const std::string& what, Leg leg, TensorId from, TensorId counts, TensorId to) {
   OpShape shape;
   shape.k = model().hidden;
-  Task& added = routed_task(Op::all_to_all, what, shape, Rows::sent, {from, counts}, {to});
+  Task& added = routed_task(Op::all_to_all, what, shape, Rows::sent,
+                            {{Collective::sent, from}, {Collective::counts, counts}}, {{Collective::received, to}});
   added.lane = Lane::network;
   added.leg = leg;
   added.communicator = communicator("ep");
@@ -238,7 +243,8 @@ Task& StepBuilder::all_to_all(const std::string& what, Leg leg, TensorId from, T
 Task& StepBuilder::regroup(const std::string& what, Regroup order, TensorId from, TensorId counts, TensorId to) {
   OpShape shape;
   shape.k = model().hidden;
-  Task& added = routed_task(Op::regroup, what, shape, Rows::received, {from, counts}, {to});
+  Task& added = routed_task(Op::regroup, what, shape, Rows::received,
+                            {{RowMove::rows, from}, {RowMove::counts, counts}}, {{RowMove::moved, to}});
   added.regroup = order;
   return added;
 }
@@ -248,7 +254,7 @@ TensorId StepBuilder::send_to_stage(TensorId from, const std::string& arrived, i
   const bool onward = to_stage > stage;
   const TensorId to = activation(arrived, tokens(), model().hidden);
   Task& added = task(Op::all_to_all, "stage " + std::to_string(stage) + " to " + std::to_string(to_stage), {}, tokens(),
-                     {from}, {to});
+                     {{Collective::sent, from}}, {{Collective::received, to}});
   added.shape.k = model().hidden;
   added.lane = Lane::network;
   added.leg = onward ? Leg::next_stage : Leg::previous_stage;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/graph/operands.h"
 #include "core/graph/task_graph.h"
 
 namespace moesaic {
@@ -70,11 +71,11 @@ class StepBuilder {
 
   /// Appends a task; the label is "layer 3 / forward / <what>", preceded by the microbatch where there are several. The
   /// reference is valid until the next call.
-  Task& task(Op op, const std::string& what, const OpShape& shape, RowCount rows, std::vector<TensorId> reads,
-             std::vector<TensorId> writes);
+  Task& task(Op op, const std::string& what, const OpShape& shape, RowCount rows, NamedOperands reads,
+             NamedOperands writes);
   /// The same for a task whose rows routing decides.
-  Task& routed_task(Op op, const std::string& what, const OpShape& shape, Rows rows, std::vector<TensorId> reads,
-                    std::vector<TensorId> writes);
+  Task& routed_task(Op op, const std::string& what, const OpShape& shape, Rows rows, NamedOperands reads,
+                    NamedOperands writes);
   Task& all_to_all(const std::string& what, Leg leg, TensorId from, TensorId counts, TensorId to);
   Task& regroup(const std::string& what, Regroup order, TensorId from, TensorId counts, TensorId to);
 
@@ -90,7 +91,7 @@ class StepBuilder {
   TaskGraph& graph() { return graph_; }
 
  private:
-  DType task_dtype(Op op, const std::vector<TensorId>& writes) const;
+  DType task_dtype(const Task& task) const;
   void share_batch();
   void place_tasks();
 

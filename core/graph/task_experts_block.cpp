@@ -1,9 +1,13 @@
 // The MoE layer of a model that routes by task: x + expert_of_the_task(norm2(x)). A rank's rows stand task by task, as
 // its slots do, so nothing is scored, permuted or sent.
 #include "core/graph/blocks.h"
+#include "core/operators/activations.h"
+#include "core/operators/experts.h"
 
 namespace moesaic {
 namespace {
+
+using operands::Add, operands::Experts, operands::ExpertsDgrad, operands::ExpertsWgrad;
 
 OpShape expert_shape(const StepBuilder& b) {
   OpShape shape = linear_shape(b.model().expert_intermediate, b.model().hidden);
@@ -34,10 +38,13 @@ TensorId task_experts_forward(StepBuilder& b, TensorId x, Saved& saved) {
   saved.expert_activated = b.activation(in_layer(b, "expert_activated"), t, b.model().expert_intermediate);
   const TensorId out = b.activation(in_layer(b, "expert_out"), t, h);
   b.task(Op::experts, "experts", expert_shape(b), t,
-         {saved.normed, b.task_rows(), b.weight(in_layer(b, "experts.up")), b.weight(in_layer(b, "experts.down"))},
-         {saved.expert_hidden, saved.expert_activated, out});
+         {{Experts::x, saved.normed},
+          {Experts::counts, b.task_rows()},
+          {Experts::of_window(0, Experts::up), b.weight(in_layer(b, "experts.up"))},
+          {Experts::of_window(0, Experts::down), b.weight(in_layer(b, "experts.down"))}},
+         {{Experts::u, saved.expert_hidden}, {Experts::a, saved.expert_activated}, {Experts::y, out}});
   const TensorId sum = b.activation(in_layer(b, "moe_sum"), t, h);
-  b.task(Op::add, "experts residual", width_shape(h), t, {x, out}, {sum});
+  b.task(Op::add, "experts residual", width_shape(h), t, {{Add::a, x}, {Add::b, out}}, {{Add::sum, sum}});
   return sum;
 }
 
@@ -46,12 +53,20 @@ TensorId task_experts_backward(StepBuilder& b, TensorId dy, const Saved& saved) 
   const TensorId d_hidden = b.activation(in_layer(b, "d_expert_hidden"), t, up_width(b));
   const TensorId d_normed = b.activation(in_layer(b, "d_norm2"), t, b.model().hidden);
   b.task(Op::experts_dgrad, "experts dgrad", expert_shape(b), t,
-         {dy, b.task_rows(), saved.expert_hidden, b.weight(in_layer(b, "experts.up")),
-          b.weight(in_layer(b, "experts.down"))},
-         {d_hidden, d_normed});
+         {{ExpertsDgrad::dy, dy},
+          {ExpertsDgrad::counts, b.task_rows()},
+          {ExpertsDgrad::u, saved.expert_hidden},
+          {ExpertsDgrad::of_window(0, ExpertsDgrad::up), b.weight(in_layer(b, "experts.up"))},
+          {ExpertsDgrad::of_window(0, ExpertsDgrad::down), b.weight(in_layer(b, "experts.down"))}},
+         {{ExpertsDgrad::du, d_hidden}, {ExpertsDgrad::dx, d_normed}});
   b.task(Op::experts_wgrad, "experts wgrad", expert_shape(b), t,
-         {b.task_rows(), saved.normed, saved.expert_activated, dy, d_hidden},
-         {b.gradient(in_layer(b, "experts.up")), b.gradient(in_layer(b, "experts.down"))});
+         {{ExpertsWgrad::counts, b.task_rows()},
+          {ExpertsWgrad::of_chunk(0, ExpertsWgrad::x), saved.normed},
+          {ExpertsWgrad::of_chunk(0, ExpertsWgrad::a), saved.expert_activated},
+          {ExpertsWgrad::of_chunk(0, ExpertsWgrad::dy), dy},
+          {ExpertsWgrad::of_chunk(0, ExpertsWgrad::du), d_hidden}},
+         {{ExpertsWgrad::d_up, b.gradient(in_layer(b, "experts.up"))},
+          {ExpertsWgrad::d_down, b.gradient(in_layer(b, "experts.down"))}});
   return norm_backward_and_add(b, in_layer(b, "norm2"), d_normed, dy, t, saved);
 }
 

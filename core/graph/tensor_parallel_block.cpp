@@ -1,6 +1,7 @@
 // Tensor parallelism in its sequence-parallel form (Megatron-LM, arXiv 2205.05198, section 4.2.2): outside attention
 // and dense FFN every rank works on its own tokens; inside, on its part of the width for the tokens of its whole group.
 #include "core/graph/blocks.h"
+#include "core/operators/collectives.h"
 #include "core/schema/error.h"
 
 namespace moesaic {
@@ -8,7 +9,7 @@ namespace {
 
 /// `bytes` per rank: what it contributes to a gathering, what it keeps of a sum.
 Task& exchange_rows(StepBuilder& b, Op op, const std::string& what, TensorId from, TensorId to) {
-  Task& task = b.task(op, what, {}, 0, {from}, {to});
+  Task& task = b.task(op, what, {}, 0, {{operands::Collective::sent, from}}, {{operands::Collective::received, to}});
   task.lane = Lane::network;
   task.communicator = b.communicator("tp");
   task.bytes = b.tokens().fixed * b.row_bytes();

@@ -6,8 +6,11 @@
 namespace moesaic {
 
 namespace operands {
-struct Collective {  // routed all-to-alls have counts
-  enum Reads : size_t { sent, counts };
+// Between pipeline stages the sender has nothing that it writes, the receiver nothing that it reads. An all-reduce
+// receives in place, in the tensor that it sends. The all-gather of a stage's counts sends those of every MoE layer,
+// views that stand one after the other, and reads nothing else.
+struct Collective {
+  enum Reads : size_t { sent, counts };  // counts: routed all-to-alls
   enum Writes : size_t { received };
 };
 }  // namespace operands

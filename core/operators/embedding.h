@@ -12,7 +12,7 @@ struct Embed {
 };
 struct EmbedBackward {
   enum Reads : size_t { dx, tokens };
-  enum Writes : size_t { d_table };
+  enum Writes : size_t { d_table };  // added to
 };
 }  // namespace operands
 

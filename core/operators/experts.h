@@ -9,17 +9,22 @@ namespace moesaic {
 namespace operands {
 // Weights come in pairs of up and down: one pair, or one for each window that holds some of the slots.
 struct Experts {
-  enum Reads : size_t { x, counts, weights };
+  enum Reads : size_t { x, counts, weights };  // from there on for each window
+  enum OfWindow : size_t { up, down, kPerWindow };
   enum Writes : size_t { u, a, y };
+  static constexpr size_t of_window(size_t window, OfWindow operand) { return weights + window * kPerWindow + operand; }
 };
 struct ExpertsDgrad {
-  enum Reads : size_t { dy, counts, u, weights };
+  enum Reads : size_t { dy, counts, u, weights };  // from there on for each window
+  enum OfWindow : size_t { up, down, kPerWindow };
   enum Writes : size_t { du, dx };
+  static constexpr size_t of_window(size_t window, OfWindow operand) { return weights + window * kPerWindow + operand; }
 };
 struct ExpertsWgrad {
-  enum Reads : size_t { counts, chunks };  // then for each chunk
+  enum Reads : size_t { counts, chunks };  // from there on for each chunk
   enum OfChunk : size_t { x, a, dy, du, kPerChunk };
-  enum Writes : size_t { d_up, d_down };
+  enum Writes : size_t { d_up, d_down };  // added to
+  static constexpr size_t of_chunk(size_t chunk, OfChunk operand) { return chunks + chunk * kPerChunk + operand; }
 };
 }  // namespace operands
 

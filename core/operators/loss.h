@@ -8,7 +8,7 @@ namespace moesaic {
 namespace operands {
 struct CrossEntropy {
   enum Reads : size_t { logits, targets };
-  enum Writes : size_t { d_logits, loss };
+  enum Writes : size_t { d_logits, loss };  // loss is added to
 };
 }  // namespace operands
 

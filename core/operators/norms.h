@@ -12,7 +12,7 @@ struct Norm {
 };
 struct NormBackward {
   enum Reads : size_t { dy, x, statistics, gain_bias };
-  enum Writes : size_t { dx, d_gain_bias };
+  enum Writes : size_t { dx, d_gain_bias };  // d_gain_bias is added to
 };
 }  // namespace operands
 

@@ -6,11 +6,13 @@
 namespace moesaic {
 
 namespace operands {
-struct AdamW {  // for each parameter
+struct AdamW {  // for each parameter; with ZeRO for this rank's share of one group
   enum Reads : size_t { gradient, kReads };
-  enum Writes : size_t { weight, moments, cleared, kWrites };
+  enum Writes : size_t { weight, moments, cleared, kWrites };  // cleared: the gradient, for the next step
+  static constexpr size_t of_parameter(size_t parameter, Reads operand) { return parameter * kReads + operand; }
+  static constexpr size_t of_parameter(size_t parameter, Writes operand) { return parameter * kWrites + operand; }
 };
-struct Clear {
+struct Clear {  // reads nothing
   enum Writes : size_t { x };
 };
 }  // namespace operands

@@ -7,7 +7,7 @@ namespace moesaic {
 
 namespace operands {
 struct Linear {
-  enum Reads : size_t { x, w };
+  enum Reads : size_t { x, w, queries };  // queries: of latent attention alone, which y holds beside the product
   enum Writes : size_t { y };
 };
 struct LinearDgrad {
@@ -16,7 +16,7 @@ struct LinearDgrad {
 };
 struct LinearWgrad {
   enum Reads : size_t { dy, x };
-  enum Writes : size_t { dw };
+  enum Writes : size_t { dw };  // added to
 };
 }  // namespace operands
 

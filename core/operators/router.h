@@ -8,12 +8,13 @@ namespace moesaic {
 namespace operands {
 struct Router {
   enum Reads : size_t { z, w };
+  // local_counts: this rank's rows per chunk and expert; counts elsewhere are those of all ranks that meet in the layer
   enum Writes : size_t { probabilities, route, local_counts };
 };
 struct RouterBackward {
   // counts: of the stage, a row per rank, other layers' between them
   enum Reads : size_t { d_weights, probabilities, route, counts, z, w };
-  enum Writes : size_t { dz, dw, loss };
+  enum Writes : size_t { dz, dw, loss };  // dw and loss are added to
 };
 }  // namespace operands
 

@@ -12,7 +12,7 @@ struct Permute {
 };
 struct PermuteBackward {
   enum Reads : size_t { d_send, route, dz };
-  enum Writes : size_t { sum };
+  enum Writes : size_t { sum };  // the same tensor as dz
 };
 struct RowMove {  // regroup; of columns without counts
   enum Reads : size_t { rows, counts };

@@ -7,22 +7,25 @@
 namespace moesaic {
 
 namespace operands {
-struct LoadExperts {  // reads what must be ready; without bytes
+// A signal has no bytes: it says that something has happened. Which experts a transfer is about, routing and
+// core/policy decide (Demand).
+struct LoadExperts {  // reads what must be ready: counts, the signals of drains, or nothing (a prediction)
   enum Writes : size_t { signal };
 };
 struct FetchExperts {
-  enum Reads : size_t { signal_or_counts };
+  enum Reads : size_t { ready };      // signal of the load or, from host memory, counts; of a prediction there nothing
   enum Writes : size_t { up, down };  // windows
 };
 struct DrainGradients {
-  enum Reads : size_t { d_up, d_down, counts };
+  enum Reads : size_t { d_up, d_down, counts };  // windows first
   enum Writes : size_t { signal };
 };
-struct UpdateExperts {  // reads the signals of drains and load
+struct UpdateExperts {  // reads the signals of its drains, one per microbatch, and last of all that of the load, if any
   enum Writes : size_t { signal };
 };
 struct StoreExperts {
-  enum Reads : size_t { updated };
+  enum Reads : size_t { updated };  // signal of the update; of the last one where it flushes
+  enum Writes : size_t { signal };
 };
 }  // namespace operands
 

@@ -6,6 +6,7 @@
 
 #include "core/graph/slot_counts.h"
 #include "core/graph/step_builder.h"
+#include "core/operators/router.h"
 #include "core/schema/error.h"
 #include "tests/core/graph/tiny_plan.h"
 
@@ -181,7 +182,7 @@ TEST(Baseline, counts_of_all_layers_are_gathered_at_once) {
   EXPECT_EQ(graph.tasks[static_cast<size_t>(find_task(graph, "backward / gather counts"))].bytes, 2 * 4 * 4);
   for (int layer : {0, 1}) {
     const std::string label = "layer " + std::to_string(layer) + " / backward / router";
-    const TensorId read = graph.tasks[static_cast<size_t>(find_task(graph, label))].reads[3];
+    const TensorId read = graph.tasks[static_cast<size_t>(find_task(graph, label))].reads[operands::RouterBackward::counts];
     const Tensor &counts = graph.tensors[static_cast<size_t>(read)],
                  &all = graph.tensors[static_cast<size_t>(graph.base_of(read))];
     EXPECT_EQ(all.name, "stage_counts");

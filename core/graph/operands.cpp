@@ -1,0 +1,47 @@
+#include "core/graph/operands.h"
+
+#include "core/operators/collectives.h"
+#include "core/operators/optimizer.h"
+#include "core/operators/router.h"
+#include "core/operators/row_movers.h"
+#include "core/operators/transfers.h"
+#include "core/schema/error.h"
+
+namespace moesaic {
+
+std::vector<TensorId> in_places(NamedOperands operands) {
+  constexpr TensorId kUnnamed = -1;
+  std::vector<TensorId> tensors(operands.size(), kUnnamed);
+  for (const auto& [place, tensor] : operands) {
+    MOESAIC_CHECK(place < tensors.size() && tensors[place] == kUnnamed && tensor >= 0,
+                  "operand " + std::to_string(place) + " of " + std::to_string(tensors.size()) +
+                      " is named twice, not made yet, or leaves another one unnamed");
+    tensors[place] = tensor;
+  }
+  return tensors;
+}
+
+static_assert(operands::Collective::sent == 0 && operands::Collective::received == 0);
+static_assert(operands::RowMove::rows == 0 && operands::RowMove::moved == 0);
+static_assert(operands::Permute::z == 0 && operands::Permute::send == 0);
+static_assert(operands::UnpermuteBackward::d_sum == 0 && operands::UnpermuteBackward::d_returned == 0);
+
+TensorId input_of(const Task& task) { return task.reads.at(0); }
+TensorId output_of(const Task& task) { return task.writes.at(0); }
+
+TensorId gradient_of(const Task& task) {
+  if (task.op == Op::all_reduce) return task.reads[operands::Collective::sent];
+  if (task.op == Op::adamw) return task.reads[operands::AdamW::gradient];
+  return -1;
+}
+
+TensorId counts_made_by(const Task& task) {
+  return task
+      .writes[task.op == Op::router ? size_t{operands::Router::local_counts} : size_t{operands::Collective::received}];
+}
+
+TensorId load_before(const Task& task) {
+  return task.op == Op::fetch_experts ? task.reads[operands::FetchExperts::ready] : task.reads.back();
+}
+
+}  // namespace moesaic
