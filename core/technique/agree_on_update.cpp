@@ -1,5 +1,7 @@
 #include "core/technique/agree_on_update.h"
 
+#include "core/graph/operands.h"
+#include "core/operators/collectives.h"
 #include "core/schema/error.h"
 #include "core/technique/technique.h"
 
@@ -9,7 +11,8 @@ namespace {
 bool is_update(const Task& task) { return task.op == Op::adamw || task.op == Op::update_experts; }
 
 bool sums_losses(const TaskGraph& graph, const Task& task) {
-  return task.op == Op::all_reduce && graph.tensors[static_cast<size_t>(task.reads[0])].kind == TensorKind::input;
+  return task.op == Op::all_reduce &&
+         graph.tensors[static_cast<size_t>(task.reads[operands::Collective::sent])].kind == TensorKind::input;
 }
 
 }  // namespace
@@ -37,7 +40,7 @@ void agree_on_update(TaskGraph& graph, const Plan&) {
     if (!is_update(task)) continue;
     for (TensorId read : task.reads)  // not the signal of a load, which an update of experts has for itself
       if (exists[static_cast<size_t>(read)]) gradients.push_back(read);
-    if (&task != &agreement) task.after.push_back(agreement.writes[0]);
+    if (&task != &agreement) task.after.push_back(output_of(agreement));
   }
   agreement.after = std::move(gradients);
 }

@@ -2,11 +2,17 @@
 // own tokens, forward and backward, instead of the gradient of the whole table.
 #include <map>
 
+#include "core/graph/operands.h"
+#include "core/operators/collectives.h"
+#include "core/operators/embedding.h"
+#include "core/operators/row_movers.h"
 #include "core/schema/error.h"
 #include "core/technique/technique.h"
 
 namespace moesaic {
 namespace {
+
+using operands::Collective, operands::Embed, operands::EmbedBackward, operands::RowMove;
 
 class EmbeddingPartition {
  public:
@@ -21,9 +27,9 @@ class EmbeddingPartition {
         look_up(std::move(task));
       else if (task.op == Op::embed_backward)
         scatter(std::move(task));
-      else if (task.op == Op::adamw && task.reads[0] == table().gradient)
+      else if (task.op == Op::adamw && gradient_of(task) == table().gradient)
         update(std::move(task));
-      else if (task.op != Op::all_reduce || task.reads[0] != table().gradient)
+      else if (gradient_of(task) != table().gradient)
         graph_.tasks.push_back(std::move(task));
     }
   }
@@ -65,23 +71,24 @@ class EmbeddingPartition {
     return static_cast<TensorId>(graph_.tensors.size()) - 1;
   }
 
-  /// A task beside the one of the embedding; `to` is what it writes.
-  Task beside(const Task& task, Op op, const std::string& what, TensorId from, TensorId to) const {
+  /// A task beside the one of the embedding.
+  Task beside(const Task& task, Op op, const std::string& what, NamedOperands reads, NamedOperands writes) const {
     Task added;
     added.label = task.label + " / " + what;
     added.op = op;
     added.phase = task.phase;
     added.microbatch = task.microbatch;
     added.fixed_rows = graph_.tokens_per_rank;
-    added.reads = {from};
-    added.writes = {to};
+    added.reads = in_places(reads);
+    added.writes = in_places(writes);
     return added;
   }
 
   /// Every rank's tokens, of one microbatch: the same ids to all, which makes the all-to-all of the paper an
   /// all-gather.
   Task gather_tokens(const Task& task, TensorId own, TensorId all) {
-    Task gather = beside(task, Op::all_gather, "gather tokens", own, all);
+    Task gather =
+        beside(task, Op::all_gather, "gather tokens", {{Collective::sent, own}}, {{Collective::received, all}});
     gather.lane = Lane::network;
     gather.communicator = world_;
     gather.bytes = bytes_of(tensor(own).dtype, graph_.tokens_per_rank);
@@ -89,7 +96,8 @@ class EmbeddingPartition {
   }
 
   Task exchange(const Task& task, Leg leg, TensorId from, TensorId to) {
-    Task all_to_all = beside(task, Op::all_to_all, "exchange columns", from, to);
+    Task all_to_all =
+        beside(task, Op::all_to_all, "exchange columns", {{Collective::sent, from}}, {{Collective::received, to}});
     all_to_all.lane = Lane::network;
     all_to_all.communicator = world_;
     all_to_all.leg = leg;
@@ -100,7 +108,8 @@ class EmbeddingPartition {
 
   Task regroup(const Task& task, Regroup order, TensorId from, TensorId to) const {
     const bool join = order == Regroup::join_columns;
-    Task added = beside(task, Op::regroup, join ? "join columns" : "split columns", from, to);
+    Task added = beside(task, Op::regroup, join ? "join columns" : "split columns", {{RowMove::rows, from}},
+                        {{RowMove::moved, to}});
     added.regroup = order;
     added.shape.k = hidden_;
     return added;
@@ -108,7 +117,7 @@ class EmbeddingPartition {
 
   /// tokens -> tokens of all ranks -> their columns here -> all columns of the own tokens.
   void look_up(Task task) {
-    const TensorId tokens = task.reads[0], x = task.writes[0];
+    const TensorId tokens = task.reads[Embed::tokens], x = task.writes[Embed::x];
     const DType dtype = tensor(x).dtype;
     const std::string suffix = "." + std::to_string(task.microbatch);
     const TensorId all = add("all tokens" + suffix, tensor(tokens).dtype, all_tokens(), 1, task.microbatch);
@@ -116,8 +125,8 @@ class EmbeddingPartition {
     const TensorId arrived = add("columns of own tokens" + suffix, dtype, all_tokens(), width_, task.microbatch);
     graph_.tasks.push_back(gather_tokens(task, tokens, all));
     Task own_columns = task;
-    own_columns.reads[0] = all_tokens_[task.microbatch] = all;
-    own_columns.writes = {columns};
+    own_columns.reads[Embed::tokens] = all_tokens_[task.microbatch] = all;
+    own_columns.writes[Embed::x] = columns;
     on_columns(own_columns);
     graph_.tasks.push_back(std::move(own_columns));
     graph_.tasks.push_back(exchange(task, Leg::columns_out, columns, arrived));
@@ -126,14 +135,15 @@ class EmbeddingPartition {
 
   /// The way back: gradients of the own tokens -> those of all tokens in the columns here -> into the table.
   void scatter(Task task) {
-    const TensorId dx = task.reads[0];
+    const TensorId dx = task.reads[EmbedBackward::dx];
     const DType dtype = tensor(dx).dtype;
     const std::string suffix = "." + std::to_string(task.microbatch);
     const TensorId pieces = add("d_columns of own tokens" + suffix, dtype, all_tokens(), width_, task.microbatch);
     const TensorId arrived = add("d_columns of all tokens" + suffix, dtype, all_tokens(), width_, task.microbatch);
     graph_.tasks.push_back(regroup(task, Regroup::split_columns, dx, pieces));
     graph_.tasks.push_back(exchange(task, Leg::columns_back, pieces, arrived));
-    task.reads = {arrived, all_tokens_.at(task.microbatch)};
+    task.reads[EmbedBackward::dx] = arrived;
+    task.reads[EmbedBackward::tokens] = all_tokens_.at(task.microbatch);
     on_columns(task);
     graph_.tasks.push_back(std::move(task));
   }

@@ -4,12 +4,20 @@
 #include <algorithm>
 #include <map>
 
+#include "core/graph/operands.h"
 #include "core/graph/slot_counts.h"
+#include "core/operators/collectives.h"
+#include "core/operators/experts.h"
+#include "core/operators/optimizer.h"
+#include "core/operators/transfers.h"
 #include "core/schema/error.h"
 #include "core/technique/technique.h"
 
 namespace moesaic {
 namespace {
+
+using operands::Clear, operands::Collective, operands::DrainGradients, operands::FetchExperts, operands::LoadExperts,
+    operands::StoreExperts, operands::UpdateExperts;
 
 /// One pass of one microbatch through one MoE layer.
 struct Pass {
@@ -57,7 +65,7 @@ class Offload {
     std::map<Key, size_t> known;
     for (size_t i = 0; i < graph_.tasks.size(); ++i) {
       const Task& task = graph_.tasks[i];
-      for (int layer : layers_gathered(graph_, task)) stage_counts_[{layer, task.microbatch}] = task.writes[0];
+      for (int layer : layers_gathered(graph_, task)) stage_counts_[{layer, task.microbatch}] = counts_made_by(task);
       if (task.layer < 0 || task.phase == Phase::update || is_expert_reduction(task)) continue;
       const size_t first = first_of_layer.try_emplace({task.layer, task.phase, task.microbatch}, i).first->second;
       if (task.moe_layer < 0) continue;
@@ -117,7 +125,7 @@ class Offload {
   bool is_expert_reduction(const Task& task) const {
     return task.op == Op::all_reduce &&
            std::any_of(graph_.parameters.begin(), graph_.parameters.end(),
-                       [&](const Parameter& p) { return p.moe_layer >= 0 && p.gradient == task.reads[0]; });
+                       [&](const Parameter& p) { return p.moe_layer >= 0 && p.gradient == gradient_of(task); });
   }
 
   Task transfer(Op op, Lane lane, Demand demand, const Pass& pass, const std::string& what) const {
@@ -151,8 +159,9 @@ class Offload {
       Task load = transfer(Op::load_experts, Lane::storage, demand, pass, "load" + which);
       load.reads = std::move(reads);
       load.after = std::move(after);
-      load.writes = {signal(load.label)};
-      reads = load.writes;
+      const TensorId loaded = signal(load.label);
+      load.writes = in_places({{LoadExperts::signal, loaded}});
+      reads = in_places({{FetchExperts::ready, loaded}});
       after.clear();
       out.push_back(std::move(load));
     }
@@ -188,7 +197,7 @@ class Offload {
     for (const Pass& forward : passes_)
       if (forward.phase == Phase::forward && forward.moe_layer == pass.moe_layer &&
           forward.microbatch == pass.microbatch)
-        return graph_.tasks[forward.counted].writes.back();
+        return counts_made_by(graph_.tasks[forward.counted]);
     throw InvariantError(__FILE__, __LINE__, "counts", "a MoE layer without a router");
   }
 
@@ -223,24 +232,27 @@ class Offload {
   void drain(const Pass& pass) {
     Task drain = transfer(Op::drain_gradients, Lane::copy_out, Demand::active, pass, "drain expert gradients");
     std::vector<Task>& behind = behind_[pass.last_write];
+    std::vector<TensorId> own;  // of up, down
     for (int index : experts_[pass.moe_layer].parameters) {
       const Parameter& p = parameter(index);
       const Tensor gradient = tensor(p.gradient);
-      const TensorId own = add_window(pass, p, gradient, Rows::used_slots, "used");
-      gradients_[{p.gradient, pass.microbatch}] = own;
-      drain.reads.push_back(own);
+      own.push_back(add_window(pass, p, gradient, Rows::used_slots, "used"));
+      gradients_[{p.gradient, pass.microbatch}] = own.back();
       Task clear = transfer(Op::clear, Lane::compute, Demand::none, pass, "clear " + p.name + " gradient");
       clear.rows = Rows::used_slots;
       clear.shape.k = p.slot_elements;
-      clear.writes = {own};
+      clear.writes = in_places({{Clear::x, own.back()}});
       if (const auto used = stage_counts_.find({pass.moe_layer, pass.microbatch}); used != stage_counts_.end())
         clear.after = {used->second};
       before_[pass.last_write].push_back(std::move(clear));
-      if (graph_.group(p.replicas, 0).size() > 1) behind.push_back(reduce(pass, p, own));
+      if (graph_.group(p.replicas, 0).size() > 1) behind.push_back(reduce(pass, p, own.back()));
     }
-    drain.reads.push_back(counts_of(pass));
-    drain.writes = {signal(drain.label)};
-    experts_[pass.moe_layer].drained.push_back(drain.writes[0]);
+    const TensorId drained = signal(drain.label);
+    drain.reads = in_places({{DrainGradients::d_up, own.front()},
+                             {DrainGradients::d_down, own.back()},
+                             {DrainGradients::counts, counts_of(pass)}});
+    drain.writes = in_places({{DrainGradients::signal, drained}});
+    experts_[pass.moe_layer].drained.push_back(drained);
     behind.push_back(std::move(drain));
   }
 
@@ -249,7 +261,8 @@ class Offload {
     task.rows = Rows::used_slots;
     task.communicator = p.replicas;
     task.bytes_per_row = bytes_of(graph_.tensors[static_cast<size_t>(gradient)].dtype, p.slot_elements);
-    task.reads = task.writes = {gradient};
+    task.reads = in_places({{Collective::sent, gradient}});
+    task.writes = in_places({{Collective::received, gradient}});
     return task;
   }
 
@@ -258,7 +271,7 @@ class Offload {
     for (size_t i = 0; i < graph_.tasks.size(); ++i) {
       for (Task& task : before_[i]) tasks.push_back(std::move(task));
       Task task = std::move(graph_.tasks[i]);
-      const bool replaced = (task.op == Op::all_reduce || task.op == Op::adamw) && gradient_of_.contains(task.reads[0]);
+      const bool replaced = gradient_of_.contains(gradient_of(task));
       if (!replaced) {
         remap(task);
         tasks.push_back(std::move(task));
@@ -274,7 +287,7 @@ class Offload {
     const TensorId up = parameter(experts_[task.moe_layer].parameters[0]).weight;
     if (const auto first = std::find(task.reads.begin(), task.reads.end(), up); first != task.reads.end()) {
       const std::vector<TensorId>& windows = weights_.at({task.moe_layer, task.phase, task.microbatch});
-      task.reads.insert(task.reads.erase(first, first + 2), windows.begin(), windows.end());
+      task.reads.insert(task.reads.erase(first, first + operands::Experts::kPerWindow), windows.begin(), windows.end());
     }
     for (TensorId& write : task.writes)
       if (const auto own = gradients_.find({write, task.microbatch}); own != gradients_.end()) write = own->second;
@@ -286,30 +299,32 @@ class Offload {
     for (auto entry = experts_.rbegin(); entry != experts_.rend(); ++entry) {
       const auto& [moe_layer, experts] = *entry;
       const Pass pass{moe_layer, experts.layer, 0, Phase::update, 0, 0, 0};
-      std::vector<TensorId> ready = experts.drained;
+      std::vector<TensorId> ready = experts.drained;  // the load's signal is the last of an update's
       if (storage_) {
         Task load = transfer(Op::load_experts, Lane::storage, Demand::active, pass, "load experts");
+        const TensorId loaded = signal(load.label);
         load.reads = ready;
-        load.writes = {signal(load.label)};
-        ready.push_back(load.writes[0]);
+        load.writes = in_places({{LoadExperts::signal, loaded}});
+        ready.push_back(loaded);
         graph_.tasks.push_back(std::move(load));
       }
       Task update = transfer(Op::update_experts, Lane::host, Demand::active, pass, "update experts");
       update.reads = ready;
-      update.writes = {signal(update.label)};
-      flushed_after = update.writes[0];
+      const TensorId updated = signal(update.label);
+      update.writes = in_places({{UpdateExperts::signal, updated}});
+      flushed_after = updated;
       graph_.tasks.push_back(update);
       if (!storage_) continue;
       Task store = transfer(Op::store_experts, Lane::storage, Demand::active, pass, "store experts");
-      store.reads = update.writes;
-      store.writes = {signal(store.label)};
+      store.reads = in_places({{StoreExperts::updated, updated}});
+      store.writes = in_places({{StoreExperts::signal, signal(store.label)}});
       graph_.tasks.push_back(std::move(store));
     }
     if (plan_.expert_storage.flush_period == 0 || !storage_) return;
     Task flush = transfer(Op::store_experts, Lane::storage, Demand::none, {-1, -1, 0, Phase::update, 0, 0, 0}, "");
     flush.label = "update / flush experts";
-    flush.reads = {flushed_after};
-    flush.writes = {signal(flush.label)};
+    flush.reads = in_places({{StoreExperts::updated, flushed_after}});
+    flush.writes = in_places({{StoreExperts::signal, signal(flush.label)}});
     graph_.tasks.push_back(std::move(flush));
   }
 

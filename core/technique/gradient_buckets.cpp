@@ -1,6 +1,8 @@
 #include <map>
 #include <utility>
 
+#include "core/graph/operands.h"
+#include "core/operators/collectives.h"
 #include "core/technique/parameter_groups.h"
 #include "core/technique/technique.h"
 
@@ -38,12 +40,12 @@ TensorId join_gradients(TaskGraph& graph, const Bucket& bucket, size_t number) {
   const auto joined = static_cast<TensorId>(graph.tensors.size());
   int64_t elements = 0;
   for (size_t member : bucket.members) {
-    Tensor& gradient = graph.tensors[static_cast<size_t>(graph.tasks[member].reads[0])];
+    Tensor& gradient = graph.tensors[static_cast<size_t>(gradient_of(graph.tasks[member]))];
     gradient.view_of = joined;
     gradient.view_offset = elements;
     elements += (gradient.row_elements + kAlignElements - 1) / kAlignElements * kAlignElements;
   }
-  Tensor bucket_tensor = graph.tensors[static_cast<size_t>(graph.tasks[bucket.members[0]].reads[0])];
+  Tensor bucket_tensor = graph.tensors[static_cast<size_t>(gradient_of(graph.tasks[bucket.members[0]]))];
   bucket_tensor.name = "gradient bucket " + std::to_string(number);
   bucket_tensor.row_elements = elements;
   bucket_tensor.view_of = -1;
@@ -58,7 +60,9 @@ Task fuse_reductions(TaskGraph& graph, const Bucket& bucket, size_t number) {
   fused.label = "backward / reduce " + graph.communicators[static_cast<size_t>(fused.communicator)].name + " bucket " +
                 std::to_string(number);
   fused.bytes = bucket.bytes;
-  fused.reads = fused.writes = {join_gradients(graph, bucket, number)};
+  const TensorId joined = join_gradients(graph, bucket, number);
+  fused.reads = in_places({{operands::Collective::sent, joined}});
+  fused.writes = in_places({{operands::Collective::received, joined}});
   return fused;
 }
 
@@ -66,14 +70,14 @@ Task fuse_reductions(TaskGraph& graph, const Bucket& bucket, size_t number) {
 Task fuse_updates(const TaskGraph& graph, const Bucket& bucket, const std::map<TensorId, const Task*>& update_of,
                   size_t number) {
   const Task& first = graph.tasks[bucket.members[0]];
-  Task fused = *update_of.at(first.reads[0]);
+  Task fused = *update_of.at(gradient_of(first));
   fused.label = "update / adamw " + graph.communicators[static_cast<size_t>(first.communicator)].name + " bucket " +
                 std::to_string(number);
   fused.fixed_rows = 0;
   fused.reads.clear();
   fused.writes.clear();
   for (size_t member : bucket.members) {
-    const Task& update = *update_of.at(graph.tasks[member].reads[0]);
+    const Task& update = *update_of.at(gradient_of(graph.tasks[member]));
     fused.fixed_rows += update.fixed_rows;
     fused.reads.insert(fused.reads.end(), update.reads.begin(), update.reads.end());
     fused.writes.insert(fused.writes.end(), update.writes.begin(), update.writes.end());
@@ -88,7 +92,7 @@ void gradient_buckets(TaskGraph& graph, const Plan& plan) {
   const std::vector<Bucket> buckets = fill_buckets(graph, plan.gradient_bucket_bytes);
   std::map<TensorId, const Task*> update_of;
   for (const Task& task : graph.tasks)
-    if (task.op == Op::adamw) update_of[task.reads[0]] = &task;
+    if (task.op == Op::adamw) update_of[gradient_of(task)] = &task;
   std::map<size_t, Task> replacement;  // at the place of the last member
   std::vector<bool> dropped(graph.tasks.size(), false);
   std::vector<Task> updates;
@@ -96,7 +100,7 @@ void gradient_buckets(TaskGraph& graph, const Plan& plan) {
     updates.push_back(fuse_updates(graph, buckets[number], update_of, number));
     for (size_t member : buckets[number].members) {
       dropped[member] = true;
-      dropped[static_cast<size_t>(update_of.at(graph.tasks[member].reads[0]) - graph.tasks.data())] = true;
+      dropped[static_cast<size_t>(update_of.at(gradient_of(graph.tasks[member])) - graph.tasks.data())] = true;
     }
     replacement.emplace(buckets[number].members.back(), fuse_reductions(graph, buckets[number], number));
   }

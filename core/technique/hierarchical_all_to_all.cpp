@@ -1,7 +1,12 @@
+#include "core/graph/operands.h"
+#include "core/operators/collectives.h"
+#include "core/operators/row_movers.h"
 #include "core/technique/technique.h"
 
 namespace moesaic {
 namespace {
+
+using operands::Collective, operands::RowMove;
 
 class TwoPhases {
  public:
@@ -10,25 +15,26 @@ class TwoPhases {
   /// (a, r) -> (a, r') inside the node, then (a, r') -> (b, r') along the rail; the result stands in the order of
   /// source ranks, as a flat exchange leaves it.
   void dispatch() {
-    const TensorId by_local = regroup("order by local rank", Regroup::to_local_major, Rows::sent, flat_.reads[0]);
+    const TensorId by_local =
+        regroup("order by local rank", Regroup::to_local_major, Rows::sent, flat_.reads[Collective::sent]);
     const TensorId relayed =
         exchange("inside the node", "node", Leg::intra_out, Rows::sent, by_local, fresh("relayed", Rows::relayed));
     const TensorId by_node = regroup("order by node", Regroup::relay_out, Rows::relayed, relayed);
-    exchange("between nodes", "rail", Leg::inter_out, Rows::relayed, by_node, flat_.writes[0]);
+    exchange("between nodes", "rail", Leg::inter_out, Rows::relayed, by_node, flat_.writes[Collective::received]);
   }
 
   void combine() {
-    const TensorId relayed = exchange("between nodes", "rail", Leg::inter_back, Rows::received, flat_.reads[0],
-                                      fresh("relayed", Rows::relayed));
+    const TensorId relayed = exchange("between nodes", "rail", Leg::inter_back, Rows::received,
+                                      flat_.reads[Collective::sent], fresh("relayed", Rows::relayed));
     const TensorId by_local = regroup("order by local rank", Regroup::relay_back, Rows::relayed, relayed);
     const TensorId home =
         exchange("inside the node", "node", Leg::intra_back, Rows::relayed, by_local, fresh("home", Rows::sent));
-    regroup("order by destination", Regroup::from_local_major, Rows::sent, home, flat_.writes[0]);
+    regroup("order by destination", Regroup::from_local_major, Rows::sent, home, flat_.writes[Collective::received]);
   }
 
  private:
   TensorId fresh(const std::string& what, Rows rows) {
-    Tensor tensor = graph_.tensors[static_cast<size_t>(flat_.writes[0])];
+    Tensor tensor = graph_.tensors[static_cast<size_t>(flat_.writes[Collective::received])];
     tensor.name += "." + what;
     tensor.rows = rows;
     graph_.tensors.push_back(tensor);
@@ -42,8 +48,8 @@ class TwoPhases {
     task.communicator = graph_.find_communicator(communicator);
     task.leg = leg;
     task.rows = rows;
-    task.reads[0] = from;
-    task.writes[0] = to;
+    task.reads[Collective::sent] = from;
+    task.writes[Collective::received] = to;
     out_.push_back(task);
     return to;
   }
@@ -62,8 +68,8 @@ class TwoPhases {
     task.bytes_per_row = 0;
     task.regroup = order;
     task.rows = rows;
-    task.reads[0] = from;
-    task.writes[0] = to;
+    task.reads = in_places({{RowMove::rows, from}, {RowMove::counts, flat_.reads[Collective::counts]}});
+    task.writes = in_places({{RowMove::moved, to}});
     out_.push_back(task);
     return to;
   }

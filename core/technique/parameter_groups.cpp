@@ -3,6 +3,8 @@
 #include <map>
 #include <utility>
 
+#include "core/graph/operands.h"
+
 namespace moesaic {
 namespace {
 
@@ -15,7 +17,7 @@ std::vector<int> in_order_of_completion(const TaskGraph& graph) {
   for (size_t i = 0; i < graph.parameters.size(); ++i) parameter_of[graph.parameters[i].gradient] = static_cast<int>(i);
   std::vector<int> order;
   for (const Task& task : graph.tasks)
-    if (is_gradient_reduction(graph, task)) order.push_back(parameter_of.at(task.reads[0]));
+    if (is_gradient_reduction(graph, task)) order.push_back(parameter_of.at(gradient_of(task)));
   return order;
 }
 
@@ -36,7 +38,8 @@ void append(const TaskGraph& graph, ParameterGroup& group, int parameter) {
 }  // namespace
 
 bool is_gradient_reduction(const TaskGraph& graph, const Task& task) {
-  return task.op == Op::all_reduce && graph.tensors[static_cast<size_t>(task.reads[0])].kind == TensorKind::gradient;
+  return task.op == Op::all_reduce &&
+         graph.tensors[static_cast<size_t>(gradient_of(task))].kind == TensorKind::gradient;
 }
 
 std::vector<ParameterGroup> group_parameters(const TaskGraph& graph, Bytes limit, bool by_completion) {

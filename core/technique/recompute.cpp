@@ -1,6 +1,7 @@
 #include <map>
 #include <set>
 
+#include "core/operators/collectives.h"
 #include "core/technique/technique.h"
 
 namespace moesaic {
@@ -64,7 +65,7 @@ class Recomputer {
   bool is_kept(TaskIndex index) const {
     const Task& task = graph_.tasks[static_cast<size_t>(index)];
     if (task.op == Op::router) return true;
-    if (is_collective(task.op) && is_routers(task.reads[0])) return true;
+    if (is_collective(task.op) && is_routers(task.reads[operands::Collective::sent])) return true;
     return keep_communicated_ && (is_collective(task.op) || task.op == Op::regroup);
   }
   bool is_routers(TensorId tensor) const {

@@ -4,6 +4,9 @@
 #include <map>
 #include <tuple>
 
+#include "core/graph/operands.h"
+#include "core/operators/collectives.h"
+
 namespace moesaic {
 namespace {
 
@@ -95,8 +98,8 @@ class Gatherer {
     task.communicator = group.communicator;
     const Tensor& share = graph_.tensors[static_cast<size_t>(group.weight_share)];
     task.bytes = bytes_of(share.dtype, share.row_elements);
-    task.reads = {group.weight_share};
-    task.writes = {open(window, task.label)};
+    task.reads = in_places({{operands::Collective::sent, group.weight_share}});
+    task.writes = in_places({{operands::Collective::received, open(window, task.label)}});
     for (TensorId tensor : next.reads)
       if (graph_.tensors[static_cast<size_t>(tensor)].kind == TensorKind::activation && !group_of_.contains(tensor))
         task.after.push_back(tensor);

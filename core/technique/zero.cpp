@@ -4,6 +4,10 @@
 #include <set>
 #include <tuple>
 
+#include "core/graph/operands.h"
+#include "core/operators/activations.h"
+#include "core/operators/collectives.h"
+#include "core/operators/optimizer.h"
 #include "core/schema/error.h"
 #include "core/technique/parameter_groups.h"
 #include "core/technique/technique.h"
@@ -11,6 +15,8 @@
 
 namespace moesaic {
 namespace {
+
+using operands::Add, operands::AdamW, operands::Clear, operands::Collective;
 
 class Zero {
  public:
@@ -99,9 +105,7 @@ class Zero {
   /// Tasks that later steps remove: reductions of single gradients and updates of single parameters.
   std::vector<bool> gradient_tasks() const {
     std::vector<bool> found;
-    for (const Task& task : graph_.tasks)
-      found.push_back((is_gradient_reduction(graph_, task) || task.op == Op::adamw) &&
-                      member_of_.contains(task.reads[0]));
+    for (const Task& task : graph_.tasks) found.push_back(member_of_.contains(gradient_of(task)));
     return found;
   }
 
@@ -117,13 +121,13 @@ class Zero {
     task.other_stage = parameter(group.parameters[0]).other_stage;
     task.communicator = group.communicator;
     task.bytes = bytes_of(graph_.tensors[static_cast<size_t>(from)].dtype, share_elements(group));
-    task.reads = {from};
-    task.writes = {to};
+    task.reads = in_places({{Collective::sent, from}});
+    task.writes = in_places({{Collective::received, to}});
     return task;
   }
 
-  Task elementwise(Op op, const std::string& label, const Task& beside, int64_t elements, std::vector<TensorId> from,
-                   TensorId to) const {
+  Task elementwise(Op op, const std::string& label, const Task& beside, int64_t elements, NamedOperands reads,
+                   NamedOperands writes) const {
     Task task;
     task.label = label;
     task.op = op;
@@ -131,8 +135,8 @@ class Zero {
     task.microbatch = beside.microbatch;
     task.fixed_rows = elements;
     if (op == Op::add) task.shape.k = 1;
-    task.reads = std::move(from);
-    task.writes = {to};
+    task.reads = in_places(reads);
+    task.writes = in_places(writes);
     return task;
   }
 
@@ -210,7 +214,7 @@ class Zero {
       view_in[{member.gradient, microbatch}] = static_cast<TensorId>(graph_.tensors.size()) - 1;
     }
     return elementwise(Op::clear, in_microbatch("clear gradients of " + name(number), microbatch), first,
-                       group.elements, {}, base);
+                       group.elements, {}, {{Clear::x, base}});
   }
 
   /// Sums the stretch over the ranks; each keeps its share, which later microbatches are added to.
@@ -224,7 +228,8 @@ class Zero {
     sums_.insert(sum);
     out.push_back(collective(Op::reduce_scatter, label, last, group, stretch, sum));
     if (microbatch > 0)
-      out.push_back(elementwise(Op::add, label + " / accumulate", last, share_elements(group), {share, sum}, share));
+      out.push_back(elementwise(Op::add, label + " / accumulate", last, share_elements(group),
+                                {{Add::a, share}, {Add::b, sum}}, {{Add::sum, share}}));
   }
 
   /// A rank that ran ahead into the forward of the next microbatch would keep whole gradients beside its activations
@@ -235,8 +240,8 @@ class Zero {
     std::map<int, TensorId> reduced;      // by pipeline stage
     std::set<std::pair<int, int>> begun;  // pipeline stage, microbatch
     for (Task& task : graph_.tasks) {
-      if (task.op == Op::reduce_scatter && sums_.contains(task.writes[0]))
-        reduced[task.stage] = reduced[task.other_stage] = task.writes[0];
+      if (task.op == Op::reduce_scatter && sums_.contains(task.writes[Collective::received]))
+        reduced[task.stage] = reduced[task.other_stage] = task.writes[Collective::received];
       if (task.op != Op::permute || task.phase != Phase::forward || !begun.emplace(task.stage, task.microbatch).second)
         continue;
       if (const auto last = reduced.find(task.stage); last != reduced.end()) task.after.push_back(last->second);
@@ -252,9 +257,10 @@ class Zero {
     for (size_t number = 0; number < graph_.groups.size(); ++number) {
       const ParameterGroup& group = graph_.groups[number];
       Task update = elementwise(Op::adamw, "update / adamw " + name(number), like, share_elements(group),
-                                {gradient_share_[number]}, group.weight_share);
-      update.writes.push_back(group.moments);
-      update.writes.push_back(stage_ == 1 ? gradients_[number] : gradient_share_[number]);
+                                {{AdamW::gradient, gradient_share_[number]}},
+                                {{AdamW::weight, group.weight_share},
+                                 {AdamW::moments, group.moments},
+                                 {AdamW::cleared, stage_ == 1 ? gradients_[number] : gradient_share_[number]}});
       update.stage = parameter(group.parameters[0]).stage;
       update.other_stage = parameter(group.parameters[0]).other_stage;
       graph_.tasks.push_back(std::move(update));

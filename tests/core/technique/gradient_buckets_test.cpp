@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "core/graph/operands.h"
 #include "core/technique/lower.h"
 #include "tests/core/graph/tiny_plan.h"
 
@@ -37,7 +38,7 @@ std::vector<Bucket> buckets_of(const TaskGraph& graph) {
     buckets.push_back({task.label, task.bytes, {}});
     std::map<int64_t, std::string> by_offset;
     for (const Tensor& tensor : graph.tensors)
-      if (tensor.view_of == task.reads[0]) by_offset[tensor.view_offset] = tensor.name;
+      if (tensor.view_of == gradient_of(task)) by_offset[tensor.view_offset] = tensor.name;
     for (const auto& [offset, name] : by_offset) buckets.back().members.push_back(name);
   }
   return buckets;

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "core/graph/operands.h"
 #include "core/technique/lower.h"
 #include "tests/core/graph/tiny_plan.h"
 
@@ -29,8 +30,8 @@ TEST(RoundedRows, GoToTheExpertsAndNowhereElse) {
   int out = 0, back = 0;
   for (const Task& task : graph.tasks) {
     if (task.op != Op::all_to_all && task.op != Op::regroup) continue;
-    const DType dtype = dtype_of(graph, task.writes[0]);
-    EXPECT_EQ(dtype_of(graph, task.reads[0]), dtype) << task.label;
+    const DType dtype = dtype_of(graph, output_of(task));
+    EXPECT_EQ(dtype_of(graph, input_of(task)), dtype) << task.label;
     EXPECT_EQ(task.dtype, dtype) << task.label;
     if (task.op != Op::all_to_all) continue;
     const bool outward = task.leg == Leg::intra_out || task.leg == Leg::inter_out;
