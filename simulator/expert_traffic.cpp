@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "core/graph/operands.h"
+#include "core/operators/transfers.h"
+
 namespace moesaic::simulator {
 namespace {
 
@@ -65,11 +68,11 @@ MovedBytes ExpertTraffic::move(const Task& task, int rank, int64_t step) {
       const ExpertMoves moves = load();
       moved.storage_read = moves.reads() * block_bytes_;
       moved.storage_written = moves.writes() * block_bytes_;
-      brought(task.writes[0]) = moves.slots;
+      brought(task.writes[operands::LoadExperts::signal]) = moves.slots;
       break;
     }
     case Op::fetch_experts: {
-      const size_t slots = on_storage ? brought(task.reads[0]).size() : load().slots.size();
+      const size_t slots = on_storage ? brought(load_before(task)).size() : load().slots.size();
       moved.to_device = static_cast<Bytes>(slots) * weight_bytes_;
       break;
     }
@@ -79,13 +82,14 @@ MovedBytes ExpertTraffic::move(const Task& task, int rank, int64_t step) {
     case Op::update_experts: {
       const std::vector<int> active = active_slots(task, rank, step);
       moved.updated_elements = static_cast<int64_t>(active.size()) * slot_weights_;
-      brought(task.writes[0]).assign(residency.updated(task.moe_layer, active).size(), 0);
+      brought(task.writes[operands::UpdateExperts::signal]).assign(residency.updated(task.moe_layer, active).size(), 0);
       break;
     }
     default:  // store_experts: what the update left outside the cache, or a flush
       moved.storage_written =
-          block_bytes_ *
-          static_cast<Bytes>(task.demand == Demand::none ? residency.end_step().size() : brought(task.reads[0]).size());
+          block_bytes_ * static_cast<Bytes>(task.demand == Demand::none
+                                                ? residency.end_step().size()
+                                                : brought(task.reads[operands::StoreExperts::updated]).size());
   }
   return moved;
 }

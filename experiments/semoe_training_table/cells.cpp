@@ -1,6 +1,7 @@
 #include "experiments/semoe_training_table/cells.h"
 
 #include "core/graph/memory.h"
+#include "core/operators/attention.h"
 #include "core/technique/lower.h"
 #include "planner/layout/enumerate.h"
 #include "planner/search/candidates.h"
@@ -23,7 +24,7 @@ Bytes peak_of(const Plan& plan, int64_t kept_bytes_per_score) {
   TaskGraph graph = lower(plan);
   for (const Task& task : graph.tasks) {
     if (task.op != Op::attention) continue;
-    Tensor& kept = graph.tensors[static_cast<size_t>(task.writes[1])];
+    Tensor& kept = graph.tensors[static_cast<size_t>(task.writes[operands::Attention::saved])];
     const Bytes row_bytes = kept_bytes_per_score * task.shape.heads * task.shape.sequence;
     kept.row_elements += row_bytes / bytes_of(kept.dtype, 1);
   }
