@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/graph/operands.h"
 #include "core/schema/error.h"
 
 namespace moesaic::executor {
@@ -52,15 +53,15 @@ Operand Exchange::operand(TensorId id) {
 std::vector<Exchange::Step> Exchange::steps_of(Leg leg) {
   std::vector<Step> steps;
   for (const Task* task : exchange_tasks(*context_.graph, leg))
-    steps.push_back({task, {operand(task->reads[0])}, {operand(task->writes[0])}});  // the counts are at hand
+    steps.push_back({task, operand(input_of(*task)), operand(output_of(*task))});  // the counts are at hand
   return steps;
 }
 
 void Exchange::run(const std::vector<Step>& steps, const std::function<void()>& idle) {
   ++context_.step;  // numbers of collectives differ from one run to the next
-  for (const auto& [task, reads, writes] : steps) {
-    const Launch launch{*task, reads, writes, counts_, context_};
-    if (task->op != Op::all_to_all) {
+  for (const Step& step : steps) {
+    const Launch launch{*step.task, {&step.from, 1}, {&step.to, 1}, counts_, context_};
+    if (step.task->op != Op::all_to_all) {
       backend_.launch(launch);
       continue;
     }

@@ -24,10 +24,10 @@ class Exchange {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  Operand sent() const { return dispatch_.front().reads[0]; }     // rows in the order of their slots
-  Operand arrived() const { return dispatch_.back().writes[0]; }  // rows in the order of [source][slot]
-  Operand leaving() const { return combine_.front().reads[0]; }   // the same order
-  Operand returned() const { return combine_.back().writes[0]; }  // the order of sent()
+  Operand sent() const { return dispatch_.front().from; }    // rows in the order of their slots
+  Operand arrived() const { return dispatch_.back().to; }    // rows in the order of [source][slot]
+  Operand leaving() const { return combine_.front().from; }  // the same order
+  Operand returned() const { return combine_.back().to; }    // the order of sent()
 
   /// Each is collective. `idle` is called between polls.
   void dispatch(const std::function<void()>& idle) { run(dispatch_, idle); }
@@ -38,7 +38,7 @@ class Exchange {
  private:
   struct Step {
     const Task* task = nullptr;
-    std::vector<Operand> reads, writes;
+    Operand from, to;
   };
   std::vector<Step> steps_of(Leg leg);
   Operand operand(TensorId tensor);

@@ -4,6 +4,8 @@
 
 #include "core/cost/signature.h"
 #include "core/graph/stages.h"
+#include "core/operators/collectives.h"
+#include "core/operators/optimizer.h"
 #include "core/schema/error.h"
 #include "core/schema/hash.h"
 #include "core/technique/lower.h"
@@ -81,7 +83,8 @@ Operand OperatorRun::sized(TensorId id) const {
   const bool resident = tensor.kind != TensorKind::activation;
   if (task_.op == Op::adamw)  // the moments are as long as several weights
     return {id, nullptr, 1,
-            rows_ * (tensor.row_elements / graph_.tensors[static_cast<size_t>(task_.writes[0])].row_elements)};
+            rows_ * (tensor.row_elements /
+                     graph_.tensors[static_cast<size_t>(task_.writes[operands::AdamW::weight])].row_elements)};
   static constexpr int kFirstSlot[] = {0};
   if (is_window(tensor.rows) && is_experts(task_.op))
     return {id, nullptr, 1, tensor.row_elements, tensor.dtype, kFirstSlot};
@@ -140,7 +143,7 @@ void OperatorRun::fill(const Operand& operand) {
   if (producer >= 0 && tensor.kind == TensorKind::activation && contains(task_.reads, operand.tensor)) {
     const Task& by = graph_.tasks[static_cast<size_t>(producer)];
     if (by.op == Op::router) return fill_from_router(operand, operand.tensor);
-    if (by.op == Op::all_gather) return fill_from_router(operand, by.reads[0]);
+    if (by.op == Op::all_gather) return fill_from_router(operand, by.reads[operands::Collective::sent]);
   }
   std::vector<float> values(static_cast<size_t>(std::min(operand.elements(), kStretch)));
   auto* integers = reinterpret_cast<int32_t*>(values.data());

@@ -1,5 +1,7 @@
 #include "executor/profiling/overhead.h"
 
+#include "core/graph/operands.h"
+#include "core/operators/activations.h"
 #include "executor/runtime/rank_step.h"
 
 namespace moesaic::executor {
@@ -23,8 +25,8 @@ TaskGraph chain_of_additions(int num_ranks, int64_t rows, int64_t width) {
     task.fixed_rows = rows;
     task.shape.k = width;
     const TensorId sum = add_tensor(TensorKind::activation);
-    task.reads = {before, last};
-    task.writes = {sum};
+    task.reads = in_places({{operands::Add::a, before}, {operands::Add::b, last}});
+    task.writes = in_places({{operands::Add::sum, sum}});
     graph.tasks.push_back(std::move(task));
     before = last;
     last = sum;

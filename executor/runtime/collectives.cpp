@@ -1,13 +1,18 @@
 #include "executor/runtime/collectives.h"
 
+#include "core/operators/collectives.h"
 #include "core/schema/error.h"
 #include "executor/device_comm/staged_group.h"
 
 namespace moesaic::executor {
 namespace {
 
+const Operand& sent(const Launch& launch) { return launch.reads[operands::Collective::sent]; }
+const Operand& received(const Launch& launch) { return launch.writes[operands::Collective::received]; }
+
 /// Between pipeline stages one side has nothing to read, the other nothing to write.
-void* data_of(std::span<const Operand> operands) { return operands.empty() ? nullptr : operands[0].data; }
+void* sent_data(const Launch& launch) { return launch.reads.empty() ? nullptr : sent(launch).data; }
+void* received_data(const Launch& launch) { return launch.writes.empty() ? nullptr : received(launch).data; }
 
 }  // namespace
 
@@ -46,16 +51,16 @@ std::unique_ptr<Operation> Collectives::start_on_host(const Launch& launch) {
   switch (launch.task.op) {
     case Op::all_to_all: {
       const Exchange e = exchange_of(launch);
-      return communicator.all_to_all_v(sequence, data_of(launch.reads), e.send, e.send_at, data_of(launch.writes),
-                                       e.receive, e.receive_at);
+      return communicator.all_to_all_v(sequence, sent_data(launch), e.send, e.send_at, received_data(launch), e.receive,
+                                       e.receive_at);
     }
     case Op::all_reduce:
       return all_reduce(launch, communicator, sequence);
     case Op::all_gather:
-      return communicator.all_gather(sequence, launch.reads[0].data, launch.task.bytes, launch.writes[0].data);
+      return communicator.all_gather(sequence, sent(launch).data, launch.task.bytes, received(launch).data);
     case Op::reduce_scatter: {
-      const std::vector<int64_t> shares(static_cast<size_t>(communicator.size()), launch.writes[0].elements());
-      return communicator.reduce_scatter(sequence, launch.reads[0].f32(), launch.writes[0].f32(), shares);
+      const std::vector<int64_t> shares(static_cast<size_t>(communicator.size()), received(launch).elements());
+      return communicator.reduce_scatter(sequence, sent(launch).f32(), received(launch).f32(), shares);
     }
     default:
       break;
@@ -67,19 +72,18 @@ std::unique_ptr<Operation> Collectives::start_on_device(const Launch& launch, De
   switch (launch.task.op) {
     case Op::all_to_all: {
       const Exchange e = exchange_of(launch);
-      return group.all_to_all_v(data_of(launch.reads), e.send, e.send_at, data_of(launch.writes), e.receive,
-                                e.receive_at);
+      return group.all_to_all_v(sent_data(launch), e.send, e.send_at, received_data(launch), e.receive, e.receive_at);
     }
     case Op::all_reduce: {
-      const Operand& sum = launch.reads[0];
+      const Operand& sum = sent(launch);
       const SumType type = sum_type(sum);
       return group.all_reduce(sum.data, sum.bytes() / bytes_of(type), type);
     }
     case Op::all_gather:
-      return group.all_gather(launch.reads[0].data, launch.task.bytes, launch.writes[0].data);
+      return group.all_gather(sent(launch).data, launch.task.bytes, received(launch).data);
     case Op::reduce_scatter:
-      return group.reduce_scatter(launch.reads[0].data, launch.writes[0].data, launch.writes[0].elements(),
-                                  sum_type(launch.reads[0]));
+      return group.reduce_scatter(sent(launch).data, received(launch).data, received(launch).elements(),
+                                  sum_type(sent(launch)));
     default:
       break;
   }
@@ -116,7 +120,7 @@ SumType Collectives::sum_type(const Operand& sum) const {
 }
 
 std::unique_ptr<Operation> Collectives::all_reduce(const Launch& launch, Communicator& communicator, int64_t sequence) {
-  const Operand& sum = launch.reads[0];
+  const Operand& sum = sent(launch);
   if (sum_type(sum) == SumType::f64) return communicator.all_reduce(sequence, sum.as<double>(), sum.elements() / 2);
   return communicator.all_reduce(sequence, sum.f32(), sum.elements());
 }

@@ -5,6 +5,8 @@
 #include <filesystem>
 
 #include "core/graph/holdings.h"
+#include "core/graph/operands.h"
+#include "core/operators/transfers.h"
 #include "core/schema/error.h"
 #include "executor/cpu/adamw.h"
 #include "executor/cpu/bfloat16.h"
@@ -13,6 +15,8 @@
 
 namespace moesaic::executor {
 namespace {
+
+using operands::DrainGradients, operands::FetchExperts, operands::LoadExperts;
 
 std::vector<int> slots_of(const TaskGraph& graph) {
   std::vector<int> slots;
@@ -98,7 +102,8 @@ ExpertMoves ExpertStates::moves_of(const Task& task, std::span<const int> active
 }
 
 void ExpertStates::start(const Task& task, std::span<const int> active) {
-  if (task.op == Op::load_experts) return carry_out(moves_of(task, active), task.moe_layer, task.writes[0]);
+  if (task.op == Op::load_experts)
+    return carry_out(moves_of(task, active), task.moe_layer, task.writes[LoadExperts::signal]);
   if (task.demand == Demand::none) {
     for (int64_t block : residency_.end_step()) write(block, held_.at(block));
     return;
@@ -163,8 +168,7 @@ ExpertStates::Shared ExpertStates::find(const Task& task, int slot) {
   const int64_t block = residency_.block(task.moe_layer, slot);
   if (!store_) return held_.at(block);
   end_writes_of(block);
-  const TensorId signal = task.op == Op::fetch_experts ? task.reads[0] : task.reads.back();
-  return loaded_.at(signal).at(slot);
+  return loaded_.at(load_before(task)).at(slot);
 }
 
 void ExpertStates::adamw(States& states, int64_t step, const float* const* gradients) {
@@ -187,13 +191,14 @@ void ExpertStates::catch_up(States& states, int64_t steps) {
 }
 
 std::vector<int> ExpertStates::slots_to_fetch(const Task& task, std::span<const int> active) {
-  return store_ ? brought_.at(task.reads[0]) : moves_of(task, active).slots;
+  return store_ ? brought_.at(load_before(task)) : moves_of(task, active).slots;
 }
 
 void ExpertStates::fetch(const Task& task, std::span<const Operand> weights, int64_t step) {
   release_staging(false);
-  for (size_t row = 0; row < weights[0].slots.size(); ++row) {
-    const Shared states = find(task, weights[0].slots[row]);
+  const std::span<const int> slots = weights[FetchExperts::up].slots;  // as of down
+  for (size_t row = 0; row < slots.size(); ++row) {
+    const Shared states = find(task, slots[row]);
     catch_up(*states, step);
     const float* from = states->data();
     for (size_t p = 0; p < weights.size(); ++p) {
@@ -204,7 +209,7 @@ void ExpertStates::fetch(const Task& task, std::span<const Operand> weights, int
       from += kStatesPerWeight * n;
     }
   }
-  if (store_) loaded_.erase(task.reads[0]);
+  if (store_) loaded_.erase(load_before(task));
 }
 
 /// By way of staging memory, since states change or leave host memory while the device still copies.
@@ -261,7 +266,8 @@ ExpertTraffic ExpertStates::traffic() const {
 
 void ExpertStates::drain(const Task& task, std::span<const Operand> gradients) {
   drain_.moe_layer = task.moe_layer;
-  for (size_t row = 0; row < gradients[0].slots.size(); ++row)
+  const std::span<const int> slots = gradients[DrainGradients::d_up].slots;  // as of d_down
+  for (size_t row = 0; row < slots.size(); ++row)
     for (size_t p = 0; p < slot_elements_.size(); ++p) {
       const DType dtype = gradients[p].dtype;
       const Bytes bytes = bytes_of(dtype, slot_elements_[p]);
@@ -272,7 +278,7 @@ void ExpertStates::drain(const Task& task, std::span<const Operand> gradients) {
         backend_.copy(task.lane, drain_.staging.back(), data, bytes);
         data = drain_.staging.back();
       }
-      drain_.parts.push_back({gradients[0].slots[row], p, data, dtype});
+      drain_.parts.push_back({slots[row], p, data, dtype});
     }
   drain_.copied = backend_.record(task.lane);
 }
@@ -330,7 +336,7 @@ void ExpertStates::update(const Task& task, std::span<const int> active, int64_t
         write_through_[task.moe_layer].emplace_back(block, find(task, slot));
   for (const auto& [slot, sum] : gradients) host_bytes_ -= static_cast<Bytes>(sum.size() * sizeof(float));
   gradients.clear();
-  if (store_) loaded_.erase(task.reads.back());
+  if (store_) loaded_.erase(load_before(task));
 }
 
 }  // namespace moesaic::executor

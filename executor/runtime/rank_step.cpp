@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "core/graph/operands.h"
 #include "core/schema/error.h"
 #include "executor/runtime/captured_step.h"
 
@@ -307,7 +308,7 @@ void RankStep::left(TaskIndex index) {
 
 std::span<const SlotCounts> RankStep::counts_of(const Task& task) const {
   if (task.moe_layer < 0) return {};
-  return counts_[static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer)];
+  return counts_[key_of(task.microbatch, task.moe_layer)];
 }
 
 /// Of this rank's group, or of the stage where the host has to know them.
@@ -318,9 +319,9 @@ bool RankStep::brings_counts(const Task& task) const {
 /// The rows per expert follow the task to the host, which has to know them before it goes on with the layer.
 void RankStep::fetch_counts(TaskIndex index) {
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
-  const TensorId tensor = task.writes.back();
+  const TensorId tensor = counts_made_by(task);
   tensors_.operands({&tensor, 1}, task.lane, {}, context_, reads_);
-  const Operand& counts = reads_[0];
+  const Operand& counts = reads_.front();
   if (capture_ == Capture::running) {  // the capacity says how many rows there are; what they hold stays unknown
     const std::vector<int32_t> unknown(static_cast<size_t>(counts.elements()), 0);
     bind_counts(task, unknown.data());
@@ -359,8 +360,7 @@ void RankStep::bind_counts(const Task& task, const int32_t* counts) {
   const int experts = static_cast<int>(plan_.model.num_experts), chunks = graph_.num_chunks, ep = plan_.layout.ep;
   const bool padded = plan_.dispatch.kind == DispatchKind::padded;
   const int first_rank = context_.group_first_rank();
-  const size_t key =
-      static_cast<size_t>(task.microbatch) * graph_.placement.size() + static_cast<size_t>(task.moe_layer);
+  const size_t key = key_of(task.microbatch, task.moe_layer);
   for (int chunk = 0; chunk < chunks; ++chunk) {
     std::vector<int64_t> rows;
     for (int source = context_.group_first_rank(); source < context_.group_first_rank() + ep; ++source) {
@@ -386,8 +386,7 @@ void RankStep::bind_used_slots(int microbatch, int moe_layer, const int32_t* cou
   const auto experts = static_cast<int>(plan_.model.num_experts);
   const ExpertPlacement& placement = graph_.placement[static_cast<size_t>(moe_layer)];
   const int first = context_.position() * placement.slots_per_rank;
-  std::vector<bool>& used =
-      used_slots_[static_cast<size_t>(microbatch) * graph_.placement.size() + static_cast<size_t>(moe_layer)];
+  std::vector<bool>& used = used_slots_[key_of(microbatch, moe_layer)];
   used.assign(static_cast<size_t>(placement.slots_per_rank), plan_.dispatch.kind == DispatchKind::padded);
   for (int slot = 0; slot < placement.slots_per_rank; ++slot) {
     const int expert = placement.slot_to_expert[static_cast<size_t>(first + slot)] / graph_.expert_slices;

@@ -79,6 +79,10 @@ class RankStep {
   void fetch_counts(TaskIndex task);
   void bind_counts(const Task& task, const int32_t* counts);
   void bind_used_slots(int microbatch, int moe_layer, const int32_t* counts, int ranks, int64_t stride);
+  /// Where counts_ and used_slots_ have those of a MoE layer in a microbatch.
+  size_t key_of(int microbatch, int moe_layer) const {
+    return static_cast<size_t>(microbatch) * graph_.placement.size() + static_cast<size_t>(moe_layer);
+  }
   std::span<const SlotCounts> counts_of(const Task& task) const;
   void finish_record();
 

@@ -4,11 +4,14 @@
 #include <cmath>
 #include <limits>
 
+#include "core/operators/optimizer.h"
 #include "core/schema/error.h"
 #include "core/technique/agree_on_update.h"
 
 namespace moesaic::executor {
 namespace {
+
+using operands::AdamW;
 
 constexpr int kNothing = -1, kLoss = -2;
 
@@ -19,8 +22,9 @@ StepVerdict::StepVerdict(const TaskGraph& graph, int rank)
   for (size_t i = 0; i < graph.tensors.size(); ++i)
     if (graph.tensors[i].name == "loss") loss_ = static_cast<TensorId>(i);
   for (const Task& task : graph.tasks)
-    for (size_t i = 0; task.op == Op::adamw && i < task.reads.size(); ++i)
-      gradients_.push_back(described(task.reads[i], task.writes[3 * i]));
+    for (size_t i = 0; task.op == Op::adamw && i < task.reads.size() / AdamW::kReads; ++i)
+      gradients_.push_back(described(task.reads[AdamW::of_parameter(i, AdamW::gradient)],
+                                     task.writes[AdamW::of_parameter(i, AdamW::weight)]));
 }
 
 StepVerdict::Gradient StepVerdict::described(TensorId gradient, TensorId weight) const {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/cost/signature.h"
+#include "core/operators/optimizer.h"
 #include "executor/cpu/cpu_backend.h"
 #include "tests/executor/profiling/tiny_plan.h"
 
@@ -51,12 +52,12 @@ TEST(OperatorRun, GivesRowsInBf16WhereThePlanHasThem) {
   EXPECT_LT(backend.largest, 10.0f);
 }
 
-/// Looks at the first operand of an update.
-class FirstOperand final : public cpu::CpuBackend {
+/// Looks at the gradient of an update.
+class GradientOfUpdate final : public cpu::CpuBackend {
  public:
   void launch(const Launch& launch) override {
-    const float* gradient = launch.reads[0].f32();
-    values.assign(gradient, gradient + launch.reads[0].elements());
+    const Operand& gradient = launch.reads[operands::AdamW::gradient];
+    values.assign(gradient.f32(), gradient.f32() + gradient.elements());
     CpuBackend::launch(launch);
   }
 
@@ -72,7 +73,7 @@ TEST(OperatorRun, RepeatsWhatItDrewInLargeOperands) {
   const auto update =
       std::find_if(shapes.begin(), shapes.end(), [](const OperatorShape& shape) { return shape.op == Op::adamw; });
   ASSERT_NE(update, shapes.end());
-  FirstOperand backend;
+  GradientOfUpdate backend;
   OperatorRun(measured, *update, kElements, backend, 7).launch();
   const auto begin = backend.values.begin();
   ASSERT_EQ(std::ssize(backend.values), kElements);

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <numeric>
 
+#include "core/operators/router.h"
 #include "core/schema/error.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/runtime/threads.h"
@@ -55,8 +56,10 @@ class RecordingBackend final : public cpu::CpuBackend {
   explicit RecordingBackend(Router router) : router_(router) {}
 
   void launch(const Launch& launch) override {
-    if (launch.task.op == Op::router && router_ == Router::tied)
-      std::fill_n(launch.reads[1].f32(), launch.reads[1].elements(), 0.0f);
+    if (launch.task.op == Op::router && router_ == Router::tied) {
+      const Operand& weights = launch.reads[operands::Router::w];
+      std::fill_n(weights.f32(), weights.elements(), 0.0f);
+    }
     if (launch.task.op == Op::adamw) keep(launch.reads);
     CpuBackend::launch(launch);
     if (launch.task.op == Op::adamw) keep(launch.writes);

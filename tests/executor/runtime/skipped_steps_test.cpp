@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 
+#include "core/operators/optimizer.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
 #include "executor/cpu/cpu_backend.h"
@@ -18,6 +19,8 @@
 
 namespace moesaic::executor {
 namespace {
+
+using operands::AdamW;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinity = std::numeric_limits<float>::infinity();
 
@@ -59,7 +62,8 @@ class PoisonedBackend final : public cpu::CpuBackend {
   static std::vector<float> state_of(const Launch& l) {
     std::vector<float> state;
     for (size_t i = 0; i < l.writes.size(); ++i)
-      if (i % 3 != 2) state.insert(state.end(), l.writes[i].f32(), l.writes[i].f32() + l.writes[i].elements());
+      if (i % AdamW::kWrites != AdamW::cleared)
+        state.insert(state.end(), l.writes[i].f32(), l.writes[i].f32() + l.writes[i].elements());
     return state;
   }
   static bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
@@ -77,7 +81,7 @@ class PoisonedBackend final : public cpu::CpuBackend {
     step.changed += !same_bits(before, after);
     step.finite += std::all_of(after.begin(), after.end(), [](float x) { return std::isfinite(x); });
     bool cleared = true;
-    for (size_t i = 2; i < l.writes.size(); i += 3)
+    for (size_t i = AdamW::cleared; i < l.writes.size(); i += AdamW::kWrites)
       cleared = cleared && std::all_of(l.writes[i].f32(), l.writes[i].f32() + l.writes[i].elements(),
                                        [](float x) { return x == 0; });
     step.cleared += cleared;
