@@ -24,6 +24,10 @@ std::vector<int> slots_of(const TaskGraph& graph) {
   return slots;
 }
 
+// Windows are operands in the order of a slot's parameters, up and down.
+static_assert(FetchExperts::up == 0 && FetchExperts::down == 1);
+static_assert(DrainGradients::d_up == 0 && DrainGradients::d_down == 1);
+
 constexpr int64_t kStatesPerWeight = 3;  // the weight and both moments
 
 }  // namespace
