@@ -51,15 +51,24 @@ TEST(Memory, peak_names_task_and_culprit) {
   EXPECT_EQ(peak.largest_bytes, 120);
 }
 
-// A rank that receives more rows needs more memory: all rows of both sources go to experts of rank 0.
-TEST(Memory, peak_follows_the_routing) {
+// All rows of both sources go to experts of rank 0. 15,696 bytes are resident, 8 tokens per rank, counts take 32 bytes.
+// Rank 0, experts dgrad: 90 elements per token (embedded 8, norm1 8 + 2, qkv 24, attention 8 + 2, sum 8, norm2 8 + 2,
+//   probabilities 4, route 6, final norm's dx 8, d_weights 2) and 72 per received row (x 8, u 16, a 16, dy 8, du 16,
+//   dx 8): 4 * (8 * 90 + 32 * 72) = 12,096.
+// Rank 1, cross entropy: 130 per token (80 as above up to the route, sum 8, final norm 8 + 2, logits and their gradient
+//   32) and 8 per row that it sent: 4 * (8 * 130 + 16 * 8) = 4,672.
+TEST(Memory, PeakFollowsTheRouting) {
   Plan plan = testing::tiny_plan(2, 2);
   plan.routing.counts = {8, 8, 0, 0, 8, 8, 0, 0};
   plan.routing.num_iterations = plan.routing.num_moe_layers = 1;
   plan.routing.num_sources = 2, plan.routing.num_experts = 4;
   const TaskGraph graph = baseline_step(plan);
   const RoutingBinding binding(graph, plan);
-  EXPECT_GT(memory_peak(graph, binding, 0, 0).bytes, memory_peak(graph, binding, 1, 0).bytes);
+  const MemoryPeak receives = memory_peak(graph, binding, 0, 0), sends = memory_peak(graph, binding, 1, 0);
+  EXPECT_EQ(receives.bytes, 15'696 + 32 + 12'096);
+  EXPECT_EQ(receives.task, testing::find_task(graph, "layer 0 / backward / experts dgrad"));
+  EXPECT_EQ(sends.bytes, 15'696 + 32 + 4'672);
+  EXPECT_EQ(sends.task, testing::find_task(graph, "forward / cross entropy"));
 }
 
 }  // namespace
