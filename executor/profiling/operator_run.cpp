@@ -143,7 +143,8 @@ void OperatorRun::fill(const Operand& operand) {
   if (producer >= 0 && tensor.kind == TensorKind::activation && contains(task_.reads, operand.tensor)) {
     const Task& by = graph_.tasks[static_cast<size_t>(producer)];
     if (by.op == Op::router) return fill_from_router(operand, operand.tensor);
-    if (by.op == Op::all_gather) return fill_from_router(operand, by.reads[operands::Collective::sent]);
+    if (by.op == Op::all_gather && tensor.dtype == DType::i32)  // counts; other gathered rows are drawn
+      return fill_from_router(operand, by.reads[operands::Collective::sent]);
   }
   std::vector<float> values(static_cast<size_t>(std::min(operand.elements(), kStretch)));
   auto* integers = reinterpret_cast<int32_t*>(values.data());

@@ -9,6 +9,7 @@
 
 #include "core/cost/signature.h"
 #include "core/operators/optimizer.h"
+#include "core/operators/products.h"
 #include "executor/cpu/cpu_backend.h"
 #include "tests/executor/profiling/tiny_plan.h"
 
@@ -52,17 +53,42 @@ TEST(OperatorRun, GivesRowsInBf16WhereThePlanHasThem) {
   EXPECT_LT(backend.largest, 10.0f);
 }
 
-/// Looks at the gradient of an update.
-class GradientOfUpdate final : public cpu::CpuBackend {
+/// Looks at one operand that is read.
+class OperandRead final : public cpu::CpuBackend {
  public:
+  explicit OperandRead(size_t operand) : operand_(operand) {}
   void launch(const Launch& launch) override {
-    const Operand& gradient = launch.reads[operands::AdamW::gradient];
-    values.assign(gradient.f32(), gradient.f32() + gradient.elements());
+    const Operand& read = launch.reads[operand_];
+    values.assign(read.f32(), read.f32() + read.elements());
     CpuBackend::launch(launch);
   }
 
   std::vector<float> values;
+
+ private:
+  size_t operand_;
 };
+
+// With tensor parallelism linear reads gathered rows, which are no counts: they are drawn like others, and there need
+// not even be a router. 64 rows, uniform in [-1, 1): hardly two alike.
+TEST(OperatorRun, DrawsRowsThatRanksGather) {
+  Plan plan = tiny_plan(2);
+  plan.layout.ep = 1, plan.layout.tp = 2;
+  plan.model.moe_layers = {false, false};
+  check_plan(plan, "test");
+  const MeasuredPlan measured(plan);
+  int products = 0;
+  for (const OperatorShape& shape : collect_shapes({plan})) {
+    if (shape.op != Op::linear) continue;
+    OperandRead backend(operands::Linear::x);
+    OperatorRun(measured, shape, 64, backend, 7).launch();
+    const std::set<float> values(backend.values.begin(), backend.values.end());
+    EXPECT_GT(values.size(), backend.values.size() * 99 / 100);
+    EXPECT_LT(*values.begin(), -0.9f);
+    ++products;
+  }
+  EXPECT_EQ(products, 4);  // qkv; out; up and down, which are alike; head
+}
 
 // 2^22 elements are drawn, the rest repeats them: 3 * 2^22 + 5 are two whole copies more and the first five numbers.
 TEST(OperatorRun, RepeatsWhatItDrewInLargeOperands) {
@@ -73,7 +99,7 @@ TEST(OperatorRun, RepeatsWhatItDrewInLargeOperands) {
   const auto update =
       std::find_if(shapes.begin(), shapes.end(), [](const OperatorShape& shape) { return shape.op == Op::adamw; });
   ASSERT_NE(update, shapes.end());
-  GradientOfUpdate backend;
+  OperandRead backend(operands::AdamW::gradient);
   OperatorRun(measured, *update, kElements, backend, 7).launch();
   const auto begin = backend.values.begin();
   ASSERT_EQ(std::ssize(backend.values), kElements);
