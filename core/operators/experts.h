@@ -28,35 +28,36 @@ struct ExpertsWgrad {
 };
 }  // namespace operands
 
+/// Two matrices of n k elements, three where the up projection has a gate.
+constexpr double experts_flops(const OperatorWork& w) { return 2 * (w.up_widths() + 1) * w.m * w.n() * w.k(); }
+
+/// Rows in and out, what the activation reads and makes, and the weights of experts that have rows.
+constexpr double experts_bytes(const OperatorWork& w) {
+  return w.element_bytes * (2 * w.m * w.k() + (2 * w.up_widths() + 1) * w.m * w.n() +
+                            w.active_experts * (w.up_widths() + 1) * w.n() * w.k());
+}
+
 inline constexpr OperatorFacts kExperts[] = {
     {.op = Op::experts,
      .name = "experts",
      .family = Family::experts,
      .is_matrix_product = true,
      .moves_rows = false,
-     .flops = [](const OperatorWork& w) { return 2 * (w.up_widths() + 1) * w.m * w.n() * w.k(); },
-     .bytes =
-         [](const OperatorWork& w) {
-           return w.element_bytes * (2 * w.m * w.k() + (2 * w.up_widths() + 1) * w.m * w.n() +
-                                     w.active_experts * (w.up_widths() + 1) * w.n() * w.k());
-         }},
+     .flops = experts_flops,
+     .bytes = experts_bytes},
     {.op = Op::experts_dgrad,
      .name = "experts_dgrad",
      .family = Family::experts,
      .is_matrix_product = true,
      .moves_rows = false,
-     .flops = [](const OperatorWork& w) { return 2 * (w.up_widths() + 1) * w.m * w.n() * w.k(); },
-     .bytes =
-         [](const OperatorWork& w) {
-           return w.element_bytes * (2 * w.m * w.k() + (2 * w.up_widths() + 1) * w.m * w.n() +
-                                     w.active_experts * (w.up_widths() + 1) * w.n() * w.k());
-         }},
+     .flops = experts_flops,
+     .bytes = experts_bytes},
     {.op = Op::experts_wgrad,
      .name = "experts_wgrad",
      .family = Family::experts,
      .is_matrix_product = true,
      .moves_rows = false,
-     .flops = [](const OperatorWork& w) { return 2 * (w.up_widths() + 1) * w.m * w.n() * w.k(); },
+     .flops = experts_flops,
      .bytes =
          [](const OperatorWork& w) {
            return w.element_bytes * (2 * w.m * w.k() + (w.up_widths() + 1) * w.m * w.n() +

@@ -57,7 +57,7 @@ struct Operand {
 
 struct Launch {
   const Task& task;
-  std::span<const Operand> reads, writes;  // in the order of the task (core/graph/README.md)
+  std::span<const Operand> reads, writes;  // in the order of the task (core/operators)
   std::span<const SlotCounts>
       counts;  // [num_chunks] of the task's microbatch and MoE layer; empty before they are known
   const StepContext& context;

@@ -8,11 +8,12 @@ std::vector<Update> updates_of(const Launch& l) {
   using operands::AdamW;
   std::vector<Update> updates;
   for (size_t i = 0; i < l.reads.size() / AdamW::kReads; ++i) {
-    const auto reads = l.reads.subspan(i * AdamW::kReads, AdamW::kReads);
-    const auto writes = l.writes.subspan(i * AdamW::kWrites, AdamW::kWrites);
-    const Operand& weight = writes[AdamW::weight];
-    updates.push_back({reads[AdamW::gradient], weight, writes[AdamW::moments], writes[AdamW::cleared],
-                       l.context.update_ranges[static_cast<size_t>(weight.tensor)]});
+    const auto written = [&](AdamW::Writes operand) -> const Operand& {
+      return l.writes[AdamW::of_parameter(i, operand)];
+    };
+    const Operand& weight = written(AdamW::weight);
+    updates.push_back({l.reads[AdamW::of_parameter(i, AdamW::gradient)], weight, written(AdamW::moments),
+                       written(AdamW::cleared), l.context.update_ranges[static_cast<size_t>(weight.tensor)]});
   }
   return updates;
 }

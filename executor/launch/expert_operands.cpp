@@ -26,10 +26,12 @@ void add_parts(const Launch& l, const Operand& held, SlotParts& parts) {
     parts[static_cast<size_t>(slot)] = {&held, slot * held.elements() / slots};
 }
 
-/// Of every second read from `first` on: weights come in pairs of up and down.
-SlotParts weights_from(const Launch& l, size_t first, int64_t slots) {
+/// Of all windows. Names: operands::Experts or ExpertsDgrad.
+template <typename Names>
+SlotParts weights_of(const Launch& l, typename Names::OfWindow weight, int64_t slots) {
   SlotParts parts(static_cast<size_t>(slots));
-  for (size_t read = first; read < l.reads.size(); read += 2) add_parts(l, l.reads[read], parts);
+  for (size_t window = 0; Names::of_window(window, weight) < l.reads.size(); ++window)
+    add_parts(l, l.reads[Names::of_window(window, weight)], parts);
   return parts;
 }
 
@@ -47,8 +49,8 @@ ExpertsForward::ExpertsForward(const Launch& l)
     : sizes(l),
       rows(rows_of_chunk(l)),
       x(l.reads[operands::Experts::x]),
-      up(weights_from(l, operands::Experts::weights, sizes.slots)),
-      down(weights_from(l, operands::Experts::weights + 1, sizes.slots)),
+      up(weights_of<operands::Experts>(l, operands::Experts::up, sizes.slots)),
+      down(weights_of<operands::Experts>(l, operands::Experts::down, sizes.slots)),
       u(l.writes[operands::Experts::u]),
       a(l.writes[operands::Experts::a]),
       y(l.writes[operands::Experts::y]) {}
@@ -58,8 +60,8 @@ ExpertsDgrad::ExpertsDgrad(const Launch& l)
       rows(rows_of_chunk(l)),
       dy(l.reads[operands::ExpertsDgrad::dy]),
       u(l.reads[operands::ExpertsDgrad::u]),
-      up(weights_from(l, operands::ExpertsDgrad::weights, sizes.slots)),
-      down(weights_from(l, operands::ExpertsDgrad::weights + 1, sizes.slots)),
+      up(weights_of<operands::ExpertsDgrad>(l, operands::ExpertsDgrad::up, sizes.slots)),
+      down(weights_of<operands::ExpertsDgrad>(l, operands::ExpertsDgrad::down, sizes.slots)),
       du(l.writes[operands::ExpertsDgrad::du]),
       dx(l.writes[operands::ExpertsDgrad::dx]) {}
 
@@ -73,8 +75,7 @@ ExpertsWgrad::ExpertsWgrad(const Launch& l)
 }
 
 const Operand& ExpertsWgrad::of_chunk(int chunk, Part part) const {
-  return launch
-      .reads[operands::ExpertsWgrad::chunks + operands::ExpertsWgrad::kPerChunk * static_cast<size_t>(chunk) + part];
+  return launch.reads[operands::ExpertsWgrad::of_chunk(static_cast<size_t>(chunk), part)];
 }
 
 int64_t ExpertsWgrad::width(Part part) const { return part == Part::x || part == Part::dy ? sizes.h : sizes.f; }
