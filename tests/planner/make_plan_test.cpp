@@ -37,7 +37,7 @@ double rugged(const Plan& plan, uint64_t seed) {
   return 1 + static_cast<double>(hash % 40);
 }
 
-TEST(MakePlan, finds_the_optimum_of_separable_prices) {
+TEST(MakePlan, FindsTheOptimumOfSeparablePrices) {
   double least = 1e9;
   int64_t plans = 0;
   for_every_plan(tiny_problem(), [&](const Plan& plan) { least = std::min(least, separable(plan)), ++plans; });
@@ -62,7 +62,7 @@ Plan baseline(const Problem& problem, const Layout& layout, Bytes bucket) {
   return plan;
 }
 
-TEST(MakePlan, is_never_slower_than_the_baselines) {
+TEST(MakePlan, IsNeverSlowerThanTheBaselines) {
   const Problem problem = tiny_problem();
   for (uint64_t seed = 0; seed < 20; ++seed) {
     KnownPrices prices([seed](const Plan& plan) { return rugged(plan, seed); });
@@ -82,7 +82,7 @@ TEST(MakePlan, is_never_slower_than_the_baselines) {
 
 // Every decision that a plan reports is the one that it holds, and its prediction is its own price, also where the
 // effort ends in the middle of a decision.
-TEST(MakePlan, reports_what_it_decided) {
+TEST(MakePlan, ReportsWhatItDecided) {
   for (uint64_t seed = 0; seed < 10; ++seed)
     for (const int64_t effort : {9, 12, 15, 20, 27, 40, 100}) {
       Problem problem = tiny_problem();
@@ -107,7 +107,7 @@ TEST(MakePlan, reports_what_it_decided) {
 
 // Nine layouts, and of the first what each decision has besides the baseline that stands: ZeRO-1 to 3, tp 2, 1
 // all-to-all, 6 buckets, 3 placements, 3 numbers of chunks. Of two layers, also two stages with 2, 4 or 8 microbatches.
-TEST(MakePlan, keeps_the_first_baseline_until_something_is_faster) {
+TEST(MakePlan, KeepsTheFirstBaselineUntilSomethingIsFaster) {
   KnownPrices prices([](const Plan&) { return 1.0; });
   Problem problem = tiny_problem();
   problem.effort = 9 + 3 + 1 + 1 + 6 + 3 + 3;
@@ -132,7 +132,7 @@ TEST(MakePlan, keeps_the_first_baseline_until_something_is_faster) {
 
 // What only ZeRO-1 makes fast is found where ZeRO-0 fits, and so are stages, with microbatches that the nine layouts
 // of one stage do not have: 16 sequences over the 2 ranks of a stage.
-TEST(MakePlan, tries_every_dimension_of_the_layout) {
+TEST(MakePlan, TriesEveryDimensionOfTheLayout) {
   Problem problem = tiny_problem();
   problem.effort = 60;
   KnownPrices divided([](const Plan& plan) { return plan.layout.zero == 1 ? 1.0 : 2.0; });
@@ -146,7 +146,7 @@ TEST(MakePlan, tries_every_dimension_of_the_layout) {
 }
 
 // Descents go on from layout to layout, and no plan is asked for twice.
-TEST(MakePlan, spends_the_effort) {
+TEST(MakePlan, SpendsTheEffort) {
   Problem problem = tiny_problem();
   problem.effort = 200;
   KnownPrices prices([](const Plan& plan) { return rugged(plan, 1); });
@@ -157,7 +157,7 @@ TEST(MakePlan, spends_the_effort) {
 
 // Two experts spread over two ranks of a node at most; their slices over all four, on both nodes. There the fixed
 // all-to-all takes hold, although flat would be faster.
-TEST(MakePlan, a_fixed_decision_holds_wherever_the_layout_goes) {
+TEST(MakePlan, AFixedDecisionHoldsWhereverTheLayoutGoes) {
   Problem problem = tiny_problem();
   problem.effort = 100;
   problem.model.num_experts = 2;
@@ -173,7 +173,7 @@ TEST(MakePlan, a_fixed_decision_holds_wherever_the_layout_goes) {
 }
 
 // 16 sequences of 4 tokens: 8 chunks of 16, 8 or 4 tokens per rank with 1, 2 or 4 microbatches; the last has too few.
-TEST(MakePlan, layouts_that_cannot_hold_what_is_fixed_are_left_out) {
+TEST(MakePlan, LayoutsThatCannotHoldWhatIsFixedAreLeftOut) {
   Problem problem = tiny_problem();
   problem.fixed.chunks = 8;
   KnownPrices prices(separable);
@@ -187,12 +187,12 @@ TEST(MakePlan, layouts_that_cannot_hold_what_is_fixed_are_left_out) {
   EXPECT_EQ(left_out, 3);  // ep 4, 2 and 1
 }
 
-TEST(MakePlan, the_same_problem_gives_the_same_plan) {
+TEST(MakePlan, TheSameProblemGivesTheSamePlan) {
   KnownPrices a([](const Plan&plan) { return rugged(plan, 3); }), b(a);
   EXPECT_EQ(make_plan(tiny_problem(), a).plan, make_plan(tiny_problem(), b).plan);
 }
 
-TEST(MakePlan, more_effort_is_never_worse_and_is_counted) {
+TEST(MakePlan, MoreEffortIsNeverWorseAndIsCounted) {
   for (uint64_t seed = 0; seed < 3; ++seed) {
     double before = 1e9;
     for (int64_t effort = 1; effort <= 60; ++effort) {
@@ -221,7 +221,7 @@ class NothingFits : public Evaluator {
   }
 };
 
-TEST(MakePlan, a_layout_that_was_not_evaluated_says_so) {
+TEST(MakePlan, ALayoutThatWasNotEvaluatedSaysSo) {
   Problem problem = tiny_problem();
   problem.effort = 8;
   KnownPrices prices(separable);
@@ -242,7 +242,7 @@ TEST(MakePlan, a_layout_that_was_not_evaluated_says_so) {
   EXPECT_TRUE(make_plan(problem, nothing).complete);
 }
 
-TEST(MakePlan, stops_with_the_best_so_far) {
+TEST(MakePlan, StopsWithTheBestSoFar) {
   Problem problem = tiny_problem();
   KnownPrices prices(separable);
   problem.stop = [&] { return prices.asked >= 12; };
@@ -255,7 +255,7 @@ TEST(MakePlan, stops_with_the_best_so_far) {
   EXPECT_FALSE(make_plan(problem, prices).plan.interrupted);
 }
 
-TEST(MakePlan, progress_ends_at_the_evaluations_and_the_best) {
+TEST(MakePlan, ProgressEndsAtTheEvaluationsAndTheBest) {
   Problem problem = tiny_problem();
   int64_t last = 0;
   double best = 0;
@@ -268,7 +268,7 @@ TEST(MakePlan, progress_ends_at_the_evaluations_and_the_best) {
 
 // Nine layouts, each of them with ZeRO-1, and with dense tensors cut over the two ranks of a node too; then each with
 // five ways to need less, of which the first layout's refusal is told where it is new (ZeRO-1 is not): 27 + 4.
-TEST(MakePlan, infeasible_names_the_memory_of_every_layout) {
+TEST(MakePlan, InfeasibleNamesTheMemoryOfEveryLayout) {
   Problem problem = tiny_problem();
   problem.cluster.device.memory_bytes = 1000;
   KnownPrices prices(separable);
@@ -281,7 +281,7 @@ TEST(MakePlan, infeasible_names_the_memory_of_every_layout) {
     EXPECT_NE(result.reasons[i].find("parameters, gradients and optimizer state of one rank take"), std::string::npos);
 }
 
-TEST(MakePlan, infeasible_passes_on_the_evaluators_reason) {
+TEST(MakePlan, InfeasiblePassesOnTheEvaluatorsReason) {
   NothingFits evaluator;
   const PlanResult result = make_plan(tiny_problem(), evaluator);
   EXPECT_FALSE(result.feasible);
@@ -292,7 +292,7 @@ TEST(MakePlan, infeasible_passes_on_the_evaluators_reason) {
 
 // One rank: nothing can be divided. Its states take 16 bytes per weight; the experts' gradients alone stay on the
 // device while they are drained, so that host memory lifts what recompute does not.
-TEST(MakePlan, moves_experts_where_nothing_else_fits) {
+TEST(MakePlan, MovesExpertsWhereNothingElseFits) {
   Problem problem = tiny_problem();
   problem.ranks = 1;
   problem.cluster.host_memory_bytes = 1'000'000;
@@ -308,7 +308,7 @@ TEST(MakePlan, moves_experts_where_nothing_else_fits) {
 }
 
 // The 9 layouts and the ways to need less take more than 12 evaluations: what is left might fit.
-TEST(MakePlan, spent_effort_is_no_proof_that_nothing_fits) {
+TEST(MakePlan, SpentEffortIsNoProofThatNothingFits) {
   for (const int64_t effort : {3, 9, 12}) {
     Problem problem = tiny_problem();
     problem.effort = effort;
@@ -322,7 +322,7 @@ TEST(MakePlan, spent_effort_is_no_proof_that_nothing_fits) {
   EXPECT_TRUE(make_plan(tiny_problem(), evaluator).complete);
 }
 
-TEST(MakePlan, a_stop_ends_the_enumeration_after_one_layout) {
+TEST(MakePlan, AStopEndsTheEnumerationAfterOneLayout) {
   Problem problem = tiny_problem();
   problem.stop = [] { return true; };
   for (const LayoutCandidate& candidate : enumerate_layouts(problem))
@@ -334,7 +334,7 @@ TEST(MakePlan, a_stop_ends_the_enumeration_after_one_layout) {
   EXPECT_FALSE(result.complete);
 }
 
-TEST(MakePlan, fixed_decisions_stand) {
+TEST(MakePlan, FixedDecisionsStand) {
   Problem problem = tiny_problem();
   problem.fixed.ep = 2;
   problem.fixed.micro_batches = 4;

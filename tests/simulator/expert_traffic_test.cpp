@@ -41,7 +41,7 @@ std::map<std::string, MovedBytes> moved_by(const Plan& plan) {
 
 // 16 tokens, 2 choices of 4 experts: uniform routing wakes all of them. A slot has 2 * 16 * 8 = 256 weights: 1024 bytes
 // on the device, 3072 with both moments.
-TEST(ExpertTraffic, nothing_stays_without_a_cache) {
+TEST(ExpertTraffic, NothingStaysWithoutACache) {
   auto moved = moved_by(offloaded(Tier::storage, 0, 0));
   EXPECT_EQ(moved["layer 0 / forward / load experts, missing"].storage_read, 4 * 3072);
   EXPECT_EQ(moved["layer 0 / forward / fetch experts, missing"].to_device, 4 * 1024);
@@ -52,7 +52,7 @@ TEST(ExpertTraffic, nothing_stays_without_a_cache) {
   EXPECT_EQ(moved["layer 0 / update / store experts"].storage_written, 4 * 3072);
 }
 
-TEST(ExpertTraffic, a_cache_for_all_leaves_storage_alone) {
+TEST(ExpertTraffic, ACacheForAllLeavesStorageAlone) {
   for (const auto& [label, bytes] : moved_by(offloaded(Tier::storage, 4, 1))) {
     EXPECT_EQ(bytes.storage_read, 0) << label;
     EXPECT_EQ(bytes.storage_written, 0) << label;
@@ -60,7 +60,7 @@ TEST(ExpertTraffic, a_cache_for_all_leaves_storage_alone) {
 }
 
 // What a right prediction brought is not brought again.
-TEST(ExpertTraffic, prediction_leaves_nothing_missing) {
+TEST(ExpertTraffic, PredictionLeavesNothingMissing) {
   auto moved = moved_by(offloaded(Tier::host, 0, 1));
   EXPECT_EQ(moved["layer 0 / forward / fetch experts, predicted"].to_device, 4 * 1024);
   EXPECT_EQ(moved["layer 0 / forward / fetch experts, missing"].to_device, 0);
@@ -68,7 +68,7 @@ TEST(ExpertTraffic, prediction_leaves_nothing_missing) {
 
 // What a fetch moves is what its windows hold, whatever routing says: 2 microbatches of 4 tokens with 2 choices of 4
 // experts that drift from iteration to iteration.
-TEST(ExpertTraffic, fills_the_windows) {
+TEST(ExpertTraffic, FillsTheWindows) {
   for (Tier home : {Tier::host, Tier::storage})
     for (int ahead : {0, 1}) {
       Plan plan = offloaded(home, home == Tier::storage ? 2 : 0, ahead);
@@ -95,7 +95,7 @@ TEST(ExpertTraffic, fills_the_windows) {
 
 // Reading 36,864 bytes at 100 MB/s and writing 12,288 at 50 MB/s takes 369 us and 246 us; all else is far below. Read
 // ahead, the first 12,288 bytes still wait for nothing to hide behind: there is one layer.
-TEST(ExpertTraffic, storage_sets_the_pace) {
+TEST(ExpertTraffic, StorageSetsThePace) {
   const Prediction slow = simulate(offloaded(Tier::storage, 0, 0)).evaluation.prediction;
   EXPECT_GT(slow.step_seconds, 369e-6 + 246e-6);
   EXPECT_LT(slow.step_seconds, 1.2 * (369e-6 + 246e-6));
@@ -111,7 +111,7 @@ TEST(ExpertTraffic, storage_sets_the_pace) {
   EXPECT_EQ(cached.peak_bytes.at("storage"), 4 * 3072);
 }
 
-TEST(ExpertTraffic, a_full_tier_is_a_result) {
+TEST(ExpertTraffic, AFullTierIsAResult) {
   Plan plan = offloaded(Tier::storage, 0, 0);
   plan.cluster.storage_bytes = 10'000;
   const Evaluation evaluation = simulate(plan).evaluation;

@@ -7,14 +7,14 @@
 namespace moesaic {
 namespace {
 
-TEST(Assumptions, are_none_where_everything_was_measured) {
+TEST(Assumptions, AreNoneWhereEverythingWasMeasured) {
   Profile profile;
   profile.task_overhead_s = 1e-6;
   EXPECT_TRUE(assumptions_of(profile, {{"measured", 7}, {"extrapolated", 2}, {"scaled", 1}}).empty());
   EXPECT_TRUE(assumptions_of(Profile{}, {}).empty());
 }
 
-TEST(Assumptions, of_a_plain_profile_are_all) {
+TEST(Assumptions, OfAPlainProfileAreAll) {
   const std::vector<Assumption> expected = {
       {"flops_efficiency", 0.5, 12, "GPT training at 44 to 52 % of an A100's peak, arXiv 2104.04473, table 1"},
       {"bandwidth_efficiency", 0.5, 12, "a guess without a source"},
@@ -24,7 +24,7 @@ TEST(Assumptions, of_a_plain_profile_are_all) {
 }
 
 // Rooflines beside curves stand on the profile's own shares, and say whose they are where they are not the defaults.
-TEST(Assumptions, name_the_profile_that_states_them) {
+TEST(Assumptions, NameTheProfileThatStatesThem) {
   Profile profile;
   profile.name = "mine", profile.task_overhead_s = 1e-6, profile.assumed_flops_efficiency = 0.75;
   const std::vector<Assumption> expected = {{"flops_efficiency", 0.75, 1, "profile mine"},
@@ -33,7 +33,7 @@ TEST(Assumptions, name_the_profile_that_states_them) {
 }
 
 // Of two curves one was measured on another device; nothing is assumed of tasks that none of them prices.
-TEST(Assumptions, count_assumed_curves) {
+TEST(Assumptions, CountAssumedCurves) {
   Profile profile;
   profile.task_overhead_s = 1e-6;
   profile.operators.resize(2);
@@ -44,7 +44,7 @@ TEST(Assumptions, count_assumed_curves) {
   EXPECT_TRUE(assumptions_of(profile, {{"measured", 7}}).empty());
 }
 
-TEST(Assumptions, of_curves_without_an_overhead_are_free_launches) {
+TEST(Assumptions, OfCurvesWithoutAnOverheadAreFreeLaunches) {
   const std::vector<Assumption> expected = {{"task_overhead_s", 0, 0, "nobody measured it"}};
   EXPECT_EQ(assumptions_of(Profile{}, {{"measured", 7}}), expected);
 }

@@ -19,7 +19,7 @@ using testing::tiny_plan;
 using testing::waits_for;
 using Labels = std::vector<std::string>;
 
-TEST(Baseline, one_rank_sends_nothing) {
+TEST(Baseline, OneRankSendsNothing) {
   EXPECT_EQ(labels_of(baseline_step(tiny_plan(1, 1))), (Labels{"forward / embed",
                                                                "layer 0 / forward / norm1",
                                                                "layer 0 / forward / qkv",
@@ -64,7 +64,7 @@ TEST(Baseline, one_rank_sends_nothing) {
 }
 
 // Both ranks hold half of the experts: expert gradients are not shared, all others are reduced after their last writer.
-TEST(Baseline, two_ranks_exchange_rows_and_reduce_gradients) {
+TEST(Baseline, TwoRanksExchangeRowsAndReduceGradients) {
   EXPECT_EQ(labels_of(baseline_step(tiny_plan(2, 2))), (Labels{"forward / embed",
                                                                "layer 0 / forward / norm1",
                                                                "layer 0 / forward / qkv",
@@ -125,7 +125,7 @@ TEST(Baseline, two_ranks_exchange_rows_and_reduce_gradients) {
                                                                "update / adamw final_norm"}));
 }
 
-TEST(Baseline, dependencies_follow_the_data) {
+TEST(Baseline, DependenciesFollowTheData) {
   TaskGraph graph = baseline_step(tiny_plan(2, 2));
   link_dependencies(graph);
   EXPECT_EQ(waits_for(graph, "forward / embed"), Labels{});
@@ -160,7 +160,7 @@ Labels gatherings_of(const Plan& plan) {
 }
 
 // Rows move inside an expert-parallel group only. The auxiliary loss needs the whole stage, once for all layers.
-TEST(Baseline, counts_are_exchanged_in_the_expert_parallel_group) {
+TEST(Baseline, CountsAreExchangedInTheExpertParallelGroup) {
   const std::string layer = "layer 0 / forward / ";
   Plan alone = tiny_plan(4, 1), pairs = tiny_plan(4, 2), offloaded = tiny_plan(4, 1);
   EXPECT_EQ(gatherings_of(alone), (Labels{"world: backward / gather counts"}));
@@ -173,7 +173,7 @@ TEST(Baseline, counts_are_exchanged_in_the_expert_parallel_group) {
 }
 
 // Each of 2 ranks sends 2 layers' 4 counts of 4 bytes; a layer finds the ranks' counts 8 elements apart.
-TEST(Baseline, counts_of_all_layers_are_gathered_at_once) {
+TEST(Baseline, CountsOfAllLayersAreGatheredAtOnce) {
   Plan plan = tiny_plan(2, 1);
   plan.model.num_layers = 2;
   plan.model.moe_layers = {true, true};
@@ -182,7 +182,8 @@ TEST(Baseline, counts_of_all_layers_are_gathered_at_once) {
   EXPECT_EQ(graph.tasks[static_cast<size_t>(find_task(graph, "backward / gather counts"))].bytes, 2 * 4 * 4);
   for (int layer : {0, 1}) {
     const std::string label = "layer " + std::to_string(layer) + " / backward / router";
-    const TensorId read = graph.tasks[static_cast<size_t>(find_task(graph, label))].reads[operands::RouterBackward::counts];
+    const TensorId read =
+        graph.tasks[static_cast<size_t>(find_task(graph, label))].reads[operands::RouterBackward::counts];
     const Tensor &counts = graph.tensors[static_cast<size_t>(read)],
                  &all = graph.tensors[static_cast<size_t>(graph.base_of(read))];
     EXPECT_EQ(all.name, "stage_counts");
@@ -194,7 +195,7 @@ TEST(Baseline, counts_of_all_layers_are_gathered_at_once) {
 }
 
 // permute starts from the router alone; what the stage has chosen is awaited by the router's gradient.
-TEST(Baseline, without_expert_parallelism_no_rows_wait_for_counts_of_others) {
+TEST(Baseline, WithoutExpertParallelismNoRowsWaitForCountsOfOthers) {
   TaskGraph graph = baseline_step(tiny_plan(2, 1));
   link_dependencies(graph);
   EXPECT_EQ(waits_for(graph, "layer 0 / forward / permute"),
@@ -204,7 +205,7 @@ TEST(Baseline, without_expert_parallelism_no_rows_wait_for_counts_of_others) {
 }
 
 // Collectives of "world": counts, 7 reductions, the losses; of "ep": four exchanges.
-TEST(Baseline, numbers_the_collectives_of_each_communicator) {
+TEST(Baseline, NumbersTheCollectivesOfEachCommunicator) {
   TaskGraph graph = baseline_step(tiny_plan(2, 2));
   link_dependencies(graph);
   std::map<std::string, std::vector<int>> sequences;
@@ -215,14 +216,14 @@ TEST(Baseline, numbers_the_collectives_of_each_communicator) {
             (std::map<std::string, std::vector<int>>{{"ep", {0, 1, 2, 3}}, {"world", {0, 1, 2, 3, 4, 5, 6, 7, 8}}}));
 }
 
-TEST(Baseline, four_ranks_in_groups_of_two_share_expert_gradients) {
+TEST(Baseline, FourRanksInGroupsOfTwoShareExpertGradients) {
   const TaskGraph graph = baseline_step(tiny_plan(4, 2));
   const Task& reduce = graph.tasks[static_cast<size_t>(find_task(graph, "backward / reduce layers.0.experts.up"))];
   EXPECT_EQ(graph.group(reduce.communicator, 1), (std::vector<int>{1, 3}));
   EXPECT_EQ(reduce.bytes, 2 * 8 * 16 * 4);  // two slots of H F f32
 }
 
-TEST(Baseline, communicators_of_two_groups_on_four_nodes) {
+TEST(Baseline, CommunicatorsOfTwoGroupsOnFourNodes) {
   Plan plan = tiny_plan(8, 4);
   plan.cluster.num_nodes = 4;
   const auto families = communicators_of(plan.layout, plan.cluster);
@@ -238,7 +239,7 @@ TEST(Baseline, communicators_of_two_groups_on_four_nodes) {
 // T = 16 tokens, 32 routed rows. norms 3 * 8 T H = 3072; qkv 2 T 24 H = 6144; attention 4 * (T 4 / 2) * 8 = 1024; out
 // 2 T 8 H = 2048; residual T H = 128; router 2 T 4 H + 5 T 4 = 1344; experts 2 * 2 * 32 * 16 * 8 = 16,384; unpermute
 // 2 * 32 * 8 = 512; head 2 T 16 H = 4096; cross entropy 6 T 16 = 1536. Sum 36,288.
-TEST(Baseline, forward_costs_what_the_formula_says) {
+TEST(Baseline, ForwardCostsWhatTheFormulaSays) {
   const Plan plan = tiny_plan(1, 1);
   const TaskGraph graph = baseline_step(plan);
   const RoutingBinding binding(graph, plan);
@@ -248,7 +249,7 @@ TEST(Baseline, forward_costs_what_the_formula_says) {
   EXPECT_EQ(flops, 36288);
 }
 
-TEST(Baseline, microbatches_repeat_the_pass_and_update_once) {
+TEST(Baseline, MicrobatchesRepeatThePassAndUpdateOnce) {
   Plan plan = tiny_plan(1, 1);
   plan.layout.micro_batches = 2;
   const TaskGraph graph = baseline_step(plan);
@@ -258,7 +259,7 @@ TEST(Baseline, microbatches_repeat_the_pass_and_update_once) {
   EXPECT_EQ(graph.tasks[32].label, "microbatch 1 / forward / embed");
 }
 
-TEST(Baseline, inference_ends_with_the_logits_of_the_last_token) {
+TEST(Baseline, InferenceEndsWithTheLogitsOfTheLastToken) {
   Plan plan = tiny_plan(1, 1);
   plan.workload.phase = WorkloadPhase::prefill;
   const TaskGraph graph = baseline_step(plan);
@@ -270,7 +271,7 @@ TEST(Baseline, inference_ends_with_the_logits_of_the_last_token) {
 }
 
 // Of 4 tokens a query of layer 0 sees 3. A decode step has one query: it attends to 3 keys, in layer 1 to 4.
-TEST(Baseline, attention_of_windowed_layers_has_their_window) {
+TEST(Baseline, AttentionOfWindowedLayersHasTheirWindow) {
   Plan plan = tiny_plan(1, 1);
   plan.model.num_layers = 2;
   plan.model.moe_layers = {true, true};
@@ -294,7 +295,7 @@ TEST(Baseline, attention_of_windowed_layers_has_their_window) {
   EXPECT_EQ(shape("layer 0 / forward / attention"), SequenceAndWindow(4, 0));
 }
 
-TEST(Baseline, refuses_to_train_what_has_no_backward_pass) {
+TEST(Baseline, RefusesToTrainWhatHasNoBackwardPass) {
   Plan plan = tiny_plan(1, 1);
   plan.model.activation = Activation::swiglu;
   plan.model.shared_intermediate = 16;
@@ -303,7 +304,7 @@ TEST(Baseline, refuses_to_train_what_has_no_backward_pass) {
   EXPECT_GE(find_task(baseline_step(plan), "layer 0 / forward / shared up"), 0);
 }
 
-TEST(Baseline, refuses_to_train_replicas_whose_gradients_nobody_reduces) {
+TEST(Baseline, RefusesToTrainReplicasWhoseGradientsNobodyReduces) {
   Plan plan = tiny_plan(2, 2);
   plan.placement = {{3, {0, 1, 2, 3, 0, 1}}};  // experts 0 and 1 twice
   EXPECT_THROW(baseline_step(plan), InputError);

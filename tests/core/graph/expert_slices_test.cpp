@@ -19,13 +19,13 @@ Plan halves(int ranks, int ep) {
   return plan;
 }
 
-TEST(ExpertSlices, more_ranks_than_experts_can_share_them) {
+TEST(ExpertSlices, MoreRanksThanExpertsCanShareThem) {
   check_plan(halves(8, 8), "test");
   EXPECT_EQ(baseline_step(halves(8, 8)).placement[0], (ExpertPlacement{1, {0, 1, 2, 3, 4, 5, 6, 7}}));
 }
 
 // Slot 3 is the second half of expert 1: rows 8..15 of up [16, 8], columns 8..15 of down [8, 16].
-TEST(ExpertSlices, a_slot_holds_rows_of_up_and_columns_of_down) {
+TEST(ExpertSlices, ASlotHoldsRowsOfUpAndColumnsOfDown) {
   const TaskGraph graph = baseline_step(halves(8, 8));
   const auto pieces = [&](const std::string& name) {
     const auto found = std::find_if(graph.parameters.begin(), graph.parameters.end(),
@@ -36,7 +36,7 @@ TEST(ExpertSlices, a_slot_holds_rows_of_up_and_columns_of_down) {
   EXPECT_EQ(pieces("layers.0.experts.down"), (std::vector<Piece>{{"layers.0.experts.1.down", 8, 16, 0, 8, 8, 8}}));
 }
 
-TEST(ExpertSlices, primaries_hold_every_element_once) {
+TEST(ExpertSlices, PrimariesHoldEveryElementOnce) {
   const TaskGraph graph = baseline_step(halves(8, 4));
   int64_t elements = 0;
   for (int rank = 0; rank < 8; ++rank)
@@ -46,7 +46,7 @@ TEST(ExpertSlices, primaries_hold_every_element_once) {
 }
 
 // One rank: 16 tokens choose two experts each.
-TEST(ExpertSlices, every_slice_gets_all_rows_of_its_expert) {
+TEST(ExpertSlices, EverySliceGetsAllRowsOfItsExpert) {
   Plan plan = halves(1, 1);
   plan.routing.counts = {10, 6, 12, 4};
   plan.routing.num_iterations = plan.routing.num_moe_layers = plan.routing.num_sources = 1;
@@ -60,7 +60,7 @@ TEST(ExpertSlices, every_slice_gets_all_rows_of_its_expert) {
 }
 
 // Products of half the width on twice the rows: the same work.
-TEST(ExpertSlices, slices_cost_what_whole_experts_cost) {
+TEST(ExpertSlices, SlicesCostWhatWholeExpertsCost) {
   const auto flops = [](int slices) {
     Plan plan = halves(4, 4);
     plan.layout.expert_slices = slices;

@@ -32,14 +32,14 @@ TaskGraph chain() {
 
 using Ids = std::vector<std::vector<TensorId>>;
 
-TEST(Memory, tensors_live_from_first_to_last_use) {
+TEST(Memory, TensorsLiveFromFirstToLastUse) {
   const Liveness liveness = liveness_of(chain());
   EXPECT_EQ(liveness.created, (Ids{{1}, {2}, {3}}));
   EXPECT_EQ(liveness.released, (Ids{{}, {1}, {2, 3}}));
 }
 
 // Bytes while each task runs: 40 + 20 = 60, 40 + 20 + 120 = 180, 40 + 120 + 8 = 168.
-TEST(Memory, peak_names_task_and_culprit) {
+TEST(Memory, PeakNamesTaskAndCulprit) {
   const Plan plan = testing::tiny_plan(1, 1);
   const TaskGraph graph = chain();
   const RoutingBinding binding(graph, plan);

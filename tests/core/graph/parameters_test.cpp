@@ -32,7 +32,7 @@ int64_t weight_elements(const TaskGraph& graph, int ep) {
   return elements;
 }
 
-TEST(Parameters, gpt_moe_is_complete) {
+TEST(Parameters, GptMoeIsComplete) {
   for (const int ep : {1, 2, 4}) {
     const ParameterCount count = count_parameters(model_named("gpt-moe-tiny"));
     const TaskGraph graph = baseline_step(plan_for("gpt-moe-tiny", WorkloadPhase::training, 4, ep));
@@ -46,7 +46,7 @@ TEST(Parameters, gpt_moe_is_complete) {
 //   deepseek: norms of the latent vectors 61 * (1536 + 512), bias of the router 58 * 256                = 139,776
 //   gpt-oss: attention biases and sinks 36 * (5120 + 2880 + 64), expert biases 36 * 128 * (5760 + 2880),
 //            router biases 36 * 128                                                                     = 40,108,032
-TEST(Parameters, published_models_lack_only_small_vectors) {
+TEST(Parameters, PublishedModelsLackOnlySmallVectors) {
   const std::vector<std::pair<std::string, int64_t>> missing = {{"mixtral-8x7b", 0},
                                                                 {"olmoe-1b-7b", 65536},
                                                                 {"qwen3-30b-a3b", 12288},
@@ -71,7 +71,7 @@ Bytes state_bytes(const TaskGraph& graph) {
 }
 
 // f32: 4 + 4 + 2 * 4. bf16: 2 + 2 + 3 * 4, with a master copy. The tiny model has 1488 parameters.
-TEST(Parameters, training_takes_16_bytes_each) {
+TEST(Parameters, TrainingTakes16BytesEach) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     Plan plan = testing::tiny_plan(1, 1);
     plan.workload.compute_dtype = dtype;
@@ -80,7 +80,7 @@ TEST(Parameters, training_takes_16_bytes_each) {
 }
 
 // Inference keeps weights as they are stored. gpt-oss: experts in 4.25 bits, the rest in bf16.
-TEST(Parameters, inference_keeps_the_stored_dtypes) {
+TEST(Parameters, InferenceKeepsTheStoredDtypes) {
   const Plan plan = plan_for("gpt-oss-120b", WorkloadPhase::decode, 1, 1);
   Bytes expected = 0;
   for (const Parameter& p : baseline_step(plan).parameters)
@@ -97,7 +97,7 @@ Bytes tensor_bytes(const TaskGraph& graph, const std::string& name) {
 }
 
 // Keys and values of 2 heads of 4, f32, 4 sequences of 4 tokens: 2 * 2 * 4 * 16 elements.
-TEST(Parameters, inference_holds_the_key_value_cache) {
+TEST(Parameters, InferenceHoldsTheKeyValueCache) {
   Plan plan = testing::tiny_plan(1, 1);
   plan.workload.phase = WorkloadPhase::decode;
   EXPECT_EQ(tensor_bytes(baseline_step(plan), "layers.0.kv_cache"), 4 * 256);
@@ -106,7 +106,7 @@ TEST(Parameters, inference_holds_the_key_value_cache) {
 // gpt-oss windows its even layers: they keep 128 of 2048 tokens, keys and values of 8 heads of 64 in bf16, so
 // 128 * 2 * 8 * 64 * 2 = 262,144 bytes a sequence; the odd ones keep 2048 * 2048 = 4,194,304. A sequence of 100 tokens
 // is kept whole: 204,800 in both.
-TEST(Parameters, windowed_layers_cache_the_keys_in_sight) {
+TEST(Parameters, WindowedLayersCacheTheKeysInSight) {
   Plan plan = plan_for("gpt-oss-120b", WorkloadPhase::decode, 1, 1);
   plan.workload.compute_dtype = DType::bf16;
   for (const WorkloadPhase phase : {WorkloadPhase::decode, WorkloadPhase::prefill}) {

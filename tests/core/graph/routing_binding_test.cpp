@@ -17,7 +17,7 @@ Plan skewed_plan() {
   return plan;
 }
 
-TEST(RoutingBinding, what_a_group_sends_it_receives) {
+TEST(RoutingBinding, WhatAGroupSendsItReceives) {
   const Plan plan = skewed_plan();
   const TaskGraph graph = baseline_step(plan);
   const RoutingBinding binding(graph, plan);
@@ -35,7 +35,7 @@ TEST(RoutingBinding, what_a_group_sends_it_receives) {
 
 // Recorded rows [source][expert]; experts 0 and 1 are on even ranks. Rank 0 receives 1 + 2 + 5 + 1, rank 3
 // 1 + 1 + 2 + 3.
-TEST(RoutingBinding, reads_a_recording) {
+TEST(RoutingBinding, ReadsARecording) {
   Plan plan = tiny_plan(4, 2);
   plan.routing.counts = {1, 2, 3, 2, /**/ 5, 1, 1, 1, /**/ 4, 2, 1, 1, /**/ 2, 1, 2, 3};
   plan.routing.num_iterations = 1, plan.routing.num_moe_layers = 1;
@@ -49,7 +49,7 @@ TEST(RoutingBinding, reads_a_recording) {
 // Two iterations of 4 experts, one rank each pair: rank 0 of each group holds experts 0 and 1. In iteration 0 rank 0
 // has rows of expert 0 alone and rank 2, its twin in the other group, of expert 1; in iteration 1 rank 0 has rows of
 // both.
-TEST(RoutingBinding, windows_hold_slots_with_rows) {
+TEST(RoutingBinding, WindowsHoldSlotsWithRows) {
   Plan plan = tiny_plan(4, 2);
   plan.routing.counts = {4, 0, 0, 0, /**/ 4, 0, 0, 0, /**/ 0, 4, 0, 0, /**/ 0, 4, 0, 0,   // iteration 0
                          1, 1, 1, 1, /**/ 1, 1, 1, 1, /**/ 0, 0, 2, 2, /**/ 0, 0, 2, 2};  // iteration 1
@@ -73,7 +73,7 @@ TEST(RoutingBinding, windows_hold_slots_with_rows) {
 }
 
 // Capacity ceil(1.25 * 4 * 2 / 4) = 3 rows for every expert from every source, whatever the router says.
-TEST(RoutingBinding, padded_dispatch_sends_its_capacity) {
+TEST(RoutingBinding, PaddedDispatchSendsItsCapacity) {
   Plan plan = skewed_plan();
   plan.dispatch = {DispatchKind::padded, 1.25, AllToAllKind::flat, 1};
   const TaskGraph graph = baseline_step(plan);
@@ -86,7 +86,7 @@ TEST(RoutingBinding, padded_dispatch_sends_its_capacity) {
 }
 
 // Many chunks of two groups: no two of them may be taken for one another.
-TEST(RoutingBinding, chunks_of_all_groups_stay_apart) {
+TEST(RoutingBinding, ChunksOfAllGroupsStayApart) {
   const Plan plan = skewed_plan();
   const TaskGraph graph = baseline_step(plan);
   const RoutingBinding binding(graph, plan);

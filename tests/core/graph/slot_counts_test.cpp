@@ -28,7 +28,7 @@ std::vector<std::vector<int64_t>> pairs(const SlotCounts& counts, Leg leg, const
 
 using Rows2 = std::vector<std::vector<int64_t>>;
 
-TEST(SlotCounts, flat_legs) {
+TEST(SlotCounts, FlatLegs) {
   const SlotCounts counts = two_by_two();
   EXPECT_EQ(counts.leg_rows(Leg::dispatch, 1, 2, 2), 13);
   EXPECT_EQ(counts.leg_rows(Leg::combine, 2, 1, 2), 13);
@@ -38,26 +38,26 @@ TEST(SlotCounts, flat_legs) {
 
 // Inside node 0 all rows of a source for local rank r' of any node: 0 -> 0: 1 + 3, 0 -> 1: 2 + 4, 1 -> 0: 11 + 13,
 // 1 -> 1: 12 + 14. The way back swaps the ends.
-TEST(SlotCounts, legs_inside_the_node) {
+TEST(SlotCounts, LegsInsideTheNode) {
   EXPECT_EQ(pairs(two_by_two(), Leg::intra_out, {0, 1}), (Rows2{{4, 6}, {24, 26}}));
   EXPECT_EQ(pairs(two_by_two(), Leg::intra_back, {0, 1}), (Rows2{{4, 24}, {6, 26}}));
 }
 
 // Along rail 0 all rows of a node for one rank: node 0 for 0: 1 + 11, for 2: 3 + 13; node 1 for 0: 21 + 31, for 2:
 // 23 + 33. Along rail 1: 2 + 12, 4 + 14; 22 + 32, 24 + 34.
-TEST(SlotCounts, legs_between_nodes) {
+TEST(SlotCounts, LegsBetweenNodes) {
   EXPECT_EQ(pairs(two_by_two(), Leg::inter_out, {0, 2}), (Rows2{{12, 16}, {52, 56}}));
   EXPECT_EQ(pairs(two_by_two(), Leg::inter_out, {1, 3}), (Rows2{{14, 18}, {54, 58}}));
   EXPECT_EQ(pairs(two_by_two(), Leg::inter_back, {0, 2}), (Rows2{{12, 52}, {16, 56}}));
 }
 
 // Rank 0 relays what node 0 has for local rank 0: 1 + 3 + 11 + 13, as it arrives (4 + 24) and as it leaves (12 + 16).
-TEST(SlotCounts, a_relay_passes_on_what_arrives) {
+TEST(SlotCounts, ARelayPassesOnWhatArrives) {
   EXPECT_EQ(two_by_two().relayed(0, 2), 28);
   EXPECT_EQ(two_by_two().relayed(3, 2), 22 + 24 + 32 + 34);
 }
 
-TEST(SlotCounts, every_leg_carries_all_rows) {
+TEST(SlotCounts, EveryLegCarriesAllRows) {
   constexpr int kNodes = 3, kLocal = 4, kRanks = kNodes * kLocal;
   SlotCounts counts(kRanks, 2);
   int64_t total = 0;
@@ -81,11 +81,11 @@ TEST(SlotCounts, every_leg_carries_all_rows) {
   EXPECT_EQ(relayed, total);
 }
 
-TEST(SlotCounts, no_leg_moves_nothing) { EXPECT_THROW(two_by_two().leg_rows(Leg::none, 0, 1, 2), InvariantError); }
+TEST(SlotCounts, NoLegMovesNothing) { EXPECT_THROW(two_by_two().leg_rows(Leg::none, 0, 1, 2), InvariantError); }
 
 // Expert 0 has slots 0, 2 and 3, expert 1 slot 1. 7 rows over three replicas: floor(7/3) = 2, floor(14/3) - 2 = 2, 3.
 // 2 rows: 0, 1, 1.
-TEST(SlotCounts, replicas_share_the_rows_of_each_source) {
+TEST(SlotCounts, ReplicasShareTheRowsOfEachSource) {
   const SlotCounts counts = split_over_slots({7, 5, 2, 0}, 2, 2, {2, {0, 1, 0, 0}});
   const auto row = [&](int source) {
     return std::vector<int64_t>{counts.at(source, 0), counts.at(source, 1), counts.at(source, 2), counts.at(source, 3)};
@@ -97,7 +97,7 @@ TEST(SlotCounts, replicas_share_the_rows_of_each_source) {
   EXPECT_EQ(counts.between(0, 1), 5);
 }
 
-TEST(SlotCounts, chunks_sum_to_the_whole_and_differ_by_one) {
+TEST(SlotCounts, ChunksSumToTheWholeAndDifferByOne) {
   for (const int64_t rows : {0, 1, 7, 64, 1000003})
     for (const int chunks : {1, 2, 3, 8, 64, 1000}) {
       int64_t sum = 0;
@@ -111,7 +111,7 @@ TEST(SlotCounts, chunks_sum_to_the_whole_and_differ_by_one) {
 }
 
 // 1.25 * 16 * 2 / 4 = 10; 1.25 * 5 * 2 / 4 = 3.125 -> 4; never none.
-TEST(SlotCounts, capacity_rounds_up) {
+TEST(SlotCounts, CapacityRoundsUp) {
   EXPECT_EQ(capacity_rows(1.25, 16, 2, 4), 10);
   EXPECT_EQ(capacity_rows(1.25, 5, 2, 4), 4);
   EXPECT_EQ(capacity_rows(0.01, 1, 1, 64), 1);

@@ -26,14 +26,14 @@ const Parameter& parameter_of(const TaskGraph& graph, const std::string& name) {
                        [&](const Parameter& parameter) { return parameter.name == name; });
 }
 
-TEST(TensorParallel, groups_are_neighbours_and_equal_parts_reduce_together) {
+TEST(TensorParallel, GroupsAreNeighboursAndEqualPartsReduceTogether) {
   const auto families = communicators_of(pairs(4, 2).layout, pairs(4, 2).cluster);
   ASSERT_EQ(families.size(), 7u);
   EXPECT_EQ(families[5].groups, (Groups{{0, 1}, {2, 3}}));
   EXPECT_EQ(families[6].groups, (Groups{{0, 2}, {1, 3}}));
 }
 
-TEST(TensorParallel, attention_gathers_its_input_and_sums_its_output) {
+TEST(TensorParallel, AttentionGathersItsInputAndSumsItsOutput) {
   const TaskGraph graph = baseline_step(pairs(4, 2));
   const Labels labels = testing::labels_of(graph);
   const std::string layer = "layer 0 / forward / ";
@@ -49,13 +49,13 @@ TEST(TensorParallel, attention_gathers_its_input_and_sums_its_output) {
 }
 
 // No token stands on two ranks outside attention and dense FFN: a rank routes its own 4 tokens to 2 experts each.
-TEST(TensorParallel, no_token_is_routed_twice) {
+TEST(TensorParallel, NoTokenIsRoutedTwice) {
   const TaskGraph graph = baseline_step(pairs(4, 2));
   EXPECT_EQ(graph.tasks[static_cast<size_t>(testing::find_task(graph, "layer 0 / forward / router"))].fixed_rows, 4);
 }
 
 // q, k, v: 8 rows of 8 each, of which rank 1 has rows 4..7 (elements 32..63). out [8, 8]: columns 4..7.
-TEST(TensorParallel, the_second_rank_holds_the_second_half_of_the_heads) {
+TEST(TensorParallel, TheSecondRankHoldsTheSecondHalfOfTheHeads) {
   const TaskGraph graph = baseline_step(pairs(4, 2));
   const std::string qkv = "layers.0.qkv", out = "layers.0.out";
   EXPECT_EQ(pieces_of(graph, parameter_of(graph, qkv), 1),
@@ -65,7 +65,7 @@ TEST(TensorParallel, the_second_rank_holds_the_second_half_of_the_heads) {
 }
 
 // 464 dense elements, of which qkv and out, 192 + 64, are cut in two; 1024 of experts, twice.
-TEST(TensorParallel, primaries_hold_every_element_once) {
+TEST(TensorParallel, PrimariesHoldEveryElementOnce) {
   const TaskGraph graph = baseline_step(pairs(4, 2));
   int64_t primary = 0, all = 0;
   for (int rank = 0; rank < 4; ++rank)
@@ -79,7 +79,7 @@ TEST(TensorParallel, primaries_hold_every_element_once) {
 }
 
 // SwiGLU: up holds gates and values, [2 * 16, 8]; each half is cut.
-TEST(TensorParallel, both_halves_of_a_gated_ffn_are_cut) {
+TEST(TensorParallel, BothHalvesOfAGatedFfnAreCut) {
   Plan plan = pairs(2, 2);
   plan.workload.phase = WorkloadPhase::prefill;
   plan.model.activation = Activation::swiglu;

@@ -28,11 +28,11 @@ std::string complaint(const std::function<void(TaskGraph&)>& damage) {
   return "";
 }
 
-TEST(Verify, accepts_the_baseline) {
+TEST(Verify, AcceptsTheBaseline) {
   EXPECT_EQ(complaint([](TaskGraph&) {}), "");
 }
 
-TEST(Verify, refuses_and_names_the_task) {
+TEST(Verify, RefusesAndNamesTheTask) {
   struct Case {
     const char* complaint;
     std::function<void(TaskGraph&)> damage;

@@ -17,14 +17,14 @@ ExpertStorage storage(int64_t entries) {
 }
 
 // Layers of 3 and 2 slots: blocks 0..2 and 3..4.
-TEST(ExpertResidency, numbers_blocks_over_the_layers) {
+TEST(ExpertResidency, NumbersBlocksOverTheLayers) {
   const ExpertResidency residency(storage(2), {3, 2});
   EXPECT_EQ(residency.block(1, 1), 4);
   EXPECT_EQ(residency.num_blocks(), 5);
 }
 
 // The first prediction is every slot; later ones are what was active. What a prediction brought is not missing.
-TEST(ExpertResidency, predicts_what_was_active_last) {
+TEST(ExpertResidency, PredictsWhatWasActiveLast) {
   ExpertResidency residency(storage(5), {3, 2});
   EXPECT_EQ(residency.load_predicted(0).slots, (Slots{0, 1, 2}));
   EXPECT_EQ(residency.load_missing(0, Slots{1}).slots, Slots{});
@@ -35,7 +35,7 @@ TEST(ExpertResidency, predicts_what_was_active_last) {
 
 // Room for 2: blocks 0 and 1 enter; 2 evicts the one with the least hits, of equals the lowest: 0. After an update of
 // slot 1, block 1 is dirty; when 0 comes back it evicts 1, which storage does not have yet.
-TEST(ExpertResidency, writes_changed_states_back_when_they_leave) {
+TEST(ExpertResidency, WritesChangedStatesBackWhenTheyLeave) {
   ExpertResidency residency(storage(2), {3});
   EXPECT_EQ(residency.load_active(0, Slots{0, 1, 2}).moves,
             (std::vector<ExpertMove>{
@@ -45,7 +45,7 @@ TEST(ExpertResidency, writes_changed_states_back_when_they_leave) {
             (std::vector<ExpertMove>{{Kind::kWriteAndDrop, 1}, {Kind::kReadAndKeep, 0}}));
 }
 
-TEST(ExpertResidency, host_memory_needs_no_storage) {
+TEST(ExpertResidency, HostMemoryNeedsNoStorage) {
   ExpertStorage settings;
   settings.home = Tier::host;
   ExpertResidency residency(settings, {3});

@@ -93,7 +93,7 @@ constexpr Case kCases[] = {
     {"/documents/profile/assumed_flops_efficiency", "1.5", "/documents/profile/assumed_flops_efficiency", "at most 1"},
 };
 
-TEST(DocumentError, names_file_place_and_remedy) {
+TEST(DocumentError, NamesFilePlaceAndRemedy) {
   for (const Case& wrong : kCases) {
     SCOPED_TRACE(std::string(wrong.at) + " = " + wrong.value);
     const Refusal found = refusal(wrong.at, wrong.value);
@@ -109,7 +109,7 @@ const std::map<std::string, std::string> kAskedElsewhere = {
     {"/expert_storage", "/prefetch/experts"},
     {"/documents/cluster/nodes/storage", "/expert_storage/home"}};
 
-TEST(DocumentError, every_missing_key_is_either_defaulted_or_named) {
+TEST(DocumentError, EveryMissingKeyIsEitherDefaultedOrNamed) {
   const Json plan = write_plan(testing::sample_plan());
   size_t keys = 0, defaulted = 0;
   const std::function<void(const Json&, const std::string&)> visit = [&](const Json& json, const std::string& pointer) {
@@ -135,7 +135,7 @@ TEST(DocumentError, every_missing_key_is_either_defaulted_or_named) {
   EXPECT_LT(defaulted, keys / 2);
 }
 
-TEST(DocumentError, a_missing_key_is_explained_by_its_misspelling) {
+TEST(DocumentError, AMissingKeyIsExplainedByItsMisspelling) {
   Json json = write_workload(testing::sample_plan().workload);
   json.erase("global_batch");
   json["globl_batch"] = 8;
@@ -147,7 +147,7 @@ TEST(DocumentError, a_missing_key_is_explained_by_its_misspelling) {
   }
 }
 
-TEST(DocumentError, recorded_counts_have_one_shape) {
+TEST(DocumentError, RecordedCountsHaveOneShape) {
   const auto pointer_of = [](const std::string& counts) -> std::string {
     try {
       read_routing(Json::parse(R"({"kind":"moesaic.routing/1","counts":)" + counts + "}"), "r.json");
@@ -165,7 +165,7 @@ TEST(DocumentError, recorded_counts_have_one_shape) {
   EXPECT_EQ(pointer_of("[[1]]"), "/counts/0/0");
 }
 
-TEST(DocumentError, kind_is_found_or_suggested) {
+TEST(DocumentError, KindIsFoundOrSuggested) {
   EXPECT_EQ(document_kind(Json::parse(R"({"kind":"moesaic.plan/1"})"), "f"), "plan");
   EXPECT_EQ(document_kind(Json::parse(R"({"model_type":"mixtral"})"), "f"), "model");
   for (const char* text : {"[]", "{}", R"({"kind":1})", R"({"kind":"moesaic.plan/2"})", R"({"kind":"plan"})"}) {
@@ -173,7 +173,7 @@ TEST(DocumentError, kind_is_found_or_suggested) {
   }
 }
 
-TEST(DocumentError, names_resolve_to_files_or_near_names) {
+TEST(DocumentError, NamesResolveToFilesOrNearNames) {
   const std::vector<std::string> roots = {"/nonexistent", testing::profiles("")};
   EXPECT_EQ(std::filesystem::path(resolve_document("mixtral-8x7b", "models", roots)).lexically_normal(),
             std::filesystem::path(testing::profiles("models/mixtral-8x7b.json")).lexically_normal());

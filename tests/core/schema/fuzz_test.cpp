@@ -72,7 +72,7 @@ void expect_survival(const std::string& text, uint64_t seed) {
   EXPECT_LT(accepted, kMutations);  // for example a cut
 }
 
-TEST(Fuzz, shipped_documents_are_read_or_refused) {
+TEST(Fuzz, ShippedDocumentsAreReadOrRefused) {
   for (const char* folder : {"models", "clusters", "workloads", "routing"}) {
     for (const std::string& path : testing::shipped(folder)) {
       SCOPED_TRACE(path);
@@ -83,7 +83,7 @@ TEST(Fuzz, shipped_documents_are_read_or_refused) {
   }
 }
 
-TEST(Fuzz, plans_are_read_or_refused) {
+TEST(Fuzz, PlansAreReadOrRefused) {
   Json plan = write_plan(testing::sample_plan());
   plan.erase("hashes");  // else every change inside a document stops at its hash
   expect_survival(plan.dump(), 1);
@@ -91,7 +91,7 @@ TEST(Fuzz, plans_are_read_or_refused) {
   expect_survival(recorded.dump(), 2);
 }
 
-TEST(Fuzz, a_corrupted_plan_with_hashes_never_yields_other_documents) {
+TEST(Fuzz, ACorruptedPlanWithHashesNeverYieldsOtherDocuments) {
   const Plan plan = testing::sample_plan();
   const std::string text = write_plan(plan).dump();
   for (int i = 0; i < kMutations; ++i) {

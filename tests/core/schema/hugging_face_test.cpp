@@ -29,7 +29,7 @@ std::string refused_at(const std::string& name, const std::function<void(Json&)>
 
 // The same key means another thing in another family: mixtral's intermediate_size is the width of an expert,
 // qwen3_moe's of a dense layer.
-TEST(HuggingFace, takes_the_expert_width_from_the_right_key) {
+TEST(HuggingFace, TakesTheExpertWidthFromTheRightKey) {
   EXPECT_EQ(changed("mixtral-8x7b", [](Json&) {}).expert_intermediate, 14336);
   EXPECT_EQ(changed("olmoe-1b-7b", [](Json&) {}).expert_intermediate, 1024);
   EXPECT_EQ(changed("gpt-oss-120b", [](Json&) {}).expert_intermediate, 2880);
@@ -39,7 +39,7 @@ TEST(HuggingFace, takes_the_expert_width_from_the_right_key) {
   EXPECT_EQ(changed("deepseek-v3", [](Json&) {}).shared_intermediate, 2048);
 }
 
-TEST(HuggingFace, finds_the_layers_with_experts) {
+TEST(HuggingFace, FindsTheLayersWithExperts) {
   const Model deepseek = changed("deepseek-v3", [](Json&) {});
   EXPECT_EQ(deepseek.num_moe_layers(), 58);
   EXPECT_FALSE(deepseek.moe_layers[2]);
@@ -52,7 +52,7 @@ TEST(HuggingFace, finds_the_layers_with_experts) {
   EXPECT_EQ(qwen.moe_layers, (std::vector<bool>{false, true, false, false, false, true}));
 }
 
-TEST(HuggingFace, reads_element_types_from_quantization) {
+TEST(HuggingFace, ReadsElementTypesFromQuantization) {
   const auto types = [](const char* name) {
     const Model model = changed(name, [](Json&) {});
     return std::string(name_of(model.weight_dtype)) + " " + name_of(model.expert_dtype);
@@ -63,7 +63,7 @@ TEST(HuggingFace, reads_element_types_from_quantization) {
 }
 
 // gpt-oss alternates and begins with a window; its published configuration says so layer by layer.
-TEST(HuggingFace, finds_the_windowed_layers) {
+TEST(HuggingFace, FindsTheWindowedLayers) {
   const auto window = [](const char* name, const std::function<void(Json&)>& change) {
     const Model model = changed(name, [&](Json& json) {
       json["num_hidden_layers"] = 3;
@@ -92,7 +92,7 @@ TEST(HuggingFace, finds_the_windowed_layers) {
   EXPECT_EQ(window("deepseek-v3", [](Json& json) { json["num_hidden_layers"] = 4; }), none);
 }
 
-TEST(HuggingFace, keys_in_sight_end_at_the_window) {
+TEST(HuggingFace, KeysInSightEndAtTheWindow) {
   const Model model = changed("gpt-oss-120b", [](Json&) {});
   EXPECT_EQ(model.keys_in_sight(0, 127), 127);
   EXPECT_EQ(model.keys_in_sight(0, 4096), 128);
@@ -100,7 +100,7 @@ TEST(HuggingFace, keys_in_sight_end_at_the_window) {
   EXPECT_EQ(changed("mixtral-8x7b", [](Json&) {}).keys_in_sight(0, 4096), 4096);
 }
 
-TEST(HuggingFace, ignores_what_it_does_not_need) {
+TEST(HuggingFace, IgnoresWhatItDoesNotNeed) {
   const Model plain = changed("mixtral-8x7b", [](Json&) {});
   EXPECT_EQ(changed("mixtral-8x7b", [](Json& json) { json["new_key_of_next_year"] = {1, 2}; }), plain);
   EXPECT_EQ(changed("mixtral-8x7b", [](Json& json) { json["head_dim"] = nullptr; }), plain);
@@ -108,7 +108,7 @@ TEST(HuggingFace, ignores_what_it_does_not_need) {
   EXPECT_EQ(plain.name, "dir");  // the folder of a config.json is named after the model
 }
 
-TEST(HuggingFace, refuses_what_it_needs_and_cannot_use) {
+TEST(HuggingFace, RefusesWhatItNeedsAndCannotUse) {
   EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json.erase("num_local_experts"); }), "/num_local_experts");
   EXPECT_EQ(refused_at("mixtral-8x7b", [](Json& json) { json["intermediate_size"] = "14336"; }), "/intermediate_size");
   EXPECT_EQ(refused_at("qwen3-30b-a3b", [](Json& json) { json.erase("moe_intermediate_size"); }),
@@ -128,7 +128,7 @@ TEST(HuggingFace, refuses_what_it_needs_and_cannot_use) {
   EXPECT_EQ(refused_at("qwen3-30b-a3b", [](Json& json) { json["mlp_only_layers"] = {48}; }), "/mlp_only_layers/0");
 }
 
-TEST(GptMoe, short_form_has_stated_defaults) {
+TEST(GptMoe, ShortFormHasStatedDefaults) {
   const Model model =
       read_model(parse_json(R"({"kind": "moesaic.model/1", "family": "gpt_moe", "layers": 4, "hidden": 64, "heads": 4,
       "vocabulary": 256, "experts": 8, "top_k": 1, "moe_layers": "every_other"})",
@@ -142,7 +142,7 @@ TEST(GptMoe, short_form_has_stated_defaults) {
   EXPECT_EQ(model.auxiliary_coefficient, 0.01);
 }
 
-TEST(GptMoe, refuses_absurd_sizes_without_overflow) {
+TEST(GptMoe, RefusesAbsurdSizesWithoutOverflow) {
   Json json =
       parse_json(R"({"kind": "moesaic.model/1", "family": "gpt_moe", "layers": 10000, "hidden": 1048576, "heads": 1,
       "vocabulary": 67108864, "experts": 65536, "top_k": 65536, "intermediate": 4194304})",

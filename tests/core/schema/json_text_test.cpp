@@ -25,18 +25,18 @@ void expect_refusal(const std::string& text, const std::string& part) {
   EXPECT_EQ(message.rfind("f.json", 0), 0u) << message;
 }
 
-TEST(JsonText, keeps_values_and_the_order_of_keys) {
+TEST(JsonText, KeepsValuesAndTheOrderOfKeys) {
   const std::string text = R"({"z":[1,-2,18446744073709551615,0.5,"a\u00e9",null,true],"a":{"b":{}}})";
   EXPECT_EQ(parse_json(text, "f.json").dump(),
             "{\"z\":[1,-2,18446744073709551615,0.5,\"a\xC3\xA9\",null,true],\"a\":{\"b\":{}}}");
 }
 
-TEST(JsonText, refuses_duplicate_keys_by_pointer) {
+TEST(JsonText, RefusesDuplicateKeysByPointer) {
   expect_refusal(R"({"a":[{"b":1},{"c/d":1,"c/d":2}]})", "/a/1/c~1d: the key appears twice");
   EXPECT_EQ(refusal(R"({"a":{"b":1},"c":{"b":1}})"), "accepted");
 }
 
-TEST(JsonText, refuses_numbers_that_do_not_fit) {
+TEST(JsonText, RefusesNumbersThatDoNotFit) {
   expect_refusal(R"({"a":[0,1e999]})", "not valid JSON at byte 13");
   expect_refusal(R"({"a":[0,-1e999]})", "number overflow");
   expect_refusal(R"({"a":[0,1208925819614629174706176]})",
@@ -46,7 +46,7 @@ TEST(JsonText, refuses_numbers_that_do_not_fit) {
   }
 }
 
-TEST(JsonText, refuses_depth_over_100_at_any_depth) {
+TEST(JsonText, RefusesDepthOver100AtAnyDepth) {
   EXPECT_EQ(refusal(std::string(100, '[') + std::string(100, ']')), "accepted");
   expect_refusal(std::string(101, '[') + std::string(101, ']'), "nested more than 100 deep");
   expect_refusal(std::string(100000, '['), "nested more than 100 deep");
@@ -55,7 +55,7 @@ TEST(JsonText, refuses_depth_over_100_at_any_depth) {
   expect_refusal(objects, "nested more than 100 deep");
 }
 
-TEST(JsonText, refuses_what_is_not_a_whole_document) {
+TEST(JsonText, RefusesWhatIsNotAWholeDocument) {
   expect_refusal("", "is empty");
   expect_refusal(" \n\t", "is empty");
   expect_refusal("{\"a\": [1, 2", "/a/2: not valid JSON at byte 12");
@@ -65,7 +65,7 @@ TEST(JsonText, refuses_what_is_not_a_whole_document) {
   expect_refusal(std::string("{}\0", 3), "not valid JSON at byte 3");
 }
 
-TEST(JsonText, refuses_other_encodings) {
+TEST(JsonText, RefusesOtherEncodings) {
   expect_refusal("\xEF\xBB\xBF{}", "byte order mark");
   expect_refusal(std::string("\xFF\xFE{\0}\0", 6), "byte order mark");
   expect_refusal("{\"a\":\"\xC3\x28\"}", "not valid JSON at byte 8");
@@ -74,13 +74,13 @@ TEST(JsonText, refuses_other_encodings) {
   EXPECT_LT(refusal("{\"a\":\"" + std::string(100000, '\x01')).size(), 500u);
 }
 
-TEST(JsonText, refuses_folders_and_missing_files) {
+TEST(JsonText, RefusesFoldersAndMissingFiles) {
   EXPECT_THROW(read_json(::testing::TempDir()), InputError);
   EXPECT_THROW(read_json(::testing::TempDir() + "/no_such_file.json"), InputError);
   EXPECT_THROW(read_json(""), InputError);
 }
 
-TEST(JsonText, reads_a_wide_object_in_linear_time) {
+TEST(JsonText, ReadsAWideObjectInLinearTime) {
   std::string text = "{";
   for (int i = 0; i < 200000; ++i) text += (i == 0 ? "\"k" : ",\"k") + std::to_string(i) + "\":0";
   EXPECT_EQ(parse_json(text + "}", "f.json").size(), 200000u);

@@ -22,12 +22,12 @@ std::string refused_at(Change change) {
   return "accepted";
 }
 
-TEST(Plan, contiguous_placement_numbers_the_slots) {
+TEST(Plan, ContiguousPlacementNumbersTheSlots) {
   EXPECT_EQ(contiguous_placement(8, 4), (ExpertPlacement{2, {0, 1, 2, 3, 4, 5, 6, 7}}));
   EXPECT_THROW(contiguous_placement(8, 3), InvariantError);
 }
 
-TEST(Plan, legal_plans_pass) {
+TEST(Plan, LegalPlansPass) {
   EXPECT_EQ(refused_at([](Plan&) {}), "accepted");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.placement.clear(); }), "accepted");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.placement = {contiguous_placement(8, 4)}; }), "accepted");
@@ -36,7 +36,7 @@ TEST(Plan, legal_plans_pass) {
 
 // The sample: 4 devices on 2 nodes, 4 ranks, ep 4, 2 micro-batches, batch 16 of 128 tokens, 4 experts in halves in 8
 // slots of 1 MoE layer.
-TEST(Plan, illegal_plans_are_refused_where_they_are_wrong) {
+TEST(Plan, IllegalPlansAreRefusedWhereTheyAreWrong) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ranks = 8; }), "/layout/ranks");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ranks = 0; }), "/layout");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ep = 3; }), "/layout/ep");
@@ -66,7 +66,7 @@ TEST(Plan, illegal_plans_are_refused_where_they_are_wrong) {
 }
 
 // The sample's table [256, 16] is cut over 4 ranks.
-TEST(Plan, columns_of_the_embedding_are_cut_evenly_in_training_and_not_from_the_head) {
+TEST(Plan, ColumnsOfTheEmbeddingAreCutEvenlyInTrainingAndNotFromTheHead) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.tied_embeddings = true; }), "/embedding");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.hidden = 18; }), "/embedding");
   EXPECT_EQ(refused_at([](Plan& plan) {
@@ -86,12 +86,12 @@ TEST(Plan, columns_of_the_embedding_are_cut_evenly_in_training_and_not_from_the_
   EXPECT_NO_THROW(check_plan(plan, "plan.json"));
 }
 
-TEST(Plan, recompute_needs_a_backward_pass) {
+TEST(Plan, RecomputeNeedsABackwardPass) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.workload.phase = WorkloadPhase::prefill; }), "/layout/recompute");
 }
 
 // The sample has 2 heads, 2 devices per node and a dense FFN of width 32.
-TEST(Plan, tensor_parallelism_divides_all_that_it_cuts) {
+TEST(Plan, TensorParallelismDividesAllThatItCuts) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.tp = 0; }), "/layout/tp");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.tp = 4; }), "/layout/tp");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.num_heads = 3; }), "/layout/tp");
@@ -108,7 +108,7 @@ TEST(Plan, tensor_parallelism_divides_all_that_it_cuts) {
 }
 
 // 2 stages of 2 ranks.
-TEST(Plan, pipelines_refuse_what_belongs_to_all_ranks) {
+TEST(Plan, PipelinesRefuseWhatBelongsToAllRanks) {
   const auto refused = [](const std::function<void(Plan&)>& edit) {
     return refused_at([&](Plan& plan) {
       plan.layout.pp = plan.layout.ep = 2;
@@ -137,7 +137,7 @@ TEST(Plan, pipelines_refuse_what_belongs_to_all_ranks) {
   EXPECT_EQ(refused([](Plan& plan) { plan.workload.phase = WorkloadPhase::prefill; }), "/layout/pp");
 }
 
-TEST(Plan, slices_divide_the_width_of_experts) {
+TEST(Plan, SlicesDivideTheWidthOfExperts) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.expert_slices = 0; }), "/layout/expert_slices");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.expert_slices = 3; }), "/layout/expert_slices");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.expert_slices = plan.model.expert_intermediate = 1 << 15; }),

@@ -17,14 +17,14 @@ Plan predicted_plan() {
 
 std::optional<bool> belongs(const Json& document) { return prediction_belongs(read_plan(document, "plan.json")); }
 
-TEST(Predicted, a_plan_that_was_written_and_read_keeps_its_prediction) {
+TEST(Predicted, APlanThatWasWrittenAndReadKeepsItsPrediction) {
   const Plan plan = predicted_plan();
   EXPECT_EQ(plan.prediction.made_for.size(), 16u);
   EXPECT_EQ(prediction_belongs(plan), true);
   EXPECT_EQ(read_plan(parse_json(write_plan(plan).dump(), "again"), "again"), plan);
 }
 
-TEST(Predicted, every_decision_and_document_counts) {
+TEST(Predicted, EveryDecisionAndDocumentCounts) {
   const Json document = write_plan(predicted_plan());
   const std::pair<const char*, Json> edits[] = {
       {"/layout/micro_batches", 4},
@@ -52,7 +52,7 @@ TEST(Predicted, every_decision_and_document_counts) {
 }
 
 // 2^20 bytes are 1.048576 MB and 1 MiB.
-TEST(Predicted, how_it_is_written_does_not_count) {
+TEST(Predicted, HowItIsWrittenDoesNotCount) {
   const Json document = write_plan(predicted_plan());
   const nlohmann::json sorted = document;
   EXPECT_EQ(belongs(parse_json(sorted.dump(7), "plan.json")), true);
@@ -63,14 +63,14 @@ TEST(Predicted, how_it_is_written_does_not_count) {
   }
 }
 
-TEST(Predicted, names_and_outcomes_do_not_count) {
+TEST(Predicted, NamesAndOutcomesDoNotCount) {
   Plan plan = predicted_plan();
   plan.name = "another", plan.seed = 10, plan.evaluations = 1, plan.interrupted = false, plan.decisions.clear();
   EXPECT_EQ(prediction_belongs(plan), true);
 }
 
 // As of a version that knew fewer keys: the file vouches for itself, and still does after an edit of its spelling only.
-TEST(Predicted, files_that_lack_later_keys_keep_their_prediction) {
+TEST(Predicted, FilesThatLackLaterKeysKeepTheirPrediction) {
   Plan plan = predicted_plan();
   plan.embedding = Embedding::replicated;
   Json earlier = write_plan(plan);
@@ -83,7 +83,7 @@ TEST(Predicted, files_that_lack_later_keys_keep_their_prediction) {
   EXPECT_EQ(belongs(earlier), false);
 }
 
-TEST(Predicted, plans_without_the_key_do_not_say) {
+TEST(Predicted, PlansWithoutTheKeyDoNotSay) {
   Json document = write_plan(predicted_plan());
   document["prediction"].erase("made_for");
   EXPECT_EQ(belongs(document), std::nullopt);

@@ -25,17 +25,17 @@ void expect_round_trip(const std::string& folder, size_t at_least, Read read, Wr
   }
 }
 
-TEST(RoundTrip, every_shipped_model) { expect_round_trip("models", 14, read_model, write_model); }
-TEST(RoundTrip, every_shipped_cluster) { expect_round_trip("clusters", 7, read_cluster, write_cluster); }
-TEST(RoundTrip, every_shipped_workload) { expect_round_trip("workloads", 8, read_workload, write_workload); }
-TEST(RoundTrip, every_shipped_routing) { expect_round_trip("routing", 3, read_routing, write_routing); }
+TEST(RoundTrip, EveryShippedModel) { expect_round_trip("models", 14, read_model, write_model); }
+TEST(RoundTrip, EveryShippedCluster) { expect_round_trip("clusters", 7, read_cluster, write_cluster); }
+TEST(RoundTrip, EveryShippedWorkload) { expect_round_trip("workloads", 8, read_workload, write_workload); }
+TEST(RoundTrip, EveryShippedRouting) { expect_round_trip("routing", 3, read_routing, write_routing); }
 
-TEST(RoundTrip, profile) {
+TEST(RoundTrip, Profile) {
   const Profile profile = testing::sample_plan().profile;
   EXPECT_EQ(read_profile(reread(write_profile(profile)), "again"), profile);
 }
 
-TEST(RoundTrip, recorded_routing) {
+TEST(RoundTrip, RecordedRouting) {
   RoutingDocument routing;
   routing.name = "recorded";
   routing.counts = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
@@ -44,12 +44,12 @@ TEST(RoundTrip, recorded_routing) {
   EXPECT_EQ(read_routing(reread(write_routing(routing)), "again"), routing);
 }
 
-TEST(RoundTrip, plan_with_every_field_set) {
+TEST(RoundTrip, PlanWithEveryFieldSet) {
   const Plan plan = testing::sample_plan();
   EXPECT_EQ(read_plan(reread(write_plan(plan)), "again"), plan);
 }
 
-TEST(RoundTrip, plans_that_share_the_batch_unevenly) {
+TEST(RoundTrip, PlansThatShareTheBatchUnevenly) {
   Plan plan = testing::sample_plan();
   plan.embedding = Embedding::replicated;
   plan.cluster.device_speeds = {1, 1, 0.5, 2};
@@ -59,7 +59,7 @@ TEST(RoundTrip, plans_that_share_the_batch_unevenly) {
 }
 
 // Four tasks on four ranks: one split over two, two merged on one.
-TEST(RoundTrip, plan_with_tasks) {
+TEST(RoundTrip, PlanWithTasks) {
   Plan plan = testing::sample_plan();
   plan.embedding = Embedding::replicated;
   plan.dispatch = {};
@@ -76,7 +76,7 @@ TEST(RoundTrip, plan_with_tasks) {
   EXPECT_EQ(read_plan(reread(write_plan(plan)), "again"), plan);
 }
 
-TEST(RoundTrip, plan_hashes_guard_the_embedded_documents) {
+TEST(RoundTrip, PlanHashesGuardTheEmbeddedDocuments) {
   Json json = write_plan(testing::sample_plan());
   json["documents"]["workload"]["sequence_length"] = 129;
   try {
@@ -89,7 +89,7 @@ TEST(RoundTrip, plan_hashes_guard_the_embedded_documents) {
   EXPECT_EQ(read_plan(json, "plan.json").workload.sequence_length, 129);
 }
 
-TEST(RoundTrip, hash_does_not_depend_on_the_order_of_keys) {
+TEST(RoundTrip, HashDoesNotDependOnTheOrderOfKeys) {
   EXPECT_EQ(document_hash(parse_json(R"({"a":1,"b":2})", "f")), document_hash(parse_json(R"({"b":2,"a":1})", "f")));
   EXPECT_NE(document_hash(parse_json(R"({"a":1,"b":2})", "f")), document_hash(parse_json(R"({"a":1,"b":3})", "f")));
   EXPECT_EQ(document_hash(parse_json("[]", "f")).size(), 16u);

@@ -28,7 +28,7 @@ RoutingDocument recorded() {  // 2 iterations, 1 layer, 2 sources, 3 experts
 }
 
 // First outputs of SplitMix64 seeded with 0 and 1234567, from the reference implementation (prng.di.unimi.it).
-TEST(Hash, agrees_with_published_vectors) {
+TEST(Hash, AgreesWithPublishedVectors) {
   EXPECT_EQ(splitmix64(0), 0xE220A8397B1DCDAFu);
   EXPECT_EQ(splitmix64(1234567), 6457827717110365317u);
   EXPECT_EQ(fnv1a64(""), 0xCBF29CE484222325u);
@@ -38,7 +38,7 @@ TEST(Hash, agrees_with_published_vectors) {
 
 // 10 rows over 4 experts: 2 each and 2 left; ties go round by source, so two sources fill all four.
 // 3 steps of 2 microbatches, 1 layer, 1 source, 2 experts; step 1 has iterations 2 and 3.
-TEST(Routing, a_recording_can_begin_at_any_step) {
+TEST(Routing, ARecordingCanBeginAtAnyStep) {
   RoutingDocument recorded;
   recorded.num_iterations = 6, recorded.num_moe_layers = recorded.num_sources = 1, recorded.num_experts = 2;
   recorded.counts = {0, 1, 10, 11, 20, 21, 30, 31, 40, 41, 50, 51};
@@ -47,7 +47,7 @@ TEST(Routing, a_recording_can_begin_at_any_step) {
   EXPECT_EQ(beginning_at(RoutingDocument(), 1, 2), RoutingDocument());
 }
 
-TEST(Routing, uniform_expectation_spreads_the_remainder) {
+TEST(Routing, UniformExpectationSpreadsTheRemainder) {
   const Routing routing(zipf(0), 3, 2, 4, 10);
   EXPECT_EQ(routing.counts(0, 0, 0), (Counts{3, 3, 2, 2}));
   EXPECT_EQ(routing.counts(0, 0, 1), (Counts{2, 2, 3, 3}));
@@ -56,7 +56,7 @@ TEST(Routing, uniform_expectation_spreads_the_remainder) {
 
 // Zipf 1 over 4 experts: weights 1, 1/2, 1/3, 1/4 = 12, 6, 4, 3 of 25. 25 rows are split exactly so, in an order that
 // the layer shuffles.
-TEST(Routing, zipf_expectation_has_the_popularities_of_the_formula) {
+TEST(Routing, ZipfExpectationHasThePopularitiesOfTheFormula) {
   const Routing routing(zipf(1), 8, 1, 4, 25);
   bool differs = false;
   for (int64_t layer = 0; layer < 8; ++layer) {
@@ -69,7 +69,7 @@ TEST(Routing, zipf_expectation_has_the_popularities_of_the_formula) {
   EXPECT_EQ(routing.counts(0, 2, 0), routing.counts(99, 2, 0));
 }
 
-TEST(Routing, every_row_sums_to_the_assignments) {
+TEST(Routing, EveryRowSumsToTheAssignments) {
   for (const bool sampled : {false, true}) {
     for (const double exponent : {0.0, 0.8, 1.2, 16.0}) {
       for (const int64_t assignments : {0, 1, 7, 1000}) {
@@ -85,7 +85,7 @@ TEST(Routing, every_row_sums_to_the_assignments) {
 }
 
 // 100,000 draws with p: the standard deviation of a count is sqrt(n p (1 - p)) < 159; five of them bound the error.
-TEST(Routing, samples_follow_the_expectation) {
+TEST(Routing, SamplesFollowTheExpectation) {
   const Routing sampled(zipf(1.2, true), 1, 1, 16, 100000), expected(zipf(1.2), 1, 1, 16, 100000);
   const Counts& drawn = sampled.counts(0, 0, 0);
   for (size_t expert = 0; expert < 16; ++expert) {
@@ -94,7 +94,7 @@ TEST(Routing, samples_follow_the_expectation) {
   }
 }
 
-TEST(Routing, samples_depend_on_every_index_and_on_nothing_else) {
+TEST(Routing, SamplesDependOnEveryIndexAndOnNothingElse) {
   const Routing first(zipf(0.8, true), 2, 2, 8, 64), second(zipf(0.8, true), 2, 2, 8, 64),
       other(zipf(0.8, true, 2), 2, 2, 8, 64);
   const Counts row = first.counts(3, 1, 1);
@@ -106,7 +106,7 @@ TEST(Routing, samples_depend_on_every_index_and_on_nothing_else) {
   EXPECT_NE(other.counts(3, 1, 1), row);
 }
 
-TEST(Routing, references_stay_valid) {
+TEST(Routing, ReferencesStayValid) {
   const Routing routing(zipf(0.8, true), 2, 2, 8, 64);
   const Counts& row = routing.counts(0, 0, 0);
   const Counts copy = row;
@@ -114,7 +114,7 @@ TEST(Routing, references_stay_valid) {
   EXPECT_EQ(row, copy);
 }
 
-TEST(Routing, recorded_counts_are_given_back_and_wrap_around) {
+TEST(Routing, RecordedCountsAreGivenBackAndWrapAround) {
   const Routing routing(recorded(), 1, 2, 3, 6);
   EXPECT_EQ(routing.counts(0, 0, 0), (Counts{6, 0, 0}));
   EXPECT_EQ(routing.counts(0, 0, 1), (Counts{1, 2, 3}));
@@ -124,12 +124,12 @@ TEST(Routing, recorded_counts_are_given_back_and_wrap_around) {
 
 // Twice the batch doubles the rows; 4 sources instead of 2 share the summed row 7 2 3 of 12: 12 assignments each give 7
 // 2 3 again.
-TEST(Routing, recorded_counts_are_rescaled) {
+TEST(Routing, RecordedCountsAreRescaled) {
   EXPECT_EQ(Routing(recorded(), 1, 2, 3, 12).counts(0, 0, 1), (Counts{2, 4, 6}));
   EXPECT_EQ(Routing(recorded(), 1, 4, 3, 12).counts(0, 0, 3), (Counts{7, 2, 3}));
 }
 
-TEST(Routing, refuses_recordings_of_another_model) {
+TEST(Routing, RefusesRecordingsOfAnotherModel) {
   EXPECT_THROW(Routing(recorded(), 2, 2, 3, 6), InputError);
   EXPECT_THROW(Routing(recorded(), 1, 2, 4, 6), InputError);
   EXPECT_THROW(Routing(recorded(), 1, 2, 3, 6).counts(0, 1, 0), InvariantError);

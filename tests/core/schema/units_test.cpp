@@ -7,7 +7,7 @@
 namespace moesaic {
 namespace {
 
-TEST(Units, reads_quantities_exactly) {
+TEST(Units, ReadsQuantitiesExactly) {
   struct Row {
     const char *text, *unit;
     double value;
@@ -38,7 +38,7 @@ TEST(Units, reads_quantities_exactly) {
   for (const Row& row : kRows) EXPECT_EQ(parse_quantity(row.text, row.unit), row.value) << row.text;
 }
 
-TEST(Units, refuses_other_units_and_bare_numbers) {
+TEST(Units, RefusesOtherUnitsAndBareNumbers) {
   constexpr const char* kWrong[][2] = {{"80 GB", "B/s"}, {"80 GB/s", "B"}, {"80", "B"},       {"", "B"},
                                        {"GB", "B"},      {"80 gb", "B"},   {"80 GB GB", "B"}, {"1e999 B", "B"},
                                        {"nan B", "B"},   {"inf s", "s"},   {"7 us", "B"},     {"7 ks", "s"},
@@ -47,7 +47,7 @@ TEST(Units, refuses_other_units_and_bare_numbers) {
   for (const auto& [text, unit] : kWrong) EXPECT_THROW(parse_quantity(text, unit), std::invalid_argument) << text;
 }
 
-TEST(Units, prints_three_digits_and_a_prefix) {
+TEST(Units, PrintsThreeDigitsAndAPrefix) {
   EXPECT_EQ(format_bytes(0), "0 B");
   EXPECT_EQ(format_bytes(999), "999 B");
   EXPECT_EQ(format_bytes(999.6), "1 kB");
@@ -75,7 +75,7 @@ TEST(Units, prints_three_digits_and_a_prefix) {
 }
 
 // fp4 is 4 bits and one 8-bit scale per 32 elements: 32 elements take 17 bytes, 1 takes 4.25 bits = 1 byte.
-TEST(Units, counts_bytes_of_elements) {
+TEST(Units, CountsBytesOfElements) {
   EXPECT_EQ(bytes_of(DType::f32, 3), 12);
   EXPECT_EQ(bytes_of(DType::bf16, 3), 6);
   EXPECT_EQ(bytes_of(DType::f16, 3), 6);

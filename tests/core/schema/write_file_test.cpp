@@ -36,7 +36,7 @@ class WriteFile : public ::testing::Test {
   fs::path folder_;
 };
 
-TEST_F(WriteFile, replaces_and_leaves_nothing_beside) {
+TEST_F(WriteFile, ReplacesAndLeavesNothingBeside) {
   const fs::path path = folder_ / "a.json";
   write_file(path, "old");
   ::chmod(path.c_str(), 0640);
@@ -46,14 +46,14 @@ TEST_F(WriteFile, replaces_and_leaves_nothing_beside) {
   EXPECT_EQ(files(), 1u);
 }
 
-TEST_F(WriteFile, refuses_folders_and_missing_folders) {
+TEST_F(WriteFile, RefusesFoldersAndMissingFolders) {
   EXPECT_THROW(write_file(folder_, "text"), InputError);
   EXPECT_THROW(write_file(folder_ / "missing" / "a.json", "text"), InputError);
   EXPECT_THROW(write_file("", "text"), InputError);
   EXPECT_EQ(files(), 0u);
 }
 
-TEST_F(WriteFile, goes_through_a_link_to_its_target) {
+TEST_F(WriteFile, GoesThroughALinkToItsTarget) {
   write_file(folder_ / "target.json", "old");
   fs::create_symlink("target.json", folder_ / "link.json");
   write_file(folder_ / "link.json", "new");
@@ -61,14 +61,14 @@ TEST_F(WriteFile, goes_through_a_link_to_its_target) {
   EXPECT_EQ(content(folder_ / "target.json"), "new");
 }
 
-TEST_F(WriteFile, a_full_device_is_an_error) {
+TEST_F(WriteFile, AFullDeviceIsAnError) {
   if (fs::exists("/dev/full")) {
     EXPECT_THROW(write_file("/dev/full", "text"), InputError);
   }
   write_file("/dev/null", "text");
 }
 
-TEST_F(WriteFile, a_reader_never_sees_half_a_file) {
+TEST_F(WriteFile, AReaderNeverSeesHalfAFile) {
   const fs::path path = folder_ / "a.json";
   const std::string texts[] = {std::string(1 << 16, 'a'), std::string(1 << 17, 'b')};
   write_file(path, texts[0]);

@@ -59,7 +59,7 @@ void expect_agreement(const Plan& plan) {
   EXPECT_GE(updates, 1);
 }
 
-TEST(AgreeOnUpdate, holds_for_every_division_of_the_states) {
+TEST(AgreeOnUpdate, HoldsForEveryDivisionOfTheStates) {
   for (int ranks : {1, 2, 4})
     for (int zero : {0, 1, 2, 3})
       for (Tier home : {Tier::device, Tier::host, Tier::storage})
@@ -80,7 +80,7 @@ TEST(AgreeOnUpdate, holds_for_every_division_of_the_states) {
           }
 }
 
-TEST(AgreeOnUpdate, is_nothing_where_nothing_is_updated) {
+TEST(AgreeOnUpdate, IsNothingWhereNothingIsUpdated) {
   Plan plan = testing::tiny_plan(2, 2);
   plan.workload.phase = WorkloadPhase::prefill;
   EXPECT_EQ(verdict_task(lower(plan)), -1);

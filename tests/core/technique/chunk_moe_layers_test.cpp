@@ -27,7 +27,7 @@ Labels between(const Labels& labels, const std::string& first, const std::string
   return {begin, end + 1};
 }
 
-TEST(ChunkMoeLayers, forward_puts_one_piece_on_the_wire_while_another_computes) {
+TEST(ChunkMoeLayers, ForwardPutsOnePieceOnTheWireWhileAnotherComputes) {
   const Labels labels = labels_of(lower(chunked(2, 2, 2)));
   const std::string layer = "layer 0 / forward / ";
   EXPECT_EQ(between(labels, layer + "exchange counts", "forward / final_norm"),
@@ -39,7 +39,7 @@ TEST(ChunkMoeLayers, forward_puts_one_piece_on_the_wire_while_another_computes) 
                     layer + "unpermute / chunk 0", layer + "unpermute / chunk 1", "forward / final_norm"}));
 }
 
-TEST(ChunkMoeLayers, backward_keeps_weight_gradients_whole) {
+TEST(ChunkMoeLayers, BackwardKeepsWeightGradientsWhole) {
   const Labels labels = labels_of(lower(chunked(2, 2, 2)));
   const std::string layer = "layer 0 / backward / ";
   EXPECT_EQ(between(labels, layer + "unpermute / chunk 0", layer + "norm2"),
@@ -54,7 +54,7 @@ TEST(ChunkMoeLayers, backward_keeps_weight_gradients_whole) {
 }
 
 // counts, then {received, activated, d_out, d_hidden} of every chunk.
-TEST(ChunkMoeLayers, weight_gradients_read_all_pieces_chunk_by_chunk) {
+TEST(ChunkMoeLayers, WeightGradientsReadAllPiecesChunkByChunk) {
   const TaskGraph graph = lower(chunked(2, 2, 2));
   const Task& wgrad = graph.tasks[static_cast<size_t>(testing::find_task(graph, "layer 0 / backward / experts wgrad"))];
   Labels names;
@@ -76,14 +76,14 @@ std::map<std::tuple<int, Phase, Op>, int64_t> rows_by_operator(const Plan& plan)
   return rows;
 }
 
-TEST(ChunkMoeLayers, pieces_hold_all_rows) {
+TEST(ChunkMoeLayers, PiecesHoldAllRows) {
   const auto whole = rows_by_operator(chunked(4, 4, 1));
   EXPECT_EQ((whole.at({0, Phase::forward, Op::permute})), 8);
   for (const int chunks : {2, 3, 4}) EXPECT_EQ(rows_by_operator(chunked(4, 4, chunks)), whole);
 }
 
 // Nothing travels, so no network task separates the pieces; weight gradients still come after all of them.
-TEST(ChunkMoeLayers, a_rank_with_all_experts_can_be_cut_too) {
+TEST(ChunkMoeLayers, ARankWithAllExpertsCanBeCutToo) {
   for (const int ranks : {1, 2}) {
     EXPECT_EQ(rows_by_operator(chunked(ranks, 1, 4)), rows_by_operator(chunked(ranks, 1, 1)));
     const std::string layer = "layer 0 / backward / ";

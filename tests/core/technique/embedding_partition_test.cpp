@@ -27,7 +27,7 @@ const Task& task_named(const TaskGraph& graph, const std::string& label) {
   return graph.tasks.at(static_cast<size_t>(find_task(graph, label)));
 }
 
-TEST(EmbeddingPartition, takes_three_exchanges_and_no_reduction) {
+TEST(EmbeddingPartition, TakesThreeExchangesAndNoReduction) {
   std::vector<std::string> labels;
   for (const Task& task : partitioned(2, 2).tasks)
     if (task.label.find("embed") != std::string::npos) labels.push_back(task.label);
@@ -39,7 +39,7 @@ TEST(EmbeddingPartition, takes_three_exchanges_and_no_reduction) {
 
 // 4 sequences of 4 tokens on 2 ranks: 8 tokens each, 16 together; 4 of 8 columns of f32. A rank tells its 8 ids of 4
 // bytes, sends 8 rows of 4 * 4 bytes to each rank, and updates [16, 4] elements.
-TEST(EmbeddingPartition, moves_columns_of_the_own_tokens) {
+TEST(EmbeddingPartition, MovesColumnsOfTheOwnTokens) {
   const TaskGraph graph = partitioned(2, 2);
   EXPECT_EQ(task_named(graph, "forward / embed / gather tokens").bytes, 32);
   for (const char* label : {"forward / embed / exchange columns", "backward / embed / exchange columns"}) {
@@ -54,7 +54,7 @@ TEST(EmbeddingPartition, moves_columns_of_the_own_tokens) {
   EXPECT_EQ(task_named(graph, "update / adamw embedding").fixed_rows, 64);
 }
 
-TEST(EmbeddingPartition, sends_as_many_rows_as_the_owner_of_the_tokens_has) {
+TEST(EmbeddingPartition, SendsAsManyRowsAsTheOwnerOfTheTokensHas) {
   TaskGraph graph;
   graph.num_ranks = 3;
   graph.local_tokens = {5, 7, 9};
@@ -63,18 +63,18 @@ TEST(EmbeddingPartition, sends_as_many_rows_as_the_owner_of_the_tokens_has) {
 }
 
 // Weight, gradient and two moments of 16 * 8 elements of 4 bytes each: 2048, of which 4 ranks keep a quarter.
-TEST(EmbeddingPartition, keeps_a_share_of_every_state) {
+TEST(EmbeddingPartition, KeepsAShareOfEveryState) {
   const Bytes replicated = resident_bytes(lower(untied(4, 2, Embedding::replicated)));
   EXPECT_EQ(replicated - resident_bytes(partitioned(4, 2)), 2048 * 3 / 4);
 }
 
 // Rank 1 of 2 holds elements 4 to 7 of each of the 16 rows of 8.
-TEST(EmbeddingPartition, holds_columns) {
+TEST(EmbeddingPartition, HoldsColumns) {
   const TaskGraph graph = partitioned(2, 2);
   EXPECT_EQ(pieces_of(graph, graph.parameters[0], 1), (std::vector<Piece>{{"embedding", 4, 8, 0, 4, 4, 16}}));
 }
 
-TEST(EmbeddingPartition, gives_every_element_one_primary) {
+TEST(EmbeddingPartition, GivesEveryElementOnePrimary) {
   for (int zero : {0, 1, 2, 3}) {
     Plan plan = untied(4, 2, Embedding::column_partition);
     plan.layout.zero = zero;
@@ -92,7 +92,7 @@ TEST(EmbeddingPartition, gives_every_element_one_primary) {
   }
 }
 
-TEST(EmbeddingPartition, changes_nothing_on_one_rank) {
+TEST(EmbeddingPartition, ChangesNothingOnOneRank) {
   EXPECT_EQ(testing::labels_of(partitioned(1, 1)), testing::labels_of(lower(untied(1, 1, Embedding::replicated))));
 }
 

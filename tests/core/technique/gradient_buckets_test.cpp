@@ -46,7 +46,7 @@ std::vector<Bucket> buckets_of(const TaskGraph& graph) {
 
 // Bytes in the order in which backward completes them: final_norm 64, router 128, norm2 64, out 256, qkv 768, norm1 64,
 // embedding 512. At most 256 each: 64 + 128 + 64 fill the first; qkv is larger than a bucket; 64 + 512 do not fit.
-TEST(GradientBuckets, fill_up_in_the_order_of_backward) {
+TEST(GradientBuckets, FillUpInTheOrderOfBackward) {
   EXPECT_EQ(buckets_of(bucketed(2, 2, 256)),
             (std::vector<Bucket>{{"backward / reduce world bucket 0",
                                   256,
@@ -57,13 +57,13 @@ TEST(GradientBuckets, fill_up_in_the_order_of_backward) {
                                  {"backward / reduce world bucket 4", 512, {"embedding.gradient"}}}));
 }
 
-TEST(GradientBuckets, one_byte_less_moves_the_border) {
+TEST(GradientBuckets, OneByteLessMovesTheBorder) {
   EXPECT_EQ(buckets_of(bucketed(2, 2, 255))[0],
             (Bucket{"backward / reduce world bucket 0", 192, {"final_norm.gradient", "layers.0.router.gradient"}}));
 }
 
 // Experts are reduced among the two ranks that hold the same slots: up and down, 2 slots * 128 * 4 bytes each.
-TEST(GradientBuckets, communicators_do_not_mix) {
+TEST(GradientBuckets, CommunicatorsDoNotMix) {
   const std::vector<Bucket> buckets = buckets_of(bucketed(4, 2, 1 << 20));
   ASSERT_EQ(buckets.size(), 2u);
   EXPECT_EQ(buckets[0].members, (Labels{"layers.0.experts.up.gradient", "layers.0.experts.down.gradient"}));
@@ -80,7 +80,7 @@ std::map<std::string, int64_t> updates_of(const TaskGraph& graph) {
 }
 
 // Elements are a quarter of the bytes above. Expert gradients that one rank alone holds keep their own updates.
-TEST(GradientBuckets, each_has_one_update) {
+TEST(GradientBuckets, EachHasOneUpdate) {
   EXPECT_EQ(updates_of(bucketed(2, 2, 256)),
             (std::map<std::string, int64_t>{{"update / adamw world bucket 0", 64},
                                             {"update / adamw world bucket 1", 64},
@@ -92,14 +92,14 @@ TEST(GradientBuckets, each_has_one_update) {
 }
 
 // What an update waits for: the last users of its weights, its gradients, and that all ranks have theirs.
-TEST(GradientBuckets, an_update_waits_for_its_own_reduction_and_for_the_agreement) {
+TEST(GradientBuckets, AnUpdateWaitsForItsOwnReductionAndForTheAgreement) {
   const TaskGraph graph = bucketed(2, 2, 256);
   EXPECT_EQ(testing::waits_for(graph, "update / adamw world bucket 1"),
             (Labels{"layer 0 / forward / out", "layer 0 / backward / out dgrad", "backward / reduce world bucket 1",
                     "update / sum losses"}));
 }
 
-TEST(GradientBuckets, one_rank_has_nothing_to_reduce) {
+TEST(GradientBuckets, OneRankHasNothingToReduce) {
   EXPECT_EQ(testing::labels_of(bucketed(1, 1, 256)), testing::labels_of(bucketed(1, 1, 0)));
 }
 

@@ -38,7 +38,7 @@ std::vector<Step> steps_of(const TaskGraph& graph, const std::string& exchange) 
   return steps;
 }
 
-TEST(HierarchicalAllToAll, goes_through_the_node_and_then_along_the_rail) {
+TEST(HierarchicalAllToAll, GoesThroughTheNodeAndThenAlongTheRail) {
   const TaskGraph graph = lower(two_phases(2, 2, 4));
   const std::vector<Step> out = {{"order by local rank", "", Leg::none, Regroup::to_local_major, Rows::sent},
                                  {"inside the node", "node", Leg::intra_out, Regroup::none, Rows::sent},
@@ -48,7 +48,7 @@ TEST(HierarchicalAllToAll, goes_through_the_node_and_then_along_the_rail) {
   EXPECT_EQ(steps_of(graph, "layer 0 / backward / combine gradient"), out);
 }
 
-TEST(HierarchicalAllToAll, comes_back_the_same_way) {
+TEST(HierarchicalAllToAll, ComesBackTheSameWay) {
   const TaskGraph graph = lower(two_phases(2, 2, 4));
   const std::vector<Step> back = {{"between nodes", "rail", Leg::inter_back, Regroup::none, Rows::received},
                                   {"order by local rank", "", Leg::none, Regroup::relay_back, Rows::relayed},
@@ -58,7 +58,7 @@ TEST(HierarchicalAllToAll, comes_back_the_same_way) {
   EXPECT_EQ(steps_of(graph, "layer 0 / backward / dispatch gradient"), back);
 }
 
-TEST(HierarchicalAllToAll, leaves_a_group_inside_one_node_flat) {
+TEST(HierarchicalAllToAll, LeavesAGroupInsideOneNodeFlat) {
   const TaskGraph graph = lower(two_phases(2, 4, 4));
   EXPECT_EQ(steps_of(graph, "layer 0 / forward / dispatch"), std::vector<Step>{});
   EXPECT_GE(testing::find_task(graph, "layer 0 / forward / dispatch"), 0);
@@ -82,7 +82,7 @@ int64_t messages_between_nodes(const Plan& plan) {
 
 // Dispatch and combine. Two groups of three nodes of four: flat, every rank has 8 peers elsewhere, 2 * 24 * 8 = 384;
 // hierarchical, its 2 peers on the rail, 2 * 24 * 2 = 96.
-TEST(HierarchicalAllToAll, messages_between_nodes_fall_by_the_ranks_per_node) {
+TEST(HierarchicalAllToAll, MessagesBetweenNodesFallByTheRanksPerNode) {
   Plan plan = two_phases(6, 4, 12);
   EXPECT_EQ(messages_between_nodes(plan), 96);
   plan.dispatch.all_to_all = AllToAllKind::flat;

@@ -14,7 +14,7 @@
 namespace moesaic {
 namespace {
 
-TEST(Lower, a_plan_without_techniques_is_the_baseline) {
+TEST(Lower, APlanWithoutTechniquesIsTheBaseline) {
   const Plan plan = testing::tiny_plan(4, 2);
   EXPECT_EQ(testing::labels_of(lower(plan)), testing::labels_of(baseline_step(plan)));
 }
@@ -45,7 +45,7 @@ std::map<std::tuple<int, int, Phase, Leg>, int64_t> rows_by_leg(const TaskGraph&
 }
 
 // 32 sequences of 16 tokens in 2 microbatches: 256 tokens, top_k rows each, on every leg of every exchange.
-TEST(Lower, all_techniques_together_keep_every_row_of_every_shipped_model) {
+TEST(Lower, AllTechniquesTogetherKeepEveryRowOfEveryShippedModel) {
   int models = 0;
   for (const std::string& path : testing::shipped("models")) {
     const Model model = read_model(read_json(path), path);
@@ -61,7 +61,7 @@ TEST(Lower, all_techniques_together_keep_every_row_of_every_shipped_model) {
   EXPECT_EQ(models, 9);
 }
 
-TEST(Lower, the_same_plan_gives_the_same_graph) {
+TEST(Lower, TheSamePlanGivesTheSameGraph) {
   const std::string path = testing::profiles("models/gpt-moe-tiny.json");
   const Plan plan = all_techniques(read_model(read_json(path), path));
   const TaskGraph a = lower(plan), b = lower(plan);

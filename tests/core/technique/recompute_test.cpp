@@ -30,19 +30,19 @@ Labels again(const Plan& plan) {
 }
 
 // The router and the counts are kept; the layer's output (unpermute) is the next one's input.
-TEST(Recompute, full_repeats_what_backward_reads_and_its_exchanges) {
+TEST(Recompute, FullRepeatsWhatBackwardReadsAndItsExchanges) {
   EXPECT_EQ(again(recomputed(2, 2, Recompute::none)), Labels{});
   EXPECT_EQ(again(recomputed(2, 2, Recompute::full)),
             (Labels{"norm1", "qkv", "attention", "out", "attention residual", "norm2", "permute", "dispatch",
                     "dispatch regroup", "experts", "combine regroup", "combine"}));
 }
 
-TEST(Recompute, communication_aware_repeats_no_collective) {
+TEST(Recompute, CommunicationAwareRepeatsNoCollective) {
   EXPECT_EQ(again(recomputed(2, 2, Recompute::communication_aware)),
             (Labels{"norm1", "qkv", "attention", "out", "attention residual", "norm2", "experts"}));
 }
 
-TEST(Recompute, runs_right_before_the_backward_pass_of_its_layer) {
+TEST(Recompute, RunsRightBeforeTheBackwardPassOfItsLayer) {
   const Labels labels = testing::labels_of(lower(recomputed(1, 1, Recompute::full, 2)));
   const auto at = [&](const std::string& label) {
     return std::find(labels.begin(), labels.end(), label) - labels.begin();
@@ -52,7 +52,7 @@ TEST(Recompute, runs_right_before_the_backward_pass_of_its_layer) {
   EXPECT_EQ(at("layer 0 / backward / unpermute"), at("layer 0 / backward / recompute / experts") + 1);
 }
 
-TEST(Recompute, what_runs_again_is_cut_into_chunks) {
+TEST(Recompute, WhatRunsAgainIsCutIntoChunks) {
   Plan plan = recomputed(2, 2, Recompute::full);
   plan.dispatch.chunks = 2;
   const Labels labels = again(plan);
@@ -74,14 +74,14 @@ Bytes kept_per_layer(int ranks, Recompute recompute) {
 // One rank: T = 16 tokens, 32 rows, f32. Input 16 * 8 * 4 = 512; router: probabilities 16 * 4 * 4 = 256, route
 // 16 * 6 * 4 = 384, counts 4 * 4 = 16. Otherwise kept: norms 2 * (512 + 128), qkv 1536, attended 512, its sums 128,
 // attention's output 512, rows sent and returned 2 * 1024, experts 2 * 32 * 16 * 4 = 4096.
-TEST(Recompute, a_layer_keeps_its_input_and_the_routers_choices) {
+TEST(Recompute, ALayerKeepsItsInputAndTheRoutersChoices) {
   EXPECT_EQ(kept_per_layer(1, Recompute::none), 512 + 256 + 384 + 16 + 1280 + 1536 + 512 + 128 + 512 + 2048 + 4096);
   EXPECT_EQ(kept_per_layer(1, Recompute::full), 512 + 256 + 384 + 16);
 }
 
 // Two ranks, 8 tokens and 16 rows each: half of that, the counts of both ranks 32. Rows that arrived and rows that
 // returned: 16 * 8 * 4 = 512 each.
-TEST(Recompute, communication_aware_keeps_the_rows_that_travelled_too) {
+TEST(Recompute, CommunicationAwareKeepsTheRowsThatTravelledToo) {
   EXPECT_EQ(kept_per_layer(2, Recompute::full), 256 + 128 + 192 + 32);
   EXPECT_EQ(kept_per_layer(2, Recompute::communication_aware), 256 + 128 + 192 + 32 + 2 * 512);
 }

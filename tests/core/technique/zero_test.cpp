@@ -30,13 +30,13 @@ std::map<Op, int> collectives(const TaskGraph& graph) {
 
 // 7 dense parameters that 2 ranks share; each gradient is reduced and each weight gathered once. One all-gather more
 // exchanges counts, one all-reduce sums losses.
-TEST(Zero, unfused_parameters_travel_alone) {
+TEST(Zero, UnfusedParametersTravelAlone) {
   const std::map<Op, int> expected = {{Op::all_reduce, 1}, {Op::reduce_scatter, 7}, {Op::all_gather, 8}};
   EXPECT_EQ(collectives(staged(2, 2, 1, 0)), expected);
   EXPECT_EQ(collectives(staged(2, 2, 2, 0)), expected);
 }
 
-TEST(Zero, a_large_bucket_carries_all_dense_parameters) {
+TEST(Zero, ALargeBucketCarriesAllDenseParameters) {
   EXPECT_EQ(collectives(staged(2, 2, 1, 1 << 20)),
             (std::map<Op, int>{{Op::all_reduce, 1}, {Op::reduce_scatter, 1}, {Op::all_gather, 2}}));
 }
@@ -44,13 +44,13 @@ TEST(Zero, a_large_bucket_carries_all_dense_parameters) {
 // Groups within a layer: the embedding; layer 0; the final norm. Embedding: forward and, because it is the head too,
 // again from head to head dgrad; layer 0: forward, backward; final norm: from head to its backward. 5 gathers, 1 count
 // exchange. Embedding and final norm are declared apart, so they do not share a group.
-TEST(Zero, stage_3_gathers_a_layer_for_each_pass) {
+TEST(Zero, Stage3GathersALayerForEachPass) {
   EXPECT_EQ(collectives(staged(2, 2, 3, 1 << 20)),
             (std::map<Op, int>{{Op::all_reduce, 1}, {Op::reduce_scatter, 3}, {Op::all_gather, 6}}));
 }
 
 // Rows of the second microbatch wait for what is reduced last in the first one: its whole gradients are gone then.
-TEST(Zero, stage_2_keeps_no_whole_gradients_into_the_next_microbatch) {
+TEST(Zero, Stage2KeepsNoWholeGradientsIntoTheNextMicrobatch) {
   Plan plan = tiny_plan(2, 1);
   plan.layout.micro_batches = 2;
   for (int stage : {1, 2, 3}) {
@@ -69,7 +69,7 @@ TEST(Zero, stage_2_keeps_no_whole_gradients_into_the_next_microbatch) {
 }
 
 // Without prefetch a gather waits for the input of its own layer, with it for the input of the layer before.
-TEST(Zero, prefetch_starts_a_layer_ahead) {
+TEST(Zero, PrefetchStartsALayerAhead) {
   const std::string gather = "layer 0 / forward / norm1 / gather group 1";
   EXPECT_EQ(testing::waits_for(staged(2, 2, 3, 1 << 20, 0), gather), (std::vector<std::string>{"forward / embed"}));
   EXPECT_EQ(testing::waits_for(staged(2, 2, 3, 1 << 20, 1), gather), std::vector<std::string>{});
@@ -78,14 +78,14 @@ TEST(Zero, prefetch_starts_a_layer_ahead) {
 // Dense elements 464 (tests/core/graph/holdings_test.cpp), in one group padded to 464 + 16-element alignment: none of
 // the seven needs padding, so 464 -> 480, a multiple of 2 * 16. Experts: 512 elements per rank, 2 tensors. f32: weight
 // 4, gradient 4, moments 8 bytes. Inputs: loss 16 bytes, tokens and targets of 8 each.
-TEST(Zero, resident_bytes_follow_the_stage) {
+TEST(Zero, ResidentBytesFollowTheStage) {
   const Bytes inputs = 16 + 2 * 4 * 8, experts = 512 * 16;
   EXPECT_EQ(resident_bytes(staged(2, 2, 0, 1 << 20)), inputs + experts + 464 * 16);
   EXPECT_EQ(resident_bytes(staged(2, 2, 1, 1 << 20)), inputs + experts + 480 * 8 + 240 * 8);
   EXPECT_EQ(resident_bytes(staged(2, 2, 2, 1 << 20)), inputs + experts + 480 * 4 + 240 * 4 + 240 * 8);
 }
 
-TEST(Zero, every_element_of_every_state_has_one_primary) {
+TEST(Zero, EveryElementOfEveryStateHasOnePrimary) {
   for (int stage : {1, 2, 3}) {
     const TaskGraph graph = staged(4, 2, stage, 700);
     for (State state : {State::weight, State::first_moment, State::second_moment}) {

@@ -64,7 +64,7 @@ Json result() {
 
 // 60 / 100 - 1 = -40 %; 2 / 1.6 - 1 = +25 %; 4 ranks with a sequence of 100 tokens each: 400 / 2 and 400 / 1.6
 // tokens/s.
-TEST(EmbeddingStudy, compares_both_tables_in_the_simulator) {
+TEST(EmbeddingStudy, ComparesBothTablesInTheSimulator) {
   const Json row = result()["simulated"][0];
   EXPECT_DOUBLE_EQ(row["memory_change"], -0.4);
   EXPECT_DOUBLE_EQ(row["speed_change"], 0.25);
@@ -73,7 +73,7 @@ TEST(EmbeddingStudy, compares_both_tables_in_the_simulator) {
 }
 
 // In turns: 1, 3, 5 s replicated, 2, 4, 6 s partitioned, medians 3 and 4: 3 / 4 - 1 = -25 %. The model has 8 columns.
-TEST(EmbeddingStudy, executes_both_tables_in_turns) {
+TEST(EmbeddingStudy, ExecutesBothTablesInTurns) {
   const Json row = result()["executed"][0];
   EXPECT_EQ(row["hidden"], 8);
   EXPECT_EQ(row["replicated"]["peak_bytes"], 80);
@@ -81,7 +81,7 @@ TEST(EmbeddingStudy, executes_both_tables_in_turns) {
   EXPECT_DOUBLE_EQ(row["predicted"]["speed_change"], 0.25);
 }
 
-TEST(EmbeddingStudy, shows_what_is_published_with_its_origin) {
+TEST(EmbeddingStudy, ShowsWhatIsPublishedWithItsOrigin) {
   const std::string tables = embedding_tables(result());
   EXPECT_NE(tables.find("| 16 | 4 | 0.00 | 0.00 | -40.0 % | 200 | 250 | +25.0 % | -1 % [recalled]; -3 % [secondary] | "
                         "+2 % [recalled]; +4 % [secondary] |\n"),
@@ -89,7 +89,7 @@ TEST(EmbeddingStudy, shows_what_is_published_with_its_origin) {
       << tables;
 }
 
-TEST(EmbeddingStudy, needs_a_model) {
+TEST(EmbeddingStudy, NeedsAModel) {
   Json json = experiment();
   json["simulated"]["models"] = Json::array();
   EXPECT_THROW(read_embedding_study(json, "experiment.json"), InputError);

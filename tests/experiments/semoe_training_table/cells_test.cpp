@@ -11,7 +11,7 @@ using testing::preset;
 using testing::table_row;
 
 // 12 layers * 64 heads * 1024 queries * 1024 keys * 5 bytes, all alive where backward starts.
-TEST(Cells, scores_are_kept_by_every_layer) {
+TEST(Cells, ScoresAreKeptByEveryLayer) {
   Constants constants;
   constants.kept_bytes_per_score = 5;
   const Plan plan = cell_plan(table_row("13.9b", "1x8", "8"), preset("deepspeed_moe"), constants);
@@ -22,7 +22,7 @@ TEST(Cells, scores_are_kept_by_every_layer) {
 
 // D = 1.011e9 dense parameters on 8 ranks: ZeRO-3 leaves 16 D / 8 of 16 D bytes, and gathers two layers and the
 // embedding for a while (0.13e9 each, 0.41e9).
-TEST(Cells, divided_dense_states_save_most_of_16_bytes_per_parameter) {
+TEST(Cells, DividedDenseStatesSaveMostOf16BytesPerParameter) {
   const planner::Problem row = table_row("13.9b", "1x8", "8");
   const Constants constants;
   const Bytes replicated = program_order_peak(cell_plan(row, preset("deepspeed_moe"), constants), constants);
@@ -32,7 +32,7 @@ TEST(Cells, divided_dense_states_save_most_of_16_bytes_per_parameter) {
 }
 
 // Cards of 12.5 GB/s and ports of 300 GB/s at a half; 8 cards of a rail over 4 times less: 8 * 6.25 / 4.
-TEST(Cells, links_are_derated) {
+TEST(Cells, LinksAreDerated) {
   const planner::Problem row = table_row("104.1b", "8x8", "64");
   const Constants constants{2048, 0, 0.25, 0.5, 4};
   const Plan plan = cell_plan(row, preset("semoe"), constants);
@@ -44,7 +44,7 @@ TEST(Cells, links_are_derated) {
   EXPECT_FALSE(cell_plan(row, preset("semoe"), {2048, 0, 0.25, 0.5, 1}).cluster.spine.present());
 }
 
-TEST(Cells, one_group_over_all_devices) {
+TEST(Cells, OneGroupOverAllDevices) {
   const Plan one = cell_plan(table_row("13.9b", "1x8", "8"), preset("semoe"), {});
   const Plan two = cell_plan(table_row("26.8b", "2x8", "16"), preset("semoe"), {});
   EXPECT_EQ(one.layout.ep, 8);

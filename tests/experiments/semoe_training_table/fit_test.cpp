@@ -39,7 +39,7 @@ FitAxes axes() {
 // 8 sequences of 1024 tokens at 8192 tokens/s: a step of 1 s = 0.1 / gemm + 0.3 / links. Links at 1 leave 0.7 s, gemm
 // 1/7; links at a half leave 0.4 s, gemm 1/4; links at a quarter take 1.2 s. Priors of 1/4 and a half are met by the
 // second.
-TEST(Fit, takes_the_rates_nearest_to_the_priors) {
+TEST(Fit, TakesTheRatesNearestToThePriors) {
   FitAxes tried = axes();
   tried.gemm_prior = 0.25, tried.link_prior = 0.5;
   tried.sequence_lengths = {1024};
@@ -53,7 +53,7 @@ TEST(Fit, takes_the_rates_nearest_to_the_priors) {
   EXPECT_EQ(fit.too_slow[0].link_efficiency, 0.25);
 }
 
-TEST(Fit, takes_the_sequence_length_whose_memory_is_nearest) {
+TEST(Fit, TakesTheSequenceLengthWhoseMemoryIsNearest) {
   Constants longer;
   longer.sequence_length = 1024;
   const Bytes wanted =

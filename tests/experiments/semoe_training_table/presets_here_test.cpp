@@ -17,7 +17,7 @@ Timeline step_of(double seconds) {
 
 // The baseline is executed in 2.0, 2.2 and 2.1 s, the system in 2.1, 2.3 and 2.2 s: 2.1 / 2.2, within the noise of
 // 0.1 / 2.1 + 0.1 / 2.2. Predicted are 3 s and 2 s.
-TEST(PresetsHere, tells_prediction_from_measurement) {
+TEST(PresetsHere, TellsPredictionFromMeasurement) {
   PresetsHere study;
   study.baseline = "deepspeed_moe", study.system = "semoe";
   study.rounds = 3, study.steps = 5;

@@ -47,7 +47,7 @@ Timeline simulated(const Plan& plan) {
 // 8192 tokens at 8192 tokens/s: 1 s = 0.5 / gemm + 0.1, gemm 5/9. The system then takes 0.9 s, 9102 tokens/s; the
 // paper's 20480 take 0.4 s. So the paper saves 0.6 s, the prediction 0.1 s, and only experts are long enough to hold
 // the other 0.5 s.
-TEST(TrainingTable, spends_one_cell_and_predicts_the_others) {
+TEST(TrainingTable, SpendsOneCellAndPredictsTheOthers) {
   const TableStudy study = read_table_study(document(), "experiment.json");
   const TableInputs inputs{
       {testing::table_row("13.9b", "1x8", "8")}, testing::preset("deepspeed_moe"), testing::preset("semoe")};
@@ -76,7 +76,7 @@ TEST(TrainingTable, spends_one_cell_and_predicts_the_others) {
       << tables;
 }
 
-TEST(TrainingTable, refuses_a_fitted_row_that_it_does_not_have) {
+TEST(TrainingTable, RefusesAFittedRowThatItDoesNotHave) {
   Json json = document();
   json["fitted_row"] = "semoe-26.8b";
   EXPECT_THROW(read_table_study(json, "experiment.json"), InputError);

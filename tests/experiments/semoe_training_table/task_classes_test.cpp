@@ -9,7 +9,7 @@ TaskRow row(const std::string& label, Op op, Lane lane, int layer) { return {lab
 
 // Rank 0: attention 0-2, all-to-all 1-5 of which 2-5 is exposed but for experts 3-4, idle 5-6. Rank 1: idle 0-3,
 // experts 3-6. Means of two ranks; a reduction that is wholly behind compute is nowhere.
-TEST(TaskClasses, every_instant_has_one_class) {
+TEST(TaskClasses, EveryInstantHasOneClass) {
   Timeline timeline;
   timeline.num_ranks = 2;
   timeline.rows = {row("qkv", Op::linear, Lane::compute, 0), row("dispatch", Op::all_to_all, Lane::network, 0),
@@ -24,7 +24,7 @@ TEST(TaskClasses, every_instant_has_one_class) {
 }
 
 // Rank 1 waits until 2 for what rank 0 sends it in [2, 4): each has 2 of the exchange, and 2 of something else before.
-TEST(TaskClasses, waiting_for_a_pipeline_stage_is_idle) {
+TEST(TaskClasses, WaitingForAPipelineStageIsIdle) {
   Timeline timeline;
   timeline.num_ranks = timeline.num_stages = 2;
   timeline.rows = {row("qkv", Op::linear, Lane::compute, 0), row("stage 0 to 1", Op::all_to_all, Lane::network, -1)};
@@ -37,7 +37,7 @@ TEST(TaskClasses, waiting_for_a_pipeline_stage_is_idle) {
   EXPECT_EQ(class_seconds(timeline), expected);
 }
 
-TEST(TaskClasses, gathers_of_weights_are_not_those_of_counts) {
+TEST(TaskClasses, GathersOfWeightsAreNotThoseOfCounts) {
   EXPECT_EQ(class_of(row("layer 0 / forward / exchange counts", Op::all_gather, Lane::network, 0)),
             TaskClass::all_to_all);
   EXPECT_EQ(class_of(row("layer 0 / forward / norm1 / gather group 1", Op::all_gather, Lane::network, 0)),

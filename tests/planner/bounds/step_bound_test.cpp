@@ -95,7 +95,7 @@ void expect_below_every_plan(Problem problem) {
   }
 }
 
-TEST(StepBound, no_plan_beats_it_under_rooflines) {
+TEST(StepBound, NoPlanBeatsItUnderRooflines) {
   Problem problem = tiny_problem();
   expect_below_every_plan(problem);
   problem.fixed.dispatch = DispatchKind::padded;
@@ -103,14 +103,14 @@ TEST(StepBound, no_plan_beats_it_under_rooflines) {
   expect_below_every_plan(problem);
 }
 
-TEST(StepBound, no_plan_beats_it_where_messages_cost_time) {
+TEST(StepBound, NoPlanBeatsItWhereMessagesCostTime) {
   Problem problem = tiny_problem();
   problem.cluster.intra_node.message_s = 1e-4;
   problem.cluster.nic.message_s = 1e-3;
   expect_below_every_plan(problem);
 }
 
-TEST(StepBound, no_plan_beats_it_under_awkward_curves) {
+TEST(StepBound, NoPlanBeatsItUnderAwkwardCurves) {
   for (uint64_t seed = 0; seed < 3; ++seed) {
     Problem problem = tiny_problem();
     problem.profile = awkward_profile(problem.cluster, seed);
@@ -118,7 +118,7 @@ TEST(StepBound, no_plan_beats_it_under_awkward_curves) {
   }
 }
 
-TEST(StepBound, no_plan_beats_it_in_inference) {
+TEST(StepBound, NoPlanBeatsItInInference) {
   for (const WorkloadPhase phase : {WorkloadPhase::prefill, WorkloadPhase::decode}) {
     Problem problem = tiny_problem();
     problem.workload.phase = phase;
@@ -127,7 +127,7 @@ TEST(StepBound, no_plan_beats_it_in_inference) {
 }
 
 // One rank with one expert has nothing to decide: the bound is its whole step.
-TEST(StepBound, is_reached_where_there_is_no_choice) {
+TEST(StepBound, IsReachedWhereThereIsNoChoice) {
   Problem problem = tiny_problem();
   problem.model.num_experts = problem.model.top_k = 1;
   problem.ranks = 1;
@@ -138,7 +138,7 @@ TEST(StepBound, is_reached_where_there_is_no_choice) {
 
 // Two ranks of one node share every gradient: a ring of two sends all 1488 * 4 bytes once, and the 16 bytes of the
 // losses. Over 1 MB/s: 5968 us. Latencies and messages do not count: buckets may save them.
-TEST(StepBound, gradients_must_cross_the_port) {
+TEST(StepBound, GradientsMustCrossThePort) {
   Problem problem = tiny_problem();
   problem.ranks = 2;
   problem.cluster.intra_node = {1e6, 1, 1};
@@ -149,7 +149,7 @@ TEST(StepBound, gradients_must_cross_the_port) {
   EXPECT_EQ(step_bound(plan).network, 0);
 }
 
-TEST(StepBound, a_measured_collective_may_beat_alpha_beta) {
+TEST(StepBound, AMeasuredCollectiveMayBeatAlphaBeta) {
   Problem problem = tiny_problem();
   problem.ranks = 2;
   problem.cluster.intra_node = {1e6, 1};
@@ -157,7 +157,7 @@ TEST(StepBound, a_measured_collective_may_beat_alpha_beta) {
   EXPECT_EQ(step_bound(baseline_plan(problem, {2, 1, 1})).network, 0);
 }
 
-TEST(StepBound, the_gap_of_a_plan_is_not_negative) {
+TEST(StepBound, TheGapOfAPlanIsNotNegative) {
   for (uint64_t seed = 0; seed < 4; ++seed) {
     Problem problem = tiny_problem();
     if (seed > 0) problem.profile = awkward_profile(problem.cluster, seed);
@@ -170,7 +170,7 @@ TEST(StepBound, the_gap_of_a_plan_is_not_negative) {
 }
 
 // ep 1 has the fewest rows to wait for, ep 4 the fewest to update: the bound is that of the layout that the plan has.
-TEST(StepBound, a_plan_publishes_the_bound_of_its_own_layout) {
+TEST(StepBound, APlanPublishesTheBoundOfItsOwnLayout) {
   for (const int ep : {4, 2, 1}) {
     Problem problem = tiny_problem();
     KnownPrices prices([ep](const Plan& plan) { return plan.layout.ep == ep ? 1e3 : 2e3; });
@@ -181,7 +181,7 @@ TEST(StepBound, a_plan_publishes_the_bound_of_its_own_layout) {
 }
 
 // A price below the bound refutes it, whatever it came from: nothing is published, in the document either.
-TEST(StepBound, none_is_published_above_the_price) {
+TEST(StepBound, NoneIsPublishedAboveThePrice) {
   KnownPrices prices([](const Plan&) { return 1e-12; });
   const Plan plan = make_plan(tiny_problem(), prices).plan;
   EXPECT_GT(step_bound(plan).seconds(), 1e-12);

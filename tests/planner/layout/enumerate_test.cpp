@@ -26,7 +26,7 @@ std::string complaint(const Problem& problem) {
   return "";
 }
 
-TEST(Layouts, divide_ranks_experts_and_batch) {
+TEST(Layouts, DivideRanksExpertsAndBatch) {
   EXPECT_EQ(layouts_of(tiny_problem()),
             (std::vector<Layout>{
                 {4, 4, 1}, {4, 4, 2}, {4, 4, 4}, {4, 2, 1}, {4, 2, 2}, {4, 2, 4}, {4, 1, 1}, {4, 1, 2}, {4, 1, 4}}));
@@ -36,13 +36,13 @@ TEST(Layouts, divide_ranks_experts_and_batch) {
   EXPECT_EQ(layouts_of(problem), (std::vector<Layout>{{4, 2, 1}, {4, 1, 1}}));
 }
 
-TEST(Layouts, inference_has_one_microbatch) {
+TEST(Layouts, InferenceHasOneMicrobatch) {
   Problem problem = tiny_problem();
   problem.workload.phase = WorkloadPhase::decode;
   EXPECT_EQ(layouts_of(problem), (std::vector<Layout>{{4, 4, 1}, {4, 2, 1}, {4, 1, 1}}));
 }
 
-TEST(Layouts, ranks_may_be_fewer_than_devices_but_not_more) {
+TEST(Layouts, RanksMayBeFewerThanDevicesButNotMore) {
   Problem problem = tiny_problem();
   problem.ranks = 2;
   EXPECT_EQ(layouts_of(problem).front(), (Layout{2, 2, 1}));
@@ -50,7 +50,7 @@ TEST(Layouts, ranks_may_be_fewer_than_devices_but_not_more) {
   EXPECT_NE(complaint(problem).find("8 ranks on a cluster of 4 devices"), std::string::npos) << complaint(problem);
 }
 
-TEST(Layouts, refuses_what_divides_over_none_with_a_remedy) {
+TEST(Layouts, RefusesWhatDividesOverNoneWithARemedy) {
   Problem problem = tiny_problem();
   problem.workload.global_batch = 6;
   EXPECT_NE(complaint(problem).find("change global_batch in the workload, or --ranks"), std::string::npos);
@@ -60,7 +60,7 @@ TEST(Layouts, refuses_what_divides_over_none_with_a_remedy) {
   EXPECT_NE(complaint(problem).find("with the fixed ep"), std::string::npos);
 }
 
-TEST(Layouts, refuses_a_dispatch_that_cannot_be_lowered) {
+TEST(Layouts, RefusesADispatchThatCannotBeLowered) {
   Problem problem = tiny_problem();
   problem.fixed.dispatch = DispatchKind::padded;
   EXPECT_NE(complaint(problem).find("padded dispatch has no capacity"), std::string::npos);
@@ -68,7 +68,7 @@ TEST(Layouts, refuses_a_dispatch_that_cannot_be_lowered) {
 
 // 464 dense parameters of 16 bytes are 7424; 1024 expert parameters over ep 4, 2, 1 take 4096, 8192, 16,384. Tokens and
 // targets are below 200 bytes.
-TEST(Layouts, what_does_not_fit_says_what_would_lift_it) {
+TEST(Layouts, WhatDoesNotFitSaysWhatWouldLiftIt) {
   Problem problem = tiny_problem();
   problem.cluster.device.memory_bytes = 13'000;
   const std::vector<LayoutCandidate> candidates = enumerate_layouts(problem);
@@ -82,7 +82,7 @@ TEST(Layouts, what_does_not_fit_says_what_would_lift_it) {
 
 // ep 4 takes 16 bytes of each of 464 dense and 256 expert parameters, 11,520, and 192 of tokens and targets.
 // ZeRO-1 divides the moments of the dense ones by 4 and keeps buffers for their exchange: 10.6 kB.
-TEST(Layouts, divides_optimizer_states_where_nothing_fits_otherwise) {
+TEST(Layouts, DividesOptimizerStatesWhereNothingFitsOtherwise) {
   Problem problem = tiny_problem();
   problem.cluster.device.memory_bytes = 11'000;
   problem.fixed.micro_batches = 1;
@@ -92,7 +92,7 @@ TEST(Layouts, divides_optimizer_states_where_nothing_fits_otherwise) {
 }
 
 // 8 sequences over 4 ranks and 4 microbatches do not divide; over the 2 ranks of a stage they do.
-TEST(Layouts, a_batch_that_divides_over_the_ranks_of_a_stage_is_enough) {
+TEST(Layouts, ABatchThatDividesOverTheRanksOfAStageIsEnough) {
   Problem problem = tiny_problem();
   problem.model.num_layers = 2;
   problem.model.moe_layers.assign(2, true);
@@ -109,7 +109,7 @@ TEST(Layouts, a_batch_that_divides_over_the_ranks_of_a_stage_is_enough) {
 }
 
 // qkv and out, 256 parameters, are cut: ep 4 takes 4096 less 128 * 16 bytes of the 7424 + 4096 that it took.
-TEST(Layouts, cuts_dense_tensors_where_nothing_fits_otherwise) {
+TEST(Layouts, CutsDenseTensorsWhereNothingFitsOtherwise) {
   Problem problem = tiny_problem();
   problem.cluster.device.memory_bytes = 10'000;
   problem.fixed.micro_batches = 1;
@@ -124,7 +124,7 @@ TEST(Layouts, cuts_dense_tensors_where_nothing_fits_otherwise) {
 // 4 layers of 256 dense parameters (one key-value head, which nothing cuts) and 1024 of experts, 144 beside them; 16
 // bytes each. One stage at ep 4 takes 16 (144 + 1024 + 1024) = 35,072; two stages of two layers at ep 2 take
 // 16 (144 + 512 + 1024) = 26,880 at most.
-TEST(Layouts, spreads_layers_over_stages_where_nothing_fits_otherwise) {
+TEST(Layouts, SpreadsLayersOverStagesWhereNothingFitsOtherwise) {
   Problem problem = tiny_problem();
   problem.model.num_layers = 4;
   problem.model.moe_layers.assign(4, true);
@@ -137,7 +137,7 @@ TEST(Layouts, spreads_layers_over_stages_where_nothing_fits_otherwise) {
   EXPECT_EQ(layouts_of(problem), expected);
 }
 
-TEST(Layouts, a_model_routed_by_task_needs_tasks) {
+TEST(Layouts, AModelRoutedByTaskNeedsTasks) {
   Problem problem = tiny_problem();
   problem.model.name = "by-task";
   problem.model.routed_by_task = true;

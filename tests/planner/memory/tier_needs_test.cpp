@@ -16,7 +16,7 @@ Model semoe_104b() {
 
 // H = 4096, 12 MoE layers, 64 experts of 8 H^2: D = 12 * 4 H^2 + 50304 H = 1,011,351,552; S = 12 * 64 * 8 H^2 =
 // 103,079,215,104. 16 D = 16.2 GB, 4 S / L = 34.4 GB, 16 S = 1,649 GB, 12 S = 1,237 GB (SE-MoE, the row of 104.1B).
-TEST(TierNeeds, of_the_row_of_104_billion) {
+TEST(TierNeeds, OfTheRowOf104Billion) {
   const TierNeeds all = tier_needs(semoe_104b(), 1);
   EXPECT_EQ(all.device, 16.0 * 1'011'351'552 + 4.0 * 103'079'215'104 / 12);
   EXPECT_EQ(all.host, 1'649'267'441'664.0);
@@ -27,7 +27,7 @@ TEST(TierNeeds, of_the_row_of_104_billion) {
 }
 
 // 1 node of 8 devices of 80 GB: 50.5 GB of device memory fit, 1,649 GB of host memory do not fit 1 TiB.
-TEST(TierNeeds, name_the_tier_that_is_too_small) {
+TEST(TierNeeds, NameTheTierThatIsTooSmall) {
   Cluster cluster;
   cluster.devices_per_node = 8;
   cluster.device.memory_bytes = 80'000'000'000;

@@ -33,7 +33,7 @@ Plan plan_of(const std::string& preset) {
   return make_plan(problem, prices).plan;
 }
 
-TEST(Preset, semoe) {
+TEST(Preset, Semoe) {
   const Plan plan = plan_of("semoe");
   EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::ragged, 0, AllToAllKind::hierarchical_2d, 1}));
   EXPECT_EQ(plan.gradient_bucket_bytes, 16777216);  // 2^23 elements of bf16
@@ -43,7 +43,7 @@ TEST(Preset, semoe) {
   EXPECT_EQ(plan.placement[0], contiguous_placement(4, 4));
 }
 
-TEST(Preset, deepspeed_moe) {
+TEST(Preset, DeepspeedMoe) {
   const Plan plan = plan_of("deepspeed_moe");
   EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::padded, 1.0, AllToAllKind::flat, 1}));
   EXPECT_EQ(plan.gradient_bucket_bytes, 0);
@@ -52,14 +52,14 @@ TEST(Preset, deepspeed_moe) {
   EXPECT_EQ(plan.prefetch, Prefetch{});
 }
 
-TEST(Preset, megatron) {
+TEST(Preset, Megatron) {
   const Plan plan = plan_of("megatron");
   EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::ragged, 0, AllToAllKind::flat, 1}));
   EXPECT_EQ(plan.gradient_bucket_bytes, 80000000);  // 40e6 elements of bf16
 }
 
 // The hierarchy needs a group that spans nodes.
-TEST(Preset, semoe_inside_one_node_is_flat) {
+TEST(Preset, SemoeInsideOneNodeIsFlat) {
   Problem problem = testing::tiny_problem();
   problem.fixed = shipped_preset("semoe");
   problem.fixed.ep = 2;
@@ -68,7 +68,7 @@ TEST(Preset, semoe_inside_one_node_is_flat) {
 }
 
 // Inference has no training states to divide: the preset's other decisions stand.
-TEST(Preset, semoe_divides_nothing_in_inference) {
+TEST(Preset, SemoeDividesNothingInInference) {
   Problem problem = testing::tiny_problem();
   problem.workload.phase = WorkloadPhase::prefill;
   problem.fixed = shipped_preset("semoe");
@@ -80,7 +80,7 @@ TEST(Preset, semoe_divides_nothing_in_inference) {
   EXPECT_EQ(plan.dispatch.all_to_all, AllToAllKind::hierarchical_2d);
 }
 
-TEST(Preset, reads_every_key) {
+TEST(Preset, ReadsEveryKey) {
   const Fixed fixed = read_preset(parse_json(R"({"kind": "moesaic.preset/1", "name": "all", "note": "n",
         "layout": {"ep": 8, "micro_batches": 2, "zero": 3, "pp": 1, "tp": 4, "expert_slices": 2, "recompute": "full"},
         "fused_parameter_bytes": "1 MB", "prefetch": {"dense": 2, "experts": 1}, "embedding": "column_partition",
@@ -112,7 +112,7 @@ TEST(Preset, reads_every_key) {
 
 // Two stages of two ranks, whose heads are cut, with experts sliced: what a plan has of it, where the planner chooses
 // the rest.
-TEST(Preset, fixes_what_a_layout_cuts) {
+TEST(Preset, FixesWhatALayoutCuts) {
   Problem problem = testing::tiny_problem();
   problem.model.num_layers = 2;
   problem.model.moe_layers = {true, true};
@@ -129,7 +129,7 @@ TEST(Preset, fixes_what_a_layout_cuts) {
   EXPECT_EQ(plan.layout, expected);
 }
 
-TEST(Preset, fixes_where_experts_and_the_embedding_live) {
+TEST(Preset, FixesWhereExpertsAndTheEmbeddingLive) {
   Problem problem = testing::tiny_problem();
   problem.model.tied_embeddings = false;
   problem.cluster.storage_bytes = 1'000'000'000;
@@ -149,9 +149,9 @@ TEST(Preset, fixes_where_experts_and_the_embedding_live) {
   EXPECT_EQ(plan.expert_storage, ExpertStorage{});
 }
 
-TEST(Preset, an_empty_one_fixes_nothing) { EXPECT_EQ(refusal(""), ""); }
+TEST(Preset, AnEmptyOneFixesNothing) { EXPECT_EQ(refusal(""), ""); }
 
-TEST(Preset, refuses_with_the_nearest_key) {
+TEST(Preset, RefusesWithTheNearestKey) {
   const std::pair<const char*, const char*> cases[] = {
       {R"(, "gradient_bucket_byte": 1)", "\"gradient_bucket_bytes\""},
       {R"(, "dispatch": {"chunk": 2})", "\"chunks\""},
@@ -164,7 +164,7 @@ TEST(Preset, refuses_with_the_nearest_key) {
     EXPECT_NE(refusal(members).find(nearest), std::string::npos) << members << "\n" << refusal(members);
 }
 
-TEST(Preset, refuses_values_out_of_range) {
+TEST(Preset, RefusesValuesOutOfRange) {
   for (const char* members : {R"(, "layout": {"ep": 0})", R"(, "dispatch": {"chunks": 65})",
                               R"(, "dispatch": {"kind": "padded", "capacity_factor": -1})",
                               R"(, "gradient_bucket_bytes": -1)", R"(, "placement": 3)"})
@@ -172,14 +172,14 @@ TEST(Preset, refuses_values_out_of_range) {
 }
 
 // Only ZeRO-3 gathers weights, so only there can gathers be fused or run ahead.
-TEST(Preset, refuses_gathers_of_whole_weights) {
+TEST(Preset, RefusesGathersOfWholeWeights) {
   EXPECT_NE(refusal(R"(, "fused_parameter_bytes": 1)"), "");
   EXPECT_NE(refusal(R"(, "layout": {"zero": 2}, "prefetch": {"dense": 1})"), "");
   EXPECT_EQ(refusal(R"(, "layout": {"zero": 3}, "prefetch": {"dense": 1})"), "");
 }
 
 // Neither could be lowered: padding without a size, a size without padding.
-TEST(Preset, refuses_half_a_capacity) {
+TEST(Preset, RefusesHalfACapacity) {
   EXPECT_NE(refusal(R"(, "dispatch": {"kind": "padded"})"), "");
   EXPECT_NE(refusal(R"(, "dispatch": {"capacity_factor": 1.25})"), "");
   EXPECT_NE(refusal(R"(, "dispatch": {"kind": "ragged", "capacity_factor": 1.25})"), "");

@@ -20,7 +20,7 @@ Names names_of(const Problem& problem, const Layout& layout, const std::string& 
 }
 
 // DeepSpeed: 5e8 elements of 4 bytes; Megatron: 40e6 elements.
-TEST(Candidates, baselines_come_first) {
+TEST(Candidates, BaselinesComeFirst) {
   const Problem problem = tiny_problem();
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "gradient buckets"),
             (Names{"one collective per gradient", "buckets of 2 GB (DeepSpeed's default: 500M elements)",
@@ -31,7 +31,7 @@ TEST(Candidates, baselines_come_first) {
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "chunks"), (Names{"1 chunk", "2 chunks", "4 chunks", "8 chunks"}));
 }
 
-TEST(Candidates, where_nothing_travels_there_is_nothing_to_choose) {
+TEST(Candidates, WhereNothingTravelsThereIsNothingToChoose) {
   const Problem problem = tiny_problem();
   EXPECT_EQ(names_of(problem, {4, 1, 1}, "chunks"), (Names{"1 chunk"}));
   EXPECT_EQ(names_of(problem, {4, 1, 1}, "expert placement"), (Names{"contiguous"}));
@@ -39,7 +39,7 @@ TEST(Candidates, where_nothing_travels_there_is_nothing_to_choose) {
   EXPECT_EQ(names_of(problem, {1, 1, 1}, "gradient buckets"), (Names{"one collective per gradient"}));
 }
 
-TEST(Candidates, inference_may_replicate_experts) {
+TEST(Candidates, InferenceMayReplicateExperts) {
   Problem problem = tiny_problem();
   problem.workload.phase = WorkloadPhase::prefill;
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "expert placement"),
@@ -49,14 +49,14 @@ TEST(Candidates, inference_may_replicate_experts) {
 }
 
 // 16 sequences over 4 ranks and 4 microbatches in decode: one token each.
-TEST(Candidates, no_chunk_is_empty) {
+TEST(Candidates, NoChunkIsEmpty) {
   Problem problem = tiny_problem();
   problem.workload.phase = WorkloadPhase::decode;
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "chunks"), (Names{"1 chunk", "2 chunks", "4 chunks"}));
   EXPECT_EQ(names_of(problem, {4, 4, 4}, "chunks"), (Names{"1 chunk"}));
 }
 
-TEST(Candidates, every_plan_of_the_space_is_valid_and_lowers) {
+TEST(Candidates, EveryPlanOfTheSpaceIsValidAndLowers) {
   for (const WorkloadPhase phase : {WorkloadPhase::training, WorkloadPhase::prefill, WorkloadPhase::decode}) {
     Problem problem = tiny_problem();
     problem.workload.phase = phase;

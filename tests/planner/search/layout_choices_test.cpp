@@ -33,7 +33,7 @@ Plan plan_of(const Problem& problem, const Layout& layout) {
 
 // 16 sequences over the 2 ranks of a stage: 2, 4 and 8 microbatches keep two stages busy. 2 heads are cut in two. 4
 // experts of two slices have 8 parts, more than 4 ranks.
-TEST(LayoutChoices, are_one_step_away) {
+TEST(LayoutChoices, AreOneStepAway) {
   const Problem problem = two_layers();
   const Plan plan = plan_of(problem, {4, 2, 1});
   EXPECT_EQ(names_of(problem, plan, "training states"), (Names{"whole on every rank", "ZeRO-1", "ZeRO-2", "ZeRO-3"}));
@@ -47,7 +47,7 @@ TEST(LayoutChoices, are_one_step_away) {
   EXPECT_EQ(names_of(problem, plan, "prefetch"), Names{});
 }
 
-TEST(LayoutChoices, follow_the_plan) {
+TEST(LayoutChoices, FollowThePlan) {
   const Problem problem = two_layers();
   Plan plan = plan_of(problem, {4, 2, 1});
   plan.layout.zero = 3;
@@ -58,7 +58,7 @@ TEST(LayoutChoices, follow_the_plan) {
   EXPECT_EQ(names_of(problem, plan, "pipeline stages"), Names{});  // stages keep gradients over microbatches
 }
 
-TEST(LayoutChoices, leave_what_is_fixed_and_inference_knows_no_training_states) {
+TEST(LayoutChoices, LeaveWhatIsFixedAndInferenceKnowsNoTrainingStates) {
   Problem problem = two_layers();
   problem.fixed.zero = 0;
   problem.fixed.pp = problem.fixed.tp = problem.fixed.expert_slices = 1;
@@ -73,7 +73,7 @@ TEST(LayoutChoices, leave_what_is_fixed_and_inference_knows_no_training_states) 
 }
 
 // Whatever one step leads to can be lowered, also after a second step in any other dimension.
-TEST(LayoutChoices, every_plan_two_steps_away_can_be_lowered) {
+TEST(LayoutChoices, EveryPlanTwoStepsAwayCanBeLowered) {
   for (const WorkloadPhase phase : {WorkloadPhase::training, WorkloadPhase::decode}) {
     Problem problem = two_layers();
     problem.workload.phase = phase;
@@ -99,7 +99,7 @@ TEST(LayoutChoices, every_plan_two_steps_away_can_be_lowered) {
   }
 }
 
-TEST(LayoutChoices, what_does_not_fit_says_so) {
+TEST(LayoutChoices, WhatDoesNotFitSaysSo) {
   Problem problem = tiny_problem();
   problem.cluster.device.memory_bytes = 11'000;  // 10.6 kB with ZeRO-1, 11.7 without
   Plan plan = plan_of(problem, {4, 4, 1});
