@@ -10,8 +10,8 @@
 #   list                 the items: call, name, group, limit and estimate in seconds, command
 #   NAME...              items or groups (build device test bench peers profile execute sanitize), without a deadline
 # OUT takes the results (default build/gpu_check/out): table.txt, log.txt and five JSON documents, written again after
-# every item. KIT, STATE, PLANS, MOESAIC: other places of the kit, of what is kept between calls, of the committed plans, and
-# of the program that plans. The last line is `N passed, N failed, N absent`. Absent is what could not be checked, and is
+# every item. KIT, STATE, PLANS, MOESAIC, CLOCK: other places of the kit, of what is kept between calls, of the committed
+# plans, of the program that plans, and of the clock. The last line is `N passed, N failed, N absent`. Absent is what could not be checked, and is
 # never a pass. Exit code 0: all passed; 1: some failed; 77: none failed, some absent; 143: ended by a signal.
 # shellcheck disable=SC2034 # the files of gpu_check/ read the constants
 set -euo pipefail
@@ -22,6 +22,7 @@ STATE=${STATE:-$ROOT/build/gpu_check}
 OUT=${OUT:-$STATE/out}
 KIT=${KIT:-$ROOT/build/gpu_kit}
 PLANS=${PLANS:-$ROOT/experiments/11_gpu_fidelity/plans}
+CLOCK=${CLOCK:-/proc/uptime}
 RESULTS=$ROOT/scripts/gpu_results.py
 CALL_1_S=330 CALL_2_S=300  # of the 15 minutes; the rest is for starting the machine, transfers, and the half minute between
 UNHURRIED=5                # factor of the limits where there is no deadline: a GPU that is slower than the one planned for

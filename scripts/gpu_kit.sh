@@ -64,7 +64,7 @@ check_needs() {  # PROGRAM
   local foreign glibc
   foreign=$(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -Ev "$MAY_NEED" | tr '\n' ' ') || true
   [[ -z $foreign ]] || die "${1##*/} needs $foreign"
-  ! readelf -d "$1" | grep -Eq '\((RPATH|RUNPATH)\)' || die "${1##*/} looks for libraries in folders of this machine"
+  ! readelf -d "$1" | grep -E '\((RPATH|RUNPATH)\)' >/dev/null || die "${1##*/} looks for libraries in folders of this machine"
   glibc=$(newest_glibc "$1")
   [[ $(printf '%s\n' "$glibc" $NEWEST_GLIBC | sort -V | tail -n 1) == "$NEWEST_GLIBC" ]] ||
     die "${1##*/} needs glibc $glibc, newer than $NEWEST_GLIBC"

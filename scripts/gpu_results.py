@@ -20,20 +20,29 @@ import losses as peers_losses  # what losses of the same training may differ by
 ABSENT = 77
 MAX_BYTES = 15 << 20  # of one file that comes back from a machine
 LOG_BYTES = 200_000  # of one item: its end
+READ_BYTES = 32 << 20  # of one file: more is no result, and reading it would take the seconds that all have together
+LINES_OF_ERROR = 40  # a benchmark says every row there, so those of one that was cut short are known
 
 
 def read_json(path):
     try:
+        if os.path.getsize(path) > READ_BYTES:
+            return None
         with open(path, encoding="utf-8") as stream:
             return json.load(stream)
     except (OSError, ValueError):
         return None
 
 
+def end_of(path, most_bytes):
+    with open(path, "rb") as stream:
+        stream.seek(max(0, os.path.getsize(path) - most_bytes))
+        return stream.read(most_bytes).decode(errors="replace")
+
+
 def read_end(path, last_lines):
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return "\n".join(stream.read().splitlines()[-last_lines:])
+        return "\n".join(end_of(path, 4 << 20).splitlines()[-last_lines:])
     except OSError:
         return ""
 
@@ -49,7 +58,7 @@ def items(folder, only):
 
 
 def failure(code, path):
-    return {"exit_code": code, "error": read_end(path + ".err", 12)}
+    return {"exit_code": code, "error": read_end(path + ".err", LINES_OF_ERROR)}
 
 
 def documents(folder, only):
@@ -171,9 +180,7 @@ def log(folder):
     paths = [os.path.join(folder, name) for name in os.listdir(folder)]
     text = []
     for path in sorted(paths, key=os.path.getmtime):
-        with open(path, "rb") as stream:
-            stream.seek(max(0, os.path.getsize(path) - LOG_BYTES))
-            text.append(f"==== {os.path.basename(path)}\n{stream.read().decode(errors='replace')}")
+        text.append(f"==== {os.path.basename(path)}\n{end_of(path, LOG_BYTES)}")
     return "\n".join(text)[-MAX_BYTES // 2:]  # at most two bytes each, as nearly all is ASCII
 
 
@@ -188,20 +195,33 @@ def within_limit(document):
     return text if len(text) <= MAX_BYTES else json.dumps({"error": "too large to bring back"})
 
 
-def keep(state, folder):
-    """Writes every document anew; one that is half written never takes the place of one that is whole."""
-    texts = {"log.txt": log(f"{state}/logs")}
+def texts(state):
+    """name of a file -> how it is made, for everything that was begun."""
+    yield "log.txt", lambda: log(f"{state}/logs")
     for name, collect in COLLECT.items():
-        document = collect(f"{state}/{name}", None)[0]
         if os.path.isdir(f"{state}/{name}"):
-            texts[f"{name}.json"] = within_limit(document)
+            yield f"{name}.json", lambda: within_limit(collect(f"{state}/{name}", None)[0])
     if machines(f"{state}/profile"):
-        texts["machines.json"] = within_limit(machines(f"{state}/profile"))
-    for name, text in texts.items():
+        yield "machines.json", lambda: within_limit(machines(f"{state}/profile"))
+
+
+def keep(state, folder):
+    """Writes every document anew; one that is half written never takes the place of one that is whole, and one that
+    cannot be made keeps none of the others back. Exit code 1 where there was such a one."""
+    code = 0
+    for name, make in texts(state):
         path = os.path.join(folder, name)
-        with open(path + ".new", "w", encoding="utf-8") as stream:
-            stream.write(text + "\n")
-        os.replace(path + ".new", path)
+        try:
+            text = make()
+            with open(path + ".new", "w", encoding="utf-8") as stream:
+                stream.write(text + "\n")
+            os.replace(path + ".new", path)
+        except Exception as error:
+            print(f"{name}: {type(error).__name__}: {error}")
+            code = 1
+            if os.path.isfile(path + ".new"):  # few files come back
+                os.unlink(path + ".new")
+    return code
 
 
 COLLECT = {"test": test, "bench": bench, "peers": peers, "execute": execute}

@@ -13,8 +13,11 @@ describe_device() {
 
 library_path() { bash "$ROOT/scripts/gpu_libraries.sh" 2>/dev/null || true; }  # without those that are not there
 
+# With the library path as the machine has it: torch brings libraries of its own, which must not meet a toolkit's.
+python_of_peers() { LD_LIBRARY_PATH=$FOUND_LIBRARY_PATH python3 "$@"; }
+
 # A fresh machine reads torch from its disk, which may take longer than the first peer has. It happens beside the tests.
-read_ahead() { (nice python3 -c 'import torch' >/dev/null 2>&1 &) }
+read_ahead() { (python_of_peers -c 'import os; os.nice(10); import torch' >/dev/null 2>&1 &) }
 
 run_one() {  # NAME
   item=$1 note=
@@ -121,15 +124,16 @@ measure() {  # the benchmark of the item's name
 }
 
 ask_peer() {
-  into_document python3 "$ROOT/scripts/peers/$item.py"
+  into_document python_of_peers "$ROOT/scripts/peers/$item.py"
   judge peers "$STATE/peers" --only "$item"
 }
 
 # Library kernels are not ours to check, and slow under the tools.
 sanitize() {  # TOOL
-  local ours=() options=(--tool "$1" --error-exitcode 9) log=$STATE/sanitize/$item.txt status=0
+  local ours=() options=(--tool "$1" --error-exitcode 9) log=$STATE/sanitize/$item.txt status=0 help
   command -v compute-sanitizer >/dev/null || missing "compute-sanitizer not found: it is part of the CUDA Toolkit"
-  if compute-sanitizer --help | grep -q -e --kernel-name; then ours=(--kernel-name kernel_substring=moesaic); fi
+  help=$(compute-sanitizer --help 2>&1) || true  # whole: a pipe that grep -q closes early would be an error
+  if [[ $help == *--kernel-name* ]]; then ours=(--kernel-name kernel_substring=moesaic); fi
   [[ $1 != memcheck ]] || options+=(--leak-check full)
   compute-sanitizer "${options[@]}" "${ours[@]}" "$TESTS" --gtest_filter="$SANITIZED_TESTS" >"$log" 2>&1 || status=$?
   tail -n 200 "$log"
@@ -217,6 +221,6 @@ ask_torch() {  # PLAN STEPS
   choose_plan "$1"
   note=
   if [[ -f $result ]]; then expect=(--expect "$result"); fi
-  into_document python3 "$ROOT/scripts/peers/torch_step.py" --plan "$plan" --corpus "$CORPUS" --steps "$2" "${expect[@]}"
+  into_document python_of_peers "$ROOT/scripts/peers/torch_step.py" --plan "$plan" --corpus "$CORPUS" --steps "$2" "${expect[@]}"
   judge peers "$STATE/peers" --only "$item"
 }

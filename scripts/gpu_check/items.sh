@@ -3,7 +3,8 @@
 # `detail: ...` goes into the table. Exit code 77: it cannot be checked here.
 #
 # Seconds are limits and estimates. Nothing has run on a GPU yet, so the estimates are guesses: a program starts in 2 to 4 s
-# (context, libraries), torch in 6 and as much again to compile. Drawing 0.55 G initial values takes 3 s, in numpy 14.
+# (context, libraries), torch in 6 and as much again to compile; the first program reads gigabytes of libraries from a disk
+# that nobody has read, and all depends on it, so `device` may take long. Drawing 0.55 G initial values takes 3 s, in numpy 14.
 PRODUCT_TESTS='*Matmul*:*Linear*:*Experts*:*Grouped*:MoeLayer*'
 ATTENTION_TESTS='*Attention*:Cudnn*'
 # A kernel of each kind, at small sizes: every access is checked.
@@ -18,7 +19,7 @@ items() {
   local one
   cat <<TABLE
 0      build                    build    1800   300  build
-12     device                   device     30     6  check_device
+12     device                   device     60     6  check_device
 1      products                 test       70    25  run_tests $PRODUCT_TESTS
 1      attention                test       60    20  run_tests $ATTENTION_TESTS
 1      tiny-f32-1               execute    30     5  train_like_cpu

@@ -19,7 +19,12 @@ read_items() {
 names_of_call() { for name in "${ORDER[@]}"; do if [[ ${CALL[$name]} == *"$1"* ]]; then echo "$name"; fi; done; }
 names_of() { for name in "${ORDER[@]}"; do if [[ $name == "$1" || ${GROUP[$name]} == "$1" ]]; then echo "$name"; fi; done; }
 
-now_ms() { date +%s%3N; }
+# Since the machine started: a wall clock may be set while a call runs, above all on a machine that has just started.
+now_ms() {
+  local seconds
+  read -r seconds _ <"$CLOCK"  # with two decimals
+  echo $((10#${seconds/./}0))
+}
 
 # ---- One call -------------------------------------------------------------------------------------------------------
 
@@ -34,8 +39,9 @@ begin() {  # SECONDS until the end of the call; 0: no deadline
     echo "$FINGERPRINT" >"$STATE/fingerprint"
   fi
   mkdir -p "$STATE/logs" "$STATE/passed"
+  FOUND_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
   LD_LIBRARY_PATH=$(library_path)
-  export OUT STATE KIT PLANS LD_LIBRARY_PATH
+  export OUT STATE KIT PLANS LD_LIBRARY_PATH FOUND_LIBRARY_PATH
 }
 
 # What a result belongs to: these sources on this device.
@@ -66,7 +72,7 @@ run_items() {  # NAME...
   keep_results
   trap - TERM INT
   echo
-  cat "$OUT/table.txt"
+  print_table
   if [[ " ${outcome[*]} " == *" absent "* ]]; then code=$ABSENT; fi
   if [[ " ${outcome[*]} " == *" FAILED "* ]]; then code=1; fi
   exit "$code"
@@ -80,7 +86,7 @@ interrupted() {
   done
   keep_results
   if [[ -n $running ]]; then end_group; fi
-  cat "$OUT/table.txt"
+  print_table
   exit 143
 }
 
@@ -113,6 +119,9 @@ run_item() {  # NAME: says its outcome; sets ran where that took time
 # the group.
 end_group() { kill -KILL -- "-$running" 2>/dev/null || true; }
 
+# Without what a program that never stops wrote before it, nor NUL bytes; nothing where the disk was full.
+end_of_log() { tail -c 65536 "$1" 2>/dev/null | tr -d '\000'; }  # LOG
+
 # In a process group of its own, killed at the limit. A process that hangs in the driver may outlive even that; it is left
 # behind, so that the call goes on.
 supervise() {  # NAME SECONDS
@@ -130,17 +139,17 @@ supervise() {  # NAME SECONDS
   wait "$guard" 2>/dev/null || true
   running='' guard=''
   seconds=$((($(now_ms) - started) / 1000))
-  why=$(sed -n 's/^detail: //p' "$log" | tail -n 1 | cut -c1-170)
+  why=$(end_of_log "$log" | sed -n 's/^detail: //p' | tail -n 1 | cut -c1-170) || true
   case $status in
     0)
-      stamp_of "$name" >"$STATE/passed/$name"
+      stamp_of "$name" >"$STATE/passed/$name" || true
       say "$name" passed "$seconds s  $why"
       ;;
     "$ABSENT") say "$name" absent "$why" ;;
     124 | 137) say "$name" FAILED "stopped after $limit s" ;;
     *)
       say "$name" FAILED "$seconds s  exit code $status  $why"
-      tail -n 12 "$log" | cut -c1-300
+      end_of_log "$log" | tail -n 12 | cut -c1-300 || true
       ;;
   esac
 }
@@ -163,8 +172,11 @@ print_table() {
   echo "$passed passed, $failed failed, $absent absent"
 }
 
+# On a full disk the call goes on, since its table is printed too.
 keep_results() {
-  print_table >"$STATE/table.txt"
-  cp "$STATE/table.txt" "$OUT/table.txt"
-  timeout -k 1 5 python3 "$RESULTS" keep "$STATE" -o "$OUT" || echo "gpu_check: the results could not be written"
+  local kept=1
+  { print_table >"$OUT/table.txt.new" && mv "$OUT/table.txt.new" "$OUT/table.txt"; } 2>/dev/null ||
+    { kept= && rm -f "$OUT/table.txt.new" 2>/dev/null || true; }
+  timeout -k 1 5 python3 "$RESULTS" keep "$STATE" -o "$OUT" || kept=
+  [[ -n $kept ]] || echo "gpu_check: the results could not be written"
 }

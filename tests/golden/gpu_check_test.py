@@ -234,6 +234,39 @@ def with_the_real_programs(root, folder, moesaic, executor):
     expect(("None yet." in readme, f"| gpu-1 | {1e3 * seconds[0]:.4g} |" in readme), (False, True), "tables", readme)
 
 
+def results_that_cannot_be_written(root, folder):
+    """As on a full disk: no table and no document of tests in OUT. The call goes on, and its output has the table."""
+    machine = Machine(root, folder)
+    for name in ("table.txt.new", "test.json.new"):
+        os.makedirs(f"{folder}/out/{name}")
+    output = machine.ask("products", "memory_bound", code=0)
+    expect("gpu_check: the results could not be written" in output, True, "complaint", output)
+    expect(re.findall(r"^(\S+) +passed  ", output.rpartition("\n\n")[2], re.M), ["device", "products", "memory_bound"], "table", output)
+    expect(sorted(os.listdir(f"{folder}/out")), ["bench.json", "log.txt", "table.txt.new", "test.json.new"], "files")
+
+
+def too_much_output(root, folder):
+    """33 MiB where a document is expected, and behind tests: the end of it counts, and other results are not lost to it."""
+    flood = "head -c 34603008 /dev/zero | tr '\\0' x; echo"
+    machine = Machine(root, folder, kit={"bin/executor_cuda_copies": flood, "bin/test_executor_cuda": flood + TESTS})
+    table, last, _ = machine.run("products", "copies", "memory_bound", code=1)
+    expect(table["products"][1].split("  ")[1], "2 tests passed", "products")
+    expect((table["copies"][0], last), ("FAILED", "3 passed, 1 failed, 0 absent"), "end")
+    documents = json.loads(read(f"{folder}/out/bench.json"))["programs"]
+    expect((documents["copies"]["exit_code"], len(documents["memory_bound"]["rows"])), (0, 1), "documents")
+
+
+def peers_have_the_machines_libraries(root, folder):
+    """Programs of the kit find what gpu_libraries.sh found; torch has the path that was there before."""
+    machine = Machine(root, folder, kit={"bin/executor_cuda_copies": BENCH + f"\necho -n $LD_LIBRARY_PATH >{folder}/of_kit"})
+    write(f"{machine.root}/scripts/peers/torch_layer.py",
+          f"import os\nopen('{folder}/of_peer', 'w').write(os.environ['LD_LIBRARY_PATH'])\n" + PEER)
+    os.environ["LD_LIBRARY_PATH"] = "/before"
+    machine.run("copies", "torch_layer", code=0)
+    del os.environ["LD_LIBRARY_PATH"]
+    expect((read(f"{folder}/of_kit"), read(f"{folder}/of_peer")), ("/somewhere", "/before"), "library paths")
+
+
 def results_of_other_sources(root, folder):
     """They neither count as passed nor come back among new ones."""
     machine = Machine(root, folder)
@@ -252,7 +285,8 @@ def unknown_name(root, folder):
 
 
 CASES = (estimates_fit, names_of_tests_exist, as_estimated, one_item_hangs, everything_is_slow, less_time, nothing_to_check_with,
-         without_a_gpu, what_fails_is_named, ended_by_a_signal, what_hangs_is_killed, results_of_other_sources, unknown_name)
+         without_a_gpu, what_fails_is_named, ended_by_a_signal, what_hangs_is_killed,
+         results_that_cannot_be_written, too_much_output, peers_have_the_machines_libraries, results_of_other_sources, unknown_name)
 
 
 def main():

@@ -1,7 +1,7 @@
 """A machine without a GPU on which scripts/gpu_check.sh meets stand-ins: for the GPU, the kit, the tools and the clock.
 
 It checks nothing itself but that results come back as they must. The clock stands still but for items, which take as long as
-`take` says; real_clock leaves `date` and `timeout` as they are.
+`take` says; real_clock leaves the machine's and `timeout` as they are.
 """
 import os
 import re
@@ -34,14 +34,15 @@ TOOLS = {
     "nvidia-smi": """case $* in -L) echo "GPU 0: stand-in" ;; --query-gpu=compute_cap*) echo 9.0 ;; *) echo stand-in ;; esac""",
     "ldd": "echo 'libcudnn.so.9 => /somewhere/libcudnn.so.9'",
     "compute-sanitizer": 'echo "[       OK ] A.B (3 ms)"; echo "========= ERROR SUMMARY: 0 errors"',
-    "date": """[[ $1 == +%s%3N ]] && exec cat "$STAND_INS/clock" || exec /usr/bin/date "$@" """,
     "timeout": r"""
 [[ $1 != -k ]] || shift 2
 limit=$1; shift
 [[ " $* " == *" --item "* ]] || exec "$@"
-takes=$(awk -v item="${*: -1}" '$1 == item {print $2}' "$STAND_INS/takes") clock=$(<"$STAND_INS/clock")
-if ((takes > limit)); then echo $((clock + limit * 1000 + 500)) >"$STAND_INS/clock"; exit 124; fi
-echo $((clock + takes * 1000 + 500)) >"$STAND_INS/clock"
+takes=$(awk -v item="${*: -1}" '$1 == item {print $2}' "$STAND_INS/takes") clock=$(cut -d . -f 1 "$STAND_INS/clock")
+half=$(cut -d . -f 2 "$STAND_INS/clock")
+advance() { echo "$((clock + $1 + half / 50)).$((50 - half))" | sed 's/\.0$/.00/' >"$STAND_INS/clock"; }  # and half a second
+if ((takes > limit)); then advance "$limit"; exit 124; fi
+advance "$takes"
 exec "$@" """,
 }
 PEER = """print('{"rows": [], "median_step_seconds": 0.3, "loss_deviation": 0.001}')"""
@@ -68,6 +69,7 @@ class Machine:
 
     def __init__(self, root, folder, kit=None, tools=None, real_clock=False):
         self.root, self.folder, self.moesaic = f"{folder}/tree", folder, f"{folder}/no-moesaic"
+        self.real_clock = real_clock
         for name in ("gpu_check.sh", "gpu_results.py"):
             os.makedirs(f"{self.root}/scripts", exist_ok=True)
             shutil.copy(f"{root}/scripts/{name}", f"{self.root}/scripts/{name}")
@@ -81,7 +83,7 @@ class Machine:
 if [[ $1 == --sources ]]; then echo 12ab; exit; fi
 rm -rf "$1"; cp -r "$STAND_INS/kit" "$1" """)
         for name, body in {**TOOLS, **(tools or {})}.items():
-            if not (real_clock and name in ("date", "timeout")):
+            if not (real_clock and name == "timeout"):
                 write_program(f"{folder}/bin/{name}", body)
         os.symlink(sys.executable, f"{folder}/bin/python3")
         for name, body in {**KIT, **(kit or {})}.items():
@@ -103,11 +105,12 @@ rm -rf "$1"; cp -r "$STAND_INS/kit" "$1" """)
         takes = {item[1]: factor * int(item[4]) for item in self.items}
         takes.update({name.replace("_", "-"): value for name, value in seconds.items()})
         write(f"{self.folder}/takes", "".join(f"{name} {value}\n" for name, value in takes.items()))
-        write(f"{self.folder}/clock", "1000000")
+        write(f"{self.folder}/clock", "1000.00")  # as /proc/uptime begins
 
     def environment(self):
         return {**os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}", "STAND_INS": self.folder,
-                "OUT": f"{self.folder}/out", "MOESAIC": self.moesaic}
+                "OUT": f"{self.folder}/out", "MOESAIC": self.moesaic,
+                **({} if self.real_clock else {"CLOCK": f"{self.folder}/clock"})}
 
     def start(self, *arguments):
         return subprocess.Popen(["bash", f"{self.root}/scripts/gpu_check.sh", *arguments], env=self.environment(), text=True,
@@ -122,9 +125,9 @@ rm -rf "$1"; cp -r "$STAND_INS/kit" "$1" """)
     def run(self, *arguments, code):
         """(the table, its last line, seconds that passed). The files are always few, and the table what was printed last."""
         shutil.rmtree(f"{self.folder}/out", ignore_errors=True)
-        begun = int(read(f"{self.folder}/clock"))
+        begun = float(read(f"{self.folder}/clock"))
         output = self.ask(*arguments, code=code)
-        return *self.table(output), (int(read(f"{self.folder}/clock")) - begun) / 1000
+        return *self.table(output), float(read(f"{self.folder}/clock")) - begun
 
     def table(self, output):
         text = read(f"{self.folder}/out/table.txt")
