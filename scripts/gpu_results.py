@@ -100,20 +100,20 @@ def bench(folder, only):
 
 
 def peers(folder, only):
-    """A peer that is not installed says {"absent": reason}; that is no failure, and no result. One whose losses differ
-    from ours has a document and exit code 1."""
+    """A peer that is not installed says {"absent": reason}; that is no failure, and no result. One with other losses than
+    ours, or that waits for the device, has a document with its "problems", and exit code 1."""
     found = documents(folder, only)
     codes = {name: code for name, code, _ in items(folder, only)}
     broken = [name for name, document in found.items() if "exit_code" in document]
-    differ = [name for name in found if name not in broken and codes[name] != 0]
+    doubtful = [name for name in found if name not in broken and codes[name] != 0]
     absent = [name for name, document in found.items() if "absent" in document]
     detail = f"{len(found) - len(broken) - len(absent)} measured" + listed("failed", broken)
-    for name in differ:
-        detail += f", losses differ by {found[name].get('loss_deviation', float('nan')):.1e}"
+    for name in doubtful:
+        detail += "".join(f", {problem}" for problem in found[name].get("problems", [])[:1]) or f", exit code {codes[name]}"
     if absent:
         detail = "; ".join(found[name]["absent"] for name in absent)
     nothing = ABSENT if len(absent) == len(found) else 0
-    return found, detail, 1 if broken or differ else nothing
+    return found, detail, 1 if broken or doubtful else nothing
 
 
 def trained(code, path):

@@ -2,9 +2,11 @@
 """One MoE layer in torch, bf16, forward and backward: router, sort, grouped products, weighted sum; and compiled.
 
 Experts have two matrices and GELU, as in executor/cuda. `dense` is one feed-forward network over as many rows: what the
-layer costs without routing. A pass that waits for the device is an error.
+layer costs without routing. A peer with a pass that waits for the device is timed all the same, and named; exit code 1.
 Usage: torch_layer.py [--device cpu --tiny]
 """
+import sys
+
 import layer_case as case
 
 import torch
@@ -40,7 +42,7 @@ class Dense:
 
 def main():
     arguments = case.parse(__doc__.splitlines()[0])
-    rows, failed = [], {}
+    rows, failed, problems = [], {}, []
     for name, shape in case.shapes(arguments).items():
         tokens, hidden, intermediate, _, top_k = shape
         layer, gradient = Layer(arguments, shape), case.random_rows(arguments, tokens, hidden)
@@ -51,12 +53,14 @@ def main():
                                            case.random_rows(arguments, tokens * top_k, hidden)),
         }
         case.without(peers, "torch compiled", failed, name)
-        for peer in peers.values():
-            peer.check_waits_for_nothing(arguments)
+        waits = {peer: passes.waits(arguments) for peer, passes in peers.items()}
+        problems += [f"{name}, {peer} waits for the device: {why}" for peer, why in waits.items() if why]
         flops = 2 * 2 * tokens * top_k * hidden * intermediate
         rows += case.layer_rows(arguments, name, shape, peers, flops,
                                 "two matrices per expert, GELU; the router's product is not counted")
-    case.print_document("torch_layer", arguments, rows, failed=failed)
+    case.print_document("torch_layer", arguments, rows, failed=failed, problems=problems)
+    if problems:
+        sys.exit("torch_layer: " + "\n".join(problems))
 
 
 if __name__ == "__main__":

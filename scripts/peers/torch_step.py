@@ -2,9 +2,9 @@
 """Whole training steps of a plan's model in torch: bf16 or f32 as the plan stores it, fused AdamW with master weights.
 
 The same mathematics, initial values and batches as docs/training_model.md; one rank, whatever the plan's layout. Twice:
-`eager`, and `compiled` by torch.compile; the faster one counts. On a GPU no timed step may wait for it: a call that does
-fails the variant, but for f32, whose grouped products need the row counts on the host.
-Exit code 1: no variant ran, or with --expect one has other losses (losses.py).
+`eager`, and `compiled` by torch.compile; the faster one counts. On a GPU no timed step should wait for it, but for f32, whose
+grouped products need the row counts on the host; a variant with a call that does is timed all the same, and named.
+Exit code 1: no variant ran, one waited, or with --expect one has other losses (losses.py).
 Usage: torch_step.py --plan plan.json --corpus text [--steps 30] [--expect result.json] [--device cpu]
 """
 import copy
@@ -65,7 +65,7 @@ def draw(arguments, plan):
                   arguments.device)
 
 
-def train(arguments, plan, corpus, drawn, variant):
+def train(arguments, plan, corpus, drawn, variant, may_wait=False):
     """-> losses, seconds of each step. Nothing is read from the device before the last step has been appended."""
     workload, dtype = plan["documents"]["workload"], dtype_of(plan)
     device, parts = arguments.device, plan["layout"]["micro_batches"]
@@ -84,13 +84,25 @@ def train(arguments, plan, corpus, drawn, variant):
         update.step()
         losses.append(total)
 
+    may_wait = may_wait or not grouped_kernel_takes(dtype, device)
     clock = case.Clock(arguments)
     for step, tokens in enumerate(inputs):
-        with case.no_waiting(arguments, allowed=step < WARM_UP or not grouped_kernel_takes(dtype, device)):
+        with case.no_waiting(arguments, allowed=step < WARM_UP or may_wait):
             one_step(tokens)
         clock.mark()
     losses = torch.stack(losses).tolist()
     return [loss if math.isfinite(loss) else None for loss in losses], clock.seconds()
+
+
+def train_and_note_waiting(*what):
+    """-> losses, seconds, and why a step waits for the device, or None."""
+    try:
+        return *train(*what), None
+    except RuntimeError as error:
+        if not case.says_that_it_waits(error):
+            raise
+        why = str(error)[:300]
+    return *train(*what, may_wait=True), why
 
 
 def measure(arguments, plan, corpus, drawn, variant):
@@ -98,7 +110,7 @@ def measure(arguments, plan, corpus, drawn, variant):
     if arguments.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     try:
-        losses, seconds = train(arguments, plan, corpus, drawn, variant)
+        losses, seconds, waits = train_and_note_waiting(arguments, plan, corpus, drawn, variant)
     except Exception as error:
         return {"failed": f"{type(error).__name__}: {error}"[:500]}
     finally:
@@ -108,6 +120,8 @@ def measure(arguments, plan, corpus, drawn, variant):
     median = statistics.median(seconds[len(seconds) // 3 :])  # the first steps make kernels and memory pools
     found = {"loss": losses, "median_step_seconds": median,
              "tokens_per_second": workload["global_batch"] * workload["sequence_length"] / median}
+    if waits:
+        found["waits"] = waits
     if arguments.device == "cuda":
         found["peak_bytes"] = torch.cuda.max_memory_allocated()
         torch.cuda.empty_cache()
@@ -137,12 +151,15 @@ def main():
     ran = {variant: figures for variant, figures in found.items() if "failed" not in figures}
     problems = [] if ran else [f"{variant}: {figures['failed']}" for variant, figures in found.items()]
     for variant, figures in ran.items():
+        if "waits" in figures:
+            problems.append(f"{variant} waits for the device: {figures['waits']}")
         if expected:
             figures["loss_differences"] = expected.differences(figures["loss"])
+            figures["loss_deviation"] = max(map(abs, filter(None, figures["loss_differences"])), default=0.0)
             problems += [f"{variant}: {problem}" for problem in expected.problems(figures["loss"])]
     fastest = min(ran, key=lambda variant: ran[variant]["median_step_seconds"], default=None)
     case.print_document("torch_step", arguments, [], plan=arguments.plan.split("/")[-1], steps=arguments.steps,
-                        fastest=fastest, variants=found, **(ran[fastest] if ran else {}))
+                        fastest=fastest, variants=found, problems=problems, **(ran[fastest] if ran else {}))
     if problems:
         sys.exit("torch_step: " + "\n".join(problems))
 
