@@ -134,11 +134,11 @@ class Copies {
     };
     background(copy, copy_alone, kRounds * product_alone);
     const Seconds product_beside = many(compute, product) / kRounds;
-    const bool copies_lasted = cudaStreamQuery(copies) == cudaErrorNotReady;
+    const bool copies_lasted = is_busy(copies);
     backend_.synchronize();
     background(product, product_alone, kRounds * copy_alone);
     const Seconds copy_beside = many(copies, copy) / kRounds;
-    const bool products_lasted = cudaStreamQuery(compute) == cudaErrorNotReady;
+    const bool products_lasted = is_busy(compute);
     backend_.synchronize();
     rows_.push_back({{"what", std::string("product and copies ") + direction.name},
                      {"product_seconds", product_alone},

@@ -23,6 +23,7 @@ class FastestProduct {
  private:
   static cublasLtMatrixLayout_t layout(int64_t rows, int64_t columns);
   std::vector<cublasLtMatmulHeuristicResult_t> ask() const;
+  cublasStatus_t try_to_run(const cublasLtMatmulAlgo_t& algorithm, Stream stream);
   void run(const cublasLtMatmulAlgo_t& algorithm, Stream stream);
 
   MatmulShape shape_;

@@ -82,7 +82,17 @@ Seconds seconds_of(Stream stream, const std::function<void()>& work) {
   return static_cast<double>(milliseconds) * 1e-3;
 }
 
+bool is_busy(Stream stream) {
+  const cudaError_t state = cudaStreamQuery(stream);
+  if (state == cudaErrorNotReady)
+    (void)cudaGetLastError();  // an answer, which the next launch must not take for its own
+  else
+    CUDA_CHECK(state);
+  return state == cudaErrorNotReady;
+}
+
 std::vector<Seconds> medians_in_turns(const std::vector<Contender>& contenders, int rounds) {
+  CUDA_CHECK(cudaDeviceSynchronize());  // operands are filled on the default stream, for which no other one waits
   std::vector<std::vector<Seconds>> times(contenders.size());
   for (int round = -kWarmUps; round < rounds; ++round) {
     for (size_t i = 0; i < contenders.size(); ++i) {

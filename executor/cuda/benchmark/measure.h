@@ -66,6 +66,9 @@ class OwnStream {
 /// Between two events around what `work` appends to the stream; waits for it.
 Seconds seconds_of(Stream stream, const std::function<void()>& work);
 
+/// Whether something that was appended has not ended yet.
+bool is_busy(Stream stream);
+
 struct Contender {
   Stream stream;
   std::function<void()> work;  // appends to the stream
