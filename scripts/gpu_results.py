@@ -61,6 +61,11 @@ def failure(code, path):
     return {"exit_code": code, "error": read_end(path + ".err", LINES_OF_ERROR)}
 
 
+def why(document):
+    """The last line of what a program said that left no document."""
+    return ": " + document["error"].splitlines()[-1] if document.get("error") else ""
+
+
 def documents(folder, only):
     """name -> its document, with the exit code and the end of stderr where there is none."""
     return {name: read_json(path + ".json") or failure(code, path) for name, code, path in items(folder, only)}
@@ -96,6 +101,8 @@ def bench(folder, only):
     for line in below:
         print(line)
     detail = f"{len(rows) - len(below)} of {len(rows)} rows at their bars" + listed("failed", broken)
+    if only and broken:
+        detail = "failed" + why(found[only])
     return {"below_bar": below, "programs": found}, detail, int(not rows or bool(below or broken))
 
 
@@ -108,6 +115,8 @@ def peers(folder, only):
     doubtful = [name for name in found if name not in broken and codes[name] != 0]
     absent = [name for name, document in found.items() if "absent" in document]
     detail = f"{len(found) - len(broken) - len(absent)} measured" + listed("failed", broken)
+    if only and broken:
+        detail = "failed" + why(found[only])
     for name in doubtful:
         detail += "".join(f", {problem}" for problem in found[name].get("problems", [])[:1]) or f", exit code {codes[name]}"
     if absent:

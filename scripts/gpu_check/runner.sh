@@ -122,6 +122,11 @@ end_group() { kill -KILL -- "-$running" 2>/dev/null || true; }
 # Without what a program that never stops wrote before it, nor NUL bytes; nothing where the disk was full.
 end_of_log() { tail -c 65536 "$1" 2>/dev/null | tr -d '\000'; }  # LOG
 
+# Its last detail, or else its last line, without the folder that all paths begin with.
+reason_in() {  # LOG
+  end_of_log "$1" | awk '{last = $0} sub(/^detail: /, "") {detail = $0} END {print detail != "" ? detail : last}' | sed "s|$ROOT/||g" | cut -c1-170
+}
+
 # In a process group of its own, killed at the limit. A process that hangs in the driver may outlive even that; it is left
 # behind, so that the call goes on.
 supervise() {  # NAME SECONDS
@@ -139,7 +144,7 @@ supervise() {  # NAME SECONDS
   wait "$guard" 2>/dev/null || true
   running='' guard=''
   seconds=$((($(now_ms) - started) / 1000))
-  why=$(end_of_log "$log" | sed -n 's/^detail: //p' | tail -n 1 | cut -c1-170) || true
+  why=$(reason_in "$log") || true
   case $status in
     0)
       stamp_of "$name" >"$STATE/passed/$name" || true

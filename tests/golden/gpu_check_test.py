@@ -153,7 +153,7 @@ exit 139"""
     table, last, _ = machine.run(*names, code=1)
     reasons = {"products": "2 tests passed, failed: GroupedMatmulOnCuda.Agrees ExpertsOnCuda/1.Agree (did not end)",
                "tiny-f32-2": "losses differ from those of one rank: step 1: loss 5.105, expected 5.1 within 2.0e-05", "copies": "0 of 1 rows at their bars",
-               "moe_layer": "failed: moe_layer", "torch_gpu-1": "1 measured, eager: step 3: loss 5.2", "memcheck": "ERROR SUMMARY: 2 errors, exit code 9"}
+               "moe_layer": "failed: out of memory", "torch_gpu-1": "1 measured, eager: step 3: loss 5.2", "memcheck": "ERROR SUMMARY: 2 errors, exit code 9"}
     expect(named(table, "FAILED"), set(reasons), last)
     for name, reason in reasons.items():
         expect(reason in table[name][1], True, f"{name} says {reason!r}: {table[name]}")
