@@ -34,6 +34,19 @@ def read_json(path):
         return None
 
 
+def read_last_json(path):
+    """A document, or the last whole one of several, each on a line."""
+    lines = read_end(path, 5).splitlines()
+    for line in reversed(lines):
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(document, dict):
+            return document
+    return None
+
+
 def end_of(path, most_bytes):
     with open(path, "rb") as stream:
         stream.seek(max(0, os.path.getsize(path) - most_bytes))
@@ -68,7 +81,7 @@ def why(document):
 
 def documents(folder, only):
     """name -> its document, with the exit code and the end of stderr where there is none."""
-    return {name: read_json(path + ".json") or failure(code, path) for name, code, path in items(folder, only)}
+    return {name: read_json(path + ".json") or read_last_json(path + ".json") or failure(code, path) for name, code, path in items(folder, only)}
 
 
 def test(folder, only):

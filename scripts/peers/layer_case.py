@@ -198,6 +198,7 @@ def layer_rows(arguments, name, shape, peers, flops, counted):
 
 
 def print_document(peer, arguments, rows, **more):
+    """One line. What is printed later holds all of what was printed before, so that a program that is ended loses little."""
     device = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
     print(json.dumps({"peer": peer, "torch": torch.__version__, "device": device, "tiny": arguments.tiny, **more,
-                      "rows": rows}))
+                      "rows": rows}), flush=True)

@@ -58,7 +58,7 @@ def main():
         flops = 2 * 2 * tokens * top_k * hidden * intermediate
         rows += case.layer_rows(arguments, name, shape, peers, flops,
                                 "two matrices per expert, GELU; the router's product is not counted")
-    case.print_document("torch_layer", arguments, rows, failed=failed, problems=problems)
+        case.print_document("torch_layer", arguments, rows, failed=failed, problems=problems)
     if problems:
         sys.exit("torch_layer: " + "\n".join(problems))
 

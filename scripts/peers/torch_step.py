@@ -136,18 +136,8 @@ def add_options(parser):
     parser.add_argument("--expect", help="a result of moesaic-executor execute, to compare losses with")
 
 
-def main():
-    arguments = case.parse(__doc__.splitlines()[0], add_options)
-    with open(arguments.plan, encoding="utf-8") as stream:
-        plan = json.load(stream)
-    with open(arguments.corpus, "rb") as stream:
-        corpus = torch.frombuffer(bytearray(stream.read()), dtype=torch.uint8)
-    expected = arguments.expect and Expected(arguments.expect, arguments.steps,
-                                             plan["documents"]["workload"]["compute_dtype"])
-    torch.backends.cuda.matmul.allow_tf32 = False
-    with case.fastest_attention(arguments):
-        drawn = draw(arguments, plan)
-        found = {variant: measure(arguments, plan, corpus, drawn, variant) for variant in arguments.variants}
+def report(arguments, found, expected):
+    """Prints what is known so far as one line: the last whole one counts, should the program be ended. -> problems"""
     ran = {variant: figures for variant, figures in found.items() if "failed" not in figures}
     problems = [] if ran else [f"{variant}: {figures['failed']}" for variant, figures in found.items()]
     for variant, figures in ran.items():
@@ -160,6 +150,24 @@ def main():
     fastest = min(ran, key=lambda variant: ran[variant]["median_step_seconds"], default=None)
     case.print_document("torch_step", arguments, [], plan=arguments.plan.split("/")[-1], steps=arguments.steps,
                         fastest=fastest, variants=found, problems=problems, **(ran[fastest] if ran else {}))
+    return problems
+
+
+def main():
+    arguments = case.parse(__doc__.splitlines()[0], add_options)
+    with open(arguments.plan, encoding="utf-8") as stream:
+        plan = json.load(stream)
+    with open(arguments.corpus, "rb") as stream:
+        corpus = torch.frombuffer(bytearray(stream.read()), dtype=torch.uint8)
+    expected = arguments.expect and Expected(arguments.expect, arguments.steps,
+                                             plan["documents"]["workload"]["compute_dtype"])
+    torch.backends.cuda.matmul.allow_tf32 = False
+    found = {}
+    with case.fastest_attention(arguments):
+        drawn = draw(arguments, plan)
+        for variant in arguments.variants:
+            found[variant] = measure(arguments, plan, corpus, drawn, variant)
+            problems = report(arguments, found, expected)
     if problems:
         sys.exit("torch_step: " + "\n".join(problems))
 

@@ -147,7 +147,7 @@ exit 139"""
                                          "bin/executor_cuda_copies": BENCH.replace("0.9,", "0.5,"),
                                          "bin/executor_cuda_moe_layer": "echo 'out of memory' >&2; exit 3"},
                       tools={"compute-sanitizer": TOOLS["compute-sanitizer"].replace("0 errors", "2 errors") + "; exit 9"})
-    write(f"{machine.root}/scripts/peers/torch_step.py", PEER.replace("{", """{"problems": ["eager: step 3: loss 5.2"], """) + "\nraise SystemExit(1)")
+    write(f"{machine.root}/scripts/peers/torch_step.py", PEER.replace("{", """{"problems": ["eager: step 3: loss 5.2"], """) + """\nprint('{"cut')\nraise SystemExit(1)""")
     write(f"{machine.root}/scripts/peers/torch_layer.py", """print('{"absent": "no torch"}')""")
     names = ("products", "tiny-f32-1", "tiny-f32-2", "copies", "moe_layer", "memory_bound", "torch_gpu-1", "torch_layer", "memcheck")
     table, last, _ = machine.run(*names, code=1)
@@ -157,6 +157,8 @@ exit 139"""
     expect(named(table, "FAILED"), set(reasons), last)
     for name, reason in reasons.items():
         expect(reason in table[name][1], True, f"{name} says {reason!r}: {table[name]}")
+    peers = json.loads(read(f"{folder}/out/peers.json"))
+    expect(peers["torch_gpu-1"]["median_step_seconds"], 0.3, "what was printed before a line that is cut")
     expect(table["torch_layer"], ("absent", "no torch"), "a peer that is not there")
     expect(last, "3 passed, 6 failed, 1 absent", "end")
 
