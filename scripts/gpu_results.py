@@ -106,16 +106,20 @@ def test(folder, only):
 
 
 def bench(folder, only):
+    """A program that was ended, or failed in the middle, keeps the rows that it had, beside its error."""
     found = documents(folder, only)
+    for name, code, path in items(folder, only):
+        if code != 0:
+            found[name].update(failure(code, path))
     rows = [(name, row) for name, document in found.items() for row in document.get("rows", []) if "bar" in row]
     below = [f"{name}: {row['what']} {row.get('dtype', '')} {row['ratio']:.2f} < {row['bar']:.2f}"
              for name, row in rows if not row["ratio"] >= row["bar"]]
-    broken = [name for name, document in found.items() if "rows" not in document]
+    broken = [name for name, document in found.items() if "rows" not in document or "exit_code" in document]
     for line in below:
         print(line)
     detail = f"{len(rows) - len(below)} of {len(rows)} rows at their bars" + listed("failed", broken)
     if only and broken:
-        detail = "failed" + why(found[only])
+        detail = f"{len(rows)} rows, then failed" + why(found[only])
     return {"below_bar": below, "programs": found}, detail, int(not rows or bool(below or broken))
 
 

@@ -68,7 +68,7 @@ class BareCopies {
 
 class Copies {
  public:
-  Copies() : backend_(0, kTotal + kMiB) {
+  explicit Copies(const AddRow& add_row) : add_row_(add_row), backend_(0, kTotal + kMiB) {
     device_ = static_cast<char*>(backend_.allocate(kTotal));
     pinned_ = touched(backend_.allocate_host(kTotal));
     pageable_ = touched(std::malloc(static_cast<size_t>(kTotal)));
@@ -82,7 +82,7 @@ class Copies {
   Copies(const Copies&) = delete;
   Copies& operator=(const Copies&) = delete;
 
-  Json measure() {
+  void measure() {
     for (const Direction& direction : kDirections) {
       for (const Bytes size : kSizes) {
         rate(direction, size, true);
@@ -90,7 +90,6 @@ class Copies {
       }
     }
     for (const Direction& direction : kDirections) side_by_side(direction);
-    return rows_;
   }
 
  private:
@@ -107,17 +106,17 @@ class Copies {
     const std::vector<Seconds> seconds =
         medians_in_turns({in_pieces(direction, size, pinned), bare_.in_pieces(direction, size, pinned)}, kRounds);
     const double ratio = seconds[1] / seconds[0], rate = static_cast<double>(kTotal) / seconds[0];
-    rows_.push_back({{"what", std::string(direction.name) + (pinned ? ", pinned" : ", pageable")},
-                     {"copy_bytes", size},
-                     {"pinned", pinned && backend_.host_staging().is_pinned(pinned_)},
-                     {"seconds", seconds[0]},
-                     {"bytes_per_s", rate},
-                     {"bare_bytes_per_s", static_cast<double>(kTotal) / seconds[1]},
-                     {"ratio", ratio},
-                     {"bar", kBar}});
-    std::fprintf(stderr, "%-26s %3lld MiB %5.1f GB/s, %.2f of bare copies\n",
-                 rows_.back()["what"].get<std::string>().c_str(), static_cast<long long>(size / kMiB), rate * 1e-9,
-                 ratio);
+    const std::string what = std::string(direction.name) + (pinned ? ", pinned" : ", pageable");
+    add_row_({{"what", what},
+              {"copy_bytes", size},
+              {"pinned", pinned && backend_.host_staging().is_pinned(pinned_)},
+              {"seconds", seconds[0]},
+              {"bytes_per_s", rate},
+              {"bare_bytes_per_s", static_cast<double>(kTotal) / seconds[1]},
+              {"ratio", ratio},
+              {"bar", kBar}});
+    std::fprintf(stderr, "%-26s %3lld MiB %5.1f GB/s, %.2f of bare copies\n", what.c_str(),
+                 static_cast<long long>(size / kMiB), rate * 1e-9, ratio);
   }
 
   /// Both begin together and are enqueued for as long as the other lasts alone, several times over, so that each one's
@@ -140,14 +139,14 @@ class Copies {
     const Seconds copy_beside = many(copies, copy) / kRounds;
     const bool products_lasted = is_busy(compute);
     backend_.synchronize();
-    rows_.push_back({{"what", std::string("product and copies ") + direction.name},
-                     {"product_seconds", product_alone},
-                     {"product_seconds_beside_copies", product_beside},
-                     {"product_slowdown", product_beside / product_alone},
-                     {"copy_seconds", copy_alone},
-                     {"copy_seconds_beside_products", copy_beside},
-                     {"copy_slowdown", copy_beside / copy_alone},
-                     {"lasted_throughout", copies_lasted && products_lasted}});
+    add_row_({{"what", std::string("product and copies ") + direction.name},
+              {"product_seconds", product_alone},
+              {"product_seconds_beside_copies", product_beside},
+              {"product_slowdown", product_beside / product_alone},
+              {"copy_seconds", copy_alone},
+              {"copy_seconds_beside_products", copy_beside},
+              {"copy_slowdown", copy_beside / copy_alone},
+              {"lasted_throughout", copies_lasted && products_lasted}});
     std::fprintf(stderr, "%-26s product %.2f times as long, copies %.2f\n", direction.name,
                  product_beside / product_alone, copy_beside / copy_alone);
   }
@@ -158,14 +157,14 @@ class Copies {
     });
   }
 
+  const AddRow& add_row_;
   CudaBackend backend_;
   BareCopies bare_;
   FastestProduct product_{kLargeProduct, backend_.stream(Lane::compute)};
   char *device_ = nullptr, *pinned_ = nullptr, *pageable_ = nullptr;
-  Json rows_ = Json::array();
 };
 
-Json measure() { return Copies().measure(); }
+void measure(const AddRow& add_row) { Copies(add_row).measure(); }
 
 }  // namespace
 }  // namespace moesaic::executor::cuda

@@ -114,14 +114,18 @@ std::vector<Seconds> medians_in_turns(Stream stream, const std::vector<std::func
   return medians_in_turns(contenders, rounds);
 }
 
-int print_measurements(const std::string& name, const std::function<Json()>& measure) {
+int print_measurements(const std::string& name, const std::function<void(const AddRow&)>& measure) {
   if (device_count() == 0) {
     std::fprintf(stderr, "%s: no CUDA device on this machine, nothing is measured\n", name.c_str());
     return kSkipped;
   }
   try {
-    const Json rows = measure();
-    std::printf("%s\n", Json{{"benchmark", name}, {"device", describe_device()}, {"rows", rows}}.dump(1).c_str());
+    Json document = {{"benchmark", name}, {"device", describe_device()}, {"rows", Json::array()}};
+    measure([&](const Json& row) {
+      document["rows"].push_back(row);
+      std::printf("%s\n", document.dump().c_str());
+      std::fflush(stdout);
+    });
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());

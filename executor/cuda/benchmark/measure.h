@@ -80,8 +80,11 @@ std::vector<Seconds> medians_in_turns(const std::vector<Contender>& contenders, 
 /// All on one stream.
 std::vector<Seconds> medians_in_turns(Stream stream, const std::vector<std::function<void()>>& works, int rounds);
 
-/// main() of a program: prints {"benchmark", "device", "rows": measure()}. Exit code 77 and a message without a GPU, 1
-/// after an exception. A row has a "ratio" and its "bar" where one is set.
-int print_measurements(const std::string& name, const std::function<Json()>& measure);
+using AddRow = std::function<void(const Json& row)>;
+
+/// main() of a program. After every row it prints {"benchmark", "device", "rows"} with all rows so far, as one line:
+/// the last whole one counts, so a program that is ended at its limit loses little. Exit code 77 and a message without
+/// a GPU, 1 after an exception. A row has a "ratio" and its "bar" where one is set.
+int print_measurements(const std::string& name, const std::function<void(const AddRow&)>& measure);
 
 }  // namespace moesaic::executor::cuda

@@ -33,14 +33,15 @@ constexpr int64_t kParameters = int64_t{1} << 27;
 template <typename Element>
 class Suite {
  public:
-  Json measure() {
+  explicit Suite(const AddRow& add_row) : add_row_(add_row) {}
+
+  void measure() {
     element_wise();
     layer_norm();
     moved_rows();
     embedding();
     cross_entropy_row();
     adamw();
-    return rows_;
   }
 
  private:
@@ -51,15 +52,15 @@ class Suite {
     const std::vector<Seconds> seconds =
         medians_in_turns(stream_, {run, [&] { copy.by_driver(stream_); }, [&] { copy.by_kernel(stream_); }}, kRounds);
     const Seconds copied = std::min(seconds[1], seconds[2]);
-    rows_.push_back({{"what", what},
-                     {"dtype", sizeof(Element) == 2 ? "bf16" : "f32"},
-                     {"bytes", bytes},
-                     {"seconds", seconds[0]},
-                     {"driver_copy_seconds", seconds[1]},
-                     {"kernel_copy_seconds", seconds[2]},
-                     {"bytes_per_s", static_cast<double>(bytes) / seconds[0]},
-                     {"ratio", copied / seconds[0]},
-                     {"bar", kBar}});
+    add_row_({{"what", what},
+              {"dtype", sizeof(Element) == 2 ? "bf16" : "f32"},
+              {"bytes", bytes},
+              {"seconds", seconds[0]},
+              {"driver_copy_seconds", seconds[1]},
+              {"kernel_copy_seconds", seconds[2]},
+              {"bytes_per_s", static_cast<double>(bytes) / seconds[0]},
+              {"ratio", copied / seconds[0]},
+              {"bar", kBar}});
     std::fprintf(stderr, "%-20s %.2f of the copy\n", what, copied / seconds[0]);
   }
 
@@ -163,15 +164,14 @@ class Suite {
   static float* master_of(float* w, float*) { return w; }
   static float* master_of(BFloat16*, float* behind_moments) { return behind_moments; }
 
+  const AddRow& add_row_;
   OwnStream stream_;
   Linear linear_;
-  Json rows_ = Json::array();
 };
 
-Json measure() {
-  Json rows = Suite<float>().measure();
-  for (Json& row : Suite<BFloat16>().measure()) rows.push_back(std::move(row));
-  return rows;
+void measure(const AddRow& add_row) {
+  Suite<float>(add_row).measure();
+  Suite<BFloat16>(add_row).measure();
 }
 
 }  // namespace

@@ -150,8 +150,7 @@ Json row(const LayerCase& c, const char* pass, double flops, Seconds seconds, do
           {"bar", bar}};
 }
 
-Json measure() {
-  Json rows = Json::array();
+void measure(const AddRow& add_row) {
   const OwnStream stream;
   for (const LayerCase& c : kCases) {
     Linear linear;
@@ -160,11 +159,12 @@ Json measure() {
     const std::vector<Seconds> seconds = medians_in_turns(
         stream, {[&] { layer.forward(); }, [&] { layer.backward(); }, [&] { product.run(stream); }}, kRounds);
     const double yardstick = product.flops() / seconds[2];
-    rows.push_back(row(c, "forward", c.forward_flops(), seconds[0], yardstick, c.forward_bar));
-    rows.push_back(row(c, "backward", c.backward_flops(), seconds[1], yardstick, c.backward_bar));
-    for (size_t i = rows.size() - 2; i < rows.size(); ++i) rows[i]["fullest_over_mean_expert"] = layer.imbalance();
+    for (Json measured : {row(c, "forward", c.forward_flops(), seconds[0], yardstick, c.forward_bar),
+                          row(c, "backward", c.backward_flops(), seconds[1], yardstick, c.backward_bar)}) {
+      measured["fullest_over_mean_expert"] = layer.imbalance();
+      add_row(measured);
+    }
   }
-  return rows;
 }
 
 }  // namespace
