@@ -47,7 +47,10 @@ begin() {  # SECONDS until the end of the call; 0: no deadline
 
 # Where no daemon does this, the driver starts the GPU anew, for seconds, with every program that finds nobody else using it.
 # An open device file is such a user, and changes no setting.
-keep_driver_awake() { { exec {device_file}</dev/nvidia0; } 2>/dev/null || true; }
+keep_driver_awake() {
+  local devices=(/dev/nvidia[0-9]*)
+  { exec {device_file}<"${devices[0]}"; } 2>/dev/null || true
+}
 
 # What a result belongs to: these sources on this device.
 fingerprint() {
