@@ -91,6 +91,7 @@ def against_torch(runs, peers):
         if run and "median_step_seconds" in peer:
             found.append({"plan": name.removeprefix("torch_"), "seconds": run["median_step_seconds"],
                           "torch_seconds": peer["median_step_seconds"], "loss_deviation": peer.get("loss_deviation"),
+                          "problems": peer.get("problems", []),
                           "times_as_fast_as_torch": peer["median_step_seconds"] / run["median_step_seconds"]})
     return found
 
@@ -148,7 +149,8 @@ def tables(result):
             yield (f"| {name.replace('_', ' ')} | {s['plans']} | {100 * s['median_step_error']:.1f} % | "
                    f"{100 * s['largest_step_error']:.1f} % | {percent(s['bias'])} | {taus or '-'} |")
     for t in result["torch"]:
-        yield f"\n{t['plan']}: {ms(t['seconds'])} ms a step here, {ms(t['torch_seconds'])} ms in torch."
+        doubts = "".join(f" ({problem})" for problem in t["problems"])
+        yield f"\n{t['plan']}: {ms(t['seconds'])} ms a step here, {ms(t['torch_seconds'])} ms in torch{doubts}."
     for g in result["graphs"]:
         yield f"\n{g['plan']}: {ms(g['seconds'])} ms a step, {ms(g['as_graph_seconds'])} ms replayed as a CUDA graph."
     if result["not_trained"]:

@@ -193,6 +193,7 @@ def with_the_real_programs(root, folder, moesaic, executor):
     """Profiled and trained on the emulated device, planned again between the calls, compared. The times mean nothing there."""
     machine = Machine(root, folder, kit={"bin/moesaic-executor": f'[[ $1 != devices ]] || exit 0\nexec {executor} "$@"'})
     machine.moesaic = moesaic
+    write(f"{machine.root}/scripts/peers/torch_step.py", PEER.replace("{", '{"problems": ["a doubt"], '))
     shutil.copy(f"{root}/LICENSE", f"{machine.root}/build/gpu_kit/corpus.txt")
     plans = f"{machine.root}/experiments/11_gpu_fidelity/plans"
     write(f"{folder}/model.json", json.dumps(MODEL))
@@ -235,6 +236,7 @@ def with_the_real_programs(root, folder, moesaic, executor):
     expect([row["predicted_s"]["null"] for row in result["rows"]], seconds[::-1], "of two plans, each is the other's null model")
     expect(result["torch"][0]["times_as_fast_as_torch"], 0.3 / seconds[0], "torch's step is said to take 0.3 s")
     readme = read(f"{machine.root}/experiments/11_gpu_fidelity/README.md")
+    expect("ms in torch (a doubt)." in readme, True, "what torch's document doubts", readme)
     expect(("None yet." in readme, f"| gpu-1 | {1e3 * seconds[0]:.4g} |" in readme), (False, True), "tables", readme)
 
 
