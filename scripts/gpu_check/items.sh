@@ -27,7 +27,7 @@ items() {
 1      tiny-f32-2               execute    30     5  train_like_one_rank
 1      tiny-bf16-2              execute    30     5  train_like_one_rank
 1      moe_layer                bench      40    12  measure
-1      grouped_matmul           bench      40    15  measure
+1      grouped_matmul           bench      45    22  measure
 1      profile-gpu              profile    65    51  profile 45 gpu-1
 1      profile-two-ranks        profile    30    18  profile 14 tiny-bf16-2
 1      memory_bound             bench      40    20  measure

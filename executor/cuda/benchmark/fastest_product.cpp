@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kAskedFor = 16;                        // candidates; further ones are estimated to be slower still
 constexpr int kTimed = 5;                            // runs of each, of which the median counts
+constexpr double kHopeless = 1.2;                    // times the best so far, in one run: not timed any further
 constexpr Bytes kWorkspaceBytes = Bytes{256} << 20;  // split sums over many rows may want more than 32 MiB
 
 }  // namespace
@@ -37,6 +38,7 @@ FastestProduct::FastestProduct(const MatmulShape& s, Stream stream)
   Seconds best = std::numeric_limits<Seconds>::infinity();
   for (const cublasLtMatmulHeuristicResult_t& candidate : ask()) {
     if (try_to_run(candidate.algo, stream) != CUBLAS_STATUS_SUCCESS) continue;  // the others still give a yardstick
+    if (seconds_of(stream, [&] { run(candidate.algo, stream); }) > kHopeless * best) continue;
     const Seconds seconds = medians_in_turns(stream, {[&] { run(candidate.algo, stream); }}, kTimed)[0];
     if (seconds < best) best = seconds, fastest_ = candidate.algo;
   }

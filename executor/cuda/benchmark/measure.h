@@ -42,7 +42,7 @@ class Buffer {
   T* data_ = nullptr;
 };
 
-/// Random values, uniform in [-width, width]: a product of zeros runs faster than one of numbers. A stretch of 2^22 of
+/// Random values, uniform in [-width, width]: a product of zeros runs faster than one of numbers. A stretch of 2^20 of
 /// them repeats. Element: float, BFloat16.
 template <typename Element>
 void fill_random(const Buffer<Element>& buffer, float width);
