@@ -112,8 +112,9 @@ def bench(folder, only):
         if code != 0:
             found[name].update(failure(code, path))
     rows = [(name, row) for name, document in found.items() for row in document.get("rows", []) if "bar" in row]
-    below = [f"{name}: {row['what']} {row.get('dtype', '')} {row['ratio']:.2f} < {row['bar']:.2f}"
-             for name, row in rows if not row["ratio"] >= row["bar"]]
+    ratio = lambda row: row["ratio"] or 0.0  # null: no number, as of a time of 0 s
+    below = [f"{name}: {row['what']} {row.get('dtype', '')} {ratio(row):.2f} < {row['bar']:.2f}"
+             for name, row in rows if ratio(row) < row["bar"]]
     broken = [name for name, document in found.items() if "rows" not in document or "exit_code" in document]
     for line in below:
         print(line)

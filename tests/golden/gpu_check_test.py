@@ -145,14 +145,16 @@ exit 139"""
     executor = EXECUTOR + '\n[[ ${result:-} != *-2.result ]] || sed -i s/5.1/5.105/ "$result"'
     machine = Machine(root, folder, kit={"bin/test_executor_cuda": tests, "bin/moesaic-executor": executor,
                                          "bin/executor_cuda_copies": BENCH.replace("0.9,", "0.5,"),
+                                         "bin/executor_cuda_grouped_matmul": BENCH.replace("0.9,", "null,"),
                                          "bin/executor_cuda_moe_layer": BENCH + "; echo 'out of memory' >&2; exit 3"},
                       tools={"compute-sanitizer": TOOLS["compute-sanitizer"].replace("0 errors", "2 errors") + "; exit 9"})
     write(f"{machine.root}/scripts/peers/torch_step.py", PEER.replace("{", """{"problems": ["eager: step 3: loss 5.2"], """) + """\nprint('{"cut')\nraise SystemExit(1)""")
     write(f"{machine.root}/scripts/peers/torch_layer.py", """print('{"absent": "no torch"}')""")
-    names = ("products", "tiny-f32-1", "tiny-f32-2", "copies", "moe_layer", "memory_bound", "torch_gpu-1", "torch_layer", "memcheck")
+    names = ("products", "tiny-f32-1", "tiny-f32-2", "copies", "grouped_matmul", "moe_layer", "memory_bound", "torch_gpu-1", "torch_layer", "memcheck")
     table, last, _ = machine.run(*names, code=1)
     reasons = {"products": "2 tests passed, failed: GroupedMatmulOnCuda.Agrees ExpertsOnCuda/1.Agree (did not end)",
                "tiny-f32-2": "losses differ from those of one rank: step 1: loss 5.105, expected 5.1 within 2.0e-05", "copies": "0 of 1 rows at their bars",
+               "grouped_matmul": "0 of 1 rows at their bars",
                "moe_layer": "1 rows, then failed: out of memory", "torch_gpu-1": "1 measured, eager: step 3: loss 5.2", "memcheck": "ERROR SUMMARY: 2 errors, exit code 9"}
     expect(named(table, "FAILED"), set(reasons), last)
     for name, reason in reasons.items():
@@ -162,7 +164,7 @@ exit 139"""
     peers = json.loads(read(f"{folder}/out/peers.json"))
     expect(peers["torch_gpu-1"]["median_step_seconds"], 0.3, "what was printed before a line that is cut")
     expect(table["torch_layer"], ("absent", "no torch"), "a peer that is not there")
-    expect(last, "3 passed, 6 failed, 1 absent", "end")
+    expect(last, "3 passed, 7 failed, 1 absent", "end")
 
 
 def ended_by_a_signal(root, folder):
