@@ -3,9 +3,11 @@
 #ifdef MOESAIC_HAVE_CUDNN
 
 #include <cmath>
+#include <exception>
 #include <limits>
 #include <map>
 
+#include "core/schema/error.h"
 #include "executor/cuda/attention_graph.h"
 #include "executor/cuda/attention_parts.h"
 
@@ -18,10 +20,19 @@ struct Program {
   std::vector<int64_t> operands;
 };
 
+/// The first engine that compiles. One that fails must not hide the next; where none is left, its error is thrown, for
+/// the plain kernels would be slow without a word.
 std::optional<Program> compile(AttentionGraph graph, const Descriptor& device) {
-  for (const Descriptor& config : graph.graph.engine_configs(device))
-    if (std::optional<CudnnPlan> plan = CudnnPlan::make(config, device))
-      return Program{std::move(*plan), std::move(graph.operands)};
+  std::exception_ptr failed;
+  for (const Descriptor& config : graph.graph.engine_configs(device)) {
+    try {
+      if (std::optional<CudnnPlan> plan = CudnnPlan::make(config, device))
+        return Program{std::move(*plan), std::move(graph.operands)};
+    } catch (const DeviceError&) {
+      if (!failed) failed = std::current_exception();
+    }
+  }
+  if (failed) std::rethrow_exception(failed);
   return std::nullopt;
 }
 
