@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "core/operators/operator.h"
 #include "core/network/collective_demand.h"
+#include "core/operators/operator.h"
 
 namespace moesaic::cli {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "core/operators/operator.h"
 #include "core/graph/shard.h"
+#include "core/operators/operator.h"
 #include "core/schema/plan.h"
 
 namespace moesaic {

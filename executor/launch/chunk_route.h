@@ -1,6 +1,6 @@
 #pragma once
-// Routes of a task: which part of the route tensor belongs to its chunk, and what plan and graph say beside it: capacity,
-// padding, the auxiliary loss.
+// Routes of a task: which part of the route tensor belongs to its chunk, and what plan and graph say beside it:
+// capacity, padding, the auxiliary loss.
 
 #include <optional>
 

@@ -78,7 +78,6 @@ void choose_rows(Demand& demand) {
 
 }  // namespace
 
-
 int64_t balanced_rows(const Plan& plan, const TaskGraph& graph) { return graph.tokens_per_rank * plan.model.top_k; }
 
 Plan measured_form(const Plan& plan) {

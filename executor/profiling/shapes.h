@@ -36,5 +36,4 @@ Plan measured_form(const Plan& plan);
 /// Rows of every slot-based tensor under balanced routing.
 int64_t balanced_rows(const Plan& plan, const TaskGraph& graph);
 
-
 }  // namespace moesaic::executor

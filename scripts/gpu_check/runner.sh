@@ -188,8 +188,10 @@ print_table() {
 # On a full disk the call goes on, since its table is printed too.
 keep_results() {
   local kept=1
-  { print_table >"$OUT/table.txt.new" && mv "$OUT/table.txt.new" "$OUT/table.txt"; } 2>/dev/null ||
-    { kept= && rm -f "$OUT/table.txt.new" 2>/dev/null || true; }
+  if ! { print_table >"$OUT/table.txt.new" && mv "$OUT/table.txt.new" "$OUT/table.txt"; } 2>/dev/null; then
+    kept=
+    rm -f "$OUT/table.txt.new" 2>/dev/null || true
+  fi
   timeout -k 1 5 python3 "$RESULTS" keep "$STATE" -o "$OUT" || kept=
   [[ -n $kept ]] || echo "gpu_check: the results could not be written"
 }
