@@ -18,19 +18,19 @@
 namespace moesaic {
 namespace {
 
-using Table = std::array<OperatorFacts, kNumOps>;
+using Table = std::array<const OperatorFacts*, kNumOps>;
 
-/// The families' facts by operator. What throws here does not compile: an operator that two families state or none, or
-/// one without a formula.
+/// The families' facts by operator. What throws here does not compile: an operator that two families state, or none.
 template <size_t... Sizes>
 consteval Table table_of(const OperatorFacts (&... families)[Sizes]) {
   Table table{};
+  std::array<bool, kNumOps> is_stated{};
   size_t stated = 0;
   const auto state = [&](const OperatorFacts& facts) {
-    OperatorFacts& row = table[static_cast<size_t>(facts.op)];
-    if (row.name != nullptr) throw "an operator is stated twice";
-    if (facts.name == nullptr || facts.flops == nullptr || facts.bytes == nullptr) throw "a fact is missing";
-    row = facts;
+    const auto row = static_cast<size_t>(facts.op);
+    if (is_stated[row]) throw "an operator is stated twice";
+    is_stated[row] = true;
+    table[row] = &facts;
     ++stated;
   };
   const auto state_all = [&](const auto& family) {
@@ -46,13 +46,13 @@ constexpr Table kTable = table_of(kEmbedding, kNorms, kProducts, kAttention, kAc
 
 }  // namespace
 
-const OperatorFacts& facts_of(Op op) { return kTable[static_cast<size_t>(op)]; }
+const OperatorFacts& facts_of(Op op) { return *kTable[static_cast<size_t>(op)]; }
 
 const char* name_of(Op op) { return facts_of(op).name; }
 
 std::optional<Op> op_named(const std::string& name) {
-  for (const OperatorFacts& facts : kTable)
-    if (name == facts.name) return facts.op;
+  for (const OperatorFacts* facts : kTable)
+    if (name == facts->name) return facts->op;
   return std::nullopt;
 }
 

@@ -108,6 +108,17 @@ struct OperatorWork {
   constexpr double up_widths() const { return shape.gated ? 2 : 1; }
 };
 
+/// Flops or bytes of some work. It cannot be left out: there is no default.
+class Formula {
+ public:
+  template <typename F>
+  consteval Formula(F formula) : formula_(formula) {}  // NOLINT: a lambda is a formula
+  double operator()(const OperatorWork& work) const { return formula_(work); }
+
+ private:
+  double (*formula_)(const OperatorWork&);
+};
+
 /// What is known of an operator. A family's file states it for each of its operators; there are no defaults, so that
 /// nothing is free of cost because somebody forgot it.
 struct OperatorFacts {
@@ -116,8 +127,8 @@ struct OperatorFacts {
   Family family;
   bool is_matrix_product;  // whose precision follows the compute dtype
   bool moves_rows;         // writes rows as they are or scaled, in the dtype of the tensor that they go to
-  double (*flops)(const OperatorWork&);
-  double (*bytes)(const OperatorWork&);  // read and written in device memory
+  Formula flops;
+  Formula bytes;  // read and written in device memory
 };
 
 /// Of what moves data only, and of what touches no device memory of its own.
