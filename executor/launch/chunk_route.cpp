@@ -1,6 +1,7 @@
 #include "executor/launch/chunk_route.h"
 
 #include "core/operators/router.h"
+#include "core/schema/error.h"
 
 namespace moesaic::executor {
 
@@ -39,6 +40,8 @@ AuxiliaryTerm::AuxiliaryTerm(const Launch& l) {
           (tokens * plan.layout.micro_batches);
   const Operand& of_ranks = l.reads[operands::RouterBackward::counts];  // [ranks, chunks * experts]
   counts = of_ranks.i32();
+  MOESAIC_CHECK(of_ranks.row_elements > 0 && of_ranks.row_elements % l.task.shape.n == 0,
+                "counts of a rank are not counts of chunks, each of all experts");
   sources = of_ranks.rows;
   row_elements = of_ranks.row_elements;
   stride = of_ranks.row_stride > 0 ? of_ranks.row_stride : of_ranks.row_elements;
