@@ -4,6 +4,7 @@
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+CANNOT_RUN=77  # here: an earlier result stays
 NAMES=(fuzz kills storage moe-layer torch-moe)
 
 describe() {
@@ -28,7 +29,12 @@ soak_storage() {
 }
 soak_moe_layer() { "$BUILD/executor/benchmark/executor_moe_layer" --dtype bf16; }
 soak_torch_moe() {
-  (cd "$ROOT" && "${PYTHON:-python3}" scripts/torch_moe_bench.py --program "$BUILD/executor/benchmark/executor_moe_layer" \
+  local python=${PYTHON:-python3}
+  if ! "$python" -c 'import torch' 2>/dev/null; then
+    echo "$python has no torch: say PYTHON=one that has it"
+    return "$CANNOT_RUN"
+  fi
+  (cd "$ROOT" && "$python" scripts/torch_moe_bench.py --program "$BUILD/executor/benchmark/executor_moe_layer" \
     --overhead "$BUILD/executor/benchmark/executor_task_overhead" -o experiments/05_how_fast_is_the_cpu_moe_layer)
 }
 
@@ -45,6 +51,10 @@ run_soak() {  # NAME
   part=$(mktemp)
   header "$name" >"$part"
   "soak_${name//-/_}" 2>&1 | tee -a "$part" || status=$?
+  if ((status == CANNOT_RUN)); then
+    rm "$part"
+    return "$status"
+  fi
   ((status == 0)) || outcome="FAILED, exit code $status"
   printf '\n%s after %d s\n' "$outcome" $((SECONDS - started)) | tee -a "$part"
   cat "$part" >"$result"

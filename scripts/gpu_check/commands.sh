@@ -137,7 +137,7 @@ sanitize() {  # TOOL
   compute-sanitizer "${options[@]}" "${ours[@]}" "$TESTS" --gtest_filter="$SANITIZED_TESTS" >"$log" 2>&1 || status=$?
   tail -n 200 "$log"
   grep -q '^\[       OK \]' "$log" || fail "$1: exit code $status, no test passed"
-  detail "$(sed -n 's/^=* *\(\(LEAK\|ERROR\|RACECHECK\) SUMMARY: .*\)/\1/p' "$log" | paste -sd ';'), exit code $status (9: errors found)"
+  detail "$(sed -n 's/^=* *\(\(ERROR\|RACECHECK\) SUMMARY: .*\)/\1/p' "$log" | paste -sd ';'), exit code $status (9: errors found)"
   return "$status"
 }
 
