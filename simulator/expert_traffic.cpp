@@ -1,7 +1,6 @@
 #include "simulator/expert_traffic.h"
 
 #include <algorithm>
-#include <set>
 
 #include "core/graph/operands.h"
 #include "core/operators/transfers.h"
@@ -21,7 +20,7 @@ ExpertTraffic::ExpertTraffic(const TaskGraph& graph, const Plan& plan, int64_t s
     : graph_(graph),
       plan_(plan),
       step_(step),
-      binding_(graph, plan),
+      binding_(plan),
       ranks_(static_cast<size_t>(graph.num_ranks), ExpertResidency(plan.expert_storage, slots_of(graph))),
       brought_(static_cast<size_t>(graph.num_ranks) * graph.tensors.size()) {
   for (const Parameter& parameter : graph.parameters) {
@@ -94,16 +93,11 @@ MovedBytes ExpertTraffic::move(const Task& task, int rank, int64_t step) {
   return moved;
 }
 
-/// As the executor's RankStep::active_slots: slots with rows here; for gradients on any rank with the same experts; for
-/// updates in any microbatch.
 std::vector<int> ExpertTraffic::active_slots(const Task& task, int rank, int64_t step) const {
   const int64_t first = step * plan_.layout.micro_batches;
-  const Rows which = task.op == Op::drain_gradients ? Rows::used_slots : Rows::active_slots;
-  if (task.phase != Phase::update) return binding_.slots(which, first + task.microbatch, task.moe_layer, rank);
-  std::set<int> used;
-  for (int microbatch = 0; microbatch < plan_.layout.micro_batches; ++microbatch)
-    for (int slot : binding_.slots(Rows::used_slots, first + microbatch, task.moe_layer, rank)) used.insert(slot);
-  return {used.begin(), used.end()};
+  return demanded_slots(task, plan_.layout.micro_batches, [&](Rows which, int microbatch) {
+    return binding_.slots(which, first + microbatch, task.moe_layer, rank);
+  });
 }
 
 }  // namespace moesaic::simulator

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "core/graph/slot_counts.h"
+#include "core/graph/routing_binding.h"
 #include "core/policy/expert_residency.h"
 
 namespace moesaic::simulator {

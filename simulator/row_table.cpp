@@ -13,26 +13,17 @@ RowTable::RowTable(const TaskGraph& graph, const Plan& plan, int64_t step)
   if (plan.model.routed_by_task ||  // experts are priced slot by slot
       std::any_of(graph.tasks.begin(), graph.tasks.end(), needs_counts) ||
       std::any_of(graph.tensors.begin(), graph.tensors.end(), routed))
-    binding_.emplace(graph, plan);
-  std::map<Binding, int32_t> known;
-  for (const Task& task : graph.tasks) task_spec_.push_back(spec_of(task, known));
-  for (const Tensor& tensor : graph.tensors) tensor_spec_.push_back(spec_of(tensor, known));
+    binding_.emplace(plan);
+  std::map<RoutedRows, int32_t> known;
+  for (const Task& task : graph.tasks) task_spec_.push_back(spec_of(routed_rows(task), known));
+  for (const Tensor& tensor : graph.tensors) tensor_spec_.push_back(spec_of(routed_rows(tensor), known));
   known_rows_.assign(specs_.size() * static_cast<size_t>(graph.num_ranks), -1);
 }
 
-template <class TaskOrTensor>
-int32_t RowTable::spec_of(const TaskOrTensor& item, std::map<Binding, int32_t>& known) {
+int32_t RowTable::spec_of(const RoutedRows& item, std::map<RoutedRows, int32_t>& known) {
   if (item.rows == Rows::fixed) return -1;
-  const Binding binding = {static_cast<int>(item.rows), item.moe_layer, item.microbatch, item.chunk, item.num_chunks};
-  const auto [entry, is_new] = known.try_emplace(binding, static_cast<int32_t>(specs_.size()));
-  if (is_new) {
-    Task& spec = specs_.emplace_back();
-    spec.rows = item.rows;
-    spec.moe_layer = item.moe_layer;
-    spec.microbatch = item.microbatch;
-    spec.chunk = item.chunk;
-    spec.num_chunks = item.num_chunks;
-  }
+  const auto [entry, is_new] = known.try_emplace(item, static_cast<int32_t>(specs_.size()));
+  if (is_new) specs_.push_back(item);
   return entry->second;
 }
 

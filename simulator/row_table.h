@@ -2,13 +2,12 @@
 // The rows of every task and tensor for every rank in one step, computed once each. It adds speed to RoutingBinding, no
 // rule of its own.
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <vector>
 
-#include "core/graph/slot_counts.h"
+#include "core/graph/routing_binding.h"
 
 namespace moesaic::simulator {
 
@@ -23,16 +22,13 @@ class RowTable {
   const SlotCounts& counts(const Task& task, int rank) const;
 
  private:
-  /// What rows are bound by: how, MoE layer, microbatch, chunk, number of chunks.
-  using Binding = std::array<int, 5>;
-  template <class TaskOrTensor>
-  int32_t spec_of(const TaskOrTensor& item, std::map<Binding, int32_t>& known);
+  int32_t spec_of(const RoutedRows& item, std::map<RoutedRows, int32_t>& known);
   int64_t rows_of_spec(int32_t spec, int rank);
 
   const TaskGraph& graph_;
   int64_t iteration_;
   std::optional<RoutingBinding> binding_;         // absent where no size depends on routing
-  std::vector<Task> specs_;                       // one stand-in per binding
+  std::vector<RoutedRows> specs_;                 // each once
   std::vector<int32_t> task_spec_, tensor_spec_;  // -1: fixed rows
   std::vector<int64_t> known_rows_;               // [specs, ranks], -1: not yet asked for
 };

@@ -13,7 +13,8 @@ import tempfile
 ROOMS = {
     "core/schema": [],
     "core/operators": ["core/schema"],
-    "core/graph": ["core/operators"],
+    "core/routing": ["core/schema"],
+    "core/graph": ["core/operators", "core/routing"],
     "core/technique": ["core/graph"],
     "core/policy": ["core/schema"],
     "core/network": ["core/graph"],

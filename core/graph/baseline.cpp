@@ -23,7 +23,6 @@ struct Layer {
 
 /// What the passes of one microbatch leave behind.
 struct Pass {
-  TensorId tokens = -1, targets = -1;
   TensorId x = -1;  // what the next layer reads, forward or backward
   std::vector<Layer> layers;
   Saved head;
@@ -84,11 +83,13 @@ void declare_parameters(StepBuilder& b) {
   if (!m.tied_embeddings) b.parameter("head", m.vocabulary * m.hidden, true);
 }
 
-TensorId embed(StepBuilder& b, Pass& pass) {
+TensorId embed(StepBuilder& b) {
   const Model& m = b.model();
   const TensorId x = b.activation("embedded", b.tokens(), m.hidden);
   b.task(Op::embed, "embed", linear_shape(m.vocabulary, m.hidden), b.tokens(),
-         {{Embed::tokens, pass.tokens}, {Embed::table, b.weight("embedding")}}, {{Embed::x, x}});
+         {{Embed::tokens, b.inputs().tokens[static_cast<size_t>(b.scope().microbatch)]},
+          {Embed::table, b.weight("embedding")}},
+         {{Embed::x, x}});
   return x;
 }
 
@@ -106,8 +107,9 @@ void head(StepBuilder& b, TensorId x, Pass& pass) {
   shape.n = m.vocabulary;
   pass.d_logits = b.activation("d_logits", rows, m.vocabulary);
   b.task(Op::cross_entropy, "cross entropy", shape, rows,
-         {{CrossEntropy::logits, logits}, {CrossEntropy::targets, pass.targets}},
-         {{CrossEntropy::d_logits, pass.d_logits}, {CrossEntropy::loss, b.loss()}});
+         {{CrossEntropy::logits, logits},
+          {CrossEntropy::targets, b.inputs().targets[static_cast<size_t>(b.scope().microbatch)]}},
+         {{CrossEntropy::d_logits, pass.d_logits}, {CrossEntropy::loss, b.inputs().loss}});
 }
 
 /// Layers [first, last) of one microbatch, with the embedding before layer 0 and the head behind the last one.
@@ -115,7 +117,7 @@ void forward(StepBuilder& b, int microbatch, int first, int last, Pass& pass) {
   const Model& m = b.model();
   if (first == 0) {
     b.enter(scope_of(b, Phase::forward, -1, microbatch));
-    pass.x = embed(b, pass);
+    pass.x = embed(b);
   }
   for (int layer = first; layer < last; ++layer) {
     Layer& saved = pass.layers[static_cast<size_t>(layer)];
@@ -164,7 +166,8 @@ void backward(StepBuilder& b, int microbatch, int first, int last, Pass& pass) {
   if (first > 0) return;
   b.enter(scope_of(b, Phase::backward, -1, microbatch));
   b.task(Op::embed_backward, "embed", linear_shape(m.vocabulary, m.hidden), b.tokens(),
-         {{EmbedBackward::dx, pass.x}, {EmbedBackward::tokens, pass.tokens}},
+         {{EmbedBackward::dx, pass.x},
+          {EmbedBackward::tokens, b.inputs().tokens[static_cast<size_t>(b.scope().microbatch)]}},
          {{EmbedBackward::d_table, b.gradient("embedding")}});
 }
 
@@ -173,8 +176,8 @@ Pass open_pass(StepBuilder& b, int microbatch) {
   pass.layers.resize(static_cast<size_t>(b.model().num_layers));
   b.enter({Phase::forward, -1, -1, microbatch});
   const std::string suffix = "." + std::to_string(microbatch);
-  pass.tokens = b.token_input("tokens" + suffix);
-  if (b.training()) pass.targets = b.token_input("targets" + suffix);
+  b.graph().inputs.tokens.push_back(b.token_input("tokens" + suffix));
+  if (b.training()) b.graph().inputs.targets.push_back(b.token_input("targets" + suffix));
   return pass;
 }
 
@@ -239,8 +242,8 @@ void reduce_gradients(TaskGraph& graph) {
 void update(StepBuilder& b) {
   b.enter({Phase::update, -1, -1, 0});
   if (b.plan().layout.ranks > 1) {
-    Task& sum =
-        b.task(Op::all_reduce, "sum losses", {}, 0, {{Collective::sent, b.loss()}}, {{Collective::received, b.loss()}});
+    Task& sum = b.task(Op::all_reduce, "sum losses", {}, 0, {{Collective::sent, b.inputs().loss}},
+                       {{Collective::received, b.inputs().loss}});
     sum.lane = Lane::network;
     sum.communicator = b.communicator("world");
     sum.bytes = bytes_of(DType::f32, 4);

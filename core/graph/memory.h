@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/graph/slot_counts.h"
+#include "core/graph/routing_binding.h"
 
 namespace moesaic {
 

@@ -66,11 +66,12 @@ TensorId from_experts(StepBuilder& b, const std::string& what, TensorId grouped,
 int64_t count_elements(const StepBuilder& b) { return b.model().num_experts * b.plan().dispatch.chunks; }
 
 /// Each member's part of all_gather is what `parts` hold one after the other.
-void gather_counts(StepBuilder& b, const std::string& what, int communicator, std::vector<TensorId> parts,
-                   TensorId to) {
+void gather_counts(StepBuilder& b, const std::string& what, Announces announces, int communicator,
+                   std::vector<TensorId> parts, TensorId to) {
   Task& gather = b.task(Op::all_gather, what, {}, 0, {}, {{Collective::received, to}});
   gather.reads = std::move(parts);
   gather.lane = Lane::network;
+  gather.announces = announces;
   gather.communicator = communicator;
   gather.bytes = bytes_of(DType::i32, static_cast<int64_t>(gather.reads.size()) * count_elements(b));
 }
@@ -83,17 +84,21 @@ void route(StepBuilder& b, Saved& saved) {
   saved.route =
       b.activation(in_layer(b, "route"), b.tokens(), (2 + b.plan().layout.expert_slices) * m.top_k, DType::i32);
   saved.local_counts = b.activation(in_layer(b, "local_counts"), 1, count_elements(b), DType::i32);
-  b.task(Op::router, "router", router_shape(b), b.tokens(),
-         {{Router::z, saved.normed}, {Router::w, b.weight(in_layer(b, "router"))}},
-         {{Router::probabilities, saved.probabilities},
-          {Router::route, saved.route},
-          {Router::local_counts, saved.local_counts}});
+  Task& router = b.task(Op::router, "router", router_shape(b), b.tokens(),
+                        {{Router::z, saved.normed}, {Router::w, b.weight(in_layer(b, "router"))}},
+                        {{Router::probabilities, saved.probabilities},
+                         {Router::route, saved.route},
+                         {Router::local_counts, saved.local_counts}});
   saved.counts = saved.stage_counts = saved.local_counts;
   const int ep = b.plan().layout.ep;
-  if (ep == 1) return;
+  if (ep == 1) {
+    router.announces = Announces::group_counts;
+    return;
+  }
   saved.counts = saved.stage_counts = b.activation(in_layer(b, "counts"), ep, count_elements(b), DType::i32);
-  gather_counts(b, "exchange counts", ep == b.plan().layout.stage_ranks() ? b.replicas() : b.communicator("ep"),
-                {saved.local_counts}, saved.counts);
+  gather_counts(b, "exchange counts", Announces::group_counts,
+                ep == b.plan().layout.stage_ranks() ? b.replicas() : b.communicator("ep"), {saved.local_counts},
+                saved.counts);
 }
 
 /// Experts that every token passes through (DeepSeek): a dense FFN beside the routed ones, added to the residual.
@@ -143,7 +148,7 @@ TensorId router_gradient(StepBuilder& b, const Saved& saved, TensorId d_weights)
           {RouterBackward::w, b.weight(in_layer(b, "router"))}},
          {{RouterBackward::dz, d_normed},
           {RouterBackward::dw, b.gradient(in_layer(b, "router"))},
-          {RouterBackward::loss, b.loss()}});
+          {RouterBackward::loss, b.inputs().loss}});
   return d_normed;
 }
 
@@ -247,7 +252,7 @@ void gather_stage_counts(StepBuilder& b, const std::vector<Saved*>& layers) {
         place(b.activation("stage_counts." + std::to_string(i), ranks, count_elements(b), DType::i32), gathered, i);
   }
   const std::string of_stage = b.plan().layout.pp > 1 ? " of stage " + std::to_string(b.scope().stage) : "";
-  gather_counts(b, "gather counts" + of_stage, b.replicas(), std::move(parts), gathered);
+  gather_counts(b, "gather counts" + of_stage, Announces::stage_counts, b.replicas(), std::move(parts), gathered);
 }
 
 }  // namespace moesaic

@@ -40,6 +40,14 @@ TensorId counts_made_by(const Task& task) {
       .writes[task.op == Op::router ? size_t{operands::Router::local_counts} : size_t{operands::Collective::received}];
 }
 
+std::vector<int> counted_layers(const TaskGraph& graph, const Task& task) {
+  if (task.announces == Announces::group_counts) return {task.moe_layer};
+  std::vector<int> layers;
+  if (task.announces == Announces::nothing) return layers;
+  for (TensorId counts : task.reads) layers.push_back(graph.tensors[static_cast<size_t>(counts)].moe_layer);
+  return layers;
+}
+
 TensorId load_before(const Task& task) {
   return task.op == Op::fetch_experts ? task.reads[operands::FetchExperts::ready] : task.reads.back();
 }

@@ -29,9 +29,9 @@ TensorId output_of(const Task& task);
 /// of any other task.
 TensorId gradient_of(const Task& task);
 
-/// The rows per expert that a task has announced or gathered (announces_counts() and layers_gathered() in
-/// slot_counts.h): a router's own, or those of all ranks.
+/// Of a task that announces counts: where they stand, and of which MoE layers they are.
 TensorId counts_made_by(const Task& task);
+std::vector<int> counted_layers(const TaskGraph& graph, const Task& task);
 
 /// The signal of the load before a fetch or an update, where expert states live on storage.
 TensorId load_before(const Task& task);

@@ -6,6 +6,7 @@
 #include "core/graph/stages.h"
 #include "core/operators/collectives.h"
 #include "core/operators/row_movers.h"
+#include "core/routing/routing_rules.h"
 #include "core/schema/error.h"
 
 namespace moesaic {
@@ -68,39 +69,25 @@ StepBuilder::StepBuilder(const Plan& plan)
   const Layout& layout = plan.layout;
   graph_.num_ranks = layout.ranks;
   graph_.num_stages = layout.pp;
-  share_batch();
+  const RoutingRules rules(plan);
+  share_tokens(rules.tokens);
+  graph_.placement = rules.placement;
   graph_.communicators = communicators_of(layout, plan.cluster, plan.elastic);
   graph_.expert_slices = layout.expert_slices;
-  graph_.placement = plan.placement;
   if (plan.model.routed_by_task)
-    place_tasks();
-  else if (graph_.placement.empty())
-    graph_.placement.assign(static_cast<size_t>(plan.model.num_moe_layers()),
-                            contiguous_placement(static_cast<int>(num_placed_experts(plan)), layout.ep));
-  if (training()) loss_ = resident("loss", TensorKind::input, 4, DType::f32);
+    graph_.inputs.task_rows =
+        resident("task_rows", TensorKind::input, graph_.placement.at(0).slots_per_rank, DType::i32);
+  if (training()) graph_.inputs.loss = resident("loss", TensorKind::input, 4, DType::f32);
 }
 
-void StepBuilder::share_batch() {
-  std::vector<int64_t> sequences = local_sequences(plan_);
-  sequences_ = *std::max_element(sequences.begin(), sequences.end());
-  const int64_t length = plan_.workload.phase == WorkloadPhase::decode ? 1 : plan_.workload.sequence_length;
-  graph_.tokens_per_rank = sequences_ * length;
-  if (*std::min_element(sequences.begin(), sequences.end()) == sequences_) return;
-  for (int64_t count : sequences) graph_.local_tokens.push_back(count * length);
+void StepBuilder::share_tokens(const std::vector<int64_t>& tokens) {
+  graph_.tokens_per_rank = *std::max_element(tokens.begin(), tokens.end());
+  if (*std::min_element(tokens.begin(), tokens.end()) < graph_.tokens_per_rank) graph_.local_tokens = tokens;
 }
 
-/// A slot per task of the largest team on every rank; what a smaller team leaves over holds no expert.
-void StepBuilder::place_tasks() {
-  ExpertPlacement placement;
-  for (const Team& team : plan_.elastic.teams)
-    placement.slots_per_rank = std::max(placement.slots_per_rank, static_cast<int>(team.tasks.size()));
-  for (const Team& team : plan_.elastic.teams)
-    for (int rank = 0; rank < team.ranks; ++rank)
-      for (int slot = 0; slot < placement.slots_per_rank; ++slot)
-        placement.slot_to_expert.push_back(
-            slot < static_cast<int>(team.tasks.size()) ? team.tasks[static_cast<size_t>(slot)] : kNoExpert);
-  task_rows_ = resident("task_rows", TensorKind::input, placement.slots_per_rank, DType::i32);
-  graph_.placement.assign(static_cast<size_t>(model().num_moe_layers()), placement);
+int64_t StepBuilder::sequences() const {
+  const bool decodes = plan_.workload.phase == WorkloadPhase::decode;
+  return graph_.tokens_per_rank / (decodes ? 1 : plan_.workload.sequence_length);
 }
 
 TensorId StepBuilder::activation(const std::string& name, RowCount rows, int64_t row_elements) {

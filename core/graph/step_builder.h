@@ -36,7 +36,7 @@ class StepBuilder {
   bool training() const { return plan_.workload.phase == WorkloadPhase::training; }
   /// Of one microbatch on one rank.
   RowCount tokens() const { return {graph_.local_tokens.empty() ? Rows::fixed : Rows::local, graph_.tokens_per_rank}; }
-  int64_t sequences() const { return sequences_; }  // of one microbatch on one rank; where ranks differ, the most
+  int64_t sequences() const;  // of one microbatch on one rank; where ranks differ, the most
   DType activation_dtype() const { return activation_dtype_; }
   /// Of rows that nothing but matrix products reads: these round them to bf16 anyway, and rounding commutes with moving
   /// rows, so they are rounded where they are made.
@@ -54,9 +54,6 @@ class StepBuilder {
   TensorId routed(const std::string& name, Rows rows, int64_t row_elements, DType dtype);
   /// A tensor that lives through the step.
   TensorId resident(const std::string& name, TensorKind kind, int64_t elements, DType dtype);
-  /// Rows of each slot of this rank, as integers: what tasks bind where a router would count. Models that route by task
-  /// only.
-  TensorId task_rows() const { return task_rows_; }
   /// One integer per token of a microbatch, loaded before the step.
   TensorId token_input(const std::string& name);
 
@@ -79,9 +76,6 @@ class StepBuilder {
   Task& all_to_all(const std::string& what, Leg leg, TensorId from, TensorId counts, TensorId to);
   Task& regroup(const std::string& what, Regroup order, TensorId from, TensorId counts, TensorId to);
 
-  /// [cross-entropy, auxiliary] of the step as two doubles in four f32 words; training only.
-  TensorId loss() const { return loss_; }
-
   /// Hands an activation of one stage to the next or the last one; returns what arrives there.
   TensorId send_to_stage(TensorId from, const std::string& arrived, int to_stage);
 
@@ -89,17 +83,15 @@ class StepBuilder {
   /// The ranks that hold the same dense parameters: all of a pipeline's stage.
   int replicas() const { return communicator(plan_.layout.pp > 1 ? "stage" : "world"); }
   TaskGraph& graph() { return graph_; }
+  const StepInputs& inputs() const { return graph_.inputs; }
 
  private:
   DType task_dtype(const Task& task) const;
-  void share_batch();
-  void place_tasks();
+  void share_tokens(const std::vector<int64_t>& tokens);
 
   const Plan& plan_;
   TaskGraph graph_;
   Scope scope_;
-  int64_t sequences_ = 0;
-  TensorId loss_ = -1, task_rows_ = -1;
   DType activation_dtype_, operand_dtype_;
 };
 

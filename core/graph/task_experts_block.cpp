@@ -39,7 +39,7 @@ TensorId task_experts_forward(StepBuilder& b, TensorId x, Saved& saved) {
   const TensorId out = b.activation(in_layer(b, "expert_out"), t, h);
   b.task(Op::experts, "experts", expert_shape(b), t,
          {{Experts::x, saved.normed},
-          {Experts::counts, b.task_rows()},
+          {Experts::counts, b.inputs().task_rows},
           {Experts::of_window(0, Experts::up), b.weight(in_layer(b, "experts.up"))},
           {Experts::of_window(0, Experts::down), b.weight(in_layer(b, "experts.down"))}},
          {{Experts::u, saved.expert_hidden}, {Experts::a, saved.expert_activated}, {Experts::y, out}});
@@ -54,13 +54,13 @@ TensorId task_experts_backward(StepBuilder& b, TensorId dy, const Saved& saved) 
   const TensorId d_normed = b.activation(in_layer(b, "d_norm2"), t, b.model().hidden);
   b.task(Op::experts_dgrad, "experts dgrad", expert_shape(b), t,
          {{ExpertsDgrad::dy, dy},
-          {ExpertsDgrad::counts, b.task_rows()},
+          {ExpertsDgrad::counts, b.inputs().task_rows},
           {ExpertsDgrad::u, saved.expert_hidden},
           {ExpertsDgrad::of_window(0, ExpertsDgrad::up), b.weight(in_layer(b, "experts.up"))},
           {ExpertsDgrad::of_window(0, ExpertsDgrad::down), b.weight(in_layer(b, "experts.down"))}},
          {{ExpertsDgrad::du, d_hidden}, {ExpertsDgrad::dx, d_normed}});
   b.task(Op::experts_wgrad, "experts wgrad", expert_shape(b), t,
-         {{ExpertsWgrad::counts, b.task_rows()},
+         {{ExpertsWgrad::counts, b.inputs().task_rows},
           {ExpertsWgrad::of_chunk(0, ExpertsWgrad::x), saved.normed},
           {ExpertsWgrad::of_chunk(0, ExpertsWgrad::a), saved.expert_activated},
           {ExpertsWgrad::of_chunk(0, ExpertsWgrad::dy), dy},

@@ -19,14 +19,6 @@ const char* name_of(Phase phase) {
   return kNames[static_cast<size_t>(phase)];
 }
 
-bool is_window(Rows rows) { return rows >= Rows::predicted_slots; }
-
-bool is_routed(Leg leg) {
-  return leg != Leg::none && leg != Leg::columns_out && leg != Leg::columns_back && !is_between_stages(leg);
-}
-
-bool is_between_stages(Leg leg) { return leg == Leg::next_stage || leg == Leg::previous_stage; }
-
 int64_t TaskGraph::rows_between(Leg leg, int from, int to) const {
   MOESAIC_CHECK(leg != Leg::none && !is_routed(leg), "routing decides how many rows this leg moves");
   if (is_between_stages(leg) && (leg == Leg::next_stage ? from >= to : from <= to)) return 0;

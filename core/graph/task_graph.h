@@ -8,6 +8,7 @@
 
 #include "core/graph/shard.h"
 #include "core/operators/operator.h"
+#include "core/routing/rows.h"
 #include "core/schema/plan.h"
 
 namespace moesaic {
@@ -19,61 +20,20 @@ const char* name_of(Lane lane);
 enum class Phase : uint8_t { forward, backward, update };
 const char* name_of(Phase phase);
 
-/// How many rows a task or tensor has. All but the first two are bound by routing.
-enum class Rows : uint8_t {
-  fixed,
-  local,     // tokens of this rank; only where ranks hold different numbers of them
-  sent,      // rows that this rank sends into the MoE layer: (token, choice) pairs of the chunk
-  relayed,   // rows that pass through this rank between the two phases of a hierarchical all-to-all
-  received,  // rows that arrive at this rank's expert slots
-  // Windows: a row is one of this rank's expert slots with all its elements. The first three hold weights, the last
-  // one gradients.
-  predicted_slots,  // those that had rows when the layer last ran
-  missing_slots,    // those that have rows and were not predicted
-  active_slots,     // those that have rows
-  used_slots,       // those that have rows on any rank with the same experts
-};
-bool is_window(Rows rows);
-
-/// The legs of an all-to-all; `between(s, d)` below is the number of rows that source s sends to experts of rank d. The
-/// rows of the last four are those of tokens, which no routing decides.
-enum class Leg : uint8_t {
-  none,
-  dispatch,        // s -> d
-  combine,         // d -> s
-  intra_out,       // (a, r) -> (a, r'): all rows of (a, r) for local rank r' of any node
-  inter_out,       // (a, r') -> (b, r'): rows of all local ranks of node a for (b, r')
-  inter_back,      // the way back of inter_out
-  intra_back,      // the way back of intra_out
-  columns_out,     // s -> d: all tokens of d, the columns that s holds
-  columns_back,    // s -> d: all tokens of s, the columns that d holds
-  next_stage,      // all tokens of a rank, to its peer in the pipeline stage behind
-  previous_stage,  // the way back: their gradients, to the stage before
-};
-/// True where routing decides how many rows travel.
-bool is_routed(Leg leg);
-/// True between the stages of a pipeline: one sends, the other one receives.
-bool is_between_stages(Leg leg);
-
-/// How a regrouping reorders rows; brackets give the order of segments, outermost first.
-enum class Regroup : uint8_t {
-  none,
-  to_slots,          // received rows: [source][slot] -> [slot][source], what experts read
-  from_slots,        // its inverse
-  to_local_major,    // sent rows: [node][local rank] -> [local rank][node] of the destination
-  from_local_major,  // its inverse
-  relay_out,         // relayed rows: [local source][node] -> [node][local source]
-  relay_back,        // its inverse
-  join_columns,      // parts of rows: [rank that holds the columns][token] -> [token][rank]
-  split_columns,     // its inverse
-};
-
 /// Which experts a transfer task is about; which those are, routing and a cache decide (core/policy).
 enum class Demand : uint8_t {
   none,
   predicted,  // those that had rows when the layer last ran
   missing,    // those with rows that the prediction left out
   active,     // those with rows
+};
+
+/// Whose rows per expert the host of a rank knows after a task (core/routing/live_routing.h): the counts are the last
+/// that it writes, counts_made_by() in operands.h.
+enum class Announces : uint8_t {
+  nothing,
+  group_counts,  // [ep, chunks, num_experts], of the expert-parallel group, whose rows the rank sends and receives
+  stage_counts,  // [ranks of a stage, layers, chunks, num_experts], of the MoE layers that counted_layers() names
 };
 
 enum class TensorKind : uint8_t { parameter, gradient, optimizer, activation, input };
@@ -110,6 +70,7 @@ struct Task {
   Leg leg = Leg::none;
   Regroup regroup = Regroup::none;
   Demand demand = Demand::none;
+  Announces announces = Announces::nothing;
   int stage = -1;           // of the pipeline whose ranks run it; -1: all
   int other_stage = -1;     // a second one; between stages the one that receives
   int communicator = -1;    // index into TaskGraph::communicators; -1: no communication
@@ -157,6 +118,13 @@ struct ParameterGroup {
   bool shares_weights = false;   // weights live as shares only (ZeRO-3)
 };
 
+/// What a rank loads before a step, and reads behind it. -1, empty: this step has none.
+struct StepInputs {
+  std::vector<TensorId> tokens, targets;  // [micro_batches]: one integer per token; targets: training
+  TensorId loss = -1;       // training: [cross-entropy, auxiliary] as two doubles in four f32 words, added to
+  TensorId task_rows = -1;  // models that route by task: rows of each slot of this rank, as integers
+};
+
 struct TaskGraph {
   int num_ranks = 1;
   int num_stages = 1;                 // of the pipeline: equally many consecutive ranks each
@@ -169,7 +137,8 @@ struct TaskGraph {
   std::vector<Parameter> parameters;
   std::vector<ParameterGroup> groups;      // empty: every rank updates all elements that it holds
   std::vector<ExpertPlacement> placement;  // [num_moe_layers]
-  int expert_slices = 1;                   // placement counts slices: e * expert_slices + i is slice i of expert e
+  StepInputs inputs;
+  int expert_slices = 1;  // placement counts slices: e * expert_slices + i is slice i of expert e
 
   const std::vector<int>& group(int communicator, int rank) const;
   int find_communicator(const std::string& name) const;  // -1 when absent

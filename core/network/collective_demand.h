@@ -5,8 +5,8 @@
 #include <functional>
 #include <vector>
 
-#include "core/graph/slot_counts.h"
 #include "core/graph/task_graph.h"
+#include "core/routing/slot_counts.h"
 #include "core/schema/cluster.h"
 
 namespace moesaic {

@@ -11,8 +11,7 @@ namespace {
 bool is_update(const Task& task) { return task.op == Op::adamw || task.op == Op::update_experts; }
 
 bool sums_losses(const TaskGraph& graph, const Task& task) {
-  return task.op == Op::all_reduce &&
-         graph.tensors[static_cast<size_t>(task.reads[operands::Collective::sent])].kind == TensorKind::input;
+  return task.op == Op::all_reduce && task.reads[operands::Collective::sent] == graph.inputs.loss;
 }
 
 }  // namespace

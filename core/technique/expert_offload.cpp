@@ -5,7 +5,6 @@
 #include <map>
 
 #include "core/graph/operands.h"
-#include "core/graph/slot_counts.h"
 #include "core/operators/collectives.h"
 #include "core/operators/experts.h"
 #include "core/operators/optimizer.h"
@@ -65,14 +64,15 @@ class Offload {
     std::map<Key, size_t> known;
     for (size_t i = 0; i < graph_.tasks.size(); ++i) {
       const Task& task = graph_.tasks[i];
-      for (int layer : layers_gathered(graph_, task)) stage_counts_[{layer, task.microbatch}] = counts_made_by(task);
+      if (task.announces == Announces::stage_counts)
+        for (int layer : counted_layers(graph_, task)) stage_counts_[{layer, task.microbatch}] = counts_made_by(task);
       if (task.layer < 0 || task.phase == Phase::update || is_expert_reduction(task)) continue;
       const size_t first = first_of_layer.try_emplace({task.layer, task.phase, task.microbatch}, i).first->second;
       if (task.moe_layer < 0) continue;
       const auto [entry, fresh] = known.try_emplace({task.moe_layer, task.phase, task.microbatch}, passes_.size());
       if (fresh) passes_.push_back({task.moe_layer, task.layer, task.microbatch, task.phase, first, 0, 0});
       Pass& pass = passes_[entry->second];
-      if (announces_counts(task, plan_)) pass.counted = i;
+      if (task.announces == Announces::group_counts) pass.counted = i;
       if (task.op == Op::experts_wgrad) pass.last_write = i;
     }
   }

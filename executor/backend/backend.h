@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "core/graph/holdings.h"
-#include "core/graph/slot_counts.h"
 #include "core/graph/task_graph.h"
+#include "core/routing/slot_counts.h"
 #include "executor/backend/lane_set.h"
 
 namespace moesaic::executor {

@@ -2,7 +2,7 @@
 
 #include <numeric>
 
-#include "core/graph/slot_counts.h"
+#include "core/routing/routing_rules.h"
 #include "executor/cpu/permute.h"
 
 namespace moesaic::executor::cpu {

@@ -7,14 +7,26 @@
 
 namespace moesaic::executor {
 
+namespace {
+
+/// Whether a task of a forward pass takes rows to the experts' ranks (Leg::dispatch) or back (Leg::combine), its share
+/// of a hierarchical exchange included.
+bool is_part_of(const Task& task, Leg exchange) {
+  const bool out = exchange == Leg::dispatch;
+  if (task.op == Op::all_to_all)
+    return task.leg == exchange || task.leg == (out ? Leg::intra_out : Leg::intra_back) ||
+           task.leg == (out ? Leg::inter_out : Leg::inter_back);
+  return task.regroup == (out ? Regroup::to_local_major : Regroup::from_local_major) ||
+         task.regroup == (out ? Regroup::relay_out : Regroup::relay_back);
+}
+
+}  // namespace
+
 std::vector<const Task*> exchange_tasks(const TaskGraph& graph, Leg leg) {
-  const std::string suffix = leg == Leg::dispatch ? " / forward / dispatch" : " / forward / combine";
   std::vector<const Task*> tasks;
-  for (const Task& task : graph.tasks) {
-    if (task.moe_layer != 0 || task.microbatch != 0) continue;
-    const std::string label = "layer " + std::to_string(task.layer) + suffix;
-    if (task.label == label || task.label.starts_with(label + " / ")) tasks.push_back(&task);
-  }
+  for (const Task& task : graph.tasks)
+    if (task.moe_layer == 0 && task.microbatch == 0 && task.phase == Phase::forward && is_part_of(task, leg))
+      tasks.push_back(&task);
   MOESAIC_CHECK(!tasks.empty(), "the plan exchanges nothing in its first MoE layer");
   return tasks;
 }
@@ -41,9 +53,7 @@ Operand Exchange::operand(TensorId id) {
   const int me = context_.position();
   Operand made;
   made.tensor = id;
-  made.rows = tensor.rows == Rows::sent      ? counts_[0].sent(me)
-              : tensor.rows == Rows::relayed ? counts_[0].relayed(me, context_.ranks_per_node())
-                                             : counts_[0].received(me);
+  made.rows = counts_[0].rows(tensor.rows, me, context_.ranks_per_node());
   made.row_elements = tensor.row_elements;
   made.dtype = tensor.dtype;
   made.data = backend_.allocate(made.bytes());

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "core/graph/routing_binding.h"
 #include "core/technique/lower.h"
 #include "executor/exchange/exchange.h"
 
@@ -26,7 +27,7 @@ class Contestant {
       : plan_(with(std::move(plan), kind)),
         graph_(lower(plan_)),
         transport_(transport),
-        exchange_(graph_, plan_, RoutingBinding(graph_, plan_).counts(0, 0, rank, 0, 1), rank, backend, transport) {
+        exchange_(graph_, plan_, RoutingBinding(plan_).counts(0, 0, rank, 0, 1), rank, backend, transport) {
     std::fill_n(exchange_.sent().f32(), exchange_.sent().elements(), static_cast<float>(rank));
   }
 

@@ -1,6 +1,7 @@
 #include "executor/launch/chunk_route.h"
 
 #include "core/operators/router.h"
+#include "core/routing/routing_rules.h"
 #include "core/schema/error.h"
 
 namespace moesaic::executor {

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "core/graph/slot_counts.h"
+#include "core/routing/slot_counts.h"
 
 namespace moesaic::executor {
 

@@ -115,7 +115,7 @@ Collectives::Exchange Collectives::exchange_of(const Launch& launch) const {
 
 /// The losses are doubles.
 SumType Collectives::sum_type(const Operand& sum) const {
-  if (graph_.tensors[static_cast<size_t>(sum.tensor)].kind == TensorKind::input) return SumType::f64;
+  if (sum.tensor == graph_.inputs.loss) return SumType::f64;
   return sum.dtype == DType::bf16 ? SumType::bf16 : SumType::f32;
 }
 

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "core/graph/holdings.h"
-#include "core/schema/error.h"
+#include "core/routing/routing_rules.h"
 #include "executor/runtime/state_mirror.h"
 
 namespace moesaic::executor {
@@ -23,12 +23,6 @@ void initialise_weights(const TaskGraph& graph, const Plan& plan, int rank, Tens
   mirror.store();
 }
 
-TensorId tensor_named(const TaskGraph& graph, const std::string& name) {
-  for (size_t i = 0; i < graph.tensors.size(); ++i)
-    if (graph.tensors[i].name == name) return static_cast<TensorId>(i);
-  throw InvariantError(__FILE__, __LINE__, "tensor", "no tensor named " + name);
-}
-
 void load_batch(const TaskGraph& graph, const Plan& plan, int rank, int64_t step, const Corpus& corpus,
                 TensorStore& tensors) {
   const int64_t length = plan.workload.sequence_length;
@@ -41,13 +35,12 @@ void load_batch(const TaskGraph& graph, const Plan& plan, int rank, int64_t step
     for (const SequenceRange& range : ranges)
       for (int64_t i = 0; i < range.count; ++i, at += static_cast<size_t>(length))
         corpus.sequence(plan.workload.seed, step, range.first + i, length, inputs.data() + at, targets.data() + at);
-    const auto write = [&](const std::string& name, const std::vector<int32_t>& rows) {
-      const TensorId tensor = tensor_named(graph, name + "." + std::to_string(microbatch));
+    const auto write = [&](TensorId tensor, const std::vector<int32_t>& rows) {
       if (tensors.resident(tensor).data != nullptr)
         tensors.write(tensor, rows.data(), static_cast<Bytes>(rows.size() * sizeof(int32_t)));  // else another stage's
     };
-    write("tokens", inputs);
-    write("targets", targets);
+    write(graph.inputs.tokens[static_cast<size_t>(microbatch)], inputs);
+    write(graph.inputs.targets[static_cast<size_t>(microbatch)], targets);
   }
 }
 
@@ -55,7 +48,7 @@ void load_task_rows(const TaskGraph& graph, const Plan& plan, int rank, TensorSt
   if (!plan.model.routed_by_task) return;
   const std::vector<int64_t> counts = task_counts(plan, graph.placement[0], 0).slot_rows(rank);
   const std::vector<int32_t> rows(counts.begin(), counts.end());
-  tensors.write(tensor_named(graph, "task_rows"), rows.data(), static_cast<Bytes>(rows.size() * sizeof(int32_t)));
+  tensors.write(graph.inputs.task_rows, rows.data(), static_cast<Bytes>(rows.size() * sizeof(int32_t)));
 }
 
 }  // namespace moesaic::executor

@@ -1,16 +1,11 @@
 #pragma once
 // What a rank computes from: its initial weights and its sequences. It runs nothing.
 
-#include <string>
-
 #include "core/schema/plan.h"
 #include "executor/runtime/initial_values.h"
 #include "executor/runtime/tensor_store.h"
 
 namespace moesaic::executor {
-
-/// The tensor of this name, which the graph has.
-TensorId tensor_named(const TaskGraph& graph, const std::string& name);
 
 void initialise_weights(const TaskGraph& graph, const Plan& plan, int rank, TensorStore& tensors);
 

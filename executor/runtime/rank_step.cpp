@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/graph/operands.h"
+#include "core/graph/routing_binding.h"
 #include "core/schema/error.h"
 #include "executor/runtime/captured_step.h"
 
@@ -27,8 +28,7 @@ RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& 
       collectives_(graph, transport, rank, backend, make_groups),
       verdict_(graph, rank),
       order_(graph, backend),
-      counts_(static_cast<size_t>(plan.layout.micro_batches) * graph.placement.size()),
-      used_slots_(counts_.size()),
+      routing_(plan, rank),
       busy_(backend),
       capture_(capture ? Capture::after_this_step : Capture::off) {
   MOESAIC_CHECK(!capture || captures(graph, plan), "this plan's steps cannot be captured");
@@ -46,9 +46,8 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
   context_.skip = false;
   record_ = {};
   record_.times.resize(graph_.tasks.size(), {.rank = -1});
-  record_.expert_rows.resize(counts_.size() * static_cast<size_t>(plan_.model.num_experts));
   live_bytes_.clear();
-  start_counts();
+  routing_.start_step();
   order_.start_step();
   tensors_.start_step();
   backend_.settle();
@@ -85,6 +84,7 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
   if (capture_ == Capture::after_this_step) capture_ = Capture::now;
   record_.seconds = now() - start;
   record_.lost = busy_.take_lost();
+  record_.expert_rows = routing_.expert_rows();
   finish_record();
   for (TaskTime& time : record_.times) time.start -= start, time.end -= start;
   for (MemorySample& sample : record_.memory) sample.time -= start;
@@ -126,20 +126,6 @@ void RankStep::finish_record() {
 void RankStep::agree() {
   context_.skip = verdict_.skips(tensors_);
   if (context_.skip && experts_) experts_->skip(context_.step);
-}
-
-/// Counts come from the router, or from the plan where tasks take its place.
-void RankStep::start_counts() {
-  const auto experts = static_cast<size_t>(plan_.model.num_experts), layers = graph_.placement.size();
-  for (size_t key = 0; key < counts_.size(); ++key) {
-    counts_[key].clear();
-    if (!plan_.model.routed_by_task) continue;
-    const ExpertPlacement& placement = graph_.placement[key % layers];
-    counts_[key].push_back(task_counts(plan_, placement, static_cast<int>(key / layers)));
-    for (const SequenceRange& range : local_batch(plan_, context_.rank, static_cast<int>(key / layers)))
-      record_.expert_rows[key * experts + static_cast<size_t>(range.task)] +=
-          range.count * plan_.workload.sequence_length;
-  }
 }
 
 bool RankStep::start_network() {
@@ -255,30 +241,9 @@ bool RankStep::finish_drain() {
   return true;
 }
 
-/// Slots of the task's layer that have rows: here for weights, on any rank with the same experts for gradients and,
-/// over all microbatches, for updates.
 std::vector<int> RankStep::active_slots(const Task& task) const {
-  std::vector<int> active;
-  const bool gradients = task.op == Op::clear;
-  if (task.demand == Demand::predicted || (task.demand == Demand::none && !gradients)) return active;
-  const size_t layers = graph_.placement.size(), layer = static_cast<size_t>(task.moe_layer);
-  const auto slots = static_cast<size_t>(graph_.placement[layer].slots_per_rank);
-  std::vector<bool> is_active(slots, false);
-  const bool update = task.phase == Phase::update;
-  for (size_t key = layer; key < counts_.size(); key += layers) {
-    if (!update && key != static_cast<size_t>(task.microbatch) * layers + layer) continue;
-    if (update || gradients) {
-      for (size_t slot = 0; slot < slots; ++slot) is_active[slot] = is_active[slot] || used_slots_[key][slot];
-      continue;
-    }
-    for (const SlotCounts& counts : counts_[key]) {
-      const std::vector<int64_t> rows = counts.slot_rows(context_.position());
-      for (size_t slot = 0; slot < slots; ++slot) is_active[slot] = is_active[slot] || rows[slot] > 0;
-    }
-  }
-  for (size_t slot = 0; slot < slots; ++slot)
-    if (is_active[slot]) active.push_back(static_cast<int>(slot));
-  return active;
+  return demanded_slots(task, plan_.layout.micro_batches,
+                        [&](Rows which, int microbatch) { return routing_.slots(which, microbatch, task.moe_layer); });
 }
 
 /// A task that stands on its lane of the device.
@@ -308,12 +273,12 @@ void RankStep::left(TaskIndex index) {
 
 std::span<const SlotCounts> RankStep::counts_of(const Task& task) const {
   if (task.moe_layer < 0) return {};
-  return counts_[key_of(task.microbatch, task.moe_layer)];
+  return routing_.counts(task.microbatch, task.moe_layer);
 }
 
 /// Of this rank's group, or of the stage where the host has to know them.
 bool RankStep::brings_counts(const Task& task) const {
-  return announces_counts(task, plan_) || (experts_ && !layers_gathered(graph_, task).empty());
+  return task.announces == Announces::group_counts || (experts_ && task.announces == Announces::stage_counts);
 }
 
 /// The rows per expert follow the task to the host, which has to know them before it goes on with the layer.
@@ -324,7 +289,7 @@ void RankStep::fetch_counts(TaskIndex index) {
   const Operand& counts = reads_.front();
   if (capture_ == Capture::running) {  // the capacity says how many rows there are; what they hold stays unknown
     const std::vector<int32_t> unknown(static_cast<size_t>(counts.elements()), 0);
-    bind_counts(task, unknown.data());
+    announce(task, unknown.data());
     left(index);
     return order_.ended(index);
   }
@@ -340,60 +305,16 @@ bool RankStep::bind_arrived_counts() {
   if (arrived == arriving_.end()) return false;
   const CountsInFlight counts = *arrived;
   arriving_.erase(arrived);
-  bind_counts(graph_.tasks[static_cast<size_t>(counts.task)], counts.host);
+  announce(graph_.tasks[static_cast<size_t>(counts.task)], counts.host);
   backend_.release_host(counts.host);
   left(counts.task);
   order_.ended(counts.task);
   return true;
 }
 
-/// counts: [ep, chunks, num_experts] rows per source, chunk and expert -> rows per physical slot; or of a stage.
-void RankStep::bind_counts(const Task& task, const int32_t* counts) {
-  const int64_t of_layer = int64_t{graph_.num_chunks} * plan_.model.num_experts;
-  if (const std::vector<int> layers = layers_gathered(graph_, task); !layers.empty()) {
-    const int64_t stride = of_layer * static_cast<int64_t>(layers.size());
-    for (size_t i = 0; i < layers.size(); ++i)
-      bind_used_slots(task.microbatch, layers[i], counts + static_cast<int64_t>(i) * of_layer,
-                      plan_.layout.stage_ranks(), stride);
-    return;
-  }
-  const int experts = static_cast<int>(plan_.model.num_experts), chunks = graph_.num_chunks, ep = plan_.layout.ep;
-  const bool padded = plan_.dispatch.kind == DispatchKind::padded;
-  const int first_rank = context_.group_first_rank();
-  const size_t key = key_of(task.microbatch, task.moe_layer);
-  for (int chunk = 0; chunk < chunks; ++chunk) {
-    std::vector<int64_t> rows;
-    for (int source = context_.group_first_rank(); source < context_.group_first_rank() + ep; ++source) {
-      const int64_t capacity =
-          capacity_rows(plan_.dispatch.capacity_factor, graph_.tokens_of(source), plan_.model.top_k, experts);
-      for (int expert = 0; expert < experts; ++expert)
-        rows.push_back(padded ? chunk_share(capacity, chunk, chunks)
-                              : counts[((source - first_rank) * chunks + chunk) * experts + expert]);
-    }
-    counts_[key].push_back(split_over_slots(rows_of_slices(rows, graph_.expert_slices), ep,
-                                            experts * graph_.expert_slices,
-                                            graph_.placement[static_cast<size_t>(task.moe_layer)]));
-    for (int expert = 0; expert < experts; ++expert)
-      record_.expert_rows[key * static_cast<size_t>(experts) + static_cast<size_t>(expert)] +=
-          counts[((context_.rank - first_rank) * chunks + chunk) * experts + expert];
-  }
-  if (experts_) bind_used_slots(task.microbatch, task.moe_layer, counts, ep, of_layer);
-}
-
-/// Slots with rows from any of these ranks, whose counts, [chunks, num_experts], stand `stride` apart. Of a group
-/// first: what it uses is known when its rows move; gradients wait for what the stage uses.
-void RankStep::bind_used_slots(int microbatch, int moe_layer, const int32_t* counts, int ranks, int64_t stride) {
-  const auto experts = static_cast<int>(plan_.model.num_experts);
-  const ExpertPlacement& placement = graph_.placement[static_cast<size_t>(moe_layer)];
-  const int first = context_.position() * placement.slots_per_rank;
-  std::vector<bool>& used = used_slots_[key_of(microbatch, moe_layer)];
-  used.assign(static_cast<size_t>(placement.slots_per_rank), plan_.dispatch.kind == DispatchKind::padded);
-  for (int slot = 0; slot < placement.slots_per_rank; ++slot) {
-    const int expert = placement.slot_to_expert[static_cast<size_t>(first + slot)] / graph_.expert_slices;
-    for (int rank = 0; rank < ranks; ++rank)
-      for (int chunk = 0; chunk < graph_.num_chunks; ++chunk)
-        if (counts[rank * stride + chunk * experts + expert] > 0) used[static_cast<size_t>(slot)] = true;
-  }
+void RankStep::announce(const Task& task, const int32_t* counts) {
+  if (task.announces == Announces::group_counts) return routing_.announce(task.microbatch, task.moe_layer, counts);
+  routing_.announce_stage(task.microbatch, counted_layers(graph_, task), counts);
 }
 
 }  // namespace moesaic::executor

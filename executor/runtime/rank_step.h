@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/routing/live_routing.h"
 #include "core/timeline/timeline.h"
 #include "executor/backend/backend.h"
 #include "executor/runtime/busy_time.h"
@@ -74,15 +75,9 @@ class RankStep {
   void ended(TaskIndex task, Seconds start);
   void left(TaskIndex task);
   void agree();
-  void start_counts();
   bool brings_counts(const Task& task) const;
   void fetch_counts(TaskIndex task);
-  void bind_counts(const Task& task, const int32_t* counts);
-  void bind_used_slots(int microbatch, int moe_layer, const int32_t* counts, int ranks, int64_t stride);
-  /// Where counts_ and used_slots_ have those of a MoE layer in a microbatch.
-  size_t key_of(int microbatch, int moe_layer) const {
-    return static_cast<size_t>(microbatch) * graph_.placement.size() + static_cast<size_t>(moe_layer);
-  }
+  void announce(const Task& task, const int32_t* counts);
   std::span<const SlotCounts> counts_of(const Task& task) const;
   void finish_record();
 
@@ -95,8 +90,7 @@ class RankStep {
   std::unique_ptr<ExpertStates> experts_;
   StepVerdict verdict_;
   TaskOrder order_;
-  std::vector<std::vector<SlotCounts>> counts_;  // [micro_batches * num_moe_layers][chunks]
-  std::vector<std::vector<bool>> used_slots_;    // [micro_batches * num_moe_layers][slots]: by any replica's tokens
+  LiveRouting routing_;
   std::vector<Operand> reads_, writes_, network_reads_, network_writes_;
   BusyTime busy_;
   Network network_;

@@ -19,8 +19,6 @@ constexpr int kNothing = -1, kLoss = -2;
 
 StepVerdict::StepVerdict(const TaskGraph& graph, int rank)
     : graph_(graph), rank_(rank), task_(verdict_task(graph)), found_(kNothing) {
-  for (size_t i = 0; i < graph.tensors.size(); ++i)
-    if (graph.tensors[i].name == "loss") loss_ = static_cast<TensorId>(i);
   for (const Task& task : graph.tasks)
     for (size_t i = 0; task.op == Op::adamw && i < task.reads.size() / AdamW::kReads; ++i)
       gradients_.push_back(described(task.reads[AdamW::of_parameter(i, AdamW::gradient)],
@@ -48,7 +46,7 @@ int StepVerdict::parameter_at(const Gradient& gradient, int64_t element) const {
 
 void StepVerdict::look(TensorStore& tensors, const ExpertStates* experts) {
   std::array<double, 2> own{};
-  tensors.read(loss_, own.data(), sizeof own);
+  tensors.read(graph_.inputs.loss, own.data(), sizeof own);
   found_ = std::isfinite(own[0]) && std::isfinite(own[1]) ? kNothing : kLoss;
   if (found_ == kNothing) {
     std::vector<Operand> operands;
@@ -59,12 +57,12 @@ void StepVerdict::look(TensorStore& tensors, const ExpertStates* experts) {
   if (found_ == kNothing && experts != nullptr) found_ = experts->find_non_finite();
   if (found_ == kNothing) return;
   own[0] = std::numeric_limits<double>::quiet_NaN();
-  tensors.write(loss_, own.data(), sizeof own);
+  tensors.write(graph_.inputs.loss, own.data(), sizeof own);
 }
 
 bool StepVerdict::skips(TensorStore& tensors) const {
   std::array<double, 2> sum{};
-  tensors.read(loss_, sum.data(), sizeof sum);
+  tensors.read(graph_.inputs.loss, sum.data(), sizeof sum);
   return !std::isfinite(sum[0]) || !std::isfinite(sum[1]);
 }
 

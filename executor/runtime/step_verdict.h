@@ -38,7 +38,6 @@ class StepVerdict {
   const TaskGraph& graph_;
   const int rank_;
   TaskIndex task_ = -1;
-  TensorId loss_ = -1;  // [2] doubles: cross-entropy, auxiliary
   std::vector<Gradient> gradients_;
   int found_;  // by this rank in this step: a parameter, or one of the kinds in the .cpp
 };

@@ -13,10 +13,7 @@ int64_t bound_rows(const Tensor& tensor, std::span<const SlotCounts> counts, con
   if (tensor.rows == Rows::fixed) return tensor.fixed_rows;
   MOESAIC_CHECK(!is_window(tensor.rows), "nobody has opened window '" + tensor.name + "'");
   MOESAIC_CHECK(!counts.empty(), "rows of '" + tensor.name + "' are needed before the router has run");
-  const SlotCounts& chunk = counts[static_cast<size_t>(tensor.chunk)];
-  if (tensor.rows == Rows::sent) return chunk.sent(context.position());
-  if (tensor.rows == Rows::relayed) return chunk.relayed(context.position(), context.ranks_per_node());
-  return chunk.received(context.position());
+  return counts[static_cast<size_t>(tensor.chunk)].rows(tensor.rows, context.position(), context.ranks_per_node());
 }
 
 /// The tensors whose memory a task uses, once each.

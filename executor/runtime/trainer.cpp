@@ -35,12 +35,11 @@ class Job {
     for (int64_t step = result_.start.step; step < options.steps; ++step) {
       options.check();
       load_batch(graph_, plan_, rank_, step, corpus, step_.tensors());
-      const TensorId loss_tensor = tensor_named(graph_, "loss");
       std::array<double, 2> loss{};  // cross-entropy, auxiliary
-      step_.tensors().write(loss_tensor, loss.data(), sizeof loss);
+      step_.tensors().write(graph_.inputs.loss, loss.data(), sizeof loss);
       if (records_.size() < 2) begin_ = read_disturbance(Counted::thread);  // the first step counts if it is all
       records_.push_back(step_.run(step, watch_));
-      step_.tensors().read(loss_tensor, loss.data(), sizeof loss);
+      step_.tensors().read(graph_.inputs.loss, loss.data(), sizeof loss);
       result_.cross_entropy.push_back(loss[0]);
       result_.loss.push_back(loss[0] + loss[1]);
       if (rank_ == 0) options.on_step(step, result_.loss.back());

@@ -28,7 +28,7 @@ Bytes peak_of(const Plan& plan, int64_t kept_bytes_per_score) {
     const Bytes row_bytes = kept_bytes_per_score * task.shape.heads * task.shape.sequence;
     kept.row_elements += row_bytes / bytes_of(kept.dtype, 1);
   }
-  return memory_peak(graph, RoutingBinding(graph, plan), 0, 0).bytes;
+  return memory_peak(graph, RoutingBinding(plan), 0, 0).bytes;
 }
 
 }  // namespace

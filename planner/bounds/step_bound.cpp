@@ -6,7 +6,7 @@
 
 #include "core/cost/cost_model.h"
 #include "core/cost/signature.h"
-#include "core/graph/slot_counts.h"
+#include "core/graph/routing_binding.h"
 #include "core/graph/stages.h"
 #include "core/network/collective_demand.h"
 #include "core/technique/lower.h"
@@ -128,7 +128,7 @@ StepBound bound_of_stage(const Plan& plan, const TaskGraph& graph, const Routing
 StepBound step_bound(const Plan& original) {
   const Plan plan = bare(original);
   const TaskGraph graph = lower(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   BestPrices prices(plan);
   StepBound bound;
   for (int stage = 0; stage < graph.num_stages; ++stage) {

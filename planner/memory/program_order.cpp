@@ -7,7 +7,7 @@ namespace moesaic::planner {
 
 bool fits_in_program_order(const Plan& plan) {
   const TaskGraph graph = lower(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   for (int stage = 0; stage < graph.num_stages; ++stage)
     if (memory_peak(graph, binding, stage * plan.layout.stage_ranks(), 0).bytes > plan.cluster.device.memory_bytes)
       return false;

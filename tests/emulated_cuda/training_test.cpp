@@ -181,7 +181,7 @@ TEST(TrainingOnCuda, NeedsTheMemoryThatTheGraphSays) {
   const TrainResult found = train_on_gpu(plan);
   plan.routing = found.routing;
   const TaskGraph graph = lower(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   EXPECT_EQ(found.memory.device_bytes, memory_peak(graph, binding, 0, found.timeline_step).bytes);
 }
 

@@ -5,6 +5,7 @@
 #include <random>
 #include <simgrid/s4u.hpp>
 
+#include "core/graph/routing_binding.h"
 #include "core/network/collective_demand.h"
 #include "tests/simulator/hand_made_graph.h"
 
@@ -13,7 +14,8 @@ namespace {
 
 constexpr Bytes kBytesPerRow = 1000;
 
-/// One expert per rank and the rows that each source sends to each: [ranks, ranks]. Every source sends as many in all.
+/// One expert per rank and the rows that each source sends to each: [ranks, ranks]. Every source sends as many in
+/// all.
 using Matrix = std::vector<int64_t>;
 
 Matrix balanced(int ranks) { return Matrix(static_cast<size_t>(ranks) * ranks, 100); }
@@ -78,7 +80,7 @@ TEST(CollectiveTime, UncontendedIsAlphaBeta) {
     plan.cluster.spine = {spine, 2e-6};
     plan.cluster.rail_optimized = true;
     const TaskGraph graph = all_to_all_graph(plan, skewed(8, 1, false));
-    const RoutingBinding binding(graph, plan);
+    const RoutingBinding binding(plan);
     const CollectiveDemand demand = demand_of(graph, graph.tasks[0], 0, &binding.counts(0, 0, 0, 0, 1), plan.cluster);
     const Seconds expected = alpha_beta_seconds(demand, plan.cluster);
     EXPECT_NEAR(simulated(graph, plan) / expected, 1, 1e-9)
@@ -179,7 +181,8 @@ TEST(CollectiveTime, MessagesKeepPortsWithinTwiceOfFlowsWhenSkewed) {
 
 TEST(CollectiveTime, AggregatedPortsAreWithinTwiceOfFlowsWhenSkewed) {
   // Ports as a whole are never slower than flows. Never more than twice as fast either: in a max-min share every flow
-  // (i, j) has a saturated port at any time, out(i) or in(j), so the last flow ends by load(out(i)) + load(in(j)) <= 2
+  // (i, j) has a saturated port at any time, out(i) or in(j), so the last flow ends by load(out(i)) + load(in(j)) <=
+  // 2
   // * the slowest port.
   for (unsigned seed = 0; seed < 10; ++seed) {
     const int ranks = seed % 2 == 0 ? 8 : 16;

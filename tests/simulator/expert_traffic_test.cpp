@@ -78,7 +78,7 @@ TEST(ExpertTraffic, FillsTheWindows) {
       const TaskGraph graph = lower(plan);
       for (int64_t step : {0, 1, 5}) {
         ExpertTraffic traffic(graph, plan, step);
-        const RoutingBinding binding(graph, plan);
+        const RoutingBinding binding(plan);
         for (size_t i = 0; i < graph.tasks.size(); ++i) {
           const Task& task = graph.tasks[i];
           if (!is_transfer(task.op)) continue;

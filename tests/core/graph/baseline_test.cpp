@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "core/graph/slot_counts.h"
+#include "core/graph/routing_binding.h"
 #include "core/graph/step_builder.h"
 #include "core/operators/router.h"
 #include "core/schema/error.h"
@@ -242,7 +242,7 @@ TEST(Baseline, CommunicatorsOfTwoGroupsOnFourNodes) {
 TEST(Baseline, ForwardCostsWhatTheFormulaSays) {
   const Plan plan = tiny_plan(1, 1);
   const TaskGraph graph = baseline_step(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   double flops = 0;
   for (const Task& task : graph.tasks)
     if (task.phase == Phase::forward) flops += flops_of(task.op, task.shape, binding.rows(task, 0, 0));

@@ -6,7 +6,7 @@
 
 #include "core/graph/baseline.h"
 #include "core/graph/holdings.h"
-#include "core/graph/slot_counts.h"
+#include "core/graph/routing_binding.h"
 #include "core/graph/stages.h"
 #include "core/schema/error.h"
 
@@ -50,7 +50,7 @@ TEST(UnevenSplit, GivesEachRankItsOwnRows) {
   const TaskGraph graph = baseline_step(plan);
   EXPECT_EQ(graph.local_tokens, (std::vector<int64_t>{20, 12}));
   EXPECT_EQ(graph.tokens_per_rank, 20);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   int local = 0;
   for (const Task& task : graph.tasks) {
     if (task.op == Op::permute) {

@@ -42,7 +42,7 @@ TEST(Memory, TensorsLiveFromFirstToLastUse) {
 TEST(Memory, PeakNamesTaskAndCulprit) {
   const Plan plan = testing::tiny_plan(1, 1);
   const TaskGraph graph = chain();
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   const MemoryPeak peak = memory_peak(graph, binding, 0, 0);
   EXPECT_EQ(resident_bytes(chain()), 40);
   EXPECT_EQ(peak.bytes, 180);
@@ -63,7 +63,7 @@ TEST(Memory, PeakFollowsTheRouting) {
   plan.routing.num_iterations = plan.routing.num_moe_layers = 1;
   plan.routing.num_sources = 2, plan.routing.num_experts = 4;
   const TaskGraph graph = baseline_step(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   const MemoryPeak receives = memory_peak(graph, binding, 0, 0), sends = memory_peak(graph, binding, 1, 0);
   EXPECT_EQ(receives.bytes, 15'696 + 32 + 12'096);
   EXPECT_EQ(receives.task, testing::find_task(graph, "layer 0 / backward / experts dgrad"));

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "core/graph/baseline.h"
-#include "core/graph/slot_counts.h"
+#include "core/graph/routing_binding.h"
 #include "tests/core/graph/tiny_plan.h"
 
 namespace moesaic {
@@ -20,7 +20,7 @@ Plan skewed_plan() {
 TEST(RoutingBinding, WhatAGroupSendsItReceives) {
   const Plan plan = skewed_plan();
   const TaskGraph graph = baseline_step(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   const Task& dispatch = graph.tasks[static_cast<size_t>(find_task(graph, "layer 0 / forward / dispatch"))];
   const Task& experts = graph.tasks[static_cast<size_t>(find_task(graph, "layer 0 / forward / experts"))];
   for (int rank = 0; rank < 4; ++rank) EXPECT_EQ(binding.rows(dispatch, rank, 0), 8);
@@ -41,7 +41,7 @@ TEST(RoutingBinding, ReadsARecording) {
   plan.routing.num_iterations = 1, plan.routing.num_moe_layers = 1;
   plan.routing.num_sources = 4, plan.routing.num_experts = 4;
   const TaskGraph graph = baseline_step(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   EXPECT_EQ(binding.counts(0, 0, 0, 0, 1).slot_rows(0), (std::vector<int64_t>{1 + 5, 2 + 1}));
   EXPECT_EQ(binding.counts(0, 0, 3, 0, 1).slot_rows(1), (std::vector<int64_t>{1 + 2, 1 + 3}));
 }
@@ -56,7 +56,7 @@ TEST(RoutingBinding, WindowsHoldSlotsWithRows) {
   plan.routing.num_iterations = 2, plan.routing.num_moe_layers = 1;
   plan.routing.num_sources = 4, plan.routing.num_experts = 4;
   const TaskGraph graph = baseline_step(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   const auto slots = [&](Rows window, int64_t iteration, int rank) {
     return binding.slots(window, iteration, 0, rank);
   };
@@ -77,7 +77,7 @@ TEST(RoutingBinding, PaddedDispatchSendsItsCapacity) {
   Plan plan = skewed_plan();
   plan.dispatch = {DispatchKind::padded, 1.25, AllToAllKind::flat, 1};
   const TaskGraph graph = baseline_step(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   for (int rank = 0; rank < 4; ++rank) {
     const SlotCounts& counts = binding.counts(0, 0, rank, 0, 1);
     EXPECT_EQ(counts.slot_rows(rank % 2), (std::vector<int64_t>{6, 6}));
@@ -89,7 +89,7 @@ TEST(RoutingBinding, PaddedDispatchSendsItsCapacity) {
 TEST(RoutingBinding, ChunksOfAllGroupsStayApart) {
   const Plan plan = skewed_plan();
   const TaskGraph graph = baseline_step(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   constexpr int kChunks = 100;
   for (const int rank : {0, 2}) {
     std::vector<int64_t> sum(2, 0);

@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "core/graph/slot_counts.h"
+#include "core/graph/routing_binding.h"
 #include "core/technique/lower.h"
 #include "tests/core/graph/tiny_plan.h"
 
@@ -68,7 +68,7 @@ TEST(ChunkMoeLayers, WeightGradientsReadAllPiecesChunkByChunk) {
 /// Rows of each operator and phase on each rank, summed over chunks.
 std::map<std::tuple<int, Phase, Op>, int64_t> rows_by_operator(const Plan& plan) {
   const TaskGraph graph = lower(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   std::map<std::tuple<int, Phase, Op>, int64_t> rows;
   for (int rank = 0; rank < graph.num_ranks; ++rank)
     for (const Task& task : graph.tasks)

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "core/graph/slot_counts.h"
+#include "core/graph/routing_binding.h"
 #include "core/technique/lower.h"
 #include "tests/core/graph/tiny_plan.h"
 
@@ -67,7 +67,7 @@ TEST(HierarchicalAllToAll, LeavesAGroupInsideOneNodeFlat) {
 /// Pairs of different nodes between which the exchanges of forward move rows.
 int64_t messages_between_nodes(const Plan& plan) {
   const TaskGraph graph = lower(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   const int per_node = plan.cluster.devices_per_node, ep = plan.layout.ep;
   int64_t messages = 0;
   for (const Task& task : graph.tasks) {

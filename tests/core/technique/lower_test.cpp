@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/graph/baseline.h"
-#include "core/graph/slot_counts.h"
+#include "core/graph/routing_binding.h"
 #include "core/schema/documents.h"
 #include "tests/core/graph/tiny_plan.h"
 #include "tests/core/schema/shipped_documents.h"
@@ -35,7 +35,7 @@ Plan all_techniques(const Model& model) {
 
 /// Rows of all ranks by microbatch, layer, phase and leg.
 std::map<std::tuple<int, int, Phase, Leg>, int64_t> rows_by_leg(const TaskGraph& graph, const Plan& plan) {
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   std::map<std::tuple<int, int, Phase, Leg>, int64_t> rows;
   for (const Task& task : graph.tasks)
     if (task.op == Op::all_to_all)

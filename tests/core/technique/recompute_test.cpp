@@ -65,7 +65,7 @@ Bytes kept_per_layer(int ranks, Recompute recompute) {
   const auto activations = [&](int layers) {
     const Plan plan = recomputed(ranks, ranks, recompute, layers);
     const TaskGraph graph = lower(plan);
-    const RoutingBinding binding(graph, plan);
+    const RoutingBinding binding(plan);
     return memory_peak(graph, binding, 0, 0).bytes - resident_bytes(graph);
   };
   return activations(12) - activations(11);

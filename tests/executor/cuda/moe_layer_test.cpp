@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "core/routing/routing_rules.h"
 #include "executor/cuda/storage_format.h"
 #include "executor/reference/layer_norm.h"
 #include "tests/executor/cuda/cuda_test.h"

@@ -101,7 +101,7 @@ TEST(ExpertOffload, HoldsActiveExpertsAlone) {
     const TrainResult found = train_on_threads(plan, testing::corpus(), options);
     plan.routing = found.routing;
     const TaskGraph graph = lower(plan);
-    const RoutingBinding binding(graph, plan);
+    const RoutingBinding binding(plan);
     EXPECT_EQ(peak_memory(found.timeline), memory_peak(graph, binding, 0, found.timeline_step).bytes) << ahead;
     Bytes largest = 0;
     for (const Tensor& tensor : graph.tensors)

@@ -62,7 +62,7 @@ Bytes counted_peak(const Plan& plan, const RoutingDocument& recorded) {
   Plan replayed = plan;
   replayed.routing = recorded;
   const TaskGraph graph = lower(plan);
-  const RoutingBinding binding(graph, replayed);
+  const RoutingBinding binding(replayed);
   Bytes peak = 0;
   for (int64_t step = 0; step < recorded.num_iterations / plan.layout.micro_batches; ++step)
     for (int rank = 0; rank < plan.layout.ranks; ++rank)

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "core/cost/cost_model.h"
+#include "core/graph/routing_binding.h"
 #include "core/network/collective_demand.h"
 #include "core/schema/documents.h"
 #include "core/technique/lower.h"
@@ -36,7 +37,7 @@ struct Busiest {
 
 Busiest busiest_rank(const Plan& plan) {
   const TaskGraph graph = lower(plan);
-  const RoutingBinding binding(graph, plan);
+  const RoutingBinding binding(plan);
   const CostModel prices(plan.profile, plan.cluster);
   Busiest busiest;
   for (int rank = 0; rank < graph.num_ranks; ++rank) {

@@ -1,4 +1,4 @@
-#include "core/graph/slot_counts.h"
+#include "core/routing/routing_rules.h"
 
 #include <gtest/gtest.h>
 

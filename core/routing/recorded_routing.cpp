@@ -1,0 +1,78 @@
+#include "core/routing/recorded_routing.h"
+
+#include "core/schema/error.h"
+
+namespace moesaic {
+namespace {
+
+/// (token, choice) pairs of each rank of a pipeline stage; the stages see the same tokens: [ranks of a stage].
+std::vector<int64_t> assignments(const RoutingRules& rules) {
+  std::vector<int64_t> rows;
+  for (int rank = 0; rank < rules.stage_ranks; ++rank)
+    rows.push_back(rules.tokens[static_cast<size_t>(rank)] * rules.top_k);
+  return rows;
+}
+
+}  // namespace
+
+RecordedRouting::RecordedRouting(const Plan& plan)
+    : plan_(plan),
+      rules_(plan),
+      routing_(plan.routing, plan.model.num_moe_layers(), rules_.stage_ranks, rules_.num_experts, assignments(rules_)) {
+}
+
+const SlotCounts& RecordedRouting::counts(int64_t iteration, int moe_layer, int rank, int chunk, int num_chunks) const {
+  const int group = rank % rules_.stage_ranks / rules_.ep;
+  const Key key{iteration, moe_layer, group, chunk, num_chunks};
+  if (const auto known = memo_.find(key); known != memo_.end()) return known->second;
+  return memo_.emplace(key, routed_counts(iteration, moe_layer, group, chunk, num_chunks)).first->second;
+}
+
+SlotCounts RecordedRouting::routed_counts(int64_t iteration, int moe_layer, int group, int chunk,
+                                          int num_chunks) const {
+  if (plan_.model.routed_by_task)
+    return task_counts(plan_, rules_.placement[static_cast<size_t>(moe_layer)],
+                       static_cast<int>(iteration % rules_.micro_batches));
+  std::vector<int64_t> rows;
+  rows.reserve(static_cast<size_t>(rules_.ep) * static_cast<size_t>(rules_.num_experts));
+  for (int source = group * rules_.ep; source < (group + 1) * rules_.ep; ++source)
+    for (const int64_t chosen : routing_.counts(iteration, moe_layer, source))
+      rows.push_back(chunk_share(rules_.sent_rows(source, chosen), chunk, num_chunks));
+  return rules_.over_slots(moe_layer, rows);
+}
+
+RecordedRouting::HasRows RecordedRouting::has_rows(int64_t iteration, int moe_layer, int rank) const {
+  HasRows has;
+  for (const int64_t rows : counts(iteration, moe_layer, rank, 0, 1).slot_rows(rules_.position(rank)))
+    has.push_back(rows > 0);
+  return has;
+}
+
+int64_t RecordedRouting::iteration_before(int64_t iteration) const {
+  if (iteration > 0) return iteration - 1;
+  return plan_.routing.num_iterations > 0 ? plan_.routing.num_iterations - 1 : 2 * rules_.micro_batches - 1;
+}
+
+std::vector<int> RecordedRouting::slots(Rows window, int64_t iteration, int moe_layer, int rank) const {
+  HasRows chosen = has_rows(window == Rows::predicted_slots ? iteration_before(iteration) : iteration, moe_layer, rank);
+  if (window == Rows::missing_slots) {
+    const HasRows predicted = has_rows(iteration_before(iteration), moe_layer, rank);
+    for (size_t slot = 0; slot < chosen.size(); ++slot) chosen[slot] = chosen[slot] && !predicted[slot];
+  }
+  for (int twin = rules_.position(rank); window == Rows::used_slots && twin < rules_.ranks; twin += rules_.ep) {
+    const HasRows there = has_rows(iteration, moe_layer, twin);
+    for (size_t slot = 0; slot < chosen.size(); ++slot) chosen[slot] = chosen[slot] || there[slot];
+  }
+  return set_slots(chosen);
+}
+
+int64_t RecordedRouting::rows(const RoutedRows& item, int rank, int64_t iteration) const {
+  MOESAIC_CHECK(item.rows != Rows::fixed, "fixed rows are a number already");
+  if (item.rows == Rows::local) return rules_.tokens[static_cast<size_t>(rank)];
+  if (is_window(item.rows))
+    return static_cast<int64_t>(slots(item.rows, iteration + item.microbatch, item.moe_layer, rank).size());
+  return counts(iteration + item.microbatch, item.moe_layer, rank, item.chunk, item.num_chunks)
+      .rows(item.rows, rules_.position(rank), rules_.ranks_per_node);
+}
+
+}  // namespace moesaic

@@ -1,0 +1,44 @@
+#pragma once
+// Routing from a document (recorded or generated), memoised: what the planner and the simulator bind sizes with.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "core/routing/routing_rules.h"
+#include "core/schema/routing.h"
+
+namespace moesaic {
+
+class RecordedRouting {
+ public:
+  /// `plan` must outlive it. Not for several threads at once: const members fill the memory.
+  explicit RecordedRouting(const Plan& plan);
+
+  const RoutingRules& rules() const { return rules_; }
+
+  /// Counts of the expert-parallel group of `rank`. `iteration` = step * micro_batches + microbatch.
+  const SlotCounts& counts(int64_t iteration, int moe_layer, int rank, int chunk, int num_chunks) const;
+
+  /// The slots of `rank` that the rows of a window stand for, ascending. What was predicted is what was active one
+  /// iteration before; before the first one stands the last that is recorded, or one of the next step.
+  std::vector<int> slots(Rows window, int64_t iteration, int moe_layer, int rank) const;
+
+  /// As a number. `item.microbatch` is added to `iteration` (= step * micro_batches). Not for fixed rows.
+  int64_t rows(const RoutedRows& item, int rank, int64_t iteration) const;
+
+ private:
+  using HasRows = std::vector<bool>;  // [slots_per_rank]
+  HasRows has_rows(int64_t iteration, int moe_layer, int rank) const;
+  int64_t iteration_before(int64_t iteration) const;
+  SlotCounts routed_counts(int64_t iteration, int moe_layer, int group, int chunk, int num_chunks) const;
+
+  const Plan& plan_;
+  RoutingRules rules_;
+  Routing routing_;
+  using Key = std::array<int64_t, 5>;  // iteration, MoE layer, group, chunk, num_chunks
+  mutable std::map<Key, SlotCounts> memo_;
+};
+
+}  // namespace moesaic

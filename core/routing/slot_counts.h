@@ -1,0 +1,55 @@
+#pragma once
+// The rows that routing moves in one (microbatch, MoE layer, chunk) of one expert-parallel group, by source and
+// physical slot.
+
+#include <cstdint>
+#include <vector>
+
+#include "core/routing/rows.h"
+#include "core/schema/plan.h"
+
+namespace moesaic {
+
+class SlotCounts {
+ public:
+  SlotCounts(int num_ranks, int slots_per_rank)
+      : num_ranks_(num_ranks),
+        slots_per_rank_(slots_per_rank),
+        rows_(static_cast<size_t>(num_ranks) * num_ranks * slots_per_rank) {}
+
+  int num_ranks() const { return num_ranks_; }
+  int slots_per_rank() const { return slots_per_rank_; }
+  int64_t& at(int source, int slot) { return rows_[static_cast<size_t>(source) * num_ranks_ * slots_per_rank_ + slot]; }
+  int64_t at(int source, int slot) const {
+    return rows_[static_cast<size_t>(source) * num_ranks_ * slots_per_rank_ + slot];
+  }
+
+  int64_t between(int source, int rank) const;  // rows that source sends to the slots of rank
+  int64_t sent(int source) const;
+  int64_t received(int rank) const;
+  int64_t relayed(int rank, int ranks_per_node)
+      const;  // rows that rank (a, r') passes on between phases: all of node a for local rank r' anywhere
+  std::vector<int64_t> slot_rows(int rank) const;  // [slots_per_rank]
+  /// Rows of the rank at this position; `which` is sent, relayed or received.
+  int64_t rows(Rows which, int rank, int ranks_per_node) const;
+
+  /// Rows that `from` sends to `to` (positions in the group) on this leg.
+  int64_t leg_rows(Leg leg, int from, int to, int ranks_per_node) const;
+
+ private:
+  int num_ranks_, slots_per_rank_;
+  std::vector<int64_t> rows_;  // [num_ranks sources, num_ranks * slots_per_rank slots]
+};
+
+/// The share of chunk c of C in n rows: floor((c+1) n / C) - floor(c n / C).
+int64_t chunk_share(int64_t n, int chunk, int num_chunks);
+
+/// Splits the rows of each (source, expert) over the expert's replicas: replica j of R takes floor((j+1) n / R) -
+/// floor(j n / R) rows. expert_rows: [num_ranks, num_experts].
+SlotCounts split_over_slots(const std::vector<int64_t>& expert_rows, int num_ranks, int num_experts,
+                            const ExpertPlacement& placement);
+
+/// The positions of what is true, ascending.
+std::vector<int> set_slots(const std::vector<bool>& is_set);
+
+}  // namespace moesaic
