@@ -8,7 +8,7 @@
 
 #include "core/graph/shard.h"
 #include "core/operators/operator.h"
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 
 namespace moesaic {
 

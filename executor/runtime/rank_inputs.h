@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 #include "executor/runtime/initial_values.h"
 #include "executor/runtime/tensor_store.h"
 
