@@ -10,6 +10,7 @@
 #include "cli/report_input.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
+#include "core/plan/plan_document.h"
 #include "core/schema/error.h"
 #include "core/timeline/comparison.h"
 #include "core/timeline/stage_waits.h"

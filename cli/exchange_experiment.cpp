@@ -5,6 +5,7 @@
 
 #include "cli/launcher.h"
 #include "cli/session.h"
+#include "core/plan/plan_document.h"
 #include "core/schema/formatted.h"
 #include "simulator/simulation.h"
 

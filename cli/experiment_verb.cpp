@@ -13,6 +13,7 @@
 #include "cli/results.h"
 #include "cli/table_experiment.h"
 #include "cli/verbs.h"
+#include "core/plan/plan_document.h"
 #include "core/schema/error.h"
 #include "core/timeline/timeline.h"
 #include "experiments/elastic/study.h"

@@ -6,7 +6,7 @@
 
 #include "cli/results.h"
 #include "cli/verbs.h"
-#include "core/schema/predicted.h"
+#include "core/plan/predicted.h"
 
 namespace moesaic::cli {
 namespace {

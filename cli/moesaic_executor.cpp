@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "cli/options/numbers.h"
+#include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "executor/backend/slowed_backend.h"

@@ -11,6 +11,7 @@
 #include "cli/options/numbers.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
+#include "core/plan/plan_document.h"
 #include "core/schema/error.h"
 #include "planner/make_plan.h"
 #include "planner/problem/preset.h"

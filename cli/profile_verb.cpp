@@ -10,6 +10,7 @@
 #include "cli/options/numbers.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
+#include "core/plan/plan_document.h"
 #include "core/schema/error.h"
 #include "core/schema/formatted.h"
 

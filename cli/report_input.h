@@ -2,7 +2,7 @@
 // What the HTML report shows of a plan and its timelines. The drawing is cli/report's.
 
 #include "cli/report/html_report.h"
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 
 namespace moesaic::cli {
 

@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "core/plan/predicted.h"
 #include "core/schema/object_reader.h"
-#include "core/schema/predicted.h"
 
 namespace moesaic::cli {
 

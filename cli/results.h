@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/evaluate/evaluator.h"
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 
 namespace moesaic::cli {

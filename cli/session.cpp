@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/cost/plain_cost_model.h"
+#include "core/plan/plan_document.h"
 #include "core/schema/error.h"
 
 namespace moesaic::cli {

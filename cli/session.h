@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "planner/problem/problem.h"
 

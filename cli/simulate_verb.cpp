@@ -12,8 +12,9 @@
 #include "cli/verbs.h"
 #include "cli/what_if.h"
 #include "core/format/chrome_trace.h"
+#include "core/plan/plan_document.h"
+#include "core/plan/predicted.h"
 #include "core/schema/error.h"
-#include "core/schema/predicted.h"
 #include "core/schema/whole_percents.h"
 #include "core/technique/lower.h"
 

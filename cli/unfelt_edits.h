@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 
 namespace moesaic::cli {
 

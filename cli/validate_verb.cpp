@@ -7,6 +7,7 @@
 #include "cli/documents_asked.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
+#include "core/plan/plan_document.h"
 #include "core/schema/error.h"
 #include "core/timeline/disturbance.h"
 #include "core/timeline/timeline.h"

@@ -8,6 +8,7 @@
 
 #include "cli/edited_profile.h"
 #include "cli/unfelt_edits.h"
+#include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "core/schema/nearest_name.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/schema/predicted.h"
+#include "core/plan/predicted.h"
 #include "planner/bounds/step_bound.h"
 #include "planner/search/layout_choices.h"
 #include "planner/search/price_list.h"

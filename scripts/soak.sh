@@ -18,7 +18,12 @@ LIST
 }
 
 # Ten seeds of 1000 mutations each; --gtest_repeat would take the next seed only with --gtest_shuffle.
-soak_fuzz() { "$BUILD/test_core_schema" --gtest_filter='*Fuzz*' --gtest_brief=1 --gtest_shuffle --gtest_random_seed=1 --gtest_repeat=10; }
+soak_fuzz() {
+  local program
+  for program in test_core_schema test_core_plan; do
+    "$BUILD/$program" --gtest_filter='*Fuzz*' --gtest_brief=1 --gtest_shuffle --gtest_random_seed=1 --gtest_repeat=10 || return
+  done
+}
 soak_kills() { python3 "$ROOT/tests/golden/kill_test.py" --moesaic "$BUILD/cli/moesaic" --kills 100; }
 soak_storage() {
   local folder status=0

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/graph/memory.h"
+#include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 
 namespace moesaic {
 

@@ -8,8 +8,8 @@
 
 #include "core/graph/shard.h"
 #include "core/operators/operator.h"
+#include "core/plan/plan.h"
 #include "core/routing/rows.h"
-#include "core/schema/plan.h"
 
 namespace moesaic {
 

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "core/plan/plan.h"
 #include "core/policy/expert_cache.h"
-#include "core/schema/plan.h"
 
 namespace moesaic {
 

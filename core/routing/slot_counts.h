@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/plan/plan.h"
 #include "core/routing/rows.h"
-#include "core/schema/plan.h"
 
 namespace moesaic {
 

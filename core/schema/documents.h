@@ -1,11 +1,16 @@
 #pragma once
-// Reading and writing of every document kind as strict JSON. Files are written whole or not at all.
+// Reading and writing of every document kind but the plan (core/plan) as strict JSON. Files are written whole or not at
+// all.
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
-#include "core/schema/plan.h"
+#include "core/schema/cluster.h"
+#include "core/schema/model.h"
+#include "core/schema/profile.h"
+#include "core/schema/routing.h"
+#include "core/schema/workload.h"
 
 namespace moesaic {
 
@@ -28,7 +33,6 @@ Cluster read_cluster(const Json& json, const std::string& file, const std::strin
 Workload read_workload(const Json& json, const std::string& file, const std::string& pointer = "");
 RoutingDocument read_routing(const Json& json, const std::string& file, const std::string& pointer = "");
 Profile read_profile(const Json& json, const std::string& file, const std::string& pointer = "");
-Plan read_plan(const Json& json, const std::string& file, const std::string& pointer = "");  // ends with check_plan
 
 /// The inverse of each reader: read(write(x)) == x. Models are always written in our own form.
 Json write_model(const Model& model);
@@ -36,7 +40,6 @@ Json write_cluster(const Cluster& cluster);
 Json write_workload(const Workload& workload);
 Json write_routing(const RoutingDocument& routing);
 Json write_profile(const Profile& profile);
-Json write_plan(const Plan& plan);
 
 /// FNV-1a 64 over the canonical dump, as 16 hexadecimal digits: the identity of a document.
 std::string document_hash(const Json& json);

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/plan/plan.h"
 #include "core/schema/cluster.h"
-#include "core/schema/plan.h"
 #include "core/timeline/timeline.h"
 
 namespace moesaic {

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "executor/backend/slowed_backend.h"
 #include "executor/cpu/cpu_backend.h"

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "core/technique/lower.h"
 #include "executor/benchmark/values.h"

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "executor/comm/local_transport.h"
 #include "executor/exchange/exchange_times.h"

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 #include "executor/backend/backend.h"
 #include "executor/comm/transport.h"
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/profiling/operator_run.h"
 #include "executor/profiling/peaks.h"

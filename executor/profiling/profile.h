@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 #include "executor/backend/backend.h"
 #include "executor/comm/transport.h"
 #include "executor/profiling/bench.h"

@@ -1,7 +1,7 @@
 #pragma once
 // What a rank computes from: its initial weights and its sequences. It runs nothing.
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 #include "executor/runtime/initial_values.h"
 #include "executor/runtime/tensor_store.h"
 

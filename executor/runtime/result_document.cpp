@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 
 namespace moesaic::executor {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 #include "core/timeline/disturbance.h"
 #include "core/timeline/timeline.h"
 #include "executor/backend/backend.h"

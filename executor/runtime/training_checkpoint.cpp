@@ -4,6 +4,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/graph/holdings.h"
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 #include "executor/checkpoint/reader.h"
 #include "executor/checkpoint/writer.h"
 #include "executor/runtime/expert_states.h"

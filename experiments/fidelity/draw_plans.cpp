@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <map>
 
+#include "core/plan/predicted.h"
 #include "core/schema/error.h"
 #include "core/schema/hash.h"
-#include "core/schema/predicted.h"
 #include "planner/layout/enumerate.h"
 #include "planner/placement/policies.h"
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "experiments/fidelity/draw_plans.h"
 

@@ -2,7 +2,7 @@
 // A plan of which only the exchanges matter: one MoE layer, every rank sends the same number of bytes to every other.
 // And what they cost in a simulated step. It simulates nothing itself.
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 #include "core/timeline/timeline.h"
 
 namespace moesaic::experiments {

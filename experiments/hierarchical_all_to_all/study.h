@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "core/timeline/timeline.h"
 

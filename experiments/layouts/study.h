@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/evaluate/evaluator.h"
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "planner/problem/problem.h"
 

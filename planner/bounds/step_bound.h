@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 
 namespace moesaic::planner {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/schema/elastic.h"
+#include "core/plan/elastic.h"
 
 namespace moesaic::planner {
 

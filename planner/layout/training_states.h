@@ -1,7 +1,7 @@
 #pragma once
 // How training states are divided over ranks, with what follows from it.
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 
 namespace moesaic::planner {
 

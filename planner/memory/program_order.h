@@ -2,7 +2,7 @@
 // Device memory of a plan without simulating it. Lanes overlap, so that the true peak may lie on either side: this says
 // what to price first, never what is infeasible.
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 
 namespace moesaic::planner {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 #include "planner/placement/layer_cost.h"
 
 namespace moesaic::planner {

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/schema/plan_fields.h"
+#include "core/plan/plan_fields.h"
 #include "planner/placement/policies.h"
 
 namespace moesaic::planner {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 
 namespace moesaic::planner {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/schema/plan_fields.h"
+#include "core/plan/plan_fields.h"
 #include "planner/layout/enumerate.h"
 #include "planner/layout/training_states.h"
 

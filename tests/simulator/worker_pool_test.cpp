@@ -8,9 +8,10 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "simulator/simgrid_evaluator.h"
-#include "tests/core/schema/sample_plan.h"
+#include "tests/core/plan/sample_plan.h"
 #include "tests/simulator/hand_made_graph.h"
 
 namespace moesaic::simulator {

@@ -4,6 +4,7 @@
 
 #include "core/graph/baseline.h"
 #include "core/graph/memory.h"
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "tests/core/graph/tiny_plan.h"
 #include "tests/core/schema/shipped_documents.h"

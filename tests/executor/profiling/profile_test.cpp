@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/cost/cost_model.h"
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"

@@ -1,7 +1,7 @@
 #pragma once
 // A plan whose step has every operator of the executor and takes milliseconds.
 
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 
 namespace moesaic::executor {
 

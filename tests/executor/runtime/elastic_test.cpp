@@ -1,6 +1,7 @@
 // However a batch or its tasks are shared out, the job trains what one rank trains.
 #include <gtest/gtest.h>
 
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "executor/backend/slowed_backend.h"

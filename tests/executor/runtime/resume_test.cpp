@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "core/schema/documents.h"
+#include "core/plan/plan.h"
 #include "executor/runtime/trainer.h"
 #include "tests/executor/checkpoint/toy_state.h"
 #include "tests/executor/runtime/small_training.h"

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "core/schema/hash.h"
 #include "executor/runtime/trainer.h"

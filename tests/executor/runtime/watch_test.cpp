@@ -8,7 +8,7 @@
 #include <mutex>
 #include <thread>
 
-#include "core/schema/documents.h"
+#include "core/plan/plan.h"
 #include "core/schema/error.h"
 #include "executor/comm/communicator.h"
 #include "executor/comm/local_transport.h"

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 
 namespace moesaic::experiments {

@@ -8,6 +8,7 @@
 #include "core/cost/cost_model.h"
 #include "core/graph/routing_binding.h"
 #include "core/network/collective_demand.h"
+#include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "core/technique/lower.h"
 #include "planner/make_plan.h"

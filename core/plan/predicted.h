@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
 
 namespace moesaic {

@@ -1,10 +1,11 @@
-#include "core/schema/predicted.h"
+#include "core/plan/predicted.h"
+#include "core/plan/plan_document.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "tests/core/schema/sample_plan.h"
+#include "tests/core/plan/sample_plan.h"
 
 namespace moesaic {
 namespace {

@@ -1,11 +1,11 @@
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 
 #include <gtest/gtest.h>
 
 #include <functional>
 
 #include "core/schema/error.h"
-#include "tests/core/schema/sample_plan.h"
+#include "tests/core/plan/sample_plan.h"
 
 namespace moesaic {
 namespace {

@@ -2,8 +2,8 @@
 // What documents call the decisions of a plan: the plan document and presets, which fix some of them, share it. It
 // reads no whole document.
 
+#include "core/plan/plan.h"
 #include "core/schema/object_reader.h"
-#include "core/schema/plan.h"
 
 namespace moesaic {
 

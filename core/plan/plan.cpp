@@ -1,4 +1,4 @@
-#include "core/schema/plan.h"
+#include "core/plan/plan.h"
 
 #include <algorithm>
 #include <numeric>

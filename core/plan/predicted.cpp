@@ -1,6 +1,8 @@
-#include "core/schema/predicted.h"
+#include "core/plan/predicted.h"
 
 #include <nlohmann/json.hpp>
+
+#include "core/plan/plan_document.h"
 
 namespace moesaic {
 

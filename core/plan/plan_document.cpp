@@ -2,9 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/plan/plan_document.h"
+#include "core/plan/plan_fields.h"
+#include "core/plan/predicted.h"
 #include "core/schema/documents.h"
-#include "core/schema/plan_fields.h"
-#include "core/schema/predicted.h"
 
 namespace moesaic {
 namespace {

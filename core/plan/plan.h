@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/plan/elastic.h"
 #include "core/schema/cluster.h"
-#include "core/schema/elastic.h"
 #include "core/schema/model.h"
 #include "core/schema/profile.h"
 #include "core/schema/routing.h"

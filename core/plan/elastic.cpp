@@ -1,10 +1,10 @@
-#include "core/schema/elastic.h"
+#include "core/plan/elastic.h"
 
 #include <algorithm>
 #include <numeric>
 
+#include "core/plan/plan.h"
 #include "core/schema/error.h"
-#include "core/schema/plan.h"
 
 namespace moesaic {
 namespace {
