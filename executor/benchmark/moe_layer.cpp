@@ -14,10 +14,10 @@
 #include "executor/benchmark/layer_graph.h"
 #include "executor/benchmark/raw_products.h"
 #include "executor/benchmark/values.h"
+#include "executor/comm/threads.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/cpu/instruction_set.h"
-#include "executor/runtime/rank_step.h"
-#include "executor/runtime/threads.h"
+#include "executor/runtime/lanes/rank_step.h"
 
 namespace moesaic::executor {
 namespace {

@@ -15,7 +15,7 @@
 #include "executor/comm/local_transport.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/profiling/overhead.h"
-#include "executor/runtime/rank_step.h"
+#include "executor/runtime/lanes/rank_step.h"
 
 namespace moesaic::executor {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "core/graph/operands.h"
 #include "core/operators/activations.h"
-#include "executor/runtime/rank_step.h"
+#include "executor/runtime/lanes/rank_step.h"
 
 namespace moesaic::executor {
 namespace {
