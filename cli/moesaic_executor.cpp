@@ -26,7 +26,7 @@
 #include "executor/exchange/exchange_document.h"
 #include "executor/profiling/machine.h"
 #include "executor/profiling/profile.h"
-#include "executor/runtime/lanes/captured_step.h"
+#include "executor/runtime/training/captured_step.h"
 #include "executor/runtime/training/result_document.h"
 #include "executor/runtime/training/trainer.h"
 

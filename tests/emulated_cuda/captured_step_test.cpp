@@ -6,7 +6,7 @@
 
 #include "core/schema/error.h"
 #include "executor/cuda/cuda_backend.h"
-#include "executor/runtime/lanes/captured_step.h"
+#include "executor/runtime/training/captured_step.h"
 #include "tests/emulated_cuda/emulated_device.h"
 #include "tests/executor/runtime/training/small_training.h"
 

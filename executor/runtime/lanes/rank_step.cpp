@@ -8,7 +8,6 @@
 
 #include "core/graph/operands.h"
 #include "core/schema/error.h"
-#include "executor/runtime/lanes/captured_step.h"
 
 namespace moesaic::executor {
 namespace {
@@ -18,23 +17,21 @@ Seconds now() { return std::chrono::duration<double>(std::chrono::steady_clock::
 }  // namespace
 
 RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
-                   const std::string& storage_folder, const MakeDeviceGroups& make_groups, bool capture)
+                   TensorStore& tensors, const RankStepOptions& options)
     : graph_(graph),
       plan_(plan),
       backend_(backend),
       context_(make_step_context(graph, plan, rank)),
-      tensors_(graph, backend, rank),
-      collectives_(graph, transport, rank, backend, make_groups),
-      verdict_(graph, rank),
+      tensors_(tensors),
+      collectives_(graph, transport, rank, backend, options.device_groups),
+      experts_(options.experts),
+      gate_(options.gate),
+      gate_task_(gate_ != nullptr ? gate_->task() : -1),
       order_(graph, backend),
       counts_(static_cast<size_t>(plan.layout.micro_batches) * graph.placement.size()),
       used_slots_(counts_.size()),
       busy_(backend),
-      capture_(capture ? Capture::after_this_step : Capture::off) {
-  MOESAIC_CHECK(!capture || captures(graph, plan), "this plan's steps cannot be captured");
-  if (plan.expert_storage.home != Tier::device && !graph.placement.empty())
-    experts_ = std::make_unique<ExpertStates>(graph, plan, rank, backend, storage_folder);
-}
+      capture_(options.capture ? Capture::after_this_step : Capture::off) {}
 
 /// Counts are still on their way where a step has ended by an exception.
 RankStep::~RankStep() {
@@ -89,7 +86,6 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
   for (TaskTime& time : record_.times) time.start -= start, time.end -= start;
   for (MemorySample& sample : record_.memory) sample.time -= start;
   watch.wait(*control().barrier(kControlPerStep * step + 1), "end of step " + std::to_string(step + 1));
-  if (context_.skip) record_.skipped_because = verdict_.reason(control(), kControlPerStep * step + 2, watch);
   return std::move(record_);
 }
 
@@ -100,7 +96,7 @@ void RankStep::start_captured() {
   record_.captured = capture_ == Capture::running || capture_ == Capture::done;
   if (capture_ != Capture::done) return;
   backend_.replay();
-  for (TaskIndex index = 0; index < verdict_.task(); ++index) {
+  for (TaskIndex index = 0; index < gate_task_; ++index) {
     order_.taken(index);
     order_.ended(index);
   }
@@ -122,12 +118,6 @@ void RankStep::finish_record() {
                    [](const MemorySample& a, const MemorySample& b) { return a.time < b.time; });
 }
 
-/// All gradients are complete, here and on the other ranks; no update has begun.
-void RankStep::agree() {
-  context_.skip = verdict_.skips(tensors_);
-  if (context_.skip && experts_) experts_->skip(context_.step);
-}
-
 /// Counts come from the router, or from the plan where tasks take its place.
 void RankStep::start_counts() {
   const auto experts = static_cast<size_t>(plan_.model.num_experts), layers = graph_.placement.size();
@@ -147,7 +137,7 @@ bool RankStep::start_network() {
   if (network_.operation || index < 0 || !order_.ready(index) || !order_.settled(index)) return false;
   busy_.works();
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
-  if (index == verdict_.task()) verdict_.look(tensors_, experts_.get());
+  if (index == gate_task_) gate_->before_task();
   tensors_.operands(task.reads, task.lane, counts_of(task), context_, network_reads_);
   tensors_.operands(task.writes, task.lane, counts_of(task), context_, network_writes_);
   network_.task = index;
@@ -187,7 +177,7 @@ bool RankStep::advance_storage() {
 
 /// Whether the host itself has to see what the task depends on.
 bool RankStep::acts_on_host(TaskIndex index) const {
-  return graph_.tasks[static_cast<size_t>(index)].lane == Lane::host || index == verdict_.task();
+  return graph_.tasks[static_cast<size_t>(index)].lane == Lane::host || index == gate_task_;
 }
 
 /// Of the lanes that use this rank's device or core, the task that stands first in the program.
@@ -201,7 +191,7 @@ bool RankStep::append_next() {
   }
   if (first < 0) return false;
   busy_.works();
-  if (first == verdict_.task() && capture_ == Capture::running) finish_capture();
+  if (first == gate_task_ && capture_ == Capture::running) finish_capture();
   const Task& task = graph_.tasks[static_cast<size_t>(first)];
   TaskTime& time = record_.times[static_cast<size_t>(first)];
   open_windows(task);
@@ -209,7 +199,7 @@ bool RankStep::append_next() {
   tensors_.operands(task.writes, task.lane, counts_of(task), context_, writes_);
   order_.wait_on_device(first);
   backend_.mark(task.lane, &time.start);
-  if (first == verdict_.task()) verdict_.look(tensors_, experts_.get()), agree();
+  if (first == gate_task_) gate_->before_task(), context_.skip = gate_->skips(context_.step);
   order_.taken(first);
   if (!is_transfer(task.op)) {
     backend_.launch({task, reads_, writes_, counts_of(task), context_});
@@ -296,7 +286,7 @@ void RankStep::ended(TaskIndex index, Seconds start) {
   const Task& task = graph_.tasks[static_cast<size_t>(index)];
   record_.times[static_cast<size_t>(index)] = {context_.rank, index, start, now()};
   if (brings_counts(task)) return fetch_counts(index);
-  if (index == verdict_.task() && is_collective(task.op)) agree();
+  if (index == gate_task_ && is_collective(task.op)) context_.skip = gate_->skips(context_.step);
   left(index);
   order_.ended(index);
 }
@@ -313,7 +303,7 @@ std::span<const SlotCounts> RankStep::counts_of(const Task& task) const {
 
 /// Of this rank's group, or of the stage where the host has to know them.
 bool RankStep::brings_counts(const Task& task) const {
-  return announces_counts(task, plan_) || (experts_ && !layers_gathered(graph_, task).empty());
+  return announces_counts(task, plan_) || (experts_ != nullptr && !layers_gathered(graph_, task).empty());
 }
 
 /// The rows per expert follow the task to the host, which has to know them before it goes on with the layer.
@@ -377,7 +367,7 @@ void RankStep::bind_counts(const Task& task, const int32_t* counts) {
       record_.expert_rows[key * static_cast<size_t>(experts) + static_cast<size_t>(expert)] +=
           counts[((context_.rank - first_rank) * chunks + chunk) * experts + expert];
   }
-  if (experts_) bind_used_slots(task.microbatch, task.moe_layer, counts, ep, of_layer);
+  if (experts_ != nullptr) bind_used_slots(task.microbatch, task.moe_layer, counts, ep, of_layer);
 }
 
 /// Slots with rows from any of these ranks, whose counts, [chunks, num_experts], stand `stride` apart. Of a group

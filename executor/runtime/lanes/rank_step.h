@@ -11,8 +11,8 @@
 #include "executor/backend/backend.h"
 #include "executor/runtime/lanes/busy_time.h"
 #include "executor/runtime/lanes/collectives.h"
-#include "executor/runtime/lanes/step_verdict.h"
 #include "executor/runtime/lanes/task_order.h"
+#include "executor/runtime/lanes/update_gate.h"
 #include "executor/runtime/lanes/watch.h"
 #include "executor/runtime/residency/expert_states.h"
 #include "executor/runtime/residency/tensor_store.h"
@@ -24,29 +24,35 @@ struct StepRecord {
   Seconds lost = 0;             // of them: there was work, and the core did other work; 0 where not measures_lost()
   std::vector<TaskTime> times;  // [tasks]
   std::vector<MemorySample> memory;
-  std::string skipped_because;  // not "": the step did not count, for no rank
   bool captured = false;  // forward and backward ran as a graph: no times, no samples of memory and no expert rows
   std::vector<int64_t>
       expert_rows;  // [micro_batches, num_moe_layers, num_experts]: rows that this rank's tokens sent, after dropping
 };
 
+struct RankStepOptions {
+  ExpertStates* experts = nullptr;  // null: they live on the device
+  UpdateGate* gate = nullptr;       // null: every step changes what its tasks change
+  MakeDeviceGroups device_groups;   // of devices with memory of their own; empty: staged through host memory
+  bool capture = false;  // from the second step on the tasks before the gate are a graph of the device, if it
+                         // has such; every step does the same at the same addresses
+};
+
 class RankStep {
  public:
-  /// `storage_folder`: for expert states whose home is storage; "": the system's temporary folder. `capture`: from the
-  /// second step on forward and backward are a graph of the device, if it has such; the plan captures().
+  /// All that is handed in must outlive it.
   RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
-           const std::string& storage_folder = "", const MakeDeviceGroups& make_groups = {}, bool capture = false);
+           TensorStore& tensors, const RankStepOptions& options = {});
 
   ~RankStep();
   RankStep(const RankStep&) = delete;
   RankStep& operator=(const RankStep&) = delete;
 
-  TensorStore& tensors() { return tensors_; }
   bool measures_lost() const { return busy_.measures(); }
-  ExpertStates* experts() { return experts_.get(); }  // null: they live on the device
-  /// Steps use its sequence numbers below kControlPerStep * step; results come after them.
+  /// Steps use its sequence numbers below kControlPerStep * steps; results come after them.
   Communicator& control() { return collectives_.control(); }
   static constexpr int64_t kControlPerStep = 3;
+  /// Behind the step's end, for one operation of whoever runs it.
+  static constexpr int64_t owners_control(int64_t step) { return kControlPerStep * step + 2; }
 
   /// Runs step number `step` (from 0) between two barriers. `watch` counts the waits for other ranks.
   StepRecord run(int64_t step, Watch& watch);
@@ -73,7 +79,6 @@ class RankStep {
   void appended(TaskIndex task);
   void ended(TaskIndex task, Seconds start);
   void left(TaskIndex task);
-  void agree();
   void start_counts();
   bool brings_counts(const Task& task) const;
   void fetch_counts(TaskIndex task);
@@ -90,10 +95,11 @@ class RankStep {
   const Plan& plan_;
   Backend& backend_;
   StepContext context_;
-  TensorStore tensors_;
+  TensorStore& tensors_;
   Collectives collectives_;
-  std::unique_ptr<ExpertStates> experts_;
-  StepVerdict verdict_;
+  ExpertStates* const experts_;
+  UpdateGate* const gate_;
+  const TaskIndex gate_task_;
   TaskOrder order_;
   std::vector<std::vector<SlotCounts>> counts_;  // [micro_batches * num_moe_layers][chunks]
   std::vector<std::vector<bool>> used_slots_;    // [micro_batches * num_moe_layers][slots]: by any replica's tokens

@@ -11,7 +11,6 @@
 #include "executor/cpu/adamw.h"
 #include "executor/cpu/bfloat16.h"
 #include "executor/cpu/finite.h"
-#include "executor/runtime/residency/initial_values.h"
 
 namespace moesaic::executor {
 namespace {
@@ -33,7 +32,7 @@ constexpr int64_t kStatesPerWeight = 3;  // the weight and both moments
 }  // namespace
 
 ExpertStates::ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend,
-                           const std::string& folder)
+                           const std::string& folder, const FillWeights& fill)
     : graph_(graph),
       plan_(plan),
       backend_(backend),
@@ -52,7 +51,7 @@ ExpertStates::ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, B
   if (plan.expert_storage.home == Tier::storage)
     store_ = std::make_unique<BlockStore>(folder.empty() ? std::filesystem::temp_directory_path().string() : folder,
                                           residency_.num_blocks(), block_bytes);
-  initialise(plan, rank);
+  initialise(rank, fill);
   if (store_) initial_writes_ = store_->traffic().bytes_written;
 }
 
@@ -61,7 +60,7 @@ ExpertStates::~ExpertStates() {
   for (void* staging : drain_.staging) backend_.release_host(staging);
 }
 
-void ExpertStates::initialise(const Plan& plan, int rank) {
+void ExpertStates::initialise(int rank, const FillWeights& fill) {
   for (size_t layer = 0; layer < parameters_.size(); ++layer)
     for (int slot = 0; slot < graph_.placement[layer].slots_per_rank; ++slot) {
       const Shared states = make_states();
@@ -70,8 +69,7 @@ void ExpertStates::initialise(const Plan& plan, int rank) {
         const Parameter& parameter = graph_.parameters[static_cast<size_t>(parameters_[layer][p])];
         const int64_t begin = slot * parameter.slot_elements, n = parameter.slot_elements;
         for (const Piece& whole : pieces_of(graph_, parameter, rank))
-          for (const Piece& piece : clip(whole, begin, begin + n))
-            executor::initialise(piece, false, plan.model.hidden, plan.workload.seed, out);
+          for (const Piece& piece : clip(whole, begin, begin + n)) fill(piece, out);
         std::fill(out + n, out + kStatesPerWeight * n, 0.0f);
         out += kStatesPerWeight * n;
       }

@@ -25,8 +25,12 @@ struct ExpertTraffic {
 
 class ExpertStates {
  public:
-  /// Initial weights, zero moments. Storage is a file in `folder` that ends with this object.
-  ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, const std::string& folder);
+  /// Writes the initial values of a piece of a logical tensor to `local` + the piece's local offset.
+  using FillWeights = std::function<void(const Piece& piece, float* local)>;
+
+  /// Weights as `fill` has them, zero moments. Storage is a file in `folder` that ends with this object.
+  ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, const std::string& folder,
+               const FillWeights& fill);
   ~ExpertStates();
   ExpertStates(const ExpertStates&) = delete;
   ExpertStates& operator=(const ExpertStates&) = delete;
@@ -93,7 +97,7 @@ class ExpertStates {
     Event copied;
   };
 
-  void initialise(const Plan& plan, int rank);
+  void initialise(int rank, const FillWeights& fill);
   void copy_weights(Lane lane, void* to, DType dtype, const float* from, int64_t elements);
   void release_staging(bool all);
   std::vector<float>& gradient_sums(int moe_layer, int slot);

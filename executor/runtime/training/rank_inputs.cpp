@@ -4,8 +4,8 @@
 
 #include "core/graph/holdings.h"
 #include "core/schema/error.h"
-#include "executor/runtime/residency/initial_values.h"
 #include "executor/runtime/residency/state_mirror.h"
+#include "executor/runtime/training/initial_values.h"
 
 namespace moesaic::executor {
 

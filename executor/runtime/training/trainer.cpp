@@ -7,6 +7,7 @@
 #include "executor/cpu/cpu_backend.h"
 #include "executor/runtime/training/collect_results.h"
 #include "executor/runtime/training/rank_inputs.h"
+#include "executor/runtime/training/training_step.h"
 
 namespace moesaic::executor {
 namespace {
@@ -19,7 +20,7 @@ class Job {
         backend_(backend),
         program_(plan, rank),
         graph_(program_.graph),
-        step_(graph_, plan, rank, backend, transport, options.storage_folder, options.device_groups, options.capture),
+        step_(graph_, plan, rank, backend, transport, {options.storage_folder, options.device_groups, options.capture}),
         checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), step_.experts(), transport) {
     initialise_weights(graph_, plan, rank, step_.tensors());
     load_task_rows(graph_, plan, rank, step_.tensors());
@@ -45,7 +46,7 @@ class Job {
       result_.loss.push_back(loss[0] + loss[1]);
       if (rank_ == 0) options.on_step(step, result_.loss.back());
       result_.captured |= records_.back().captured;
-      note_skip(step, records_.back().skipped_because, options);
+      note_skip(step, step_.skipped_because(), options);
       checkpoint_.after_step(step + 1, options.steps, result_.loss.back());
     }
     const DisturbanceReading end = read_disturbance(Counted::thread);
@@ -92,7 +93,7 @@ class Job {
   const Backend& backend_;
   const RankProgram program_;
   const TaskGraph& graph_;
-  RankStep step_;
+  TrainingStep step_;
   TrainingCheckpoint checkpoint_;
   Watch watch_;
   DisturbanceReading begin_;

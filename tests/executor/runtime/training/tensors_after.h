@@ -10,9 +10,9 @@
 #include "core/graph/holdings.h"
 #include "core/graph/stages.h"
 #include "executor/comm/threads.h"
-#include "executor/runtime/lanes/rank_step.h"
 #include "executor/runtime/residency/state_mirror.h"
 #include "executor/runtime/training/rank_inputs.h"
+#include "executor/runtime/training/training_step.h"
 #include "tests/executor/runtime/training/small_training.h"
 
 namespace moesaic::executor::testing {
@@ -39,7 +39,7 @@ inline Tensors tensors_after(int64_t steps, State state, const Plan& plan, const
   run_on_threads(plan.layout.ranks, plan.cluster.devices_per_node, [&](int rank, Transport& transport) {
     const std::unique_ptr<Backend> backend = make_backend(rank);
     const TaskGraph graph = graph_of_rank(program, rank);
-    RankStep step(graph, plan, rank, *backend, transport);
+    TrainingStep step(graph, plan, rank, *backend, transport);
     initialise_weights(graph, plan, rank, step.tensors());
     Watch watch;
     for (int64_t i = 0; i < steps; ++i) {

@@ -1,4 +1,4 @@
-#include "executor/runtime/lanes/step_verdict.h"
+#include "executor/runtime/training/step_verdict.h"
 
 #include <array>
 #include <cmath>
@@ -17,8 +17,8 @@ constexpr int kNothing = -1, kLoss = -2;
 
 }  // namespace
 
-StepVerdict::StepVerdict(const TaskGraph& graph, int rank)
-    : graph_(graph), rank_(rank), task_(verdict_task(graph)), found_(kNothing) {
+StepVerdict::StepVerdict(const TaskGraph& graph, int rank, TensorStore& tensors, ExpertStates* experts)
+    : graph_(graph), rank_(rank), tensors_(tensors), experts_(experts), task_(verdict_task(graph)), found_(kNothing) {
   for (size_t i = 0; i < graph.tensors.size(); ++i)
     if (graph.tensors[i].name == "loss") loss_ = static_cast<TensorId>(i);
   for (const Task& task : graph.tasks)
@@ -46,26 +46,28 @@ int StepVerdict::parameter_at(const Gradient& gradient, int64_t element) const {
   return group.parameters[i];
 }
 
-void StepVerdict::look(TensorStore& tensors, const ExpertStates* experts) {
+void StepVerdict::before_task() {
   std::array<double, 2> own{};
-  tensors.read(loss_, own.data(), sizeof own);
+  tensors_.read(loss_, own.data(), sizeof own);
   found_ = std::isfinite(own[0]) && std::isfinite(own[1]) ? kNothing : kLoss;
   if (found_ == kNothing) {
     std::vector<Operand> operands;
-    for (const Gradient& gradient : gradients_) operands.push_back(tensors.resident(gradient.tensor));
-    const NonFinite found = tensors.backend().find_non_finite(operands);
+    for (const Gradient& gradient : gradients_) operands.push_back(tensors_.resident(gradient.tensor));
+    const NonFinite found = tensors_.backend().find_non_finite(operands);
     if (found.operand >= 0) found_ = parameter_at(gradients_[static_cast<size_t>(found.operand)], found.element);
   }
-  if (found_ == kNothing && experts != nullptr) found_ = experts->find_non_finite();
+  if (found_ == kNothing && experts_ != nullptr) found_ = experts_->find_non_finite();
   if (found_ == kNothing) return;
   own[0] = std::numeric_limits<double>::quiet_NaN();
-  tensors.write(loss_, own.data(), sizeof own);
+  tensors_.write(loss_, own.data(), sizeof own);
 }
 
-bool StepVerdict::skips(TensorStore& tensors) const {
+bool StepVerdict::skips(int64_t step) {
   std::array<double, 2> sum{};
-  tensors.read(loss_, sum.data(), sizeof sum);
-  return !std::isfinite(sum[0]) || !std::isfinite(sum[1]);
+  tensors_.read(loss_, sum.data(), sizeof sum);
+  skipped_ = !std::isfinite(sum[0]) || !std::isfinite(sum[1]);
+  if (skipped_ && experts_ != nullptr) experts_->skip(step);
+  return skipped_;
 }
 
 std::string StepVerdict::reason(Communicator& control, int64_t sequence, Watch& watch) const {

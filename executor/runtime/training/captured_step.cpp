@@ -1,4 +1,4 @@
-#include "executor/runtime/lanes/captured_step.h"
+#include "executor/runtime/training/captured_step.h"
 
 #include <algorithm>
 

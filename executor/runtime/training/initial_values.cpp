@@ -1,4 +1,4 @@
-#include "executor/runtime/residency/initial_values.h"
+#include "executor/runtime/training/initial_values.h"
 
 #include <algorithm>
 #include <cmath>
