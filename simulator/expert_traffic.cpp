@@ -94,8 +94,8 @@ MovedBytes ExpertTraffic::move(const Task& task, int rank, int64_t step) {
   return moved;
 }
 
-/// As the executor's RankStep::active_slots: slots with rows here; for gradients on any rank with the same experts; for
-/// updates in any microbatch.
+/// As the executor's LiveRouting::active_slots: slots with rows here; for gradients on any rank with the same experts;
+/// for updates in any microbatch.
 std::vector<int> ExpertTraffic::active_slots(const Task& task, int rank, int64_t step) const {
   const int64_t first = step * plan_.layout.micro_batches;
   const Rows which = task.op == Op::drain_gradients ? Rows::used_slots : Rows::active_slots;

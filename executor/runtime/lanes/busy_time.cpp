@@ -1,18 +1,17 @@
 #include "executor/runtime/lanes/busy_time.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "executor/machine/disturbance.h"
+#include "executor/machine/steady_clock.h"
 
 namespace moesaic::executor {
 namespace {
 
 /// Stands still while the thread has the core or its device sleeps on purpose.
 Seconds time_without_core(const Backend& backend) {
-  const Seconds wall = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  return wall - cpu_seconds(Counted::thread) - backend.slept();
+  return steady_seconds() - cpu_seconds(Counted::thread) - backend.slept();
 }
 
 }  // namespace

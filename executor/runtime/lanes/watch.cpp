@@ -3,10 +3,10 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 #include "core/schema/error.h"
+#include "executor/machine/steady_clock.h"
 
 namespace moesaic::executor {
 namespace {
@@ -14,8 +14,6 @@ namespace {
 // A rank polls every few microseconds; when its last poll is longer ago than this, it did not run itself (it was
 // stopped, or the machine was asleep), and the time says nothing about the others.
 constexpr Seconds kLongestGap = 0.5;
-
-Seconds now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// "rank 1", "ranks 1, 2 and 5"
 std::string ranks_text(const std::vector<int>& ranks) {
@@ -37,7 +35,7 @@ std::string text_of(const Stall& stall) {
 
 void Watch::idle(const Operation& operation, const std::string& task) {
   hooks_.check();
-  const Seconds poll = now();
+  const Seconds poll = steady_seconds();
   if (idle_) stall_.seconds += std::min(poll - last_poll_, kLongestGap);
   idle_ = true;
   last_poll_ = poll;
