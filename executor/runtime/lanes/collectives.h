@@ -1,5 +1,5 @@
 #pragma once
-// Starts the collective of a task on its communicator. Sizes come from the rows per slot, which all members know.
+// Starts the collective of a task on its communicator, or between devices on the group that stands for it.
 
 #include <functional>
 #include <memory>
@@ -30,17 +30,6 @@ class Collectives {
   Communicator& control() { return *control_; }
 
  private:
-  struct Exchange {  // [members] each, in bytes
-    std::vector<int64_t> send, send_at, receive, receive_at;
-  };
-
-  std::unique_ptr<Operation> start_on_host(const Launch& launch);
-  std::unique_ptr<Operation> start_on_device(const Launch& launch, DeviceGroup& group);
-  std::unique_ptr<Operation> all_reduce(const Launch& launch, Communicator& communicator, int64_t sequence);
-  Exchange exchange_of(const Launch& launch) const;
-  SumType sum_type(const Operand& sum) const;
-
-  const TaskGraph& graph_;
   std::vector<std::unique_ptr<Communicator>> communicators_;  // [families]
   std::vector<int64_t> per_step_;                             // [families]: collectives in one step
   std::unique_ptr<Communicator> control_;
