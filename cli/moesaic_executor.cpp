@@ -20,16 +20,16 @@
 #include "executor/comm/local_transport.h"
 #include "executor/comm/mpi_transport.h"
 #include "executor/comm/tcp_transport.h"
+#include "executor/comm/threads.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/cpu/instruction_set.h"
 #include "executor/devices/devices.h"
 #include "executor/exchange/exchange_document.h"
 #include "executor/profiling/machine.h"
 #include "executor/profiling/profile.h"
-#include "executor/runtime/captured_step.h"
-#include "executor/runtime/result_document.h"
-#include "executor/runtime/threads.h"
-#include "executor/runtime/trainer.h"
+#include "executor/runtime/training/captured_step.h"
+#include "executor/runtime/training/result_document.h"
+#include "executor/runtime/training/trainer.h"
 
 namespace {
 

@@ -13,7 +13,7 @@ SETS=(
   "AVX512_CORE_AMX: avx512f amx_tile amx_bf16 amx_int8"
 )
 
-# One of test_executor_runtime for each technique, and at the end the trainings: of bf16, and against torch's losses.
+# One of test_executor_runtime_training for each technique, and at the end the trainings: of bf16, and against torch's losses.
 EQUIVALENCES=(
   Ranks/Layouts.TrainLikeOneRank/4
   Ranks/BitNeutral.FieldsChangeNoBit/2
@@ -45,10 +45,10 @@ missing_flag() {  # FLAG...: the first that this processor lacks
 # A filter that matches nothing passes: so each name is looked up first.
 all_tests_exist() {
   local known name
-  known=$("$BUILD/test_executor_runtime" --gtest_filter="$(IFS=:; echo "${EQUIVALENCES[*]}")" --gtest_list_tests |
+  known=$("$BUILD/test_executor_runtime_training" --gtest_filter="$(IFS=:; echo "${EQUIVALENCES[*]}")" --gtest_list_tests |
     awk '/^[^ ]+\.$/ {suite = $1} /^  / {print suite $1}')
   for name in "${EQUIVALENCES[@]}"; do
-    grep -qxF "$name" <<<"$known" || { echo "test_executor_runtime has no test $name"; return 1; }
+    grep -qxF "$name" <<<"$known" || { echo "test_executor_runtime_training has no test $name"; return 1; }
   done
 }
 
@@ -57,7 +57,7 @@ run_tests() {  # SET
   export ONEDNN_MAX_CPU_ISA=$1 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
   echo "== $1"
   "$BUILD/test_executor_cpu" --gtest_brief=1 || failed=1
-  "$BUILD/test_executor_runtime" --gtest_brief=1 --gtest_filter="$(IFS=:; echo "${EQUIVALENCES[*]}")" || failed=1
+  "$BUILD/test_executor_runtime_training" --gtest_brief=1 --gtest_filter="$(IFS=:; echo "${EQUIVALENCES[*]}")" || failed=1
   echo "== $1 took $((SECONDS - started)) s"
   return "$failed"
 }

@@ -16,7 +16,9 @@ ROOMS = {
     "core/operators": ["core/schema"],
     "core/routing": ["core/plan"],
     "core/graph": ["core/operators", "core/routing"],
-    "core/technique": ["core/graph"],
+    "core/blocks": ["core/graph"],
+    "core/steps": ["core/blocks"],
+    "core/technique": ["core/steps"],
     "core/policy": ["core/plan"],
     "core/network": ["core/graph"],
     "core/cost": ["core/graph", "core/network"],
@@ -37,12 +39,14 @@ ROOMS = {
     "executor/cuda": ["executor/launch"],
     "executor/nccl": ["executor/comm", "executor/backend"],
     "executor/cuda/benchmark": ["executor/cuda"],
-    "executor/runtime": ["executor/machine", "executor/cpu", "executor/comm", "executor/device_comm", "executor/checkpoint",
-                         "executor/store", "core/technique", "core/timeline", "core/cost", "core/policy"],
-    "executor/profiling": ["executor/runtime"],
-    "executor/devices": ["executor/runtime", "executor/cuda", "executor/nccl"],
-    "executor/exchange": ["executor/runtime"],
-    "executor/benchmark": ["executor/profiling"],
+    "executor/runtime/residency": ["executor/backend", "executor/cpu", "executor/store", "core/policy"],
+    "executor/runtime/lanes": ["executor/runtime/residency", "executor/machine", "executor/comm", "executor/device_comm",
+                               "core/timeline"],
+    "executor/runtime/training": ["executor/runtime/lanes", "executor/checkpoint", "core/technique"],
+    "executor/profiling": ["executor/runtime/training", "core/cost"],
+    "executor/devices": ["executor/runtime/lanes", "executor/cuda", "executor/nccl"],
+    "executor/exchange": ["executor/runtime/lanes", "core/technique"],
+    "executor/benchmark": ["executor/profiling", "core/blocks"],
     "experiments/figures": ["core/schema"],
     "experiments/fidelity": ["planner", "experiments/figures"],
     "experiments/prefetch_grid": ["planner", "core/timeline", "experiments/figures"],
@@ -56,14 +60,14 @@ ROOMS = {
     "cli/options": ["core/schema"],
     "cli": ["cli/options", "planner", "simulator", "core/format", "experiments"],
     # The main() of the second program: MPI and SimGrid never meet in one binary, so it sees neither planner nor simulator.
-    "cli/moesaic_executor.cpp": ["executor/runtime", "executor/profiling", "executor/exchange", "executor/reference",
+    "cli/moesaic_executor.cpp": ["executor/runtime/training", "executor/profiling", "executor/exchange", "executor/reference",
                                  "executor/devices", "core/format", "cli/options"],
 }
 # Headers of libraries that only these rooms may see.
 LIBRARIES = {
     r"simgrid/|smpi/|xbt/": ("simulator", "cli"),
     r"nccl\.h$": ("executor/nccl",),
-    r"mpi\.h$": ("executor/comm", "executor/runtime", "executor/profiling", "cli/moesaic_executor.cpp"),
+    r"mpi\.h$": ("executor/comm", "executor/profiling", "cli/moesaic_executor.cpp"),
 }
 GENERATED = set()  # quoted includes that the build writes
 TOPS = ["core", "planner", "simulator", "executor", "cli", "experiments"]
@@ -230,7 +234,7 @@ SELF_TESTS = {
     "simulator includes executor":
         ({"executor/cpu/a.h": "", "simulator/b.h": '#include "executor/cpu/a.h"\n'}, "room simulator may not"),
     "executor includes planner":
-        ({"planner/a.h": "", "executor/runtime/b.h": '#include "planner/a.h"\n'}, "room executor/runtime may not"),
+        ({"planner/a.h": "", "executor/runtime/lanes/b.h": '#include "planner/a.h"\n'}, "room executor/runtime/lanes may"),
     "cli includes executor":
         ({"executor/comm/a.h": "", "cli/plan.cpp": '#include "executor/comm/a.h"\n'}, "room cli may not include"),
     "executor program includes simulator":

@@ -1,6 +1,6 @@
 #include "core/technique/lower.h"
 
-#include "core/graph/baseline.h"
+#include "core/steps/baseline_step.h"
 #include "core/technique/technique.h"
 
 namespace moesaic {

@@ -1,11 +1,11 @@
 #include "executor/backend/inline_backend.h"
 
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
 #include "core/schema/error.h"
 #include "executor/backend/large_pages.h"
+#include "executor/machine/steady_clock.h"
 
 namespace moesaic::executor {
 
@@ -26,8 +26,6 @@ void InlineBackend::clear(Lane, void* data, Bytes bytes) {
   if (bytes > 0) std::memset(data, 0, static_cast<size_t>(bytes));
 }
 
-void InlineBackend::mark(Lane, Seconds* at) {
-  *at = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+void InlineBackend::mark(Lane, Seconds* at) { *at = steady_seconds(); }
 
 }  // namespace moesaic::executor

@@ -3,10 +3,10 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
-#include <chrono>
 #include <ctime>
 
 #include "executor/machine/disturbance.h"
+#include "executor/machine/steady_clock.h"
 
 namespace moesaic::executor {
 namespace {
@@ -14,9 +14,6 @@ namespace {
 // A rank does a few microseconds of bookkeeping between two launches. After a longer pause it has waited for others:
 // had its last launch ended in time, it would have waited longer, so being late then has cost nothing to make up for.
 constexpr Seconds kWaited = 50e-6;
-
-// On Linux the clock of CLOCK_MONOTONIC, by which the kernel wakes it.
-Seconds now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 void sleep_until(Seconds when) {
   timespec time{};
@@ -34,15 +31,15 @@ SlowedBackend::SlowedBackend(Backend& inner, double speed) : inner_(inner), spee
 
 /// Processor time, not wall time: what others take from this core is not the slower device's.
 void SlowedBackend::launch(const Launch& launch) {
-  const Seconds start = now(), began = cpu_seconds(Counted::thread);
+  const Seconds start = steady_seconds(), began = cpu_seconds(Counted::thread);
   if (start - last_end_ > kWaited) late_ = 0;
   inner_.launch(launch);
   const Seconds lasts = (cpu_seconds(Counted::thread) - began) / speed_;
   const Seconds end = start - late_ + lasts;
-  const Seconds worked = now();
+  const Seconds worked = steady_seconds();
   const bool sleeps = speed_ < 1 && worked < end;
   if (sleeps) sleep_until(end);
-  last_end_ = now();
+  last_end_ = steady_seconds();
   late_ = std::max(0.0, last_end_ - end);
   kept_.due += lasts;
   kept_.lasted += last_end_ - start;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/graph/blocks.h"
+#include "core/blocks/moe.h"
 
 namespace moesaic::executor {
 
@@ -28,18 +28,18 @@ Plan layer_plan(const LayerShape& shape) {
 
 Layer layer_graph(const Plan& plan, bool backward) {
   StepBuilder b(plan);
-  declare_moe(b, 0, 0);
+  b.enter({Phase::forward, 0, 0, 0});
+  MoeBlock moe;
+  moe.declare(b);
   Layer layer;
   const int64_t elements = b.graph().tokens_per_rank * plan.model.hidden;
   layer.residual = b.resident("residual", TensorKind::input, elements, DType::f32);
   layer.output_gradient = b.resident("output_gradient", TensorKind::input, elements, DType::f32);
-  Saved saved;
-  b.enter({Phase::forward, 0, 0, 0});
-  moe_forward(b, layer.residual, saved);
-  layer.normed = saved.normed;
+  moe.forward(b, layer.residual);
+  layer.normed = output_of(b.graph().tasks.front());
   if (backward) {
     b.enter({Phase::backward, 0, 0, 0});
-    moe_backward(b, layer.output_gradient, saved);
+    moe.backward(b, layer.output_gradient);
   }
   layer.graph = std::move(b.graph());
   layer.graph.tensors[static_cast<size_t>(layer.normed)].kind = TensorKind::input;

@@ -12,9 +12,9 @@
 #include "core/plan/plan.h"
 #include "core/schema/documents.h"
 #include "executor/backend/slowed_backend.h"
+#include "executor/comm/threads.h"
 #include "executor/cpu/cpu_backend.h"
-#include "executor/runtime/threads.h"
-#include "executor/runtime/trainer.h"
+#include "executor/runtime/training/trainer.h"
 
 namespace moesaic::executor {
 namespace {

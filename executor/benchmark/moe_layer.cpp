@@ -14,10 +14,10 @@
 #include "executor/benchmark/layer_graph.h"
 #include "executor/benchmark/raw_products.h"
 #include "executor/benchmark/values.h"
+#include "executor/comm/threads.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/cpu/instruction_set.h"
-#include "executor/runtime/rank_step.h"
-#include "executor/runtime/threads.h"
+#include "executor/runtime/lanes/rank_step.h"
 
 namespace moesaic::executor {
 namespace {
@@ -43,13 +43,13 @@ class Pass {
       : shape_(shape),
         backward_(backward),
         layer_(layer_graph(plan, backward)),
-        step_(layer_.graph, plan, transport.rank(), backend, transport) {
-    TensorStore& tensors = step_.tensors();
+        tensors_(layer_.graph, backend, transport.rank()),
+        step_(layer_.graph, plan, transport.rank(), backend, transport, tensors_) {
     constexpr float kWeights = 0.035f, kNormed = 1.7f;  // half widths: standard deviations 0.02 and 1
-    for (const Parameter& parameter : layer_.graph.parameters) fill(tensors.resident(parameter.weight), 0, kWeights);
+    for (const Parameter& parameter : layer_.graph.parameters) fill(tensors_.resident(parameter.weight), 0, kWeights);
     const auto rank = static_cast<uint64_t>(transport.rank());
-    for (TensorId input : {layer_.normed, layer_.residual}) fill(tensors.resident(input), rank, kNormed);
-    fill(tensors.resident(layer_.output_gradient), rank, kWeights);
+    for (TensorId input : {layer_.normed, layer_.residual}) fill(tensors_.resident(input), rank, kNormed);
+    fill(tensors_.resident(layer_.output_gradient), rank, kWeights);
   }
 
   StepRecord run_layer(int64_t step) { return step_.run(step, watch_); }
@@ -70,6 +70,7 @@ class Pass {
   LayerShape shape_;
   bool backward_;
   Layer layer_;
+  TensorStore tensors_;
   RankStep step_;
   Watch watch_;
   std::unique_ptr<RawProducts> raw_;

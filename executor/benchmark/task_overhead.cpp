@@ -16,7 +16,7 @@
 #include "executor/comm/local_transport.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/profiling/overhead.h"
-#include "executor/runtime/rank_step.h"
+#include "executor/runtime/training/training_step.h"
 
 namespace moesaic::executor {
 namespace {
@@ -79,7 +79,7 @@ void run() {
 
   const Plan plan = small_plan();
   const TaskGraph graph = lower(plan);
-  RankStep step(graph, plan, 0, backend, transport);
+  TrainingStep step(graph, plan, 0, backend, transport);
   for (const Parameter& parameter : graph.parameters) fill(step.tensors().resident(parameter.weight), 0, 0.035f);
   Watch watch;
   int64_t number = 0;

@@ -1,16 +1,9 @@
 #include "executor/cuda/lane_clock.h"
 
-#include <chrono>
-
 #include "executor/cuda/cuda_check.h"
+#include "executor/machine/steady_clock.h"
 
 namespace moesaic::executor::cuda {
-namespace {
-
-Seconds now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-}  // namespace
-
 DeviceEventHandle LaneClock::take() {
   DeviceEventHandle event = nullptr;
   if (free_.empty()) {
@@ -38,7 +31,7 @@ void LaneClock::settle(Stream idle) {
   if (base_ == nullptr) base_ = take();
   CUDA_CHECK(cudaEventRecord(base_, idle));
   CUDA_CHECK(cudaEventSynchronize(base_));
-  base_time_ = now();
+  base_time_ = steady_seconds();
 }
 
 void LaneClock::close() {

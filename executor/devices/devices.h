@@ -10,7 +10,7 @@
 #include "executor/backend/backend.h"
 #include "executor/comm/legal_pairs.h"
 #include "executor/comm/transport.h"
-#include "executor/runtime/collectives.h"
+#include "executor/runtime/lanes/collectives.h"
 
 namespace moesaic::executor {
 

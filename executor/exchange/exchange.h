@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "executor/backend/backend.h"
-#include "executor/runtime/collectives.h"
+#include "executor/runtime/lanes/collectives.h"
 
 namespace moesaic::executor {
 

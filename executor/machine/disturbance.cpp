@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <ctime>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string>
+
+#include "executor/machine/steady_clock.h"
 
 namespace moesaic::executor {
 namespace {
@@ -57,7 +58,7 @@ DisturbanceReading read_disturbance(Counted counted) {
   reading.involuntary_switches = involuntary_switches(usage);
   reading.machine = machine_ticks();
   reading.cpu = cpu_seconds(counted);
-  reading.wall = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  reading.wall = steady_seconds();
   return reading;
 }
 

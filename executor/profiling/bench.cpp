@@ -1,7 +1,6 @@
 #include "executor/profiling/bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <numeric>
 
 namespace moesaic::executor {
@@ -24,10 +23,6 @@ std::vector<Value> gather(Bench& bench, const Value& own) {
 }
 
 }  // namespace
-
-Seconds steady_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 Bench::Bench(Transport& transport, bool ranks_share_cores)
     : all_(transport, all_ranks(transport.size()), kCommunicatorId),

@@ -7,11 +7,10 @@
 
 #include "core/schema/units.h"
 #include "executor/comm/communicator.h"
+#include "executor/machine/steady_clock.h"
 #include "executor/profiling/sample.h"
 
 namespace moesaic::executor {
-
-Seconds steady_seconds();
 
 /// Measures once, on all ranks together, and gives the same sample to all.
 using Measure = std::function<Sample()>;

@@ -2,7 +2,7 @@
 
 #include "core/graph/operands.h"
 #include "core/operators/activations.h"
-#include "executor/runtime/rank_step.h"
+#include "executor/runtime/lanes/rank_step.h"
 
 namespace moesaic::executor {
 namespace {
@@ -40,7 +40,8 @@ struct Chain {
   Chain(int64_t rows, int64_t width, Transport& transport, Backend& backend)
       : plan(plan_of(transport.size())),
         graph(chain_of_additions(transport.size(), rows, width)),
-        step(graph, plan, transport.rank(), backend, transport) {}
+        tensors(graph, backend, transport.rank()),
+        step(graph, plan, transport.rank(), backend, transport, tensors) {}
   static Plan plan_of(int ranks) {
     Plan plan;
     plan.layout.ranks = ranks;
@@ -48,6 +49,7 @@ struct Chain {
   }
   const Plan plan;
   const TaskGraph graph;
+  TensorStore tensors;
   RankStep step;
   int64_t number = 0;
   Watch watch;

@@ -9,6 +9,7 @@
 
 #include "core/schema/error.h"
 #include "core/schema/hash.h"
+#include "executor/backend/host_memory.h"
 #include "executor/cpu/bfloat16.h"
 #include "executor/profiling/timed.h"
 #include "executor/store/storage_rates.h"
@@ -40,21 +41,6 @@ class DeviceBuffer {
   ~DeviceBuffer() { backend_.release(data_); }
   DeviceBuffer(const DeviceBuffer&) = delete;
   DeviceBuffer& operator=(const DeviceBuffer&) = delete;
-  void* data() const { return data_; }
-
- private:
-  Backend& backend_;
-  void* data_;
-};
-
-class HostBuffer {
- public:
-  HostBuffer(Backend& backend, Bytes bytes) : backend_(backend), data_(backend.allocate_host(bytes)) {
-    std::memset(data_, 1, static_cast<size_t>(bytes));
-  }
-  ~HostBuffer() { backend_.release_host(data_); }
-  HostBuffer(const HostBuffer&) = delete;
-  HostBuffer& operator=(const HostBuffer&) = delete;
   void* data() const { return data_; }
 
  private:
@@ -134,7 +120,8 @@ Measure open_copy(const Machine& machine, Bench& bench, Backend& backend) {
 
 Measure open_host_copy(Lane lane, Bytes bytes, Bench& bench, Backend& backend) {
   const auto device = std::make_shared<DeviceBuffer>(backend, DType::f32, bytes / static_cast<Bytes>(sizeof(float)));
-  const auto host = std::make_shared<HostBuffer>(backend, bytes);
+  const auto host = std::make_shared<HostMemory>(backend, bytes);
+  std::memset(host->data(), 1, static_cast<size_t>(bytes));
   return busy(lane, bench, backend, [lane, device, host, bytes, &backend] {
     const bool in = lane == Lane::copy_in;
     backend.copy(lane, in ? device->data() : host->data(), in ? host->data() : device->data(), bytes);

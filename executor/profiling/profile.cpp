@@ -7,7 +7,7 @@
 #include "core/schema/formatted.h"
 #include "executor/machine/disturbance.h"
 #include "executor/profiling/points.h"
-#include "executor/runtime/trainer.h"
+#include "executor/runtime/training/trainer.h"
 #include "executor/store/storage_rates.h"
 
 namespace moesaic::executor {

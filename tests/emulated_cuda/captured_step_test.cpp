@@ -6,9 +6,9 @@
 
 #include "core/schema/error.h"
 #include "executor/cuda/cuda_backend.h"
-#include "executor/runtime/captured_step.h"
+#include "executor/runtime/training/captured_step.h"
 #include "tests/emulated_cuda/emulated_device.h"
-#include "tests/executor/runtime/small_training.h"
+#include "tests/executor/runtime/training/small_training.h"
 
 namespace moesaic::executor {
 namespace {

@@ -8,7 +8,7 @@
 #include "core/technique/lower.h"
 #include "executor/cuda/cuda_backend.h"
 #include "tests/emulated_cuda/emulated_device.h"
-#include "tests/executor/runtime/tensors_after.h"
+#include "tests/executor/runtime/training/tensors_after.h"
 
 namespace moesaic::executor {
 namespace {

@@ -1,8 +1,9 @@
 // A pipeline in simulated time: passes of known length through stages whose order 1F1B gives.
 #include <gtest/gtest.h>
 
+#include "core/graph/communicators.h"
 #include "core/graph/stages.h"
-#include "core/graph/step_builder.h"
+#include "core/steps/pipeline.h"
 #include "core/technique/lower.h"
 #include "core/timeline/breakdown.h"
 #include "tests/core/graph/tiny_plan.h"

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/graph/baseline.h"
+#include "core/steps/baseline_step.h"
 #include "tests/core/graph/tiny_plan.h"
 
 namespace moesaic {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/graph/baseline.h"
+#include "core/steps/baseline_step.h"
 #include "tests/core/graph/tiny_plan.h"
 
 namespace moesaic {

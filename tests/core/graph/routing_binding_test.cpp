@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "core/graph/baseline.h"
 #include "core/graph/routing_binding.h"
+#include "core/steps/baseline_step.h"
 #include "tests/core/graph/tiny_plan.h"
 
 namespace moesaic {

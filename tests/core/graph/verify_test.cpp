@@ -2,8 +2,8 @@
 
 #include <functional>
 
-#include "core/graph/baseline.h"
 #include "core/schema/error.h"
+#include "core/steps/baseline_step.h"
 #include "tests/core/graph/tiny_plan.h"
 
 namespace moesaic {

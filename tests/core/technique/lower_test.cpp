@@ -5,9 +5,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "core/graph/baseline.h"
 #include "core/graph/routing_binding.h"
 #include "core/schema/documents.h"
+#include "core/steps/baseline_step.h"
 #include "tests/core/graph/tiny_plan.h"
 #include "tests/core/schema/shipped_documents.h"
 

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "executor/comm/threads.h"
 #include "executor/cpu/cpu_backend.h"
-#include "executor/runtime/threads.h"
 
 namespace moesaic::executor {
 namespace {

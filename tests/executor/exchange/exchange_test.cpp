@@ -13,8 +13,8 @@
 #include "core/network/collective_demand.h"
 #include "core/schema/hash.h"
 #include "core/technique/lower.h"
+#include "executor/comm/threads.h"
 #include "executor/cpu/cpu_backend.h"
-#include "executor/runtime/threads.h"
 
 namespace moesaic::executor {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "executor/runtime/threads.h"
+#include "executor/comm/threads.h"
 
 namespace moesaic::executor {
 namespace {

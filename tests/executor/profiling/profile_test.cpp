@@ -11,9 +11,9 @@
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
 #include "executor/comm/local_transport.h"
+#include "executor/comm/threads.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/profiling/machine.h"
-#include "executor/runtime/threads.h"
 #include "tests/executor/profiling/tiny_plan.h"
 
 namespace moesaic::executor {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "executor/comm/threads.h"
 #include "executor/profiling/bench.h"
-#include "executor/runtime/threads.h"
 
 namespace moesaic::executor {
 namespace {

@@ -1,0 +1,21 @@
+#pragma once
+// The FFN of layers without experts: x + down(activation(up(norm2(x)))). With tensor parallelism each rank has its part
+// of the intermediate width.
+
+#include "core/blocks/block.h"
+#include "core/blocks/norm_layer.h"
+
+namespace moesaic {
+
+class DenseFfnBlock : public Block {
+ public:
+  void declare(StepBuilder& b) const override;
+  TensorId forward(StepBuilder& b, TensorId x) override;
+  TensorId backward(StepBuilder& b, TensorId dy) override;
+
+ private:
+  NormLayer norm_;
+  TensorId normed_ = -1, hidden_ = -1, activated_ = -1;
+};
+
+}  // namespace moesaic

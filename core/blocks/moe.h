@@ -1,0 +1,36 @@
+#pragma once
+// The MoE layer: x + unpermute(combine(experts(dispatch(permute(norm2(x)))))). Where one rank holds all experts,
+// nothing is sent.
+
+#include <vector>
+
+#include "core/blocks/block.h"
+#include "core/blocks/expert_ffn.h"
+#include "core/blocks/norm_layer.h"
+
+namespace moesaic {
+
+class MoeBlock : public Block {
+ public:
+  void declare(StepBuilder& b) const override;
+  TensorId forward(StepBuilder& b, TensorId x) override;
+  TensorId backward(StepBuilder& b, TensorId dy) override;
+  RouterCounts* router_counts() override { return &router_counts_; }
+
+ private:
+  void route(StepBuilder& b);
+  TensorId router_gradient(StepBuilder& b, TensorId d_weights) const;
+
+  NormLayer norm_;
+  ExpertFfn experts_;
+  TensorId normed_ = -1, probabilities_ = -1, route_ = -1, returned_ = -1;
+  TensorId counts_ = -1;  // [ep, chunks * num_experts]
+  RouterCounts router_counts_;
+};
+
+/// Between the forward passes of some MoE layers and their backward passes: how often the whole stage has chosen each
+/// expert. The auxiliary loss weighs it, and where experts' states leave the device, gradients are summed of what any
+/// replica uses. One collective for all layers; none where nobody reads the counts or a group is the whole stage.
+void gather_stage_counts(StepBuilder& b, const std::vector<RouterCounts*>& layers);
+
+}  // namespace moesaic

@@ -1,0 +1,42 @@
+#include "core/blocks/tensor_parallel.h"
+
+#include "core/blocks/block.h"
+#include "core/operators/collectives.h"
+#include "core/schema/error.h"
+
+namespace moesaic {
+namespace {
+
+/// `bytes` per rank: what it contributes to a gathering, what it keeps of a sum.
+Task& exchange_rows(StepBuilder& b, Op op, const std::string& what, TensorId from, TensorId to) {
+  Task& task = b.task(op, what, {}, 0, {{operands::Collective::sent, from}}, {{operands::Collective::received, to}});
+  task.lane = Lane::network;
+  task.communicator = b.communicator("tp");
+  task.bytes = b.tokens().fixed * b.row_bytes();
+  task.moe_layer = -1;  // routing decides nothing here
+  return task;
+}
+
+}  // namespace
+
+RowCount group_tokens(const StepBuilder& b) {
+  if (b.plan().layout.tp == 1) return b.tokens();
+  MOESAIC_CHECK(b.tokens().rows == Rows::fixed, "a tensor-parallel group gathers equally many tokens of each rank");
+  return b.plan().layout.tp * b.tokens().fixed;
+}
+
+TensorId gather_rows(StepBuilder& b, const std::string& what, TensorId own) {
+  if (b.plan().layout.tp == 1) return own;
+  const TensorId all = b.activation(in_layer(b, what + ".gathered"), group_tokens(b), b.model().hidden);
+  exchange_rows(b, Op::all_gather, "gather " + what, own, all);
+  return all;
+}
+
+TensorId sum_rows(StepBuilder& b, const std::string& what, TensorId partial) {
+  if (b.plan().layout.tp == 1) return partial;
+  const TensorId own = b.activation(in_layer(b, what + ".summed"), b.tokens(), b.model().hidden);
+  exchange_rows(b, Op::reduce_scatter, "sum " + what, partial, own);
+  return own;
+}
+
+}  // namespace moesaic

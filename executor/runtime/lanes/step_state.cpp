@@ -1,0 +1,36 @@
+#include "executor/runtime/lanes/step_state.h"
+
+namespace moesaic::executor {
+
+StepState::StepState(const TaskGraph& step, const Plan& plan, int rank, Backend& device, TensorStore& memory,
+                     const RankStepOptions& options)
+    : graph(step),
+      backend(device),
+      tensors(memory),
+      experts(options.experts),
+      gate(options.gate),
+      gate_task(gate != nullptr ? gate->task() : -1),
+      context(make_step_context(graph, plan, rank)),
+      order(graph, backend),
+      routing(graph, plan, rank, experts != nullptr),
+      recorder(graph.tasks.size(), rank),
+      busy(backend),
+      capture(backend, options.capture) {}
+
+Launch StepState::launch_of(const Task& task, TaskOperands& operands) {
+  const std::span<const SlotCounts> counts = routing.counts_of(task);
+  tensors.operands(task.reads, task.lane, counts, context, operands.reads);
+  tensors.operands(task.writes, task.lane, counts, context, operands.writes);
+  return {task, operands.reads, operands.writes, counts, context};
+}
+
+void StepState::start_step(int64_t step) {
+  context.step = step;
+  context.skip = false;
+  recorder.start_step();
+  routing.start_step();
+  order.start_step();
+  tensors.start_step();
+}
+
+}  // namespace moesaic::executor

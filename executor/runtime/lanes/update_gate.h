@@ -1,0 +1,21 @@
+#pragma once
+// The one place of a step where its owner has a say: whether what comes behind it may change anything. What it looks at
+// and why is the owner's business.
+
+#include "core/graph/task_graph.h"
+
+namespace moesaic::executor {
+
+class UpdateGate {
+ public:
+  virtual ~UpdateGate() = default;
+
+  /// The task that carries the decision; all updates run behind it. -1: there is none.
+  virtual TaskIndex task() const = 0;
+  /// Everything that the task depends on is complete, and it has not begun: what it reads may be looked at and changed.
+  virtual void before_task() = 0;
+  /// It is complete, on all ranks that share it; of an update it has not begun. True: this step changes nothing.
+  virtual bool skips(int64_t step) = 0;
+};
+
+}  // namespace moesaic::executor

@@ -1,0 +1,172 @@
+#include "executor/runtime/training/checkpoint.h"
+
+#include <algorithm>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "core/plan/plan_document.h"
+#include "core/schema/documents.h"
+#include "core/schema/error.h"
+
+namespace moesaic::executor {
+namespace {
+
+/// What a logical tensor's state is called: "layers.3.qkv", "layers.3.qkv.m", "layers.3.qkv.v".
+/// A master weight is the weight: what is rounded to less is only loaded.
+std::string suffix_of(State state) {
+  return state == State::first_moment ? ".m" : state == State::second_moment ? ".v" : "";
+}
+
+Json optimizer_of(const Plan& plan) { return write_workload(plan.workload)["optimizer"]; }
+
+/// The model without what changes no weight.
+Json shape_of(Json model) {
+  for (const char* label : {"name", "source"}) model.erase(label);
+  return model;
+}
+
+/// InputError naming the first key in which what was saved differs from what is trained.
+void expect_same(const Json& saved, const Json& trained, const std::string& what, const std::string& file) {
+  for (const auto& [key, value] : trained.items())
+    if (!saved.is_object() || !saved.contains(key) || saved[key] != value)
+      throw InputError(file, "/meta/" + what + "/" + key,
+                       "is " + (saved.is_object() && saved.contains(key) ? saved[key].dump() : std::string("missing")) +
+                           ", the plan's is " + value.dump(),
+                       "a checkpoint of the same " + what,
+                       "make the plan for that " + what + ", or use another folder");
+}
+
+std::string listed(const std::vector<RejectedFile>& files) {
+  std::string text;
+  for (const RejectedFile& file : files) text += (text.empty() ? "" : "; ") + file.file + " " + file.problem;
+  return text;
+}
+
+}  // namespace
+
+TrainingCheckpoint::TrainingCheckpoint(const CheckpointPolicy& policy, const Plan& plan, const TaskGraph& graph,
+                                       int rank, TensorStore& tensors, ExpertStates* experts, Transport& transport)
+    : policy_(policy), plan_(plan), mirror_(tensors) {
+  if (policy.folder.empty()) return;
+  const bool has_master = has_master_weights(graph);
+  for (State state : {State::weight, State::first_moment, State::second_moment, State::master_weight}) {
+    if (state == State::master_weight && !has_master) continue;
+    for (Holding& holding : holdings_of(graph, rank, state)) {
+      for (Piece& piece : holding.pieces) piece.tensor += suffix_of(state);
+      float* data = mirror_.data(holding.tensor);
+      state_.push_back({std::move(holding), data, state != State::weight || !has_master});
+    }
+  }
+  experts_.states = experts;
+  find_experts(graph, rank);
+  std::vector<int> all;
+  for (int r = 0; r < graph.num_ranks; ++r) all.push_back(r);
+  const int id = static_cast<int>(graph.communicators.size()) + 1;  // the one before is Collectives' control
+  communicator_ = std::make_unique<Communicator>(transport, all, id);
+}
+
+void TrainingCheckpoint::find_experts(const TaskGraph& graph, int rank) {
+  constexpr State kStates[] = {State::weight, State::first_moment, State::second_moment};
+  constexpr int64_t kNumStates = std::size(kStates);
+  std::vector<std::vector<const Parameter*>> layers(graph.placement.size());  // up, down
+  for (const Parameter& parameter : graph.parameters)
+    if (parameter.home != Tier::device) layers[static_cast<size_t>(parameter.moe_layer)].push_back(&parameter);
+  for (size_t layer = 0; layer < layers.size(); ++layer) {
+    experts_.slot_elements = 0;
+    for (const Parameter* parameter : layers[layer]) experts_.slot_elements += kNumStates * parameter->slot_elements;
+    int64_t within = experts_.elements;  // of the first slot, this parameter's first element
+    for (const Parameter* parameter : layers[layer]) {
+      experts_.primary = graph.position(parameter->replicas, rank) == 0;
+      for (const Piece& piece : pieces_of(graph, *parameter, rank))
+        for (int64_t state = 0; state < kNumStates; ++state) {
+          const int64_t slot = piece.local_offset / parameter->slot_elements,
+                        element = piece.local_offset % parameter->slot_elements;
+          Piece saved = piece;
+          saved.tensor += suffix_of(kStates[state]);
+          saved.local_offset = within + slot * experts_.slot_elements + state * parameter->slot_elements + element;
+          experts_.pieces.push_back(std::move(saved));
+        }
+      within += kNumStates * parameter->slot_elements;
+    }
+    experts_.layer_offset.push_back(experts_.elements);
+    experts_.elements += graph.placement[layer].slots_per_rank * experts_.slot_elements;
+  }
+}
+
+void TrainingCheckpoint::copy_experts(int64_t steps, bool back, std::vector<float>& copy) {
+  copy.resize(static_cast<size_t>(experts_.elements));
+  if (experts_.states == nullptr) return;
+  experts_.states->for_each(steps, back, [&](int layer, int slot, float* states) {
+    float* place = copy.data() + experts_.layer_offset[static_cast<size_t>(layer)] + slot * experts_.slot_elements;
+    std::copy_n(back ? place : states, experts_.slot_elements, back ? states : place);
+  });
+}
+
+ResumePoint TrainingCheckpoint::start() {
+  if (!communicator_) return {};
+  FoundCheckpoint found = find_checkpoint(files_, policy_.folder, *communicator_);
+  if (!policy_.resume && (found.manifest || !found.rejected.empty()))
+    throw InputError(policy_.folder, "", "holds checkpoints of another run", "a new or empty folder",
+                     "add --resume to go on from there, or name another folder");
+  if (!found.manifest && !found.rejected.empty())
+    throw InputError(policy_.folder, "", "holds no checkpoint that is whole: " + listed(found.rejected), "",
+                     "name another folder to begin anew");
+  if (found.manifest) load(*found.manifest);
+  const int64_t step = found.manifest ? found.manifest->step : 0;
+  CheckpointOptions options{policy_.folder};
+  if (found.manifest) options.loaded_step = step;
+  writer_ = std::make_unique<CheckpointWriter>(files_, *communicator_, options);
+  return {step, std::move(found.rejected)};
+}
+
+void TrainingCheckpoint::load(const Manifest& manifest) {
+  const std::string file = policy_.folder + "/" + manifest_name(manifest.step);
+  const Json saved = parse_json(manifest.meta, file);
+  expect_same(saved.value("model", Json()), shape_of(write_model(plan_.model)), "model", file);
+  expect_same(saved.value("optimizer", Json()), optimizer_of(plan_), "optimizer", file);
+  std::vector<LoadedArray> arrays;
+  for (const Saved& part : state_) arrays.push_back({part.data, part.holding.pieces});
+  std::vector<float> experts(static_cast<size_t>(experts_.elements));
+  arrays.push_back({experts.data(), experts_.pieces});
+  load_checkpoint(files_, policy_.folder, manifest, arrays);
+  mirror_.store();
+  if (experts_.states != nullptr)  // what is loaded replaces all that was to be caught up
+    for (int64_t step = 0; step < manifest.step; ++step) experts_.states->skip(step);
+  copy_experts(manifest.step, true, experts);
+}
+
+std::string TrainingCheckpoint::meta(double loss) const {
+  const Json json = {{"model", shape_of(write_model(plan_.model))},
+                     {"optimizer", optimizer_of(plan_)},
+                     {"plan_hash", document_hash(write_plan(plan_))},
+                     {"ranks", plan_.layout.ranks},
+                     {"seed", plan_.workload.seed},
+                     {"loss", loss}};
+  return json.dump();
+}
+
+void TrainingCheckpoint::after_step(int64_t steps_done, int64_t steps, double loss) {
+  if (!writer_) return;
+  poll();
+  if (steps_done % policy_.every != 0 && steps_done != steps) return;
+  mirror_.fetch();
+  std::vector<SavedArray> arrays;
+  for (const Saved& part : state_)
+    if (part.holding.primary && part.saves) arrays.push_back({part.data, part.holding.pieces});
+  std::vector<float> experts;
+  if (experts_.primary) {
+    copy_experts(steps_done, false, experts);
+    arrays.push_back({experts.data(), experts_.pieces});
+  }
+  writer_->save(steps_done, arrays, meta(loss));
+}
+
+void TrainingCheckpoint::poll() {
+  if (writer_) writer_->poll();
+}
+
+void TrainingCheckpoint::finish() {
+  if (writer_) writer_->wait();
+}
+
+}  // namespace moesaic::executor

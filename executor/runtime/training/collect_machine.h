@@ -1,0 +1,24 @@
+#pragma once
+// Gathers at the end of a run what its ranks ran on, and what other work took from them.
+
+#include <vector>
+
+#include "executor/machine/disturbance.h"
+#include "executor/runtime/lanes/rank_step.h"
+#include "executor/runtime/training/gather.h"
+#include "executor/runtime/training/trainer.h"
+
+namespace moesaic::executor {
+
+/// Of one rank.
+struct RankMachine {
+  Processor processor;
+  bool measures_lost = false;  // the steps' `lost` means something
+  Disturbance between;         // first and last step, the first left out where there are more
+};
+
+/// Fills the processors and the disturbance of `result`, alike on all ranks.
+void collect_machine(const RankMachine& own, const std::vector<StepRecord>& records, Gather& gather,
+                     TrainResult& result);
+
+}  // namespace moesaic::executor

@@ -1,0 +1,80 @@
+#include "executor/runtime/training/result_document.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/plan/plan_document.h"
+#include "core/schema/documents.h"
+
+namespace moesaic::executor {
+
+namespace {
+
+/// By tier; host memory and storage only where expert states live there.
+Json peak_bytes(const MemoryUse& memory) {
+  Json peaks = {{"device", memory.device_bytes}};
+  if (memory.host_bytes > 0) peaks["host"] = memory.host_bytes;
+  if (memory.storage_bytes > 0) peaks["storage"] = memory.storage_bytes;
+  return peaks;
+}
+
+Json expert_traffic(const ExpertTraffic& traffic) {
+  return {{"storage_read_bytes", traffic.storage_read},
+          {"storage_written_bytes", traffic.storage_written},
+          {"to_device_bytes", traffic.to_device},
+          {"from_device_bytes", traffic.from_device}};
+}
+
+Json processors(const std::vector<Processor>& processors) {
+  Json list = Json::array();
+  for (const Processor& processor : processors) {
+    Json entry = {{"name", processor.name}, {"ranks", processor.ranks}};
+    if (!processor.instruction_set.empty()) entry["instruction_set"] = processor.instruction_set;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+}  // namespace
+
+Json write_result(const Plan& plan, const TrainResult& result, const Corpus& corpus, const std::string& device) {
+  Timeline timeline = result.timeline;
+  timeline.plan_hash = document_hash(write_plan(plan));
+  Json rejected = Json::array();
+  for (const RejectedFile& file : result.start.rejected)
+    rejected.push_back({{"file", file.file}, {"problem", file.problem}});
+  Json skipped = Json::array();  // numbers of steps are from 1 where people read them
+  for (int64_t step : result.skipped_steps) skipped.push_back(step + 1);
+  if (result.loss.empty())
+    return {{"kind", "moesaic.result/1"}, {"plan_hash", timeline.plan_hash},      {"device", device},
+            {"ranks", plan.layout.ranks}, {"first_step", result.start.step},      {"steps", 0},
+            {"loss", Json::array()},      {"rejected_checkpoint_files", rejected}};
+  const Seconds step = timeline.step_seconds;
+  return {{"kind", "moesaic.result/1"},
+          {"plan_hash", timeline.plan_hash},
+          {"device", device},
+          {"ranks", plan.layout.ranks},
+          {"processors", processors(result.processors)},
+          {"disturbance", write_disturbance(result.disturbance)},
+          {"first_step", result.start.step},
+          {"steps", result.loss.size()},
+          {"captured", result.captured},
+          {"step_seconds", step},
+          {"tokens_per_second", static_cast<double>(plan.workload.tokens_per_step()) / step},
+          {"peak_bytes", peak_bytes(result.memory)},
+          {"expert_traffic", expert_traffic(result.memory.expert_traffic)},
+          {"exposed_communication_seconds", exposed_communication(timeline)},
+          {"bubble_seconds", pipeline_bubble(timeline)},
+          {"exposed_transfer_seconds", exposed_transfer(timeline)},
+          {"tasks", timeline.times.size()},
+          {"loss", result.loss},
+          {"cross_entropy", result.cross_entropy},
+          {"skipped_steps", skipped},
+          {"rejected_checkpoint_files", rejected},
+          {"bigram_entropy", corpus.bigram_entropy()},
+          {"all_step_seconds", result.step_seconds},
+          {"timeline_step", result.timeline_step},
+          {"timeline", write_timeline(timeline)},
+          {"routing", write_routing(result.routing)}};
+}
+
+}  // namespace moesaic::executor

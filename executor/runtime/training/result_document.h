@@ -1,0 +1,21 @@
+#pragma once
+// What a training job reports, as a document: losses, times, the timeline of the median step, the routing that the live
+// router chose.
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "executor/runtime/training/trainer.h"
+
+namespace moesaic::executor {
+
+/// kind moesaic.result/1 with the keys of `moesaic execute --json`, and `timeline`, `timeline_step`, `routing`,
+/// `processors` (name, instruction set, and how many ranks ran on such), `disturbance` (core/timeline/disturbance.h),
+/// `plan_hash`, `bigram_entropy` (nats per byte of the corpus, given the byte before), `first_step` (steps that were
+/// done before, in the run that was resumed), `rejected_checkpoint_files`, `skipped_steps` (numbers from 1 of those
+/// without a finite loss and gradients, which no rank took; their `loss` and `cross_entropy` are null), `captured`
+/// (whether forward and backward ran as a graph from the second step on: `timeline` then shows updates only, with the
+/// memory at their ends, and `routing` the first step). Of a run that was complete before: those of them that need no
+/// step.
+Json write_result(const Plan& plan, const TrainResult& result, const Corpus& corpus, const std::string& device);
+
+}  // namespace moesaic::executor

@@ -1,0 +1,144 @@
+#include "executor/runtime/training/trainer.h"
+
+#include <array>
+
+#include "core/schema/error.h"
+#include "executor/comm/threads.h"
+#include "executor/cpu/cpu_backend.h"
+#include "executor/runtime/training/collect_results.h"
+#include "executor/runtime/training/rank_inputs.h"
+#include "executor/runtime/training/training_step.h"
+
+namespace moesaic::executor {
+namespace {
+
+class Job {
+ public:
+  Job(const Plan& plan, int rank, Backend& backend, Transport& transport, const TrainOptions& options)
+      : plan_(plan),
+        rank_(rank),
+        backend_(backend),
+        program_(plan, rank),
+        graph_(program_.graph),
+        step_(graph_, plan, rank, backend, transport, {options.storage_folder, options.device_groups, options.capture}),
+        checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), step_.experts(), transport) {
+    initialise_weights(graph_, plan, rank, step_.tensors());
+    load_task_rows(graph_, plan, rank, step_.tensors());
+  }
+
+  TrainResult run(const Corpus& corpus, const TrainOptions& options) {
+    result_.start = checkpoint_.start();
+    const auto check = [&] {
+      options.check();
+      checkpoint_.poll();
+    };
+    watch_ = Watch(rank_, options.stall, {check, options.ending, options.on_stall});
+    for (int64_t step = result_.start.step; step < options.steps; ++step) {
+      options.check();
+      load_batch(graph_, plan_, rank_, step, corpus, step_.tensors());
+      std::array<double, 2> loss{};  // cross-entropy, auxiliary
+      step_.tensors().write(graph_.inputs.loss, loss.data(), sizeof loss);
+      if (records_.size() < 2) begin_ = read_disturbance(Counted::thread);  // the first step counts if it is all
+      records_.push_back(step_.run(step, watch_));
+      step_.tensors().read(graph_.inputs.loss, loss.data(), sizeof loss);
+      result_.cross_entropy.push_back(loss[0]);
+      result_.loss.push_back(loss[0] + loss[1]);
+      if (rank_ == 0) options.on_step(step, result_.loss.back());
+      result_.captured |= records_.back().captured;
+      note_skip(step, step_.skipped_because(), options);
+      checkpoint_.after_step(step + 1, options.steps, result_.loss.back());
+    }
+    const DisturbanceReading end = read_disturbance(Counted::thread);
+    checkpoint_.finish();
+    if (!records_.empty())
+      collect_results(plan_, program_, records_, own_memory(), own_machine(options, end),
+                      Gather(step_.control(), RankStep::kControlPerStep * options.steps, watch_), result_);
+    return std::move(result_);
+  }
+
+ private:
+  /// `reason` "": the step counted.
+  void note_skip(int64_t step, const std::string& reason, const TrainOptions& options) {
+    skipped_in_a_row_ = reason.empty() ? 0 : skipped_in_a_row_ + 1;
+    if (reason.empty()) return;
+    result_.skipped_steps.push_back(step);
+    if (rank_ == 0) options.on_skip(step, reason);
+    if (skipped_in_a_row_ < kMaxSkippedInARow) return;
+    checkpoint_.finish();
+    throw DeviceError("step " + std::to_string(step + 1) + " is the " + std::to_string(kMaxSkippedInARow) +
+                      "th in a row that changes nothing: " + reason + "; weights and moments are those before step " +
+                      std::to_string(step + 2 - kMaxSkippedInARow) +
+                      "; lower the learning rate, or look for what is not finite");
+  }
+
+  MemoryUse own_memory() {
+    MemoryUse own{step_.tensors().peak_bytes(), 0, 0, {}};
+    if (const ExpertStates* experts = step_.experts(); experts != nullptr) {
+      own.host_bytes = experts->peak_host_bytes();
+      own.storage_bytes = experts->storage_bytes();
+      own.expert_traffic = experts->traffic();
+    }
+    return own;
+  }
+
+  RankMachine own_machine(const TrainOptions& options, const DisturbanceReading& end) const {
+    const std::string device = backend_.device_name();
+    return {device.empty() ? options.processor : Processor{device, "", 1}, step_.measures_lost(),
+            disturbance_between(begin_, end)};
+  }
+
+  const Plan& plan_;
+  const int rank_;
+  const Backend& backend_;
+  const RankProgram program_;
+  const TaskGraph& graph_;
+  TrainingStep step_;
+  TrainingCheckpoint checkpoint_;
+  Watch watch_;
+  DisturbanceReading begin_;
+  std::vector<StepRecord> records_;
+  int skipped_in_a_row_ = 0;
+  TrainResult result_;
+};
+
+}  // namespace
+
+void check_trainable(const Plan& plan, const std::string& file) {
+  if (plan.workload.phase != WorkloadPhase::training)
+    throw InputError(file, "/documents/workload/phase", "this executor trains; the plan is for inference",
+                     "\"training\"", "simulate the plan instead");
+  if (plan.model.activation != Activation::gelu || plan.model.norm != Norm::layer_norm || plan.model.latent_attention ||
+      plan.model.shared_intermediate > 0)
+    throw InputError(file, "/documents/model", "this executor trains GPT-MoE blocks (layer norm, GELU) only",
+                     "family gpt_moe", "simulate the plan instead");
+  const int64_t tokens = plan.workload.sequence_length;
+  for (int layer = 0; layer < plan.model.num_layers; ++layer)
+    if (plan.model.keys_in_sight(layer, tokens) < tokens)
+      throw InputError(file, "/documents/model/sliding_window",
+                       "shows " + std::to_string(plan.model.sliding_window) + " of " + std::to_string(tokens) +
+                           " tokens, and this executor's attention sees all tokens before its own",
+                       "a window of at least the sequence_length", "simulate the plan instead");
+  if (plan.model.vocabulary < 256)
+    throw InputError(file, "/documents/model/vocabulary", "is " + std::to_string(plan.model.vocabulary),
+                     "at least 256: the tokens are bytes", "");
+}
+
+TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,
+                  const TrainOptions& options) {
+  return Job(plan, rank, backend, transport, options).run(corpus, options);
+}
+
+std::unique_ptr<Backend> make_cpu_backend(int) { return std::make_unique<cpu::CpuBackend>(); }
+
+TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options,
+                             const MakeBackend& make_backend) {
+  TrainResult result;
+  run_on_threads(plan.layout.ranks, plan.cluster.devices_per_node, [&](int rank, Transport& transport) {
+    const std::unique_ptr<Backend> backend = make_backend(rank);
+    TrainResult own = train(plan, rank, *backend, transport, corpus, options);
+    if (rank == 0) result = std::move(own);
+  });
+  return result;
+}
+
+}  // namespace moesaic::executor

@@ -1,0 +1,88 @@
+#pragma once
+// Trains a plan's model on one rank of a job, and gathers what all ranks saw. It starts no processes or threads.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/plan/plan.h"
+#include "core/timeline/disturbance.h"
+#include "core/timeline/timeline.h"
+#include "executor/backend/backend.h"
+#include "executor/comm/transport.h"
+#include "executor/runtime/lanes/collectives.h"
+#include "executor/runtime/lanes/watch.h"
+#include "executor/runtime/residency/expert_states.h"
+#include "executor/runtime/training/checkpoint.h"
+#include "executor/runtime/training/corpus.h"
+
+namespace moesaic::executor {
+
+/// A run ends when as many steps in a row do not count: it would not find back by itself.
+constexpr int kMaxSkippedInARow = 10;
+
+/// What ranks run on: a CPU with its vector instructions, or a GPU.
+struct Processor {
+  std::string name, instruction_set;  // "": unknown, or none
+  int ranks = 1;                      // that run on such
+};
+
+struct TrainOptions {
+  int64_t steps = 10;  // of the whole run, those before a checkpoint that is resumed included
+  CheckpointPolicy checkpoint;
+  std::string storage_folder;           // for expert states whose home is storage; "": the system's temporary folder
+  std::function<void()> check = [] {};  // called between tasks while waiting; throws to end the run
+  Processor processor;                  // of this host, where the backend is its CPU
+  MakeDeviceGroups device_groups;       // of devices with memory of their own; empty: staged through host memory
+  bool capture = false;  // forward and backward as a graph of the device from the second step on: check_captures()
+  StallLimits stall;
+  std::function<bool()> ending = [] { return false; };  // true once the job is being ended from outside
+  std::function<void(const Stall&, StallEvent)> on_stall = [](const Stall&, StallEvent) {};  // on any rank
+  std::function<void(int64_t step, double loss)> on_step = [](int64_t, double) {};           // on rank 0
+  std::function<void(int64_t step, const std::string& reason)> on_skip = [](int64_t, const std::string&) {};  // as well
+};
+
+struct MemoryUse {
+  Bytes device_bytes = 0;                   // peak of the largest rank
+  Bytes host_bytes = 0, storage_bytes = 0;  // of the largest rank: expert states and gradients outside the device
+  ExpertTraffic expert_traffic;             // of all ranks together
+};
+
+/// What a job did; complete on rank 0, own values elsewhere. [steps] are those from start.step on; a run that was
+/// complete already has none, and then no timeline and no routing.
+struct TrainResult {
+  ResumePoint start;
+  std::vector<double> loss;            // [steps]: cross-entropy + auxiliary, before the step's update; NaN: skipped
+  std::vector<int64_t> skipped_steps;  // from 0, of the whole run: a loss or gradient was not finite, no rank updated
+  std::vector<double> cross_entropy;   // [steps]
+  std::vector<Seconds> step_seconds;   // [steps]: of the slowest rank
+  std::vector<Processor> processors;   // that the ranks ran on, in the order of their first rank
+  RunDisturbance disturbance;
+  MemoryUse memory;
+  bool captured = false;      // of such steps the timeline has the updates only, and the routing nothing
+  int64_t timeline_step = 0;  // which of these steps the timeline shows
+  Timeline timeline;          // of the step with the median duration, the first step left out where there are more
+  RoutingDocument routing;    // recorded: [steps not captured * micro_batches, num_moe_layers, ranks, num_experts]
+};
+
+/// Runs up to `options.steps` steps. DeviceError after kMaxSkippedInARow steps in a row whose losses or gradients are
+/// not finite; what they left is what was before them. Refuses (InputError) what this executor does not train: other
+/// phases than training, other blocks than GPT-MoE's.
+TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,
+                  const TrainOptions& options);
+
+/// Makes the device of a rank, on the rank's thread.
+using MakeBackend = std::function<std::unique_ptr<Backend>(int rank)>;
+std::unique_ptr<Backend> make_cpu_backend(int rank);
+
+/// The same on `plan.layout.ranks` threads of this process, with a backend each. A rank that throws ends all; its error
+/// is rethrown.
+TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options,
+                             const MakeBackend& make_backend = make_cpu_backend);
+
+/// Throws InputError unless the executor can train this plan, on whatever device it is for. `file` names the plan in
+/// the message.
+void check_trainable(const Plan& plan, const std::string& file);
+
+}  // namespace moesaic::executor

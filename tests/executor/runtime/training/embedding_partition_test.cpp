@@ -1,0 +1,132 @@
+// A table that is cut by columns trains as a whole one on every rank: what it looks up is the same to the bit, its
+// gradient is the same sum in another order.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "executor/checkpoint/reader.h"
+#include "tests/executor/checkpoint/toy_state.h"
+#include "tests/executor/runtime/training/small_training.h"
+
+namespace moesaic::executor {
+namespace {
+
+using testing::losses;
+
+struct Case {
+  int nodes, per_node, ep, micro_batches, tp = 1;
+};
+
+Plan plan_of(const Case& c, Embedding embedding) {
+  Plan plan = testing::plan_of(c.nodes, c.per_node, c.ep);
+  plan.model.tied_embeddings = false;
+  plan.layout.micro_batches = c.micro_batches;
+  plan.layout.tp = c.tp;
+  plan.embedding = embedding;
+  return plan;
+}
+
+// Sums over ranks associate differently on another number of ranks: 2e-5, as in plan_equivalence_test.
+TEST(UntiedHead, TrainsAlikeOnEveryNumberOfRanks) {
+  const std::vector<double> expected = losses(plan_of({1, 1, 1, 2}, Embedding::replicated));
+  for (const Case& c : {Case{1, 2, 2, 2}, Case{1, 4, 2, 2}}) {
+    const std::vector<double> found = losses(plan_of(c, Embedding::replicated));
+    for (size_t step = 0; step < found.size(); ++step) EXPECT_NEAR(found[step], expected[step], 2e-5 * expected[step]);
+  }
+  EXPECT_LT(expected.back(), expected.front());
+  EXPECT_NE(expected, losses(testing::plan_of(1, 1, 1)));  // the tied head is another model
+}
+
+class EmbeddingPartition : public ::testing::TestWithParam<Case> {};
+
+// A replicated table adds the tokens of each rank and then the ranks; a column the tokens of all ranks in one sum. The
+// first loss has seen no gradient.
+TEST_P(EmbeddingPartition, TrainsAsAReplicatedTable) {
+  const std::vector<double> expected = losses(plan_of(GetParam(), Embedding::replicated));
+  const std::vector<double> found = losses(plan_of(GetParam(), Embedding::column_partition));
+  EXPECT_EQ(found[0], expected[0]);
+  for (size_t step = 1; step < found.size(); ++step) EXPECT_NEAR(found[step], expected[step], 2e-5 * expected[step]);
+}
+
+/// A logical tensor of the newest checkpoint, whoever held it.
+std::vector<float> saved(const std::string& folder, const std::string& tensor, int64_t elements) {
+  FileSystem files;
+  std::vector<float> values(static_cast<size_t>(elements));
+  load_checkpoint(files, folder, *find_checkpoint(files, folder).manifest,
+                  {{values.data(), {{tensor, 0, 0, 0, 0, elements, 1}}}});
+  return values;
+}
+
+// After one step the first moment is a tenth of the gradient. That of the table [256, 32] sums at most 256 tokens in
+// f32: 256 * 2^-24 = 1.5e-5 of the largest. Whatever else is trained
+// has the same bits; 64 elements of each, which all of them have.
+TEST_P(EmbeddingPartition, HasTheGradientOfTheWholeTable) {
+  const TestFolder whole, cut;
+  TrainOptions options;
+  options.steps = 1;
+  for (const Embedding embedding : {Embedding::replicated, Embedding::column_partition}) {
+    options.checkpoint.folder = (embedding == Embedding::replicated ? whole : cut).path;
+    train_on_threads(plan_of(GetParam(), embedding), testing::corpus(), options);
+  }
+  const std::vector<float> expected = saved(whole.path, "embedding.m", 256 * 32),
+                           found = saved(cut.path, "embedding.m", 256 * 32);
+  const float largest = *std::max_element(expected.begin(), expected.end());
+  EXPECT_GT(largest, 0);
+  for (size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], 1.6e-5 * largest) << i;
+  for (const char* same : {"head.m", "layers.1.up.m", "layers.2.router.m", "layers.0.norm1.m"})
+    EXPECT_EQ(saved(cut.path, same, 64), saved(whole.path, same, 64)) << same;
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranks, EmbeddingPartition,
+                         ::testing::Values(Case{1, 2, 1, 2}, Case{1, 2, 2, 1}, Case{1, 4, 2, 2}, Case{2, 2, 4, 1},
+                                           Case{1, 4, 2, 1, 2}));
+
+// Nothing of these reads or writes the table: the same bits.
+TEST(EmbeddingPartition, MeetsTheOtherTechniques) {
+  const Plan base = plan_of({2, 2, 4, 1}, Embedding::column_partition);
+  const std::vector<double> expected = losses(base);
+  Plan plan = base;
+  plan.gradient_bucket_bytes = 30'000;
+  plan.dispatch.chunks = 2;
+  plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
+  plan.layout.recompute = Recompute::full;
+  EXPECT_EQ(losses(plan), expected);
+  plan = base;
+  plan.layout.zero = 3;
+  plan.prefetch.dense = 1;
+  plan.expert_storage.home = Tier::host;
+  EXPECT_EQ(losses(plan), expected);
+}
+
+// Two steps each; a run goes on with another embedding on another number of ranks.
+TEST(EmbeddingPartition, ResumesFromAndToAReplicatedTable) {
+  const TestFolder folder;
+  const std::vector<double> expected = losses(plan_of({1, 2, 2, 2}, Embedding::replicated));
+  std::vector<double> found;
+  for (const auto& [ranks, embedding] :
+       {std::pair{4, Embedding::column_partition}, {2, Embedding::replicated}, {2, Embedding::column_partition}}) {
+    TrainOptions options;
+    options.steps = static_cast<int64_t>(found.size()) + 2;
+    options.checkpoint = {folder.path, 10, !found.empty()};
+    const Plan plan = plan_of({1, ranks, 2, 2}, embedding);
+    const std::vector<double> own = train_on_threads(plan, testing::corpus(), options).loss;
+    found.insert(found.end(), own.begin(), own.end());
+  }
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t step = 0; step < found.size(); ++step) EXPECT_NEAR(found[step], expected[step], 2e-5 * expected[step]);
+}
+
+// Of weight, gradient and two moments of [256, 32] floats each of 4 ranks keeps a quarter: 131,072 * 3 / 4 bytes less,
+// and the ids of all 128 tokens of a microbatch more.
+TEST(EmbeddingPartition, KeepsAShareOfTheTable) {
+  TrainOptions options;
+  options.steps = 1;
+  const auto peak = [&](Embedding embedding) {
+    return train_on_threads(plan_of({1, 4, 4, 2}, embedding), testing::corpus(), options).memory.device_bytes;
+  };
+  EXPECT_GE(peak(Embedding::replicated) - peak(Embedding::column_partition), 98304 - 4 * 128);
+}
+
+}  // namespace
+}  // namespace moesaic::executor

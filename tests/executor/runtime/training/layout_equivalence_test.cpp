@@ -1,0 +1,204 @@
+// Layouts that cut tensors or run tasks again compute what one rank computes: the same losses over several steps and,
+// logical tensor by logical tensor, the same gradients.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "core/technique/lower.h"
+#include "tests/executor/runtime/training/tensors_after.h"
+
+namespace moesaic::executor {
+namespace {
+
+using testing::corpus;
+using testing::Tensors;
+
+/// 1 MoE layer between 2 dense ones, 4 heads, 4 experts, top 2, 2 microbatches of 8 sequences of 8 tokens; one node
+/// unless `per_node` says otherwise.
+Plan plan_of(int ranks, int ep, int per_node = 8) {
+  per_node = std::min(ranks, per_node);
+  Plan plan = testing::unchecked_plan_of(ranks / per_node, per_node, ep);
+  Model& m = plan.model;
+  m.hidden = 16;
+  m.num_heads = m.num_kv_heads = 4;
+  m.head_dim = 4;
+  m.num_experts = 4;
+  m.expert_intermediate = m.dense_intermediate = 24;
+  m.moe_layers = {false, true, false};
+  plan.workload.sequence_length = 8;
+  return plan;
+}
+
+std::vector<double> losses(const Plan& plan) {
+  check_plan(plan, "test");
+  TrainOptions options;
+  options.steps = 4;
+  return train_on_threads(plan, corpus(), options).loss;
+}
+
+/// First moments after one step, a tenth of the gradients, by logical tensor.
+Tensors gradients(const Plan& plan) {
+  check_plan(plan, "test");
+  return testing::tensors_after(1, State::first_moment, plan, lower(plan));
+}
+
+float largest(const std::vector<float>& values) {
+  float most = 0;
+  for (float value : values) most = std::max(most, std::abs(value));
+  return most;
+}
+
+/// Sums over parts associate differently: f32 rounding, 6e-8 a sum, of sums that cancel.
+void expect_like_one_rank(const Plan& plan) {
+  Plan one = plan_of(1, 1);
+  one.model = plan.model;
+  one.layout.micro_batches = plan.layout.micro_batches;
+  const Tensors expected = gradients(one);
+  const std::vector<double> one_rank = losses(one);
+  const Tensors found = gradients(plan);
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, values] : expected) {
+    const std::vector<float>& many = found.at(name);
+    ASSERT_EQ(many.size(), values.size()) << name;
+    for (size_t i = 0; i < values.size(); ++i)
+      ASSERT_NEAR(many[i], values[i], 1e-4f * largest(values)) << name << " element " << i;
+  }
+  const std::vector<double> many = losses(plan);
+  for (size_t step = 0; step < many.size(); ++step) EXPECT_NEAR(many[step], one_rank[step], 2e-5 * one_rank[step]);
+}
+
+Plan layout(int ranks, int ep, int tp, int slices, Recompute recompute = Recompute::none) {
+  Plan plan = plan_of(ranks, ep);
+  plan.layout.tp = tp;
+  plan.layout.expert_slices = slices;
+  plan.layout.recompute = recompute;
+  return plan;
+}
+
+TEST(TensorParallel, TrainsLikeOneRank) {
+  expect_like_one_rank(layout(2, 1, 2, 1));
+  expect_like_one_rank(layout(4, 4, 4, 1));
+  expect_like_one_rank(layout(8, 4, 2, 1, Recompute::full));
+}
+
+TEST(TensorParallel, TrainsLikeOneRankWithChunksBucketsAndZero) {
+  Plan plan = layout(4, 2, 2, 1, Recompute::communication_aware);
+  plan.dispatch.chunks = 2;
+  plan.gradient_bucket_bytes = 4000;
+  expect_like_one_rank(plan);
+  plan.layout.zero = 1;
+  expect_like_one_rank(plan);
+  plan.layout.zero = 3;
+  plan.fused_parameter_bytes = 4000;
+  expect_like_one_rank(plan);
+}
+
+Plan staged(int ranks, int ep, int pp, int micro_batches) {
+  Plan plan = plan_of(ranks, ep);
+  plan.layout.pp = pp;
+  plan.layout.micro_batches = micro_batches;
+  return plan;
+}
+
+// A stage computes what one rank computes with the same microbatches in the same order; only the router's auxiliary
+// losses are added up in another order, as doubles. (A tied table's
+// gradient is the sum of two stages', which changes its rounding.)
+TEST(PipelineStages, OfOneRankEachComputeTheSameBits) {
+  for (const auto& [pp, micro_batches] : {std::pair{2, 1}, {2, 4}, {3, 2}, {3, 8}}) {
+    Plan plan = staged(pp, 1, pp, micro_batches), one = staged(1, 1, 1, micro_batches);
+    plan.model.tied_embeddings = one.model.tied_embeddings = false;
+    const Tensors staged_gradients = gradients(plan);
+    for (const auto& [name, expected] : gradients(one))
+      EXPECT_TRUE(staged_gradients.at(name) == expected) << name << ", " << pp << " stages, " << micro_batches;
+    const std::vector<double> found = losses(plan), expected = losses(one);
+    for (size_t step = 0; step < found.size(); ++step) EXPECT_NEAR(found[step], expected[step], 1e-12);
+  }
+}
+
+TEST(PipelineStages, TrainLikeOneRank) {
+  expect_like_one_rank(staged(4, 2, 2, 4));
+  expect_like_one_rank(staged(4, 1, 2, 2));
+  expect_like_one_rank(staged(6, 2, 3, 4));
+  expect_like_one_rank(staged(3, 1, 3, 4));  // tied embeddings: the stage between holds no table
+  Plan untied = staged(4, 2, 2, 4);
+  untied.model.tied_embeddings = false;
+  expect_like_one_rank(untied);
+}
+
+TEST(PipelineStages, TrainLikeOneRankWithEverythingElse) {
+  Plan plan = staged(8, 4, 2, 4);
+  plan.layout.tp = 2;
+  plan.layout.recompute = Recompute::communication_aware;
+  plan.dispatch.chunks = 2;
+  plan.gradient_bucket_bytes = 4000;
+  expect_like_one_rank(plan);
+  plan.layout.zero = 1;
+  plan.layout.expert_slices = 2;
+  expect_like_one_rank(plan);
+}
+
+TEST(PipelineStages, ExchangeExpertsInTwoPhasesInsideAStage) {
+  Plan plan = staged(8, 4, 2, 2);
+  plan.cluster.num_nodes = 4;
+  plan.cluster.devices_per_node = 2;
+  plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
+  expect_like_one_rank(plan);
+}
+
+TEST(ExpertSlices, TrainLikeOneRank) {
+  expect_like_one_rank(layout(1, 1, 1, 2));
+  expect_like_one_rank(layout(2, 2, 1, 2));
+  expect_like_one_rank(layout(8, 8, 1, 2));  // twice as many ranks as experts
+}
+
+TEST(ExpertSlices, TrainLikeOneRankWithEverythingElse) {
+  Plan plan = layout(8, 4, 2, 3, Recompute::full);
+  plan.dispatch.chunks = 2;
+  plan.placement = {{3, {11, 2, 7, 0, 1, 6, 3, 4, 5, 8, 9, 10}}};
+  expect_like_one_rank(plan);
+}
+
+TEST(ExpertSlices, TrainLikeOneRankFromHostMemory) {
+  Plan plan = layout(4, 4, 2, 2, Recompute::full);
+  const std::vector<double> on_device = losses(plan);
+  plan.expert_storage.home = Tier::host;
+  plan.prefetch.experts = 1;
+  EXPECT_EQ(losses(plan), on_device);
+  plan.layout.recompute = Recompute::none;
+  EXPECT_EQ(losses(plan), on_device);
+}
+
+// 64 tokens of 16 sequences of 8 choose 2 experts per microbatch, whatever the slices.
+TEST(ExpertSlices, ResultsCountRealExperts) {
+  TrainOptions options;
+  options.steps = 1;
+  const TrainResult result = train_on_threads(layout(2, 2, 1, 2), corpus(), options);
+  EXPECT_EQ(result.routing.num_experts, 4);
+  EXPECT_EQ(std::accumulate(result.routing.counts.begin(), result.routing.counts.end(), int64_t{0}), 2 * 64 * 2);
+}
+
+TEST(Recompute, ChangesNoBit) {
+  for (const auto& [ranks, ep] : {std::pair{1, 1}, {2, 2}, {4, 2}}) {
+    Plan plan = plan_of(ranks, ep);
+    const std::vector<double> kept = losses(plan);
+    for (Recompute mode : {Recompute::full, Recompute::communication_aware}) {
+      plan.layout.recompute = mode;
+      EXPECT_EQ(losses(plan), kept) << ranks << " ranks";
+      Plan cut = plan;
+      cut.dispatch.chunks = 2;
+      EXPECT_EQ(losses(cut), kept) << ranks << " ranks, 2 chunks";
+    }
+  }
+}
+
+TEST(Recompute, ChangesNoBitAcrossNodes) {
+  Plan plan = plan_of(4, 4, 2);
+  plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
+  const std::vector<double> kept = losses(plan);
+  plan.layout.recompute = Recompute::full;
+  EXPECT_EQ(losses(plan), kept);
+}
+
+}  // namespace
+}  // namespace moesaic::executor

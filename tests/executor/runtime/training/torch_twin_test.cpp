@@ -1,0 +1,95 @@
+// The executor against an independent torch implementation of docs/training_model.md: tests/golden/torch_twin.json
+// holds what that printed.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/plan/plan.h"
+#include "core/schema/documents.h"
+#include "core/schema/hash.h"
+#include "executor/runtime/training/trainer.h"
+
+namespace moesaic::executor {
+namespace {
+
+nlohmann::json twin() {
+  std::ifstream file(MOESAIC_SOURCE_DIR "/tests/golden/torch_twin.json");
+  return nlohmann::json::parse(file);
+}
+
+/// The twin's corpus, by the rule in tests/golden/README.md.
+Corpus twin_corpus(const nlohmann::json& golden) {
+  std::vector<uint8_t> bytes;
+  for (uint64_t i = 0; i < 16384; ++i) {
+    const uint64_t letter = (splitmix64(i / 7) + i % 7 * (splitmix64(i / 49) % 5)) % 26;
+    bytes.push_back(i % 11 == 10 ? ' ' : static_cast<uint8_t>('a' + letter));
+  }
+  EXPECT_EQ(fnv1a64(std::string(bytes.begin(), bytes.end())),
+            std::stoull(golden["corpus"]["fnv1a64"].get<std::string>(), nullptr, 16));
+  return Corpus(bytes);
+}
+
+Plan plan_of(const nlohmann::json& config, int ranks, int ep) {
+  Plan plan;
+  Model& m = plan.model;
+  m.family = "gpt_moe";
+  m.num_layers = config["layers"];
+  m.hidden = config["hidden"];
+  m.num_heads = m.num_kv_heads = config["heads"];
+  m.head_dim = m.hidden / m.num_heads;
+  m.vocabulary = config["vocabulary"];
+  m.num_experts = config["num_experts"];
+  m.top_k = config["top_k"];
+  m.expert_intermediate = m.dense_intermediate = config["intermediate"];
+  m.moe_layers.assign(static_cast<size_t>(m.num_layers), false);
+  for (int layer : config["moe_layers"]) m.moe_layers[static_cast<size_t>(layer)] = true;
+  plan.cluster.num_nodes = 1;
+  plan.cluster.devices_per_node = ranks;
+  plan.cluster.device.lanes_share_core = true;
+  plan.workload.global_batch = config["global_batch"];
+  plan.workload.sequence_length = config["sequence"];
+  plan.workload.seed = config["seed"];
+  plan.layout = {ranks, ep, config["microbatches"]};
+  return plan;
+}
+
+class TorchTwin : public testing::TestWithParam<int> {};
+
+// The twin's own f32 and f64 runs differ by 1.4e-7; leaving out any one rule of the model moves a loss by 1e-4 or more,
+// so 1e-5 tells them apart.
+TEST_P(TorchTwin, LossesOfTwentyStepsAgree) {
+  const nlohmann::json golden = twin();
+  const nlohmann::json& expected = golden["cases"][static_cast<size_t>(GetParam())];
+  TrainOptions options;
+  options.steps = 20;
+  const TrainResult result = train_on_threads(plan_of(expected["config"], 1, 1), twin_corpus(golden), options);
+  for (size_t step = 0; step < 20; ++step) {
+    EXPECT_NEAR(result.loss[step], expected["loss"][step].get<double>(), 1e-5 * result.loss[step]) << "step " << step;
+    EXPECT_NEAR(result.cross_entropy[step], expected["cross_entropy"][step].get<double>(), 1e-5 * result.loss[step])
+        << "step " << step;
+  }
+}
+
+TEST_P(TorchTwin, RoutesTheFirstStepAlike) {
+  const nlohmann::json golden = twin();
+  const nlohmann::json& expected = golden["cases"][static_cast<size_t>(GetParam())];
+  TrainOptions options;
+  options.steps = 1;
+  const TrainResult result = train_on_threads(plan_of(expected["config"], 1, 1), twin_corpus(golden), options);
+  const auto experts = static_cast<size_t>(result.routing.num_experts),
+             layers = static_cast<size_t>(result.routing.num_moe_layers);
+  for (size_t layer = 0; layer < layers; ++layer)
+    for (size_t expert = 0; expert < experts; ++expert) {
+      int64_t rows = 0;
+      for (size_t microbatch = 0; microbatch < static_cast<size_t>(result.routing.num_iterations); ++microbatch)
+        rows += result.routing.counts[(microbatch * layers + layer) * experts + expert];
+      EXPECT_EQ(rows, expected["counts_step_0"][layer][expert].get<int64_t>())
+          << "layer " << layer << ", expert " << expert;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, TorchTwin, testing::Values(0, 1, 2));
+
+}  // namespace
+}  // namespace moesaic::executor
