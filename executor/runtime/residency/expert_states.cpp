@@ -207,7 +207,7 @@ void ExpertStates::fetch(const Task& task, std::span<const Operand> weights, int
       const int64_t n = slot_elements_[p];
       const Bytes bytes = bytes_of(weights[p].dtype, n);
       copy_weights(task.lane, weights[p].as<std::byte>() + static_cast<Bytes>(row) * bytes, weights[p].dtype, from, n);
-      traffic_.to_device += bytes;
+      moved_.to_device += bytes;
       from += kStatesPerWeight * n;
     }
   }
@@ -257,13 +257,13 @@ void ExpertStates::for_each(int64_t steps, bool changes, const Visit& visit) {
     }
 }
 
-ExpertTraffic ExpertStates::traffic() const {
-  ExpertTraffic traffic = traffic_;
+MovedBytes ExpertStates::moved() const {
+  MovedBytes moved = moved_;
   if (store_) {
-    traffic.storage_read = store_->traffic().bytes_read;
-    traffic.storage_written = store_->traffic().bytes_written - initial_writes_;
+    moved.storage_read = store_->traffic().bytes_read;
+    moved.storage_written = store_->traffic().bytes_written - initial_writes_;
   }
-  return traffic;
+  return moved;
 }
 
 void ExpertStates::drain(const Task& task, std::span<const Operand> gradients) {
@@ -274,7 +274,7 @@ void ExpertStates::drain(const Task& task, std::span<const Operand> gradients) {
       const DType dtype = gradients[p].dtype;
       const Bytes bytes = bytes_of(dtype, slot_elements_[p]);
       const void* data = gradients[p].as<std::byte>() + static_cast<Bytes>(row) * bytes;
-      traffic_.from_device += bytes;
+      moved_.from_device += bytes;
       if (!backend_.runs_inline()) {
         drain_.staging.push_back(backend_.allocate_host(bytes));
         backend_.copy(task.lane, drain_.staging.back(), data, bytes);

@@ -11,17 +11,12 @@
 #include <vector>
 
 #include "core/policy/expert_residency.h"
+#include "core/policy/moved_bytes.h"
 #include "executor/backend/backend.h"
 #include "executor/store/aligned_buffer.h"
 #include "executor/store/block_store.h"
 
 namespace moesaic::executor {
-
-/// What the experts' tasks moved between the tiers since the first step, in bytes.
-struct ExpertTraffic {
-  int64_t storage_read = 0, storage_written = 0;
-  int64_t to_device = 0, from_device = 0;
-};
 
 class ExpertStates {
  public:
@@ -65,7 +60,8 @@ class ExpertStates {
   Bytes host_bytes() const { return host_bytes_; }
   Bytes peak_host_bytes() const { return peak_host_bytes_; }
   Bytes storage_bytes() const { return store_ ? store_->num_blocks() * store_->block_bytes() : 0; }
-  ExpertTraffic traffic() const;
+  /// By tasks, since the first step.
+  MovedBytes moved() const;
 
  private:
   struct States {
@@ -131,7 +127,7 @@ class ExpertStates {
   std::vector<Staged> staged_;  // on their way to the device
   Drain drain_;                 // in flight
   std::set<int64_t> skipped_;
-  ExpertTraffic traffic_;
+  MovedBytes moved_;
   int64_t initial_writes_ = 0;  // bytes
   Bytes host_bytes_ = 0, peak_host_bytes_ = 0;
 };

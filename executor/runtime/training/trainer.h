@@ -46,7 +46,7 @@ struct TrainOptions {
 struct MemoryUse {
   Bytes device_bytes = 0;                   // peak of the largest rank
   Bytes host_bytes = 0, storage_bytes = 0;  // of the largest rank: expert states and gradients outside the device
-  ExpertTraffic expert_traffic;             // of all ranks together
+  MovedBytes expert_bytes;                  // that moved between the tiers, of all ranks together
 };
 
 /// What a job did; complete on rank 0, own values elsewhere. [steps] are those from start.step on; a run that was
