@@ -45,11 +45,11 @@ void ExpertTraffic::warm_up(int rank) {
   }
 }
 
-MovedBytes ExpertTraffic::of(TaskIndex task, int rank) {
+TransferWork ExpertTraffic::of(TaskIndex task, int rank) {
   return move(graph_.tasks[static_cast<size_t>(task)], rank, step_);
 }
 
-MovedBytes ExpertTraffic::move(const Task& task, int rank, int64_t step) {
+TransferWork ExpertTraffic::move(const Task& task, int rank, int64_t step) {
   ExpertResidency& residency = ranks_[static_cast<size_t>(rank)];
   const auto brought = [&](TensorId signal) -> std::vector<int>& {
     return brought_[static_cast<size_t>(rank) * graph_.tensors.size() + static_cast<size_t>(signal)];
@@ -61,36 +61,36 @@ MovedBytes ExpertTraffic::move(const Task& task, int rank, int64_t step) {
                                           : residency.load_active(task.moe_layer, active);
   };
   const bool on_storage = plan_.expert_storage.home == Tier::storage;
-  MovedBytes moved;
+  TransferWork work;
   switch (task.op) {
     case Op::load_experts: {
       const ExpertMoves moves = load();
-      moved.storage_read = moves.reads() * block_bytes_;
-      moved.storage_written = moves.writes() * block_bytes_;
+      work.moved.storage_read = moves.reads() * block_bytes_;
+      work.moved.storage_written = moves.writes() * block_bytes_;
       brought(task.writes[operands::LoadExperts::signal]) = moves.slots;
       break;
     }
     case Op::fetch_experts: {
       const size_t slots = on_storage ? brought(load_before(task)).size() : load().slots.size();
-      moved.to_device = static_cast<Bytes>(slots) * weight_bytes_;
+      work.moved.to_device = static_cast<Bytes>(slots) * weight_bytes_;
       break;
     }
     case Op::drain_gradients:
-      moved.from_device = static_cast<Bytes>(active_slots(task, rank, step).size()) * weight_bytes_;
+      work.moved.from_device = static_cast<Bytes>(active_slots(task, rank, step).size()) * weight_bytes_;
       break;
     case Op::update_experts: {
       const std::vector<int> active = active_slots(task, rank, step);
-      moved.updated_elements = static_cast<int64_t>(active.size()) * slot_weights_;
+      work.updated_elements = static_cast<int64_t>(active.size()) * slot_weights_;
       brought(task.writes[operands::UpdateExperts::signal]).assign(residency.updated(task.moe_layer, active).size(), 0);
       break;
     }
     default:  // store_experts: what the update left outside the cache, or a flush
-      moved.storage_written =
+      work.moved.storage_written =
           block_bytes_ * static_cast<Bytes>(task.demand == Demand::none
                                                 ? residency.end_step().size()
                                                 : brought(task.reads[operands::StoreExperts::updated]).size());
   }
-  return moved;
+  return work;
 }
 
 std::vector<int> ExpertTraffic::active_slots(const Task& task, int rank, int64_t step) const {

@@ -6,13 +6,13 @@
 
 #include "core/graph/routing_binding.h"
 #include "core/policy/expert_residency.h"
+#include "core/policy/moved_bytes.h"
 
 namespace moesaic::simulator {
 
-/// Bytes of one transfer task of one rank.
-struct MovedBytes {
-  Bytes storage_read = 0, storage_written = 0;
-  Bytes to_device = 0, from_device = 0;
+/// Of one transfer task of one rank.
+struct TransferWork {
+  MovedBytes moved;
   int64_t updated_elements = 0;
 };
 
@@ -23,11 +23,11 @@ class ExpertTraffic {
   ExpertTraffic(const TaskGraph& graph, const Plan& plan, int64_t step);
 
   /// To be asked once per transfer task and rank, per lane in program order.
-  MovedBytes of(TaskIndex task, int rank);
+  TransferWork of(TaskIndex task, int rank);
 
  private:
   void warm_up(int rank);
-  MovedBytes move(const Task& task, int rank, int64_t step);
+  TransferWork move(const Task& task, int rank, int64_t step);
   std::vector<int> active_slots(const Task& task, int rank, int64_t step) const;
 
   const TaskGraph& graph_;

@@ -83,17 +83,18 @@ void Platform::append_flows(const MemberDemand& member, std::vector<Flow>& flows
   append(PortKind::spine, member.rank, member.spine_out, member.spine_in, flows);
 }
 
-void Platform::append_flows(const MovedBytes& moved, int rank, bool on_core, std::vector<Flow>& flows) const {
-  if (moved.storage_written > 0) {
+void Platform::append_flows(const TransferWork& work, int rank, bool on_core, std::vector<Flow>& flows) const {
+  if (work.moved.storage_written > 0) {
     const double slower = cluster_.storage_read_bytes_per_s / cluster_.storage_write_bytes_per_s;
-    append(PortKind::storage, rank, 0, static_cast<Bytes>(static_cast<double>(moved.storage_written) * slower), flows);
+    append(PortKind::storage, rank, 0, static_cast<Bytes>(static_cast<double>(work.moved.storage_written) * slower),
+           flows);
   }
-  append(PortKind::storage, rank, 0, moved.storage_read, flows);
+  append(PortKind::storage, rank, 0, work.moved.storage_read, flows);
   if (on_core) return;
-  append(PortKind::pcie, rank, moved.from_device, moved.to_device, flows);
+  append(PortKind::pcie, rank, work.moved.from_device, work.moved.to_device, flows);
   // AdamW reads the gradient, reads and writes the weight and both moments, and clears the gradient: 8 words of 4
   // bytes.
-  append(PortKind::host_memory, rank, 0, moved.updated_elements * 8 * 4, flows);
+  append(PortKind::host_memory, rank, 0, work.updated_elements * 8 * 4, flows);
 }
 
 Seconds Platform::port_seconds(const CollectiveDemand& demand) const {

@@ -43,7 +43,7 @@ class Platform {
   void append_flows(const MemberDemand& member, std::vector<Flow>& flows) const;
 
   /// The flows of a transfer between tiers; `on_core`: what a CPU rank moves in memory is its core's work, no flow.
-  void append_flows(const MovedBytes& moved, int rank, bool on_core, std::vector<Flow>& flows) const;
+  void append_flows(const TransferWork& work, int rank, bool on_core, std::vector<Flow>& flows) const;
 
   /// Seconds that the ports need when nobody else uses them: max over directions of ports of
   /// messages sent * message_s + bytes / bandwidth.

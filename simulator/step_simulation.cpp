@@ -91,10 +91,10 @@ void StepSimulation::completed(ActivityEngine::Tag tag) {
 }
 
 void StepSimulation::move(Instance instance, int rank) {
-  const MovedBytes moved = experts_->of(static_cast<TaskIndex>(instance % num_tasks_), rank);
+  const TransferWork work = experts_->of(static_cast<TaskIndex>(instance % num_tasks_), rank);
   std::vector<Flow> flows;
-  platform_.append_flows(moved, rank, polled_, flows);
-  const Seconds seconds = polled_ ? prices_.on_core(moved) : 0;
+  platform_.append_flows(work, rank, polled_, flows);
+  const Seconds seconds = polled_ ? prices_.on_core(work) : 0;
   if (seconds > 0) return cores_.offer_compute(rank, instance, seconds);  // then nothing flows
   if (flows.empty()) return finish(instance);
   waiting_[instance] = static_cast<int32_t>(flows.size());

@@ -48,7 +48,7 @@ CollectivePrice TaskPrices::collective(Op op, const CollectiveDemand& demand) {
   return port_seconds > 0 ? CollectivePrice{0, 0, price.seconds / port_seconds} : CollectivePrice{price.seconds, 0, 0};
 }
 
-Seconds TaskPrices::on_core(const MovedBytes& moved) {
+Seconds TaskPrices::on_core(const TransferWork& work) {
   const Bytes row_bytes = bytes_of(DType::f32, plan_.model.hidden);
   Seconds seconds = 0;
   const auto add = [&](Op op, int64_t width, int64_t rows) {
@@ -60,9 +60,9 @@ Seconds TaskPrices::on_core(const MovedBytes& moved) {
     ++basis_[static_cast<size_t>(price.basis)];
     seconds += price.seconds;
   };
-  add(Op::regroup, plan_.model.hidden, moved.to_device / row_bytes);
-  add(Op::add, plan_.model.hidden, moved.from_device / row_bytes);
-  add(Op::adamw, 0, moved.updated_elements);
+  add(Op::regroup, plan_.model.hidden, work.moved.to_device / row_bytes);
+  add(Op::add, plan_.model.hidden, work.moved.from_device / row_bytes);
+  add(Op::adamw, 0, work.updated_elements);
   return seconds;
 }
 

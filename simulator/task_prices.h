@@ -32,7 +32,7 @@ class TaskPrices {
   CollectivePrice collective(Op op, const CollectiveDemand& demand);
   /// What moving between tiers costs the core of a CPU rank: copies as regroupings, sums of gradients as additions,
   /// updates as AdamW.
-  Seconds on_core(const MovedBytes& moved);
+  Seconds on_core(const TransferWork& work);
 
   /// Number of priced tasks per basis; collectives without a curve count as "alpha_beta".
   std::map<std::string, int64_t> basis() const;

@@ -30,40 +30,40 @@ Plan offloaded(Tier home, int64_t cache_entries, int ahead) {
   return plan;
 }
 
-std::map<std::string, MovedBytes> moved_by(const Plan& plan) {
+std::map<std::string, TransferWork> work_of(const Plan& plan) {
   const TaskGraph graph = lower(plan);
   ExpertTraffic traffic(graph, plan, 0);
-  std::map<std::string, MovedBytes> moved;
+  std::map<std::string, TransferWork> work;
   for (size_t i = 0; i < graph.tasks.size(); ++i)
-    if (is_transfer(graph.tasks[i].op)) moved[graph.tasks[i].label] = traffic.of(static_cast<TaskIndex>(i), 0);
-  return moved;
+    if (is_transfer(graph.tasks[i].op)) work[graph.tasks[i].label] = traffic.of(static_cast<TaskIndex>(i), 0);
+  return work;
 }
 
 // 16 tokens, 2 choices of 4 experts: uniform routing wakes all of them. A slot has 2 * 16 * 8 = 256 weights: 1024 bytes
 // on the device, 3072 with both moments.
 TEST(ExpertTraffic, NothingStaysWithoutACache) {
-  auto moved = moved_by(offloaded(Tier::storage, 0, 0));
-  EXPECT_EQ(moved["layer 0 / forward / load experts, missing"].storage_read, 4 * 3072);
-  EXPECT_EQ(moved["layer 0 / forward / fetch experts, missing"].to_device, 4 * 1024);
-  EXPECT_EQ(moved["layer 0 / backward / load experts, active"].storage_read, 4 * 3072);
-  EXPECT_EQ(moved["layer 0 / backward / drain expert gradients"].from_device, 4 * 1024);
-  EXPECT_EQ(moved["layer 0 / update / load experts"].storage_read, 4 * 3072);
-  EXPECT_EQ(moved["layer 0 / update / update experts"].updated_elements, 4 * 256);
-  EXPECT_EQ(moved["layer 0 / update / store experts"].storage_written, 4 * 3072);
+  auto work = work_of(offloaded(Tier::storage, 0, 0));
+  EXPECT_EQ(work["layer 0 / forward / load experts, missing"].moved.storage_read, 4 * 3072);
+  EXPECT_EQ(work["layer 0 / forward / fetch experts, missing"].moved.to_device, 4 * 1024);
+  EXPECT_EQ(work["layer 0 / backward / load experts, active"].moved.storage_read, 4 * 3072);
+  EXPECT_EQ(work["layer 0 / backward / drain expert gradients"].moved.from_device, 4 * 1024);
+  EXPECT_EQ(work["layer 0 / update / load experts"].moved.storage_read, 4 * 3072);
+  EXPECT_EQ(work["layer 0 / update / update experts"].updated_elements, 4 * 256);
+  EXPECT_EQ(work["layer 0 / update / store experts"].moved.storage_written, 4 * 3072);
 }
 
 TEST(ExpertTraffic, ACacheForAllLeavesStorageAlone) {
-  for (const auto& [label, bytes] : moved_by(offloaded(Tier::storage, 4, 1))) {
-    EXPECT_EQ(bytes.storage_read, 0) << label;
-    EXPECT_EQ(bytes.storage_written, 0) << label;
+  for (const auto& [label, work] : work_of(offloaded(Tier::storage, 4, 1))) {
+    EXPECT_EQ(work.moved.storage_read, 0) << label;
+    EXPECT_EQ(work.moved.storage_written, 0) << label;
   }
 }
 
 // What a right prediction brought is not brought again.
 TEST(ExpertTraffic, PredictionLeavesNothingMissing) {
-  auto moved = moved_by(offloaded(Tier::host, 0, 1));
-  EXPECT_EQ(moved["layer 0 / forward / fetch experts, predicted"].to_device, 4 * 1024);
-  EXPECT_EQ(moved["layer 0 / forward / fetch experts, missing"].to_device, 0);
+  auto work = work_of(offloaded(Tier::host, 0, 1));
+  EXPECT_EQ(work["layer 0 / forward / fetch experts, predicted"].moved.to_device, 4 * 1024);
+  EXPECT_EQ(work["layer 0 / forward / fetch experts, missing"].moved.to_device, 0);
 }
 
 // What a fetch moves is what its windows hold, whatever routing says: 2 microbatches of 4 tokens with 2 choices of 4
@@ -82,7 +82,7 @@ TEST(ExpertTraffic, FillsTheWindows) {
         for (size_t i = 0; i < graph.tasks.size(); ++i) {
           const Task& task = graph.tasks[i];
           if (!is_transfer(task.op)) continue;
-          const MovedBytes moved = traffic.of(static_cast<TaskIndex>(i), 0);
+          const MovedBytes moved = traffic.of(static_cast<TaskIndex>(i), 0).moved;
           Bytes held = 0;
           for (TensorId id : task.op == Op::drain_gradients ? task.reads : task.writes)
             if (const Tensor& tensor = graph.tensors[static_cast<size_t>(id)]; is_window(tensor.rows))

@@ -4,24 +4,18 @@
 
 #include <functional>
 #include <map>
-#include <memory>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/policy/expert_residency.h"
-#include "executor/backend/backend.h"
-#include "executor/store/aligned_buffer.h"
-#include "executor/store/block_store.h"
+#include "core/policy/moved_bytes.h"
+#include "executor/runtime/residency/expert_blocks.h"
+#include "executor/runtime/residency/gradient_sums.h"
+#include "executor/runtime/residency/host_adamw.h"
+#include "executor/runtime/residency/staging.h"
 
 namespace moesaic::executor {
-
-/// What the experts' tasks moved between the tiers since the first step, in bytes.
-struct ExpertTraffic {
-  int64_t storage_read = 0, storage_written = 0;
-  int64_t to_device = 0, from_device = 0;
-};
 
 class ExpertStates {
  public:
@@ -31,14 +25,13 @@ class ExpertStates {
   /// Weights as `fill` has them, zero moments. Storage is a file in `folder` that ends with this object.
   ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, const std::string& folder,
                const FillWeights& fill);
-  ~ExpertStates();
   ExpertStates(const ExpertStates&) = delete;
   ExpertStates& operator=(const ExpertStates&) = delete;
 
   /// Begins a task of the storage lane: load_experts or store_experts. active: the slots that its demand is about.
   void start(const Task& task, std::span<const int> active);
   /// True once what was started has ended. Never blocks.
-  bool poll();
+  bool poll() { return blocks_.poll(); }
 
   /// The slots that a fetch is about to bring to the device. active: as above. To be asked once.
   std::vector<int> slots_to_fetch(const Task& task, std::span<const int> active);
@@ -46,94 +39,47 @@ class ExpertStates {
   void fetch(const Task& task, std::span<const Operand> weights, int64_t step);
   /// The same from the device, `gradients` as above; finish_drain() adds what has arrived, true once it has.
   void drain(const Task& task, std::span<const Operand> gradients);
-  bool finish_drain();
+  bool finish_drain() { return from_device_.finish(gradients_); }
   /// Done at once. active: as above.
   void update(const Task& task, std::span<const int> active, int64_t step);
 
   /// A parameter of which a gradient drained in this step has no finite square, as index into TaskGraph::parameters;
   /// -1: none.
   int find_non_finite() const;
-
   /// From now on that step counts as not taken: nobody catches it up.
-  void skip(int64_t step) { skipped_.insert(step); }
+  void skip(int64_t step) { adamw_.skip(step); }
 
   using Visit = std::function<void(int moe_layer, int slot, float* states)>;
-  /// Between steps: shows the states of every slot as of `steps` steps, up and down as [weights, first, second moments]
-  /// each. What `visit` changes is kept where `changes` says so.
+  /// Between steps: shows the states of every slot as of `steps` steps (slot_states.h). What `visit` changes is kept
+  /// where `changes` says so.
   void for_each(int64_t steps, bool changes, const Visit& visit);
 
-  Bytes host_bytes() const { return host_bytes_; }
-  Bytes peak_host_bytes() const { return peak_host_bytes_; }
-  Bytes storage_bytes() const { return store_ ? store_->num_blocks() * store_->block_bytes() : 0; }
-  ExpertTraffic traffic() const;
+  Bytes peak_host_bytes() const { return host_.peak(); }
+  Bytes storage_bytes() const { return blocks_.storage_bytes(); }
+  /// By tasks, since the first step.
+  MovedBytes moved() const;
 
  private:
-  struct States {
-    AlignedBuffer memory;
-    int64_t steps = 0;  // how many are applied
-    float* data() const { return reinterpret_cast<float*>(memory.data()); }
-  };
-  using Shared = std::shared_ptr<States>;
-  struct Write {
-    int64_t block;
-    Shared states;  // until it has ended
-    Ticket ticket;
-  };
-
-  struct Drained {  // gradients of one parameter of a slot, on the host when `copied` has passed
-    int slot;
-    size_t parameter;
-    const void* data;
-    DType dtype;
-  };
-  struct Drain {
-    int moe_layer = -1;
-    std::vector<Drained> parts;
-    std::vector<void*> staging;
-    Event copied = 0;
-  };
-  struct Staged {
-    void* data;
-    Event copied;
-  };
-
   void initialise(int rank, const FillWeights& fill);
-  void copy_weights(Lane lane, void* to, DType dtype, const float* from, int64_t elements);
-  void release_staging(bool all);
-  std::vector<float>& gradient_sums(int moe_layer, int slot);
-  Shared make_states();
-  void carry_out(const ExpertMoves& moves, int layer, TensorId signal);
-  void write(int64_t block, const Shared& states);
-  void end_writes_of(int64_t block);
-  bool end_writes();
-  Shared find(const Task& task, int slot);
-  void catch_up(States& states, int64_t steps);
-  void adamw(States& states, int64_t step, const float* const* gradients);
+  void fill_slot(int layer, int slot, int rank, const FillWeights& fill, float* states) const;
   ExpertMoves moves_of(const Task& task, std::span<const int> active);
+  void load(const Task& task, std::span<const int> active);
+  SharedStates find(const Task& task, int slot);
+  void forget_load_of(const Task& task);
 
   const TaskGraph& graph_;
-  const Plan& plan_;
-  Backend& backend_;
-  std::vector<std::vector<int>> parameters_;  // [num_moe_layers][2]: up, down
-  std::vector<int64_t> slot_elements_;        // [2]: of one slot
-  std::vector<float> zeros_;                  // a gradient of nothing
+  const std::vector<std::vector<int>> parameters_;  // [num_moe_layers][parameters]: up, down
+  const SlotLayout layout_;
   ExpertResidency residency_;
-  std::unique_ptr<AlignedPool> memory_;  // outlives all states and what storage still moves
-  std::unique_ptr<BlockStore> store_;
-  std::vector<int64_t> stored_steps_;                           // [blocks]: steps applied to what storage holds
-  std::map<int64_t, Shared> held_;                              // blocks in host memory from task to task
-  std::map<TensorId, std::map<int, Shared>> loaded_;            // by the signal of the load: slot -> states
-  std::map<TensorId, std::vector<int>> brought_;                // by the signal of the load: slots
-  std::map<int, std::map<int, std::vector<float>>> gradients_;  // MoE layer -> slot -> both parameters, of this step
-  std::map<int, std::vector<std::pair<int64_t, Shared>>> write_through_;  // MoE layer -> updated outside the cache
-  std::vector<std::pair<Ticket, Shared>> reads_;
-  std::vector<Write> writes_;
-  std::vector<Staged> staged_;  // on their way to the device
-  Drain drain_;                 // in flight
-  std::set<int64_t> skipped_;
-  ExpertTraffic traffic_;
-  int64_t initial_writes_ = 0;  // bytes
-  Bytes host_bytes_ = 0, peak_host_bytes_ = 0;
+  PeakBytes host_;
+  ExpertBlocks blocks_;  // outlives all states
+  HostAdamW adamw_;
+  GradientSums gradients_;
+  WeightsToDevice to_device_;
+  GradientsFromDevice from_device_;
+  std::map<TensorId, ExpertBlocks::Brought> loaded_;  // by the signal of the load
+  std::map<TensorId, std::vector<int>> brought_;      // by the signal of the load: slots
+  MovedBytes moved_;                                  // to and from the device
 };
 
 }  // namespace moesaic::executor

@@ -77,8 +77,7 @@ void TensorStore::create(TensorId tensor, int64_t rows, Lane first_user) {
   const Tensor& info = graph_.tensors[static_cast<size_t>(tensor)];
   Operand& operand = operands_[static_cast<size_t>(tensor)] = {tensor, nullptr, rows, info.row_elements, info.dtype};
   operand.data = backend_.allocate(operand.bytes(), first_user);
-  live_bytes_ += operand.bytes();
-  peak_bytes_ = std::max(peak_bytes_, live_bytes_);
+  bytes_.add(operand.bytes());
 }
 
 void TensorStore::open_window(TensorId tensor, Lane lane, const std::vector<int>& slots) {
@@ -125,7 +124,7 @@ void TensorStore::finish(TaskIndex task) {
         graph_.tensors[static_cast<size_t>(tensor)].kind != TensorKind::activation)
       continue;
     backend_.release(operand.data, lanes_[static_cast<size_t>(tensor)]);
-    live_bytes_ -= operand.bytes();
+    bytes_.remove(operand.bytes());
     operand = {};
   }
 }

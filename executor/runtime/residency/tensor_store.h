@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "executor/backend/backend.h"
+#include "executor/runtime/residency/peak_bytes.h"
 
 namespace moesaic::executor {
 
@@ -36,8 +37,8 @@ class TensorStore {
   /// Before the next step.
   void start_step();
 
-  Bytes live_bytes() const { return live_bytes_; }
-  Bytes peak_bytes() const { return peak_bytes_; }
+  Bytes live_bytes() const { return bytes_.live(); }
+  Bytes peak_bytes() const { return bytes_.peak(); }
   Backend& backend() const { return backend_; }
 
  private:
@@ -52,7 +53,7 @@ class TensorStore {
   std::vector<int> users_, pending_;  // [tensors]: tasks that use its memory, and those still to come in this step
   std::vector<LaneSet> lanes_;        // [tensors]: of those tasks
   std::map<TensorId, std::vector<int>> slots_;  // of windows
-  Bytes live_bytes_ = 0, peak_bytes_ = 0;
+  PeakBytes bytes_;
 };
 
 }  // namespace moesaic::executor

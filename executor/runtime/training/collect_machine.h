@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "executor/machine/disturbance.h"
-#include "executor/runtime/lanes/rank_step.h"
+#include "executor/runtime/lanes/step_recorder.h"
 #include "executor/runtime/training/gather.h"
-#include "executor/runtime/training/trainer.h"
+#include "executor/runtime/training/train_result.h"
 
 namespace moesaic::executor {
 

@@ -23,10 +23,7 @@ MemoryUse memory_of_job(const MemoryUse& own, Gather& gather) {
     job.device_bytes = std::max(job.device_bytes, of_rank.device_bytes);
     job.host_bytes = std::max(job.host_bytes, of_rank.host_bytes);
     job.storage_bytes = std::max(job.storage_bytes, of_rank.storage_bytes);
-    job.expert_traffic.storage_read += of_rank.expert_traffic.storage_read;
-    job.expert_traffic.storage_written += of_rank.expert_traffic.storage_written;
-    job.expert_traffic.to_device += of_rank.expert_traffic.to_device;
-    job.expert_traffic.from_device += of_rank.expert_traffic.from_device;
+    job.expert_bytes += of_rank.expert_bytes;
   }
   return job;
 }

@@ -6,10 +6,10 @@
 
 #include "core/graph/stages.h"
 #include "core/technique/lower.h"
-#include "executor/runtime/lanes/rank_step.h"
+#include "executor/runtime/lanes/step_recorder.h"
 #include "executor/runtime/training/collect_machine.h"
 #include "executor/runtime/training/gather.h"
-#include "executor/runtime/training/trainer.h"
+#include "executor/runtime/training/train_result.h"
 
 namespace moesaic::executor {
 

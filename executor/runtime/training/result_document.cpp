@@ -17,11 +17,11 @@ Json peak_bytes(const MemoryUse& memory) {
   return peaks;
 }
 
-Json expert_traffic(const ExpertTraffic& traffic) {
-  return {{"storage_read_bytes", traffic.storage_read},
-          {"storage_written_bytes", traffic.storage_written},
-          {"to_device_bytes", traffic.to_device},
-          {"from_device_bytes", traffic.from_device}};
+Json expert_traffic(const MovedBytes& moved) {
+  return {{"storage_read_bytes", moved.storage_read},
+          {"storage_written_bytes", moved.storage_written},
+          {"to_device_bytes", moved.to_device},
+          {"from_device_bytes", moved.from_device}};
 }
 
 Json processors(const std::vector<Processor>& processors) {
@@ -61,7 +61,7 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
           {"step_seconds", step},
           {"tokens_per_second", static_cast<double>(plan.workload.tokens_per_step()) / step},
           {"peak_bytes", peak_bytes(result.memory)},
-          {"expert_traffic", expert_traffic(result.memory.expert_traffic)},
+          {"expert_traffic", expert_traffic(result.memory.expert_bytes)},
           {"exposed_communication_seconds", exposed_communication(timeline)},
           {"bubble_seconds", pipeline_bubble(timeline)},
           {"exposed_transfer_seconds", exposed_transfer(timeline)},

@@ -4,7 +4,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "executor/runtime/training/trainer.h"
+#include "executor/runtime/training/corpus.h"
+#include "executor/runtime/training/train_result.h"
 
 namespace moesaic::executor {
 

@@ -76,7 +76,7 @@ class Job {
     if (const ExpertStates* experts = step_.experts(); experts != nullptr) {
       own.host_bytes = experts->peak_host_bytes();
       own.storage_bytes = experts->storage_bytes();
-      own.expert_traffic = experts->traffic();
+      own.expert_bytes = experts->moved();
     }
     return own;
   }

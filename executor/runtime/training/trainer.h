@@ -7,26 +7,18 @@
 #include <vector>
 
 #include "core/plan/plan.h"
-#include "core/timeline/disturbance.h"
-#include "core/timeline/timeline.h"
 #include "executor/backend/backend.h"
 #include "executor/comm/transport.h"
 #include "executor/runtime/lanes/collectives.h"
 #include "executor/runtime/lanes/watch.h"
-#include "executor/runtime/residency/expert_states.h"
 #include "executor/runtime/training/checkpoint.h"
 #include "executor/runtime/training/corpus.h"
+#include "executor/runtime/training/train_result.h"
 
 namespace moesaic::executor {
 
 /// A run ends when as many steps in a row do not count: it would not find back by itself.
 constexpr int kMaxSkippedInARow = 10;
-
-/// What ranks run on: a CPU with its vector instructions, or a GPU.
-struct Processor {
-  std::string name, instruction_set;  // "": unknown, or none
-  int ranks = 1;                      // that run on such
-};
 
 struct TrainOptions {
   int64_t steps = 10;  // of the whole run, those before a checkpoint that is resumed included
@@ -41,29 +33,6 @@ struct TrainOptions {
   std::function<void(const Stall&, StallEvent)> on_stall = [](const Stall&, StallEvent) {};  // on any rank
   std::function<void(int64_t step, double loss)> on_step = [](int64_t, double) {};           // on rank 0
   std::function<void(int64_t step, const std::string& reason)> on_skip = [](int64_t, const std::string&) {};  // as well
-};
-
-struct MemoryUse {
-  Bytes device_bytes = 0;                   // peak of the largest rank
-  Bytes host_bytes = 0, storage_bytes = 0;  // of the largest rank: expert states and gradients outside the device
-  ExpertTraffic expert_traffic;             // of all ranks together
-};
-
-/// What a job did; complete on rank 0, own values elsewhere. [steps] are those from start.step on; a run that was
-/// complete already has none, and then no timeline and no routing.
-struct TrainResult {
-  ResumePoint start;
-  std::vector<double> loss;            // [steps]: cross-entropy + auxiliary, before the step's update; NaN: skipped
-  std::vector<int64_t> skipped_steps;  // from 0, of the whole run: a loss or gradient was not finite, no rank updated
-  std::vector<double> cross_entropy;   // [steps]
-  std::vector<Seconds> step_seconds;   // [steps]: of the slowest rank
-  std::vector<Processor> processors;   // that the ranks ran on, in the order of their first rank
-  RunDisturbance disturbance;
-  MemoryUse memory;
-  bool captured = false;      // of such steps the timeline has the updates only, and the routing nothing
-  int64_t timeline_step = 0;  // which of these steps the timeline shows
-  Timeline timeline;          // of the step with the median duration, the first step left out where there are more
-  RoutingDocument routing;    // recorded: [steps not captured * micro_batches, num_moe_layers, ranks, num_experts]
 };
 
 /// Runs up to `options.steps` steps. DeviceError after kMaxSkippedInARow steps in a row whose losses or gradients are

@@ -5,25 +5,19 @@
 #include <chrono>
 #include <thread>
 
-#include "executor/backend/inline_backend.h"
+#include "executor/machine/steady_clock.h"
+#include "tests/executor/runtime/lanes/idle_backend.h"
 
 namespace moesaic::executor {
 namespace {
 
 constexpr Seconds kSleep = 20e-3, kClocks = 1e-6;  // by which clocks may differ
 
-Seconds now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
 void sleep() { std::this_thread::sleep_for(std::chrono::duration<double>(kSleep)); }
 
 /// A device that claims to have slept.
-class Sleeper final : public InlineBackend {
+class Sleeper final : public testing::IdleBackend {
  public:
-  std::string name() const override { return "sleeper"; }
-  void* allocate(Bytes, Lane) override { return nullptr; }
-  void release(void*, LaneSet) override {}
-  void launch(const Launch&) override {}
-  NonFinite find_non_finite(std::span<const Operand>) override { return {}; }
   Seconds slept() const override { return slept_s; }
   bool runs_inline() const override { return is_inline; }
 
@@ -49,10 +43,10 @@ TEST(BusyTime, LosesNothingAtRest) {
   BusyTime busy(backend);
   Seconds worked = 0;
   for (int i = 0; i < 3; ++i) {
-    const Seconds start = now();
+    const Seconds start = steady_seconds();
     busy.works();
     busy.rests();
-    worked += now() - start;
+    worked += steady_seconds() - start;
     sleep();
   }
   EXPECT_LE(busy.take_lost(), worked + 3 * kClocks);
@@ -62,7 +56,7 @@ TEST(BusyTime, LosesNothingAtRest) {
 TEST(BusyTime, LosesTheLastYieldOfAWait) {
   const Sleeper backend;
   BusyTime busy(backend);
-  const Seconds start = now();
+  const Seconds start = steady_seconds();
   busy.yielded(3);
   busy.yielded(2);
   busy.works();
@@ -73,7 +67,7 @@ TEST(BusyTime, LosesTheLastYieldOfAWait) {
   busy.works();
   const Seconds lost = busy.take_lost();
   EXPECT_GE(lost, 7);
-  EXPECT_LE(lost, 7 + now() - start + 3 * kClocks);
+  EXPECT_LE(lost, 7 + steady_seconds() - start + 3 * kClocks);
 }
 
 TEST(BusyTime, LosesNothingByAPurposefulSleep) {

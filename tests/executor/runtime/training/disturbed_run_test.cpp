@@ -1,10 +1,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "executor/cpu/cpu_backend.h"
+#include "executor/machine/steady_clock.h"
 #include "executor/runtime/training/result_document.h"
 #include "tests/executor/runtime/training/small_training.h"
 
@@ -34,9 +34,7 @@ TEST(DisturbedRun, SaysWhatItRanOnAndWhatItLost) {
 /// Claims that its launches slept longer than they lasted, as no device can but a test can tell.
 class CpuThatSlept final : public cpu::CpuBackend {
  public:
-  Seconds slept() const override {
-    return 1e6 * std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  }
+  Seconds slept() const override { return 1e6 * steady_seconds(); }
 };
 
 TEST(DisturbedRun, KnowsOfLaunchesThatSleepOnPurpose) {

@@ -1,0 +1,43 @@
+#pragma once
+// What a training job did, as its ranks have measured it.
+
+#include <string>
+#include <vector>
+
+#include "core/policy/moved_bytes.h"
+#include "core/timeline/disturbance.h"
+#include "core/timeline/timeline.h"
+#include "executor/runtime/training/checkpoint.h"
+
+namespace moesaic::executor {
+
+/// What ranks run on: a CPU with its vector instructions, or a GPU.
+struct Processor {
+  std::string name, instruction_set;  // "": unknown, or none
+  int ranks = 1;                      // that run on such
+};
+
+struct MemoryUse {
+  Bytes device_bytes = 0;                   // peak of the largest rank
+  Bytes host_bytes = 0, storage_bytes = 0;  // of the largest rank: expert states and gradients outside the device
+  MovedBytes expert_bytes;                  // that moved between the tiers, of all ranks together
+};
+
+/// What a job did; complete on rank 0, own values elsewhere. [steps] are those from start.step on; a run that was
+/// complete already has none, and then no timeline and no routing.
+struct TrainResult {
+  ResumePoint start;
+  std::vector<double> loss;            // [steps]: cross-entropy + auxiliary, before the step's update; NaN: skipped
+  std::vector<int64_t> skipped_steps;  // from 0, of the whole run: a loss or gradient was not finite, no rank updated
+  std::vector<double> cross_entropy;   // [steps]
+  std::vector<Seconds> step_seconds;   // [steps]: of the slowest rank
+  std::vector<Processor> processors;   // that the ranks ran on, in the order of their first rank
+  RunDisturbance disturbance;
+  MemoryUse memory;
+  bool captured = false;      // of such steps the timeline has the updates only, and the routing nothing
+  int64_t timeline_step = 0;  // which of these steps the timeline shows
+  Timeline timeline;          // of the step with the median duration, the first step left out where there are more
+  RoutingDocument routing;    // recorded: [steps not captured * micro_batches, num_moe_layers, ranks, num_experts]
+};
+
+}  // namespace moesaic::executor
