@@ -2,7 +2,7 @@
 // Runs an exchange study: predictions in the simulator, measurements through the executor's program. It writes no
 // files beside the experiment.
 
-#include "experiments/hierarchical_all_to_all/study.h"
+#include "experiments/04_when_does_hierarchical_all_to_all_win/study.h"
 
 namespace moesaic::cli {
 

@@ -3,8 +3,8 @@
 // hands in the simulator and the executor. Of files it writes the fitted constants alone.
 
 #include "cli/session.h"
-#include "experiments/semoe_training_table/presets_here.h"
-#include "experiments/semoe_training_table/study.h"
+#include "experiments/02_semoe_training_table/study.h"
+#include "experiments/02b_does_semoe_win_here/study.h"
 
 namespace moesaic::cli {
 

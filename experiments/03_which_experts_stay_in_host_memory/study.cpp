@@ -1,0 +1,192 @@
+#include "experiments/03_which_experts_stay_in_host_memory/study.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/schema/error.h"
+#include "experiments/03_which_experts_stay_in_host_memory/replay.h"
+
+namespace moesaic::experiments {
+namespace {
+
+constexpr const char* kRivals[] = {"lru", "lfu", "algorithm_2_without_decay"};
+
+/// Four digits: a hundredth of a percent.
+double rounded(double value) { return std::round(value * 1e4) / 1e4; }
+
+/// Differences in hit rate: mean, least and most.
+class Spread {
+ public:
+  void add(double value) { values_.push_back(value); }
+  double mean() const {
+    double sum = 0;
+    for (const double value : values_) sum += value;
+    return values_.empty() ? 0 : sum / static_cast<double>(values_.size());
+  }
+  double least() const { return values_.empty() ? 0 : *std::min_element(values_.begin(), values_.end()); }
+  double most() const { return values_.empty() ? 0 : *std::max_element(values_.begin(), values_.end()); }
+  Json json() const { return {{"mean", rounded(mean())}, {"least", rounded(least())}, {"most", rounded(most())}}; }
+
+ private:
+  std::vector<double> values_;
+};
+
+class Study {
+ public:
+  Study(const ExpertCacheStudy& study, const ExpertCacheHooks& hooks) : study_(study), hooks_(hooks) {
+    const size_t grid = study.thresholds.size() * study.decays.size() + study.decays.size() * study.periods.size();
+    total_ = static_cast<int>(study.traces.size() * study.capacity_percents.size() + grid);
+  }
+
+  Json run() {
+    Json traces = Json::array();
+    for (const TraceSpec& spec : study_.traces) traces.push_back(curves(spec, make_trace(spec, study_.seed)));
+    const Json sensitivity = vary_constants();
+    return {{"kind", "moesaic.result/1"},
+            {"experiment", study_.name},
+            {"basis", "replayed request traces from generated and recorded routing; nothing is timed"},
+            {"seed", study_.seed},
+            {"algorithm_2",
+             {{"threshold", defaults_.threshold},
+              {"decay", defaults_.decay},
+              {"period_iterations", kDecayPeriodIterations}}},
+            {"summary", summary(sensitivity)},
+            {"capacity_percents", study_.capacity_percents},
+            {"traces", traces},
+            {"sensitivity", sensitivity}};
+  }
+
+ private:
+  RequestTrace make_trace(const TraceSpec& spec, uint64_t seed) const {
+    const RoutingDocument recording = spec.recording.empty() ? RoutingDocument{} : hooks_.load_routing(spec.recording);
+    return request_trace(spec, row_counts(spec, recording, seed));
+  }
+
+  ExpertCacheSettings default_settings(const RequestTrace& trace, int64_t percent) const {
+    return settings_for(trace, percent, defaults_.threshold, defaults_.decay, kDecayPeriodIterations);
+  }
+
+  /// The hit rate of every policy against capacity.
+  Json curves(const TraceSpec& spec, const RequestTrace& trace) {
+    std::map<std::string, std::vector<double>> rates;  // [capacity_percents]
+    for (const int64_t percent : study_.capacity_percents) {
+      const int64_t capacity = capacity_of(trace, percent);
+      const HitCount lru = count_hits(*make_lru(capacity), trace), lfu = count_hits(*make_lfu(capacity), trace),
+                     ours = count_hits(*make_algorithm_2(default_settings(trace, percent)), trace),
+                     no_decay =
+                         count_hits(*make_algorithm_2({.capacity = capacity, .threshold = 0, .decay = 1}), trace),
+                     best = count_hits(*make_min(capacity, trace.ids), trace);
+      MOESAIC_CHECK(best.all >= std::max({lru.all, lfu.all, ours.all, no_decay.all}),
+                    "no policy has more hits than MIN");
+      rates["lru"].push_back(rounded(lru.rate));
+      rates["lfu"].push_back(rounded(lfu.rate));
+      rates["algorithm_2"].push_back(rounded(ours.rate));
+      rates["algorithm_2_without_decay"].push_back(rounded(no_decay.rate));
+      rates["min"].push_back(rounded(best.rate));
+      if (percent < 100) compare(spec, percent, rates);
+      hooks_.progress(++done_, total_);
+    }
+    return {{"name", spec.name},
+            {"entries", trace.entries},
+            {"requests", trace.ids.size()},
+            {"active_share", rounded(trace.active_share)},
+            {"prediction_precision", rounded(trace.precision)},
+            {"prediction_recall", rounded(trace.recall)},
+            {"hit_rate", rates}};
+  }
+
+  void compare(const TraceSpec& spec, int64_t percent, const std::map<std::string, std::vector<double>>& rates) {
+    const std::string group = spec.group + (percent < 50 ? ", capacity below 50 %" : ", capacity from 50 %");
+    const double ours = rates.at("algorithm_2").back();
+    for (const char* rival : kRivals) {
+      spreads_[group][std::string("algorithm_2_minus_") + rival].add(ours - rates.at(rival).back());
+    }
+    spreads_[group]["min_minus_algorithm_2"].add(rates.at("min").back() - ours);
+  }
+
+  Json summary(const Json& sensitivity) const {
+    const Json& settings = sensitivity["decay_by_period"];
+    const auto best = std::max_element(settings.begin(), settings.end(), [](const Json& a, const Json& b) {
+      return a["mean_hit_rate"].get<double>() < b["mean_hit_rate"].get<double>();
+    });
+    Json json;
+    if (best != settings.end()) json["best_setting"] = *best;
+    for (const auto& [group, spreads] : spreads_)
+      for (const auto& [difference, spread] : spreads) json["differences"][group][difference] = spread.json();
+    return json;
+  }
+
+  /// Training on other draws than those of the curves; recordings have no draws and are left out.
+  Json vary_constants() {
+    std::vector<RequestTrace> traces;
+    for (const TraceSpec& spec : study_.traces)
+      if (spec.recording.empty() && spec.backward) traces.push_back(make_trace(spec, study_.seed + kOtherDraws));
+    lru_.clear();
+    for (const RequestTrace& trace : traces)
+      for (const int64_t percent : study_.sensitivity_percents)
+        lru_.push_back(count_hits(*make_lru(capacity_of(trace, percent)), trace).rate);
+    Json threshold_by_decay = Json::array(), decay_by_period = Json::array();
+    for (const double threshold : study_.thresholds)
+      for (const double decay : study_.decays)
+        threshold_by_decay.push_back(one_setting(traces, threshold, decay, kDecayPeriodIterations));
+    for (const double decay : study_.decays)
+      for (const double period : study_.periods)
+        decay_by_period.push_back(one_setting(traces, defaults_.threshold, decay, period));
+    return {{"capacity_percents", study_.sensitivity_percents},
+            {"threshold_by_decay", threshold_by_decay},
+            {"decay_by_period", decay_by_period},
+            {"writes", writes(traces)}};
+  }
+
+  /// Mean hit rate over traces and capacities, and the worst that it does against LRU.
+  Json one_setting(const std::vector<RequestTrace>& traces, double threshold, double decay, double period) {
+    Spread rates, against_lru;
+    size_t cell = 0;
+    for (const RequestTrace& trace : traces)
+      for (const int64_t percent : study_.sensitivity_percents) {
+        const auto policy = make_algorithm_2(settings_for(trace, percent, threshold, decay, period));
+        const double rate = count_hits(*policy, trace).rate;
+        rates.add(rate);
+        against_lru.add(rate - lru_[cell++]);
+      }
+    hooks_.progress(++done_, total_);
+    return {{"threshold", threshold},
+            {"decay", decay},
+            {"period_iterations", period},
+            {"mean_hit_rate", rounded(rates.mean())},
+            {"worst_against_lru", rounded(against_lru.least())}};
+  }
+
+  /// Storage writes of the first trace by flush period, at the first capacity of the sensitivity.
+  Json writes(const std::vector<RequestTrace>& traces) const {
+    Json rows = Json::array();
+    if (traces.empty() || study_.sensitivity_percents.empty()) return rows;
+    for (const int64_t percent : study_.sensitivity_percents)
+      for (const int64_t flush_period : study_.flush_periods) {
+        ExpertCacheSettings settings = default_settings(traces[0], percent);
+        settings.flush_period = flush_period;
+        rows.push_back({{"capacity_percent", percent},
+                        {"flush_period", flush_period},
+                        {"writes_per_iteration", rounded(writes_per_iteration(settings, traces[0]))}});
+      }
+    return rows;
+  }
+
+  static constexpr uint64_t kOtherDraws = 1'000'000;  // beyond the seeds that a drifting trace passes through
+  const ExpertCacheStudy& study_;
+  const ExpertCacheHooks& hooks_;
+  const ExpertCacheSettings defaults_;
+  std::map<std::string, std::map<std::string, Spread>> spreads_;
+  std::vector<double> lru_;  // [traces * sensitivity_percents]
+  int done_ = 0, total_ = 0;
+};
+
+}  // namespace
+
+Json run_expert_cache_study(const ExpertCacheStudy& study, const ExpertCacheHooks& hooks) {
+  return Study(study, hooks).run();
+}
+
+}  // namespace moesaic::experiments
