@@ -6,6 +6,7 @@
 #include "core/cost/plain_cost_model.h"
 #include "core/schema/hash.h"
 #include "core/schema/object_reader.h"
+#include "experiments/01_does_the_simulator_predict_the_executor/draw_plans.h"
 #include "experiments/01_does_the_simulator_predict_the_executor/summary.h"
 #include "experiments/figures/statistics.h"
 
@@ -17,30 +18,27 @@ struct Predictions {
   std::vector<double> as_planned, with_recorded_routing;  // [plans] seconds
 };
 
-Json write_row(const DrawnPlan& drawn, const MeasuredPlan& plan) {
-  return {{"plan", drawn.what},
-          {"ranks", plan.ranks},
-          {"near_best", drawn.near_best},
-          {"measured_s", median(plan.repeats_s)},
-          {"repeat_noise", repeat_noise(plan.repeats_s)},
-          {"repeats_s", plan.repeats_s},
-          {"predicted_s", plan.predicted_s},
-          {"predicted_with_recorded_routing_s", plan.predicted_with_recorded_routing_s},
-          {"plain_model_s", plan.plain_model_s},
-          {"plain_model_with_recorded_routing_s", *plan.plain_model_with_recorded_routing_s}};
-}
-
-class Study {
+class Run {
  public:
-  Study(const FidelityStudy& study, const planner::Problem& problem, const StudyHooks& hooks)
-      : study_(study), problem_(problem), hooks_(hooks) {}
+  Run(const FidelityAxes& axes, const planner::Problem& problem, const Laboratory& laboratory)
+      : axes_(axes), problem_(problem), laboratory_(laboratory) {}
 
-  Json run() {
+  FidelityResult result() {
     plans_ =
-        draw_plans(problem_, study_.ranks, study_.plans_per_rank_count, study_.seed, study_.memory, *hooks_.evaluator);
+        draw_plans(problem_, axes_.ranks, axes_.plans_per_rank_count, axes_.seed, axes_.memory, *laboratory_.evaluator);
     measure();
     const Predictions ours = predict(problem_.profile), plain = predict(plain_profile(problem_.cluster));
-    return document(ours, plain);
+    FidelityResult result{axes_.name,
+                          problem_.profile.machine,
+                          problem_.profile.date,
+                          static_cast<int>(plans_.size()),
+                          axes_.rounds,
+                          axes_.steps,
+                          {},
+                          {}};
+    for (size_t i = 0; i < plans_.size(); ++i) result.rows.push_back(row_of(i, ours, plain));
+    result.summary = fidelity_summary(result.rows);
+    return result;
   }
 
  private:
@@ -52,14 +50,14 @@ class Study {
     std::vector<size_t> order(plans_.size());
     std::iota(order.begin(), order.end(), size_t{0});
     int done = 0;
-    const int total = study_.rounds * static_cast<int>(plans_.size());
-    for (int round = 0; round < study_.rounds; ++round) {
+    const int total = axes_.rounds * static_cast<int>(plans_.size());
+    for (int round = 0; round < axes_.rounds; ++round) {
       for (size_t i = order.size(); i > 1; --i)
-        std::swap(order[i - 1], order[splitmix64(study_.seed + 1000 * static_cast<uint64_t>(round) + i) % i]);
+        std::swap(order[i - 1], order[splitmix64(axes_.seed + 1000 * static_cast<uint64_t>(round) + i) % i]);
       for (const size_t plan : order) {
-        last_[plan] = hooks_.execute(plans_[plan].plan, study_.steps);
+        last_[plan] = laboratory_.execute(plans_[plan].plan, axes_.steps, Way::pinned);
         repeats_[plan].push_back(last_[plan].step_seconds);
-        hooks_.progress(++done, total);
+        laboratory_.progress(++done, total, "executions");
       }
     }
   }
@@ -70,10 +68,10 @@ class Study {
       for (const bool recorded : {false, true}) {
         Plan plan = plans_[i].plan;
         plan.profile = profile;
-        if (recorded) plan.routing = beginning_at(last_[i].routing, last_[i].routing_step, plan.layout.micro_batches);
+        if (recorded) plan.routing = last_[i].routing;
         plans.push_back(std::move(plan));
       }
-    const std::vector<Evaluation> evaluations = hooks_.evaluator->evaluate(plans);
+    const std::vector<Evaluation> evaluations = laboratory_.evaluator->evaluate(plans);
     Predictions predictions;
     for (size_t i = 0; i < plans_.size(); ++i) {
       predictions.as_planned.push_back(evaluations[2 * i].prediction.step_seconds);
@@ -82,29 +80,24 @@ class Study {
     return predictions;
   }
 
-  Json document(const Predictions& ours, const Predictions& plain) const {
-    std::vector<MeasuredPlan> plans;
-    Json rows = Json::array();
-    for (size_t i = 0; i < plans_.size(); ++i) {
-      const MeasuredPlan plan = {plans_[i].plan.layout.ranks,   repeats_[i],         ours.as_planned[i],
-                                 ours.with_recorded_routing[i], plain.as_planned[i], plain.with_recorded_routing[i]};
-      rows.push_back(write_row(plans_[i], plan));
-      plans.push_back(plan);
-    }
-    return {{"kind", "moesaic.result/1"},
-            {"experiment", study_.name},
-            {"machine", problem_.profile.machine},
-            {"profile_date", problem_.profile.date},
-            {"plans", plans_.size()},
-            {"rounds", study_.rounds},
-            {"steps", study_.steps},
-            {"summary", fidelity_summary(plans)},
-            {"rows", rows}};
+  FidelityRow row_of(size_t i, const Predictions& ours, const Predictions& plain) const {
+    FidelityRow row;
+    row.plan = plans_[i].what;
+    row.ranks = plans_[i].plan.layout.ranks;
+    row.near_best = plans_[i].near_best;
+    row.measured_s = median(repeats_[i]);
+    row.repeat_noise = repeat_noise(repeats_[i]);
+    row.repeats_s = repeats_[i];
+    row.predicted_s = ours.as_planned[i];
+    row.predicted_with_recorded_routing_s = ours.with_recorded_routing[i];
+    row.plain_model_s = plain.as_planned[i];
+    row.plain_model_with_recorded_routing_s = plain.with_recorded_routing[i];
+    return row;
   }
 
-  const FidelityStudy& study_;
+  const FidelityAxes& axes_;
   const planner::Problem& problem_;
-  const StudyHooks& hooks_;
+  const Laboratory& laboratory_;
   std::vector<DrawnPlan> plans_;
   std::vector<std::vector<double>> repeats_;  // [plans, rounds] seconds
   std::vector<Execution> last_;               // [plans]
@@ -112,27 +105,31 @@ class Study {
 
 }  // namespace
 
-FidelityStudy read_fidelity_study(const Json& json, const std::string& file) {
-  ObjectReader reader = open_document(json, file, "", "experiment");
-  FidelityStudy study;
-  study.name = reader["name"].text();
-  study.question = reader["question"].text();
-  study.model = reader["model"].text();
-  study.workload = reader["workload"].text();
-  study.routing = reader["routing"].text("");
-  study.machine = reader["machine"].text();
-  study.ranks = reader["ranks"].integers<int>(kCount);
-  study.plans_per_rank_count = static_cast<int>(reader["plans_per_rank_count"].integer({2, 1000}));
-  study.memory = reader["memory"].boolean(false);
-  study.rounds = static_cast<int>(reader["rounds"].integer({2, 100}));
-  study.steps = reader["steps"].integer({3, 100000});
-  study.seed = reader["seed"].seed(1);
+FidelityAxes read_fidelity_axes(const Json& json, const std::string& file) {
+  ObjectReader reader = open_experiment(json, file);
+  FidelityAxes axes;
+  axes.name = reader["name"].text();
+  axes.documents.model = reader["model"].text();
+  axes.documents.workload = reader["workload"].text();
+  axes.documents.routing = reader["routing"].text("");
+  axes.documents.cluster = axes.documents.profile = reader["machine"].text();
+  axes.ranks = reader["ranks"].integers<int>(kCount);
+  axes.plans_per_rank_count = static_cast<int>(reader["plans_per_rank_count"].integer({2, 1000}));
+  axes.memory = reader["memory"].boolean(false);
+  axes.rounds = static_cast<int>(reader["rounds"].integer({2, 100}));
+  axes.steps = reader["steps"].integer({3, 100000});
+  axes.seed = reader["seed"].seed(1);
   reader.finish();
-  return study;
+  return axes;
 }
 
-Json run_fidelity_study(const FidelityStudy& study, const planner::Problem& problem, const StudyHooks& hooks) {
-  return Study(study, problem, hooks).run();
+FidelityResult run_fidelity_study(const FidelityAxes& axes, const Laboratory& laboratory) {
+  planner::Problem problem = laboratory.problem(axes.documents);
+  problem.seed = axes.seed;
+  return Run(axes, problem, laboratory).result();
 }
+
+const Study kFidelityStudy =
+    typed_study<read_fidelity_axes, run_fidelity_study, fidelity_tables>("fidelity", with_summary_of_rows);
 
 }  // namespace moesaic::experiments

@@ -14,6 +14,14 @@ struct Constants {
   double link_efficiency = 1;         // share of the bandwidth of cards and intra-node ports
   double spine_oversubscription = 1;  // cards of a rail over its uplink; 1: the spine blocks nothing
   bool operator==(const Constants&) const = default;
+
+  static void members(auto& self, auto visit) {
+    visit("sequence_length", self.sequence_length);
+    visit("kept_bytes_per_score", self.kept_bytes_per_score);
+    visit("gemm_efficiency", self.gemm_efficiency);
+    visit("link_efficiency", self.link_efficiency);
+    visit("spine_oversubscription", self.spine_oversubscription);
+  }
 };
 
 /// The plan of a preset: one expert-parallel group over all ranks, one microbatch, the preset's other decisions.

@@ -21,6 +21,13 @@ struct MemoryFit {
   int64_t sequence_length = 0, kept_bytes_per_score = 0;
   Bytes bytes = 0;
   double error = 0;  // of the paper's figure
+
+  static void members(auto& self, auto visit) {
+    visit("sequence_length", self.sequence_length);
+    visit("kept_bytes_per_score", self.kept_bytes_per_score);
+    visit("memory_bytes", self.bytes);
+    visit("memory_error", self.error);
+  }
 };
 
 struct Fit {

@@ -8,8 +8,6 @@
 namespace moesaic::experiments {
 namespace {
 
-constexpr const char* kProvenances[] = {"secondary", "recalled"};
-
 /// The list itself, which names values to try.
 Field not_empty(Field field) {
   if (field.size() == 0) field.refuse("is empty", "a value to try");
@@ -29,47 +27,33 @@ FitAxes read_axes(ObjectReader reader) {
   return axes;
 }
 
-PaperCell read_paper_cell(ObjectReader reader) {
-  PaperCell cell;
-  cell.tokens_per_second = reader["tokens_per_second"].number(kPositive);
-  cell.memory_bytes = reader["memory_bytes"].bytes({1, int64_t{1} << 50});
-  cell.provenance = kProvenances[reader["provenance"].choice(kProvenances)];
-  reader.finish();
-  return cell;
-}
-
-TableRow read_row(ObjectReader reader) {
-  TableRow row;
+DocumentNames read_row(ObjectReader reader) {
+  DocumentNames row;
   row.model = reader["model"].text();
   row.cluster = reader["cluster"].text();
   row.workload = reader["workload"].text();
-  ObjectReader paper = reader["paper"].object();
-  row.baseline = read_paper_cell(paper["baseline"].object());
-  row.system = read_paper_cell(paper["system"].object());
-  paper.finish();
   reader.finish();
   return row;
 }
 
 }  // namespace
 
-TableStudy read_table_study(const Json& json, const std::string& file) {
-  ObjectReader reader = open_document(json, file, "", "experiment");
-  TableStudy study;
-  study.name = reader["name"].text();
-  study.question = reader["question"].text();
-  study.routing = reader["routing"].text();
-  study.baseline = reader["baseline"].text();
-  study.system = reader["system"].text();
-  study.axes = read_axes(reader["fit"].object());
+TableAxes read_table_axes(const Json& json, const std::string& file) {
+  ObjectReader reader = open_experiment(json, file);
+  TableAxes axes;
+  axes.name = reader["name"].text();
+  axes.routing = reader["routing"].text();
+  axes.baseline = reader["baseline"].text();
+  axes.system = reader["system"].text();
+  axes.fit = read_axes(reader["fit"].object());
   const Field rows = reader["rows"], fitted = reader["fitted_row"];
-  study.rows = rows.objects(read_row);
-  study.fitted_row = fitted.text();
-  if (std::none_of(study.rows.begin(), study.rows.end(),
-                   [&](const TableRow& row) { return row.model == study.fitted_row; }))
+  axes.rows = rows.objects(read_row);
+  axes.fitted_row = fitted.text();
+  if (std::none_of(axes.rows.begin(), axes.rows.end(),
+                   [&](const DocumentNames& row) { return row.model == axes.fitted_row; }))
     fitted.refuse("is the model of no row", "the model of one of the rows");
   reader.finish();
-  return study;
+  return axes;
 }
 
 }  // namespace moesaic::experiments

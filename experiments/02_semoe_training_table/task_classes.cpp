@@ -1,7 +1,6 @@
 #include "experiments/02_semoe_training_table/task_classes.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
 
@@ -82,8 +81,8 @@ TaskClass class_of(const TaskRow& row) {
   return TaskClass::other;
 }
 
-std::array<Seconds, kNumTaskClasses> class_seconds(const Timeline& timeline) {
-  std::array<Seconds, kNumTaskClasses> total{};
+ClassSeconds class_seconds(const Timeline& timeline) {
+  ClassSeconds total;
   const Seconds span = span_of(timeline);
   std::set<TaskIndex> computing, open;  // of the current rank; open: on the other lanes
   int rank = 0;
@@ -92,7 +91,7 @@ std::array<Seconds, kNumTaskClasses> class_seconds(const Timeline& timeline) {
     const std::set<TaskIndex>& first = computing.empty() ? open : computing;
     const TaskClass task_class =
         first.empty() ? TaskClass::idle : class_of(timeline.rows[static_cast<size_t>(*first.begin())]);
-    total[static_cast<size_t>(task_class)] += until - now;
+    total.of[static_cast<size_t>(task_class)] += until - now;
     now = until;
   };
   for (const Edge& edge : edges_of(timeline)) {
@@ -105,14 +104,8 @@ std::array<Seconds, kNumTaskClasses> class_seconds(const Timeline& timeline) {
       lane.erase(edge.task);
   }
   for (; rank < timeline.num_ranks; ++rank, now = 0) pass(span);
-  for (Seconds& seconds : total) seconds /= timeline.num_ranks;
+  for (Seconds& seconds : total.of) seconds /= timeline.num_ranks;
   return total;
-}
-
-Json class_document(const std::array<Seconds, kNumTaskClasses>& classes) {
-  Json json = Json::object();
-  for (size_t i = 0; i < classes.size(); ++i) json[name_of(static_cast<TaskClass>(i))] = classes[i];
-  return json;
 }
 
 }  // namespace moesaic::experiments

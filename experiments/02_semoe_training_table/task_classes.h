@@ -25,11 +25,18 @@ inline constexpr int kNumTaskClasses = static_cast<int>(TaskClass::idle) + 1;
 const char* name_of(TaskClass task_class);
 TaskClass class_of(const TaskRow& row);
 
-/// Mean over ranks, [class]; compute goes before communication, and of several open tasks the first in program order.
-/// The sum is the span of the timeline.
-std::array<Seconds, kNumTaskClasses> class_seconds(const Timeline& timeline);
+struct ClassSeconds {
+  std::array<Seconds, kNumTaskClasses> of{};  // [class]
+  bool operator==(const ClassSeconds&) const = default;
 
-/// {name: seconds} in the order of the classes.
-Json class_document(const std::array<Seconds, kNumTaskClasses>& classes);
+  static void members(auto& self, auto visit) {
+    for (int i = 0; i < kNumTaskClasses; ++i)
+      visit(name_of(static_cast<TaskClass>(i)), self.of[static_cast<size_t>(i)]);
+  }
+};
+
+/// Mean over ranks; compute goes before communication, and of several open tasks the first in program order. The sum is
+/// the span of the timeline.
+ClassSeconds class_seconds(const Timeline& timeline);
 
 }  // namespace moesaic::experiments

@@ -1,32 +1,24 @@
 #pragma once
 // Two presets on this machine, simulated and executed in turns: which is faster here, and in which class of tasks.
-// Prediction and measurement stand apart.
 
-#include <functional>
-#include <string>
-
-#include "core/timeline/timeline.h"
-#include "planner/problem/problem.h"
+#include "experiments/02b_does_semoe_win_here/result.h"
+#include "experiments/laboratory/study.h"
 
 namespace moesaic::experiments {
 
-struct PresetsHere {
-  std::string name, question, model, workload, routing, machine, baseline, system;  // the last two are presets
+struct PresetsHereAxes {
+  std::string name;
+  DocumentNames documents;       // cluster and profile: those of one machine
+  std::string baseline, system;  // presets
   int ranks = 2;
   int rounds = 7;
   int64_t steps = 21;
 };
-PresetsHere read_presets_here(const Json& json, const std::string& file);
+PresetsHereAxes read_presets_here_axes(const Json& json, const std::string& file);
 
-struct PresetsHereHooks {
-  std::function<Timeline(const Plan&, int64_t routing_step)> simulate;
-  std::function<Json(const Plan&, int64_t steps)> execute;  // the result document of the executor
-  std::function<void(int done, int total)> progress = [](int, int) {};
-};
-Json run_presets_here(const PresetsHere& study, const planner::Problem& problem, const planner::Fixed& baseline,
-                      const planner::Fixed& system, const PresetsHereHooks& hooks);
+PresetsHereResult run_presets_here(const PresetsHereAxes& axes, const Laboratory& laboratory);
+std::string presets_here_tables(const PresetsHereResult& result);
 
-/// The result as tables of Markdown, for the experiment's README.
-std::string presets_here_tables(const Json& result);
+extern const Study kPresetsHereStudy;
 
 }  // namespace moesaic::experiments

@@ -27,40 +27,34 @@ class Spread {
   }
   double least() const { return values_.empty() ? 0 : *std::min_element(values_.begin(), values_.end()); }
   double most() const { return values_.empty() ? 0 : *std::max_element(values_.begin(), values_.end()); }
-  Json json() const { return {{"mean", rounded(mean())}, {"least", rounded(least())}, {"most", rounded(most())}}; }
+  RateSpread rounded_figures() const { return {rounded(mean()), rounded(least()), rounded(most())}; }
 
  private:
   std::vector<double> values_;
 };
 
-class Study {
+class Run {
  public:
-  Study(const ExpertCacheStudy& study, const ExpertCacheHooks& hooks) : study_(study), hooks_(hooks) {
-    const size_t grid = study.thresholds.size() * study.decays.size() + study.decays.size() * study.periods.size();
-    total_ = static_cast<int>(study.traces.size() * study.capacity_percents.size() + grid);
+  Run(const ExpertCacheAxes& axes, const Laboratory& laboratory) : axes_(axes), laboratory_(laboratory) {
+    const size_t grid = axes.thresholds.size() * axes.decays.size() + axes.decays.size() * axes.periods.size();
+    total_ = static_cast<int>(axes.traces.size() * axes.capacity_percents.size() + grid);
   }
 
-  Json run() {
-    Json traces = Json::array();
-    for (const TraceSpec& spec : study_.traces) traces.push_back(curves(spec, make_trace(spec, study_.seed)));
-    const Json sensitivity = vary_constants();
-    return {{"kind", "moesaic.result/1"},
-            {"experiment", study_.name},
-            {"basis", "replayed request traces from generated and recorded routing; nothing is timed"},
-            {"seed", study_.seed},
-            {"algorithm_2",
-             {{"threshold", defaults_.threshold},
-              {"decay", defaults_.decay},
-              {"period_iterations", kDecayPeriodIterations}}},
-            {"summary", summary(sensitivity)},
-            {"capacity_percents", study_.capacity_percents},
-            {"traces", traces},
-            {"sensitivity", sensitivity}};
+  ExpertCacheResult result() {
+    ExpertCacheResult result;
+    result.experiment = axes_.name;
+    result.seed = axes_.seed;
+    result.algorithm_2 = {defaults_.threshold, defaults_.decay, kDecayPeriodIterations};
+    result.capacity_percents = axes_.capacity_percents;
+    for (const TraceSpec& spec : axes_.traces) result.traces.push_back(curves(spec, make_trace(spec, axes_.seed)));
+    result.sensitivity = vary_constants();
+    result.summary = summary(result.sensitivity);
+    return result;
   }
 
  private:
   RequestTrace make_trace(const TraceSpec& spec, uint64_t seed) const {
-    const RoutingDocument recording = spec.recording.empty() ? RoutingDocument{} : hooks_.load_routing(spec.recording);
+    const RoutingDocument recording = spec.recording.empty() ? RoutingDocument{} : laboratory_.routing(spec.recording);
     return request_trace(spec, row_counts(spec, recording, seed));
   }
 
@@ -69,9 +63,9 @@ class Study {
   }
 
   /// The hit rate of every policy against capacity.
-  Json curves(const TraceSpec& spec, const RequestTrace& trace) {
+  TraceCurves curves(const TraceSpec& spec, const RequestTrace& trace) {
     std::map<std::string, std::vector<double>> rates;  // [capacity_percents]
-    for (const int64_t percent : study_.capacity_percents) {
+    for (const int64_t percent : axes_.capacity_percents) {
       const int64_t capacity = capacity_of(trace, percent);
       const HitCount lru = count_hits(*make_lru(capacity), trace), lfu = count_hits(*make_lfu(capacity), trace),
                      ours = count_hits(*make_algorithm_2(default_settings(trace, percent)), trace),
@@ -86,15 +80,15 @@ class Study {
       rates["algorithm_2_without_decay"].push_back(rounded(no_decay.rate));
       rates["min"].push_back(rounded(best.rate));
       if (percent < 100) compare(spec, percent, rates);
-      hooks_.progress(++done_, total_);
+      laboratory_.progress(++done_, total_, "replays");
     }
-    return {{"name", spec.name},
-            {"entries", trace.entries},
-            {"requests", trace.ids.size()},
-            {"active_share", rounded(trace.active_share)},
-            {"prediction_precision", rounded(trace.precision)},
-            {"prediction_recall", rounded(trace.recall)},
-            {"hit_rate", rates}};
+    return {spec.name,
+            trace.entries,
+            static_cast<int64_t>(trace.ids.size()),
+            rounded(trace.active_share),
+            rounded(trace.precision),
+            rounded(trace.recall),
+            rates};
   }
 
   void compare(const TraceSpec& spec, int64_t percent, const std::map<std::string, std::vector<double>>& rates) {
@@ -106,77 +100,68 @@ class Study {
     spreads_[group]["min_minus_algorithm_2"].add(rates.at("min").back() - ours);
   }
 
-  Json summary(const Json& sensitivity) const {
-    const Json& settings = sensitivity["decay_by_period"];
-    const auto best = std::max_element(settings.begin(), settings.end(), [](const Json& a, const Json& b) {
-      return a["mean_hit_rate"].get<double>() < b["mean_hit_rate"].get<double>();
-    });
-    Json json;
-    if (best != settings.end()) json["best_setting"] = *best;
+  CacheSummary summary(const CacheSensitivity& sensitivity) const {
+    const std::vector<CacheSetting>& settings = sensitivity.decay_by_period;
+    const auto best = std::max_element(
+        settings.begin(), settings.end(),
+        [](const CacheSetting& a, const CacheSetting& b) { return a.mean_hit_rate < b.mean_hit_rate; });
+    CacheSummary made;
+    if (best != settings.end()) made.best_setting = *best;
     for (const auto& [group, spreads] : spreads_)
-      for (const auto& [difference, spread] : spreads) json["differences"][group][difference] = spread.json();
-    return json;
+      for (const auto& [difference, spread] : spreads) made.differences[group][difference] = spread.rounded_figures();
+    return made;
   }
 
   /// Training on other draws than those of the curves; recordings have no draws and are left out.
-  Json vary_constants() {
+  CacheSensitivity vary_constants() {
     std::vector<RequestTrace> traces;
-    for (const TraceSpec& spec : study_.traces)
-      if (spec.recording.empty() && spec.backward) traces.push_back(make_trace(spec, study_.seed + kOtherDraws));
+    for (const TraceSpec& spec : axes_.traces)
+      if (spec.recording.empty() && spec.backward) traces.push_back(make_trace(spec, axes_.seed + kOtherDraws));
     lru_.clear();
     for (const RequestTrace& trace : traces)
-      for (const int64_t percent : study_.sensitivity_percents)
+      for (const int64_t percent : axes_.sensitivity_percents)
         lru_.push_back(count_hits(*make_lru(capacity_of(trace, percent)), trace).rate);
-    Json threshold_by_decay = Json::array(), decay_by_period = Json::array();
-    for (const double threshold : study_.thresholds)
-      for (const double decay : study_.decays)
-        threshold_by_decay.push_back(one_setting(traces, threshold, decay, kDecayPeriodIterations));
-    for (const double decay : study_.decays)
-      for (const double period : study_.periods)
-        decay_by_period.push_back(one_setting(traces, defaults_.threshold, decay, period));
-    return {{"capacity_percents", study_.sensitivity_percents},
-            {"threshold_by_decay", threshold_by_decay},
-            {"decay_by_period", decay_by_period},
-            {"writes", writes(traces)}};
+    CacheSensitivity made{axes_.sensitivity_percents, {}, {}, writes(traces)};
+    for (const double threshold : axes_.thresholds)
+      for (const double decay : axes_.decays)
+        made.threshold_by_decay.push_back(one_setting(traces, threshold, decay, kDecayPeriodIterations));
+    for (const double decay : axes_.decays)
+      for (const double period : axes_.periods)
+        made.decay_by_period.push_back(one_setting(traces, defaults_.threshold, decay, period));
+    return made;
   }
 
   /// Mean hit rate over traces and capacities, and the worst that it does against LRU.
-  Json one_setting(const std::vector<RequestTrace>& traces, double threshold, double decay, double period) {
+  CacheSetting one_setting(const std::vector<RequestTrace>& traces, double threshold, double decay, double period) {
     Spread rates, against_lru;
     size_t cell = 0;
     for (const RequestTrace& trace : traces)
-      for (const int64_t percent : study_.sensitivity_percents) {
+      for (const int64_t percent : axes_.sensitivity_percents) {
         const auto policy = make_algorithm_2(settings_for(trace, percent, threshold, decay, period));
         const double rate = count_hits(*policy, trace).rate;
         rates.add(rate);
         against_lru.add(rate - lru_[cell++]);
       }
-    hooks_.progress(++done_, total_);
-    return {{"threshold", threshold},
-            {"decay", decay},
-            {"period_iterations", period},
-            {"mean_hit_rate", rounded(rates.mean())},
-            {"worst_against_lru", rounded(against_lru.least())}};
+    laboratory_.progress(++done_, total_, "replays");
+    return {{threshold, decay, period}, rounded(rates.mean()), rounded(against_lru.least())};
   }
 
   /// Storage writes of the first trace by flush period, at the first capacity of the sensitivity.
-  Json writes(const std::vector<RequestTrace>& traces) const {
-    Json rows = Json::array();
-    if (traces.empty() || study_.sensitivity_percents.empty()) return rows;
-    for (const int64_t percent : study_.sensitivity_percents)
-      for (const int64_t flush_period : study_.flush_periods) {
+  std::vector<CacheWrites> writes(const std::vector<RequestTrace>& traces) const {
+    std::vector<CacheWrites> rows;
+    if (traces.empty() || axes_.sensitivity_percents.empty()) return rows;
+    for (const int64_t percent : axes_.sensitivity_percents)
+      for (const int64_t flush_period : axes_.flush_periods) {
         ExpertCacheSettings settings = default_settings(traces[0], percent);
         settings.flush_period = flush_period;
-        rows.push_back({{"capacity_percent", percent},
-                        {"flush_period", flush_period},
-                        {"writes_per_iteration", rounded(writes_per_iteration(settings, traces[0]))}});
+        rows.push_back({percent, flush_period, rounded(writes_per_iteration(settings, traces[0]))});
       }
     return rows;
   }
 
   static constexpr uint64_t kOtherDraws = 1'000'000;  // beyond the seeds that a drifting trace passes through
-  const ExpertCacheStudy& study_;
-  const ExpertCacheHooks& hooks_;
+  const ExpertCacheAxes& axes_;
+  const Laboratory& laboratory_;
   const ExpertCacheSettings defaults_;
   std::map<std::string, std::map<std::string, Spread>> spreads_;
   std::vector<double> lru_;  // [traces * sensitivity_percents]
@@ -185,8 +170,11 @@ class Study {
 
 }  // namespace
 
-Json run_expert_cache_study(const ExpertCacheStudy& study, const ExpertCacheHooks& hooks) {
-  return Study(study, hooks).run();
+ExpertCacheResult run_expert_cache_study(const ExpertCacheAxes& axes, const Laboratory& laboratory) {
+  return Run(axes, laboratory).result();
 }
+
+const Study kExpertCacheStudy =
+    typed_study<read_expert_cache_axes, run_expert_cache_study, expert_cache_tables>("expert_cache");
 
 }  // namespace moesaic::experiments

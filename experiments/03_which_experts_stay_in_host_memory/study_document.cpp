@@ -29,23 +29,22 @@ TraceSpec read_trace(ObjectReader reader) {
 
 }  // namespace
 
-ExpertCacheStudy read_expert_cache_study(const Json& json, const std::string& file) {
-  ObjectReader reader = open_document(json, file, "", "experiment");
-  ExpertCacheStudy study;
-  study.name = reader["name"].text();
-  study.question = reader["question"].text();
+ExpertCacheAxes read_expert_cache_axes(const Json& json, const std::string& file) {
+  ObjectReader reader = open_experiment(json, file);
+  ExpertCacheAxes axes;
+  axes.name = reader["name"].text();
   const Field traces = reader["traces"];
-  study.traces = traces.objects(read_trace);
-  if (study.traces.empty()) traces.refuse("is an empty list", "at least one trace");
-  study.capacity_percents = reader["capacity_percents"].integers(kPercent);
-  study.sensitivity_percents = reader["sensitivity_percents"].integers(kPercent);
-  study.thresholds = reader["thresholds"].numbers(kNotNegative);
-  study.decays = reader["decays"].numbers({0, 1});
-  study.periods = reader["periods"].numbers(kPositive);
-  study.flush_periods = reader["flush_periods"].integers({0, 1 << 20});
-  study.seed = reader["seed"].seed(1);
+  axes.traces = traces.objects(read_trace);
+  if (axes.traces.empty()) traces.refuse("is an empty list", "at least one trace");
+  axes.capacity_percents = reader["capacity_percents"].integers(kPercent);
+  axes.sensitivity_percents = reader["sensitivity_percents"].integers(kPercent);
+  axes.thresholds = reader["thresholds"].numbers(kNotNegative);
+  axes.decays = reader["decays"].numbers({0, 1});
+  axes.periods = reader["periods"].numbers(kPositive);
+  axes.flush_periods = reader["flush_periods"].integers({0, 1 << 20});
+  axes.seed = reader["seed"].seed(1);
   reader.finish();
-  return study;
+  return axes;
 }
 
 }  // namespace moesaic::experiments

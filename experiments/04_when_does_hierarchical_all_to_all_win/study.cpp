@@ -34,128 +34,96 @@ const char* winner(double flat, double hierarchical) {
   return flat < hierarchical ? "flat" : "hierarchical";
 }
 
-/// Seconds of all rounds of one algorithm.
-struct Samples {
-  std::vector<double> seconds;
-  int64_t messages = 0, bytes = 0;
+/// Adds one round's samples to those of the rounds before.
+void add(const ExchangeSamples& round, ExchangeSamples& all) {
+  all.seconds.insert(all.seconds.end(), round.seconds.begin(), round.seconds.end());
+  all.inter_node_messages = round.inter_node_messages;
+  all.inter_node_bytes = round.inter_node_bytes;
+}
 
-  void add(const Json& document) {
-    for (const Json& value : document["seconds"]) seconds.push_back(value.get<double>());
-    messages = document["inter_node_messages"].get<int64_t>();
-    bytes = document["inter_node_bytes"].get<int64_t>();
-  }
-  Json document() const {
-    return {{"median_s", median(seconds)},
-            {"quartile_1_s", percentile(seconds, 0.25)},
-            {"quartile_3_s", percentile(seconds, 0.75)},
-            {"inter_node_messages", messages},
-            {"inter_node_bytes", bytes}};
-  }
-};
+MeasuredExchange measured_of(const ExchangeSamples& samples) {
+  return {median(samples.seconds), percentile(samples.seconds, 0.25), percentile(samples.seconds, 0.75),
+          samples.inter_node_messages, samples.inter_node_bytes};
+}
 
-struct Row {
+struct Case {
   const Links* links;
   Shape shape;
   Bytes pair_bytes;
   Plan plan;
-  Samples flat, hierarchical;
+  ExchangeTimes times;  // of all rounds; without samples where it could not be measured
 };
 
-class Study {
- public:
-  Study(const ExchangeStudy& study, const ExchangeHooks& hooks) : study_(study), hooks_(hooks) {
-    for (const Links& links : study.links)
-      for (const Shape& shape : study.shapes)
-        for (const Bytes bytes : study.pair_bytes)
-          rows_.push_back(
-              {&links, shape, bytes, exchange_plan(cluster_of(links, shape), bytes, AllToAllKind::flat), {}, {}});
-  }
+PredictedExchange predicted_of(const Case& one, AllToAllKind kind, const Laboratory& laboratory) {
+  Plan plan = one.plan;
+  plan.dispatch.all_to_all = kind;
+  const Seconds simulated = dispatch_seconds(laboratory.simulate(plan));
+  plan.cluster.nic.message_s = plan.cluster.intra_node.message_s = 0;
+  return {simulated, dispatch_seconds(laboratory.simulate(plan))};
+}
 
-  Json run() {
-    measure();
-    Json rows = Json::array();
-    for (const Row& row : rows_)
-      if (!row.flat.seconds.empty()) rows.push_back(document_of(row));
-    return {{"kind", "moesaic.result/1"},        {"experiment", study_.name}, {"rounds", study_.rounds},
-            {"repetitions", study_.repetitions}, {"summary", summary(rows)},  {"rows", rows}};
-  }
+ExchangeRow row_of(const Case& one, const Laboratory& laboratory) {
+  const OfBoth<MeasuredExchange> measured{measured_of(one.times.flat), measured_of(one.times.hierarchical)};
+  const PredictedExchange flat = predicted_of(one, AllToAllKind::flat, laboratory),
+                          two = predicted_of(one, AllToAllKind::hierarchical_2d, laboratory);
+  return {one.links->name,
+          one.shape.nodes,
+          one.shape.devices_per_node,
+          one.pair_bytes,
+          measured,
+          {flat, two},
+          {winner(measured.flat.median_s, measured.hierarchical.median_s), winner(flat.simulated_s, two.simulated_s),
+           winner(flat.without_messages_s, two.without_messages_s)}};
+}
 
- private:
-  /// One job measures all sizes of one shape; rounds are apart in time, so that a slow minute meets all alike.
-  void measure() {
-    const size_t sizes = study_.pair_bytes.size();
-    const int jobs = static_cast<int>(rows_.size() / sizes) * study_.rounds;
-    int done = 0;
-    for (int round = 0; round < study_.rounds; ++round)
-      for (size_t first = 0; first < rows_.size(); first += sizes) {
-        std::vector<Plan> plans;
-        for (size_t i = first; i < first + sizes; ++i) plans.push_back(rows_[i].plan);
-        const Json times = hooks_.measure(*rows_[first].links, plans, study_.repetitions);
-        for (size_t i = 0; i < times.size(); ++i) {
-          rows_[first + i].flat.add(times[i]["flat"]);
-          rows_[first + i].hierarchical.add(times[i]["hierarchical"]);
-        }
-        hooks_.progress(++done, jobs);
+LinksSummary summary_of(const std::string& links, const std::vector<ExchangeRow>& rows) {
+  LinksSummary summary;
+  summary.links = links;
+  std::vector<double> errors;
+  const auto add_error = [&](const PredictedExchange& predicted, const MeasuredExchange& measured) {
+    errors.push_back(std::abs(predicted.simulated_s / measured.median_s - 1));
+  };
+  for (const ExchangeRow& row : rows) {
+    if (row.links != links) continue;
+    ++summary.cases;
+    summary.hierarchical_wins += row.winner.measured == "hierarchical";
+    summary.flat_wins += row.winner.measured == "flat";
+    summary.simulated_agrees += row.winner.simulated == row.winner.measured;
+    summary.without_messages_agrees += row.winner.without_messages == row.winner.measured;
+    add_error(row.predicted.flat, row.measured.flat);
+    add_error(row.predicted.hierarchical, row.measured.hierarchical);
+  }
+  if (summary.cases > 0) summary.simulated_median_error = median(errors);
+  return summary;
+}
+
+std::vector<Case> cases_of(const ExchangeAxes& axes) {
+  std::vector<Case> cases;
+  for (const Links& links : axes.links)
+    for (const Shape& shape : axes.shapes)
+      for (const Bytes bytes : axes.pair_bytes)
+        cases.push_back({&links, shape, bytes, exchange_plan(cluster_of(links, shape), bytes, AllToAllKind::flat), {}});
+  return cases;
+}
+
+/// One job measures all sizes of one shape; rounds are apart in time, so that a slow minute meets all alike.
+void measure(const ExchangeAxes& axes, const Laboratory& laboratory, std::vector<Case>& cases) {
+  const size_t sizes = axes.pair_bytes.size();
+  const int jobs = static_cast<int>(cases.size() / sizes) * axes.rounds;
+  int done = 0;
+  for (int round = 0; round < axes.rounds; ++round)
+    for (size_t first = 0; first < cases.size(); first += sizes) {
+      std::vector<Plan> plans;
+      for (size_t i = first; i < first + sizes; ++i) plans.push_back(cases[i].plan);
+      const std::vector<ExchangeTimes> times =
+          laboratory.exchange(plans, cases[first].links->transport, axes.repetitions);
+      for (size_t i = 0; i < times.size(); ++i) {
+        add(times[i].flat, cases[first + i].times.flat);
+        add(times[i].hierarchical, cases[first + i].times.hierarchical);
       }
-  }
-
-  /// Of the links as they are, and as if only latency and bytes cost time.
-  Json prediction(const Row& row, AllToAllKind kind) const {
-    Plan plan = row.plan;
-    plan.dispatch.all_to_all = kind;
-    const Seconds simulated = dispatch_seconds(hooks_.simulate(plan));
-    plan.cluster.nic.message_s = plan.cluster.intra_node.message_s = 0;
-    return {{"simulated_s", simulated}, {"without_messages_s", dispatch_seconds(hooks_.simulate(plan))}};
-  }
-
-  Json document_of(const Row& row) const {
-    const Json flat = prediction(row, AllToAllKind::flat), two = prediction(row, AllToAllKind::hierarchical_2d);
-    return {{"links", row.links->name},
-            {"nodes", row.shape.nodes},
-            {"devices_per_node", row.shape.devices_per_node},
-            {"pair_bytes", row.pair_bytes},
-            {"measured", {{"flat", row.flat.document()}, {"hierarchical", row.hierarchical.document()}}},
-            {"predicted", {{"flat", flat}, {"hierarchical", two}}},
-            {"winner",
-             {{"measured", winner(median(row.flat.seconds), median(row.hierarchical.seconds))},
-              {"simulated", winner(flat["simulated_s"], two["simulated_s"])},
-              {"without_messages", winner(flat["without_messages_s"], two["without_messages_s"])}}}};
-  }
-
-  /// Per links: who won how often, and how often the predictions name the measured winner.
-  Json summary(const Json& rows) const {
-    Json summaries = Json::array();
-    for (const Links& links : study_.links) {
-      int cases = 0, hierarchical = 0, flat = 0, simulated = 0, without_messages = 0;
-      std::vector<double> errors;
-      for (const Json& row : rows) {
-        if (row["links"] != links.name) continue;
-        const Json& winners = row["winner"];
-        ++cases;
-        hierarchical += winners["measured"] == "hierarchical";
-        flat += winners["measured"] == "flat";
-        simulated += winners["simulated"] == winners["measured"];
-        without_messages += winners["without_messages"] == winners["measured"];
-        for (const char* kind : {"flat", "hierarchical"})
-          errors.push_back(std::abs(row["predicted"][kind]["simulated_s"].get<double>() /
-                                        row["measured"][kind]["median_s"].get<double>() -
-                                    1));
-      }
-      summaries.push_back({{"links", links.name}, {"cases", cases}});
-      if (cases == 0) continue;
-      summaries.back().update({{"hierarchical_wins", hierarchical},
-                               {"flat_wins", flat},
-                               {"simulated_agrees", simulated},
-                               {"simulated_median_error", median(errors)},
-                               {"without_messages_agrees", without_messages}});
+      laboratory.progress(++done, jobs, "jobs");
     }
-    return summaries;
-  }
-
-  const ExchangeStudy& study_;
-  const ExchangeHooks& hooks_;
-  std::vector<Row> rows_;
-};
+}
 
 Link read_link(ObjectReader reader) {
   Link link{reader["bandwidth_bytes_per_s"].quantity("B/s", kPositive), reader["latency_s"].quantity("s", kNotNegative),
@@ -168,12 +136,12 @@ Links read_links(ObjectReader reader) {
   constexpr const char* kTransports[] = {"threads", "emulated_hosts"};
   Links links;
   links.name = reader["name"].text();
-  links.transport = kTransports[reader["transport"].choice(kTransports)];
+  links.transport = static_cast<Transport>(reader["transport"].choice(kTransports));
   links.intra_node = read_link(reader["intra_node"].object());
   links.nic = read_link(reader["nic"].object());
   links.card_per_device = reader["card_per_device"].boolean(false);
   reader.finish();
-  if (links.transport == "threads" && links.intra_node.packet_bytes + links.nic.packet_bytes > 0)
+  if (links.transport == Transport::threads && links.intra_node.packet_bytes + links.nic.packet_bytes > 0)
     reader.refuse("cuts messages between threads", "no packet_bytes with the transport \"threads\"",
                   "remove packet_bytes");
   return links;
@@ -188,22 +156,32 @@ Shape read_shape(ObjectReader reader) {
 
 }  // namespace
 
-ExchangeStudy read_exchange_study(const Json& json, const std::string& file) {
-  ObjectReader reader = open_document(json, file, "", "experiment");
-  ExchangeStudy study;
-  study.name = reader["name"].text();
-  study.question = reader["question"].text();
-  study.links = reader["links"].objects(read_links);
-  study.shapes = reader["shapes"].objects(read_shape);
-  study.pair_bytes = reader["pair_bytes"].each([](const Field& size) {
+ExchangeAxes read_exchange_axes(const Json& json, const std::string& file) {
+  ObjectReader reader = open_experiment(json, file);
+  ExchangeAxes axes;
+  axes.name = reader["name"].text();
+  axes.links = reader["links"].objects(read_links);
+  axes.shapes = reader["shapes"].objects(read_shape);
+  axes.pair_bytes = reader["pair_bytes"].each([](const Field& size) {
     return size.bytes({kRowBytes, int64_t{1} << 30});
   });
-  study.rounds = static_cast<int>(reader["rounds"].integer({1, 100}));
-  study.repetitions = static_cast<int>(reader["repetitions"].integer({1, 10000}));
+  axes.rounds = static_cast<int>(reader["rounds"].integer({1, 100}));
+  axes.repetitions = static_cast<int>(reader["repetitions"].integer({1, 10000}));
   reader.finish();
-  return study;
+  return axes;
 }
 
-Json run_exchange_study(const ExchangeStudy& study, const ExchangeHooks& hooks) { return Study(study, hooks).run(); }
+ExchangeResult run_exchange_study(const ExchangeAxes& axes, const Laboratory& laboratory) {
+  std::vector<Case> cases = cases_of(axes);
+  measure(axes, laboratory, cases);
+  ExchangeResult result{axes.name, axes.rounds, axes.repetitions, {}, {}};
+  for (const Case& one : cases)
+    if (!one.times.flat.seconds.empty()) result.rows.push_back(row_of(one, laboratory));
+  for (const Links& links : axes.links) result.summary.push_back(summary_of(links.name, result.rows));
+  return result;
+}
+
+const Study kExchangeStudy =
+    typed_study<read_exchange_axes, run_exchange_study, exchange_tables>("hierarchical_all_to_all");
 
 }  // namespace moesaic::experiments

@@ -6,6 +6,7 @@
 
 #include "core/schema/error.h"
 #include "core/schema/object_reader.h"
+#include "experiments/figures/in_turns.h"
 #include "experiments/figures/statistics.h"
 #include "planner/elastic/teams.h"
 #include "planner/layout/enumerate.h"
@@ -52,24 +53,33 @@ std::vector<Team> teams_of(const std::string& share, const std::vector<int64_t>&
   return planner::balanced_teams(batches, ranks);
 }
 
-Json row_of(const ElasticScene& scene, const ElasticSetting& setting, const Plan& plan, const Evaluation& evaluation) {
-  const std::vector<int64_t> sequences = local_sequences(plan);
-  Json row = {{"scene", scene.name},
-              {"setting", setting.name},
-              {"ranks", setting.ranks},
-              {"sequences_per_rank", sequences},
-              {"feasible", evaluation.feasible},
-              {"reason", evaluation.reason}};
+ElasticRow row_of(const ElasticScene& scene, const ElasticSetting& setting, const Plan& plan,
+                  const Evaluation& evaluation) {
+  ElasticRow row;
+  row.scene = scene.name;
+  row.setting = setting.name;
+  row.ranks = setting.ranks;
+  row.sequences_per_rank = local_sequences(plan);
+  row.feasible = evaluation.feasible;
+  row.reason = evaluation.reason;
   if (!evaluation.feasible) return row;
   const Prediction& p = evaluation.prediction;
-  const double rate = static_cast<double>(plan.workload.global_batch) / p.step_seconds;
-  row["step_seconds"] = p.step_seconds;
-  row["samples_per_second"] = rate;
-  row["samples_per_second_and_device"] = rate / setting.ranks;
-  row["exposed_communication_seconds"] = p.exposed_communication_seconds;
-  row["peak_bytes"] = p.peak_bytes.count("device") > 0 ? p.peak_bytes.at("device") : 0;
-  row["price_basis"] = evaluation.price_basis;
+  row.step_seconds = p.step_seconds;
+  row.samples_per_second = static_cast<double>(plan.workload.global_batch) / p.step_seconds;
+  row.samples_per_second_and_device = row.samples_per_second / setting.ranks;
+  row.exposed_communication_seconds = p.exposed_communication_seconds;
+  row.peak_bytes = p.peak_bytes.count("device") > 0 ? p.peak_bytes.at("device") : 0;
+  row.price_basis = evaluation.price_basis;
   return row;
+}
+
+Plan documents_of(const ElasticScene& scene, const Laboratory& laboratory) {
+  Plan documents;
+  documents.model = laboratory.model(scene.model);
+  documents.cluster = laboratory.cluster(scene.cluster);
+  documents.workload = laboratory.workload(scene.workload);
+  documents.profile = laboratory.profile(documents.cluster);
+  return documents;
 }
 
 /// The same work on devices and links that are slower by the scene's factor, which predicts and executes alike.
@@ -96,53 +106,58 @@ double difference(const std::vector<double>& losses, const std::vector<double>& 
   return most;
 }
 
-/// The settings in turns, `rounds` times, each against the losses of one rank that trains everything. [plans]
-Json execute_in_turns(const ElasticScene& scene, const std::vector<Plan>& plans, const Plan& documents,
-                      const ElasticHooks& hooks) {
+/// Losses of one rank at full speed that trains everything: [steps].
+std::vector<double> losses_of_one_rank(const ElasticScene& scene, const Plan& documents, const Laboratory& laboratory) {
   ElasticScene plain = scene;
   plain.slowdown = 1;
   plain.device_speeds.clear();
-  const std::vector<double> expected =
-      hooks.execute(plan_of(plain, {"one rank", 1, "all"}, documents), scene.steps).loss;
-  std::vector<std::vector<double>> seconds(plans.size()), stretch(plans.size()), late(plans.size());
-  std::vector<double> differences(plans.size(), 0);
-  for (int round = 0; round < scene.rounds; ++round)
-    for (size_t i = 0; i < plans.size(); ++i) {
-      const ElasticRun run = hooks.execute(plans[i], scene.steps);
-      seconds[i].push_back(run.step_seconds);
-      stretch[i].push_back(run.lasted_seconds / run.due_seconds);
-      late[i].push_back(run.woke_late_seconds);
-      differences[i] = std::max(differences[i], difference(run.loss, expected));
-      hooks.progress(round * static_cast<int>(plans.size()) + static_cast<int>(i) + 1,
-                     scene.rounds * static_cast<int>(plans.size()));
-    }
-  Json all = Json::array();
-  for (size_t i = 0; i < plans.size(); ++i) {
-    const double rate = static_cast<double>(plans[i].workload.global_batch) / median(seconds[i]);
-    all.push_back({{"slowdown", scene.slowdown},
-                   {"steps", scene.steps},
-                   {"step_seconds", median(seconds[i])},
-                   {"samples_per_second", rate},
-                   {"samples_per_second_and_device", rate / plans[i].layout.ranks},
-                   {"rounds_step_seconds", seconds[i]},
-                   {"rounds_lasted_over_due", stretch[i]},
-                   {"rounds_woke_late_seconds", late[i]},
-                   {"loss_difference", differences[i]}});
+  return laboratory.execute(plan_of(plain, {"one rank", 1, "all"}, documents), scene.steps, Way::emulated).losses;
+}
+
+ElasticExecution execution_of(const ElasticScene& scene, const Plan& plan, const std::vector<Execution>& rounds,
+                              const std::vector<double>& expected) {
+  ElasticExecution made;
+  made.slowdown = scene.slowdown;
+  made.steps = scene.steps;
+  for (const Execution& run : rounds) {
+    made.rounds_step_seconds.push_back(run.step_seconds);
+    made.rounds_lasted_over_due.push_back(run.emulation.lasted / run.emulation.due);
+    made.rounds_woke_late_seconds.push_back(run.emulation.woke_late);
+    made.loss_difference = std::max(made.loss_difference, difference(run.losses, expected));
   }
-  return all;
+  made.step_seconds = median(made.rounds_step_seconds);
+  made.samples_per_second = static_cast<double>(plan.workload.global_batch) / made.step_seconds;
+  made.samples_per_second_and_device = made.samples_per_second / plan.layout.ranks;
+  return made;
+}
+
+void run_scene(const ElasticScene& scene, const Laboratory& laboratory, std::vector<ElasticRow>& rows) {
+  const Plan documents = documents_of(scene, laboratory);
+  std::vector<Plan> plans;
+  for (const ElasticSetting& setting : scene.settings) plans.push_back(plan_of(scene, setting, documents));
+  const std::vector<Evaluation> evaluations = laboratory.evaluator->evaluate(plans);
+  std::vector<double> expected;
+  if (scene.rounds > 0) expected = losses_of_one_rank(scene, documents, laboratory);
+  const auto execute = [&](size_t i) { return laboratory.execute(plans[i], scene.steps, Way::emulated); };
+  int done = 0;
+  const int total = scene.rounds * static_cast<int>(plans.size());
+  const std::vector<std::vector<Execution>> runs =
+      in_turns(plans.size(), scene.rounds, execute, [&] { laboratory.progress(++done, total, "executions"); });
+  for (size_t i = 0; i < plans.size(); ++i) {
+    rows.push_back(row_of(scene, scene.settings[i], plans[i], evaluations[i]));
+    if (scene.rounds > 0) rows.back().executed = execution_of(scene, plans[i], runs[i], expected);
+  }
 }
 
 }  // namespace
 
-ElasticStudy read_elastic_study(const Json& json, const std::string& file) {
-  ObjectReader reader = open_document(json, file, "", "experiment");
-  ElasticStudy study;
-  study.name = reader["name"].text();
-  reader["question"].text();
-  const Field scenes = reader["scenes"];
-  for (size_t i = 0; i < scenes.size(); ++i) study.scenes.push_back(read_scene(scenes[i].object()));
+ElasticAxes read_elastic_axes(const Json& json, const std::string& file) {
+  ObjectReader reader = open_experiment(json, file);
+  ElasticAxes axes;
+  axes.name = reader["name"].text();
+  axes.scenes = reader["scenes"].objects(read_scene);
   reader.finish();
-  return study;
+  return axes;
 }
 
 Plan plan_of(const ElasticScene& scene, const ElasticSetting& setting, Plan plan) {
@@ -164,20 +179,14 @@ Plan plan_of(const ElasticScene& scene, const ElasticSetting& setting, Plan plan
   return plan;
 }
 
-Json run_elastic_study(const ElasticStudy& study, const ElasticHooks& hooks) {
-  Json rows = Json::array();
-  for (const ElasticScene& scene : study.scenes) {
-    const Plan documents = hooks.load(scene);
-    std::vector<Plan> plans;
-    for (const ElasticSetting& setting : scene.settings) plans.push_back(plan_of(scene, setting, documents));
-    const std::vector<Evaluation> evaluations = hooks.evaluator->evaluate(plans);
-    const Json executed = scene.rounds > 0 ? execute_in_turns(scene, plans, documents, hooks) : Json::array();
-    for (size_t i = 0; i < plans.size(); ++i) {
-      rows.push_back(row_of(scene, scene.settings[i], plans[i], evaluations[i]));
-      if (scene.rounds > 0) rows.back()["executed"] = executed[i];
-    }
-  }
-  return {{"kind", "moesaic.experiment_result/1"}, {"name", study.name}, {"rows", rows}, {"summary", rows}};
+ElasticResult run_elastic_study(const ElasticAxes& axes, const Laboratory& laboratory) {
+  ElasticResult result;
+  result.name = axes.name;
+  for (const ElasticScene& scene : axes.scenes) run_scene(scene, laboratory, result.rows);
+  result.summary = result.rows;
+  return result;
 }
+
+const Study kElasticStudy = typed_study<read_elastic_axes, run_elastic_study, elastic_tables>("elastic");
 
 }  // namespace moesaic::experiments

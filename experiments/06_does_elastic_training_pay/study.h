@@ -1,15 +1,9 @@
 #pragma once
 // Does elastic training pay? Simulates one step of each setting of each scene: who serves which task, or how a batch
-// splits over devices of unequal speed; and executes settings, in turns, where a scene asks for it. How a plan is
-// executed is the caller's.
+// splits over devices of unequal speed; and executes settings, in turns, where a scene asks for it.
 
-#include <functional>
-#include <nlohmann/json_fwd.hpp>
-#include <string>
-#include <vector>
-
-#include "core/evaluate/evaluator.h"
-#include "core/schema/documents.h"
+#include "experiments/06_does_elastic_training_pay/result.h"
+#include "experiments/laboratory/study.h"
 
 namespace moesaic::experiments {
 
@@ -36,37 +30,22 @@ struct ElasticScene {
   std::vector<ElasticSetting> settings;
 };
 
-struct ElasticStudy {
+struct ElasticAxes {
   std::string name;
   std::vector<ElasticScene> scenes;
 };
-ElasticStudy read_elastic_study(const Json& json, const std::string& file);
+ElasticAxes read_elastic_axes(const Json& json, const std::string& file);
 
-/// The documents of a scene, as a plan without decisions.
-using LoadScene = std::function<Plan(const ElasticScene&)>;
-
-/// The plan of a setting. Throws InputError where the setting does not fit the scene.
+/// The plan of a setting; `documents` are the scene's, as a plan without decisions. Throws InputError where the setting
+/// does not fit the scene.
 Plan plan_of(const ElasticScene& scene, const ElasticSetting& setting, Plan documents);
 
-/// What one execution of a plan, at its cluster's speeds, has found.
-struct ElasticRun {
-  Seconds step_seconds = 0;
-  std::vector<double> loss;                     // [steps]
-  Seconds due_seconds = 1, lasted_seconds = 1;  // what the operators of rank 0 should have lasted, and what they did
-  Seconds woke_late_seconds = 0;                // mean of its sleeps, before the next operator made up for it
-};
-
-struct ElasticHooks {
-  LoadScene load;
-  Evaluator* evaluator = nullptr;
-  std::function<ElasticRun(const Plan&, int64_t steps)> execute;
-  std::function<void(int done, int total)> progress = [](int, int) {};
-};
-
 /// One row per setting.
-Json run_elastic_study(const ElasticStudy& study, const ElasticHooks& hooks);
+ElasticResult run_elastic_study(const ElasticAxes& axes, const Laboratory& laboratory);
 
-/// The rows as a table of Markdown per scene, and another one for what was executed, for the experiment's README.
-std::string elastic_tables(const Json& result);
+/// A table per scene, and another one for what was executed.
+std::string elastic_tables(const ElasticResult& result);
+
+extern const Study kElasticStudy;
 
 }  // namespace moesaic::experiments

@@ -45,44 +45,42 @@ Pair plans_of(const Model& model, const Cluster& cluster, const Profile& profile
 
 double change(double from, double to) { return to / from - 1; }
 
-Json document_of(const Plan& plan, const std::array<Figures, 2>& figures) {
-  const auto one = [&](const Figures& f) {
-    return Json{{"peak_bytes", f.peak_bytes},
-                {"step_seconds", f.step_seconds},
-                {"tokens_per_second", static_cast<double>(plan.workload.tokens_per_step()) / f.step_seconds}};
-  };
-  return {
-      {"hidden", plan.model.hidden},
-      {"ranks", plan.layout.ranks},
-      {"replicated", one(figures[0])},
-      {"partitioned", one(figures[1])},
-      {"memory_change", change(static_cast<double>(figures[0].peak_bytes), static_cast<double>(figures[1].peak_bytes))},
-      {"speed_change", change(figures[1].step_seconds, figures[0].step_seconds)}};
+EmbeddingFigures figures_of(const Plan& plan, const Figures& f) {
+  return {f.peak_bytes, f.step_seconds, static_cast<double>(plan.workload.tokens_per_step()) / f.step_seconds};
 }
 
-class Study {
- public:
-  Study(const EmbeddingStudy& study, const EmbeddingHooks& hooks) : study_(study), hooks_(hooks) {}
+EmbeddingComparison comparison_of(const Plan& plan, const std::array<Figures, 2>& figures) {
+  return {plan.model.hidden,
+          plan.layout.ranks,
+          figures_of(plan, figures[0]),
+          figures_of(plan, figures[1]),
+          change(static_cast<double>(figures[0].peak_bytes), static_cast<double>(figures[1].peak_bytes)),
+          change(figures[1].step_seconds, figures[0].step_seconds)};
+}
 
-  Json run() {
-    Json published = Json::array();
-    for (const PublishedFigure& f : study_.published)
-      published.push_back({{"hidden", f.hidden}, {"memory", f.memory}, {"speed", f.speed}, {"origin", f.origin}});
-    const Json simulated = simulate_all(), executed = execute_all();
-    return {{"kind", "moesaic.result/1"},
-            {"experiment", study_.name},
-            {"simulated_on", study_.cluster},
-            {"simulated_sequence_length", study_.sequence_length},
-            {"executed_sequence_length", study_.executed_sequence_length},
-            {"summary", {{"simulated", changes(simulated)}, {"executed", changes(executed)}}},
-            {"simulated", simulated},
-            {"executed", executed},
-            {"published", published}};
+EmbeddingChange change_of(const EmbeddingComparison& c) { return {c.hidden, c.ranks, c.memory_change, c.speed_change}; }
+
+class Run {
+ public:
+  Run(const EmbeddingAxes& axes, const Laboratory& laboratory) : axes_(axes), laboratory_(laboratory) {}
+
+  EmbeddingResult result() const {
+    EmbeddingResult result;
+    result.experiment = axes_.name;
+    result.simulated_on = axes_.cluster;
+    result.simulated_sequence_length = axes_.sequence_length;
+    result.executed_sequence_length = axes_.executed_sequence_length;
+    result.simulated = simulate_all();
+    result.executed = execute_all();
+    for (const EmbeddingComparison& row : result.simulated) result.summary.simulated.push_back(change_of(row));
+    for (const ExecutedComparison& row : result.executed) result.summary.executed.push_back(change_of(row.measured));
+    result.published = axes_.published;
+    return result;
   }
 
  private:
   std::array<Figures, 2> simulate(const Pair& pair) const {
-    const std::vector<Evaluation> evaluations = hooks_.evaluator->evaluate(pair);
+    const std::vector<Evaluation> evaluations = laboratory_.evaluator->evaluate(pair);
     std::array<Figures, 2> figures;
     for (size_t i = 0; i < pair.size(); ++i) {
       if (!evaluations[i].feasible) throw InputError(pair[i].name, "", evaluations[i].reason);
@@ -92,21 +90,22 @@ class Study {
     return figures;
   }
 
-  Json simulate_all() const {
-    const Cluster cluster = hooks_.cluster(study_.cluster);
-    const Profile profile = hooks_.profile(cluster);
-    Json rows = Json::array();
-    for (int ranks : study_.ranks)
-      for (const std::string& name : study_.models) {
-        const Pair pair = plans_of(hooks_.model(name), cluster, profile, ranks, study_.sequence_length, DType::bf16);
-        rows.push_back(document_of(pair[0], simulate(pair)));
+  std::vector<EmbeddingComparison> simulate_all() const {
+    const Cluster cluster = laboratory_.cluster(axes_.cluster);
+    const Profile profile = laboratory_.profile(cluster);
+    std::vector<EmbeddingComparison> rows;
+    for (int ranks : axes_.ranks)
+      for (const std::string& name : axes_.models) {
+        const Pair pair =
+            plans_of(laboratory_.model(name), cluster, profile, ranks, axes_.sequence_length, DType::bf16);
+        rows.push_back(comparison_of(pair[0], simulate(pair)));
       }
     return rows;
   }
 
   /// The first model with narrower layers; the vocabulary, which the table's size and the head's work follow, stays.
   Model narrow(int64_t hidden) const {
-    Model model = hooks_.model(study_.models.front());
+    Model model = laboratory_.model(axes_.models.front());
     model.name += " at " + std::to_string(hidden);
     model.num_heads = model.num_kv_heads = 4;
     model.hidden = hidden;
@@ -116,62 +115,51 @@ class Study {
   }
 
   /// Both tables in turns, so that a slow minute meets them alike.
-  Json execute_all() const {
-    const Cluster machine = hooks_.cluster(study_.machine);
-    const Profile profile = hooks_.profile(machine);
-    Json rows = Json::array();
+  std::vector<ExecutedComparison> execute_all() const {
+    const Cluster machine = laboratory_.cluster(axes_.machine);
+    const Profile profile = laboratory_.profile(machine);
+    std::vector<ExecutedComparison> rows;
     int done = 0;
-    const int total = static_cast<int>(study_.executed_hidden.size()) * study_.rounds;
-    for (const int64_t hidden : study_.executed_hidden) {
-      const Pair pair = plans_of(narrow(hidden), machine, profile, study_.executed_ranks,
-                                 study_.executed_sequence_length, DType::f32);
+    const int total = static_cast<int>(axes_.executed_hidden.size()) * axes_.rounds;
+    for (const int64_t hidden : axes_.executed_hidden) {
+      const Pair pair =
+          plans_of(narrow(hidden), machine, profile, axes_.executed_ranks, axes_.executed_sequence_length, DType::f32);
       std::array<std::vector<double>, 2> seconds;
       std::array<Figures, 2> measured;
-      for (int round = 0; round < study_.rounds; ++round, hooks_.progress(++done, total))
+      for (int round = 0; round < axes_.rounds; ++round, laboratory_.progress(++done, total, "executions"))
         for (size_t i = 0; i < pair.size(); ++i) {
-          const EmbeddingRun run = hooks_.execute(pair[i], study_.steps);
+          const Execution run = laboratory_.execute(pair[i], axes_.steps, Way::pinned);
           seconds[i].push_back(run.step_seconds);
-          measured[i] = {median(seconds[i]), run.peak_bytes};
+          measured[i] = {median(seconds[i]), run.peak_device_bytes};
         }
-      rows.push_back(document_of(pair[0], measured));
-      rows.back()["predicted"] = document_of(pair[0], simulate(pair));
-      rows.back()["rounds"] = {{"replicated_s", seconds[0]}, {"partitioned_s", seconds[1]}};
+      rows.push_back(
+          {comparison_of(pair[0], measured), comparison_of(pair[0], simulate(pair)), {seconds[0], seconds[1]}});
     }
     return rows;
   }
 
-  static Json changes(const Json& rows) {
-    Json list = Json::array();
-    for (const Json& row : rows)
-      list.push_back({{"hidden", row["hidden"]},
-                      {"ranks", row["ranks"]},
-                      {"memory_change", row["memory_change"]},
-                      {"speed_change", row["speed_change"]}});
-    return list;
-  }
-
-  const EmbeddingStudy& study_;
-  const EmbeddingHooks& hooks_;
+  const EmbeddingAxes& axes_;
+  const Laboratory& laboratory_;
 };
 
 constexpr IntegerRange kHidden{8, 1 << 20}, kRanks{2, 1 << 16}, kLength{1, 1 << 20}, kTimes{1, 1000};
 
-void read_simulated(ObjectReader reader, EmbeddingStudy& study) {
-  study.models = reader["models"].each([](const Field& name) { return name.text(); });
-  study.ranks = reader["ranks"].integers<int>(kRanks);
-  if (study.models.empty()) reader.refuse("names no model", "at least one");
-  study.cluster = reader["cluster"].text();
-  study.sequence_length = reader["sequence_length"].integer(kLength);
+void read_simulated(ObjectReader reader, EmbeddingAxes& axes) {
+  axes.models = reader["models"].each([](const Field& name) { return name.text(); });
+  axes.ranks = reader["ranks"].integers<int>(kRanks);
+  if (axes.models.empty()) reader.refuse("names no model", "at least one");
+  axes.cluster = reader["cluster"].text();
+  axes.sequence_length = reader["sequence_length"].integer(kLength);
   reader.finish();
 }
 
-void read_executed(ObjectReader reader, EmbeddingStudy& study) {
-  study.machine = reader["cluster"].text();
-  study.executed_hidden = reader["hidden"].integers(kHidden);
-  study.executed_ranks = static_cast<int>(reader["ranks"].integer(kRanks));
-  study.executed_sequence_length = reader["sequence_length"].integer(kLength);
-  study.rounds = static_cast<int>(reader["rounds"].integer(kTimes));
-  study.steps = reader["steps"].integer(kTimes);
+void read_executed(ObjectReader reader, EmbeddingAxes& axes) {
+  axes.machine = reader["cluster"].text();
+  axes.executed_hidden = reader["hidden"].integers(kHidden);
+  axes.executed_ranks = static_cast<int>(reader["ranks"].integer(kRanks));
+  axes.executed_sequence_length = reader["sequence_length"].integer(kLength);
+  axes.rounds = static_cast<int>(reader["rounds"].integer(kTimes));
+  axes.steps = reader["steps"].integer(kTimes);
   reader.finish();
 }
 
@@ -184,18 +172,22 @@ PublishedFigure read_published(ObjectReader reader) {
 
 }  // namespace
 
-EmbeddingStudy read_embedding_study(const Json& json, const std::string& file) {
-  ObjectReader reader = open_document(json, file, "", "experiment");
-  EmbeddingStudy study;
-  study.name = reader["name"].text();
-  study.question = reader["question"].text();
-  read_simulated(reader["simulated"].object(), study);
-  read_executed(reader["executed"].object(), study);
-  study.published = reader["published"].objects(read_published);
+EmbeddingAxes read_embedding_axes(const Json& json, const std::string& file) {
+  ObjectReader reader = open_experiment(json, file);
+  EmbeddingAxes axes;
+  axes.name = reader["name"].text();
+  read_simulated(reader["simulated"].object(), axes);
+  read_executed(reader["executed"].object(), axes);
+  axes.published = reader["published"].objects(read_published);
   reader.finish();
-  return study;
+  return axes;
 }
 
-Json run_embedding_study(const EmbeddingStudy& study, const EmbeddingHooks& hooks) { return Study(study, hooks).run(); }
+EmbeddingResult run_embedding_study(const EmbeddingAxes& axes, const Laboratory& laboratory) {
+  return Run(axes, laboratory).result();
+}
+
+const Study kEmbeddingStudy =
+    typed_study<read_embedding_axes, run_embedding_study, embedding_tables>("embedding_partition");
 
 }  // namespace moesaic::experiments

@@ -17,11 +17,11 @@ constexpr const char* kCells[] = {"none", "dense", "sparse", "both"};
 GridScenario read_scenario(ObjectReader reader) {
   GridScenario scenario;
   scenario.name = reader["name"].text();
-  scenario.model = reader["model"].text();
-  scenario.cluster = reader["cluster"].text();
-  scenario.workload = reader["workload"].text();
-  scenario.routing = reader["routing"].text("");
-  scenario.profile = reader["profile"].text("");
+  scenario.documents.model = reader["model"].text();
+  scenario.documents.cluster = reader["cluster"].text();
+  scenario.documents.workload = reader["workload"].text();
+  scenario.documents.routing = reader["routing"].text("");
+  scenario.documents.profile = reader["profile"].text("");
   scenario.ranks = static_cast<int>(reader["ranks"].integer(kCount));
   scenario.ep = static_cast<int>(reader["ep"].integer(kCount));
   scenario.cached_share = reader["cached_share"].number({0, 1});
@@ -31,44 +31,50 @@ GridScenario read_scenario(ObjectReader reader) {
   return scenario;
 }
 
-/// Step and exposed seconds of one timeline.
-struct Times {
-  double step = 0, communication = 0, transfer = 0;
-};
-
-Times times_of(const Timeline& timeline) {
-  Times times{timeline.step_seconds, 0, 0};
+GridTimes times_of(const Timeline& timeline) {
+  GridTimes times{timeline.step_seconds, 0, 0};
   for (const PhaseTime& phase : step_breakdown(timeline)) {
-    times.communication += phase.exposed_communication;
-    times.transfer += phase.exposed_transfer;
+    times.exposed_communication_s += phase.exposed_communication;
+    times.exposed_transfer_s += phase.exposed_transfer;
   }
   return times;
 }
 
 /// Each figure's median over the rounds.
-Times median_of(const std::vector<GridRun>& runs) {
-  std::vector<Times> rounds;
-  for (const GridRun& run : runs) rounds.push_back(times_of(run.timeline));
-  return {median(rounds, &Times::step), median(rounds, &Times::communication), median(rounds, &Times::transfer)};
+GridTimes median_of(const std::vector<Execution>& runs) {
+  std::vector<GridTimes> rounds;
+  for (const Execution& run : runs) rounds.push_back(times_of(run.timeline));
+  return {median(rounds, &GridTimes::step_s), median(rounds, &GridTimes::exposed_communication_s),
+          median(rounds, &GridTimes::exposed_transfer_s)};
 }
 
-Json json_of(const Times& times) {
-  return {
-      {"step_s", times.step}, {"exposed_communication_s", times.communication}, {"exposed_transfer_s", times.transfer}};
+GridResultScenario run_scenario(const GridScenario& scenario, const GridAxes& axes, const Laboratory& laboratory,
+                                const std::function<void()>& done) {
+  std::vector<Plan> plans = grid_plans(scenario, laboratory.problem(scenario.documents));
+  const auto execute = [&](size_t cell) { return laboratory.execute(plans[cell], axes.steps, Way::pinned); };
+  const std::vector<std::vector<Execution>> runs =
+      in_turns(plans.size(), scenario.execute ? axes.rounds : 0, execute, done);
+  for (Plan& plan : plans)  // prefetch changes no bit of what routers choose
+    if (scenario.execute) plan.routing = runs[0].back().routing;
+  GridResultScenario result{scenario.name, scenario.cached_share, {}};
+  for (size_t cell = 0; cell < plans.size(); ++cell) {
+    result.cells.push_back({kCells[cell], times_of(laboratory.simulate(plans[cell])), std::nullopt});
+    if (scenario.execute) result.cells.back().measured = median_of(runs[cell]);
+  }
+  return result;
 }
 
 }  // namespace
 
-GridStudy read_grid_study(const Json& json, const std::string& file) {
-  ObjectReader reader = open_document(json, file, "", "experiment");
-  GridStudy study;
-  study.name = reader["name"].text();
-  study.question = reader["question"].text();
-  study.scenarios = reader["scenarios"].objects(read_scenario);
-  study.rounds = static_cast<int>(reader["rounds"].integer({1, 100}));
-  study.steps = reader["steps"].integer({3, 100000});
+GridAxes read_grid_axes(const Json& json, const std::string& file) {
+  ObjectReader reader = open_experiment(json, file);
+  GridAxes axes;
+  axes.name = reader["name"].text();
+  axes.scenarios = reader["scenarios"].objects(read_scenario);
+  axes.rounds = static_cast<int>(reader["rounds"].integer({1, 100}));
+  axes.steps = reader["steps"].integer({3, 100000});
   reader.finish();
-  return study;
+  return axes;
 }
 
 std::vector<Plan> grid_plans(const GridScenario& scenario, const planner::Problem& problem) {
@@ -91,30 +97,16 @@ std::vector<Plan> grid_plans(const GridScenario& scenario, const planner::Proble
   return plans;
 }
 
-Json run_grid_study(const GridStudy& study, const GridHooks& hooks) {
+GridResult run_grid_study(const GridAxes& axes, const Laboratory& laboratory) {
   int done = 0, total = 0;
-  for (const GridScenario& scenario : study.scenarios) total += scenario.execute ? 4 * study.rounds : 0;
-  Json scenarios = Json::array();
-  for (const GridScenario& scenario : study.scenarios) {
-    std::vector<Plan> plans = grid_plans(scenario, hooks.load(scenario));
-    const auto execute = [&](size_t cell) { return hooks.execute(plans[cell], study.steps); };
-    const std::vector<std::vector<GridRun>> runs =
-        in_turns(plans.size(), scenario.execute ? study.rounds : 0, execute, [&] { hooks.progress(++done, total); });
-    for (Plan& plan : plans)  // prefetch changes no bit of what routers choose
-      if (scenario.execute) plan.routing = runs[0].back().routing;
-    Json cells = Json::array();
-    for (size_t cell = 0; cell < plans.size(); ++cell) {
-      Json row = {{"prefetch", kCells[cell]}, {"simulated", json_of(times_of(hooks.simulate(plans[cell])))}};
-      if (scenario.execute) row["measured"] = json_of(median_of(runs[cell]));
-      cells.push_back(std::move(row));
-    }
-    scenarios.push_back({{"scenario", scenario.name}, {"cached_share", scenario.cached_share}, {"cells", cells}});
-  }
-  return {{"kind", "moesaic.result/1"},
-          {"experiment", study.name},
-          {"rounds", study.rounds},
-          {"steps", study.steps},
-          {"summary", scenarios}};
+  for (const GridScenario& scenario : axes.scenarios) total += scenario.execute ? 4 * axes.rounds : 0;
+  GridResult result{axes.name, axes.rounds, axes.steps, {}};
+  for (const GridScenario& scenario : axes.scenarios)
+    result.scenarios.push_back(
+        run_scenario(scenario, axes, laboratory, [&] { laboratory.progress(++done, total, "executions"); }));
+  return result;
 }
+
+const Study kGridStudy = typed_study<read_grid_axes, run_grid_study, grid_tables>("prefetch_grid");
 
 }  // namespace moesaic::experiments

@@ -3,51 +3,35 @@
 // whose experts live on storage: step and exposed times of each cell, simulated and, where the scenario says so,
 // executed.
 
-#include <functional>
-#include <nlohmann/json_fwd.hpp>
-#include <string>
-#include <vector>
-
-#include "core/timeline/timeline.h"
-#include "planner/problem/problem.h"
+#include "experiments/08_what_does_2d_prefetch_hide/result.h"
+#include "experiments/laboratory/study.h"
 
 namespace moesaic::experiments {
 
 /// One grid. `cached_share`: of a rank's expert slots, those that host memory caches.
 struct GridScenario {
-  std::string name, model, cluster, workload, routing, profile;
+  std::string name;
+  DocumentNames documents;
   int ranks = 1, ep = 1;
   double cached_share = 0.5;
   Bytes fused_parameter_bytes = 0;
   bool execute = false;
 };
 
-/// The axes of an experiment.json of kind moesaic.experiment/1, question "prefetch grid".
-struct GridStudy {
-  std::string name, question;
+struct GridAxes {
+  std::string name;
   std::vector<GridScenario> scenarios;
   int rounds = 3;
   int64_t steps = 15;
 };
-GridStudy read_grid_study(const Json& json, const std::string& file);
-
-/// A run's median step, and the routing that its router chose in it.
-struct GridRun {
-  Timeline timeline;
-  RoutingDocument routing;
-};
-
-struct GridHooks {
-  std::function<planner::Problem(const GridScenario&)> load;  // its documents
-  std::function<Timeline(const Plan&)> simulate;
-  std::function<GridRun(const Plan&, int64_t steps)> execute;
-  std::function<void(int done, int total)> progress = [](int, int) {};
-};
+GridAxes read_grid_axes(const Json& json, const std::string& file);
 
 /// The four plans of a scenario: none, dense, sparse, both.
 std::vector<Plan> grid_plans(const GridScenario& scenario, const planner::Problem& problem);
 
-Json run_grid_study(const GridStudy& study, const GridHooks& hooks);
-std::string grid_tables(const Json& result);
+GridResult run_grid_study(const GridAxes& axes, const Laboratory& laboratory);
+std::string grid_tables(const GridResult& result);
+
+extern const Study kGridStudy;
 
 }  // namespace moesaic::experiments

@@ -23,10 +23,10 @@ LayoutRow read_row(ObjectReader reader) {
 LayoutScenario read_scenario(ObjectReader reader) {
   LayoutScenario scenario;
   scenario.name = reader["name"].text();
-  scenario.model = reader["model"].text();
-  scenario.cluster = reader["cluster"].text();
-  scenario.workload = reader["workload"].text();
-  scenario.profile = reader["profile"].text("");
+  scenario.documents.model = reader["model"].text();
+  scenario.documents.cluster = reader["cluster"].text();
+  scenario.documents.workload = reader["workload"].text();
+  scenario.documents.profile = reader["profile"].text("");
   scenario.ranks = static_cast<int>(reader["ranks"].integer(kCount));
   scenario.global_batch = reader["global_batch"].integer(kCount);
   scenario.execute = reader["execute"].boolean(false);
@@ -36,36 +36,45 @@ LayoutScenario read_scenario(ObjectReader reader) {
 }
 
 /// Each figure's median over the rounds.
-LayoutRun median_of(const std::vector<LayoutRun>& rounds) {
-  return {median(rounds, &LayoutRun::step), median(rounds, &LayoutRun::exposed_communication),
-          static_cast<Bytes>(median(rounds, &LayoutRun::peak_device_bytes)), rounds.back().routing};
+LayoutFigures median_of(const std::vector<Execution>& rounds) {
+  return {median(rounds, &Execution::step_seconds), median(rounds, &Execution::exposed_communication_seconds),
+          static_cast<Bytes>(median(rounds, &Execution::peak_device_bytes)), std::nullopt};
 }
 
-Json json_of(const LayoutRun& run) {
-  return {{"step_s", run.step},
-          {"exposed_communication_s", run.exposed_communication},
-          {"peak_device_bytes", run.peak_device_bytes}};
-}
-
-Json simulated(const Evaluation& evaluation) {
+LayoutFigures simulated_of(const Evaluation& evaluation) {
   const Prediction& p = evaluation.prediction;
-  Json json = json_of({p.step_seconds, p.exposed_communication_seconds, p.peak_bytes.at("device"), {}});
-  if (!evaluation.feasible) json["infeasible"] = evaluation.reason;
-  return json;
+  LayoutFigures figures{p.step_seconds, p.exposed_communication_seconds, p.peak_bytes.at("device"), std::nullopt};
+  if (!evaluation.feasible) figures.infeasible = evaluation.reason;
+  return figures;
+}
+
+LayoutResultScenario run_scenario(const LayoutScenario& scenario, const LayoutAxes& axes, const Laboratory& laboratory,
+                                  const std::function<void()>& done) {
+  std::vector<Plan> plans = layout_plans(scenario, laboratory.problem(scenario.documents));
+  const auto execute = [&](size_t row) { return laboratory.execute(plans[row], axes.steps, Way::pinned); };
+  const std::vector<std::vector<Execution>> runs =
+      in_turns(plans.size(), scenario.execute ? axes.rounds : 0, execute, done);
+  for (size_t row = 0; scenario.execute && row < plans.size(); ++row) plans[row].routing = runs[row].back().routing;
+  const std::vector<Evaluation> evaluations = laboratory.evaluator->evaluate(plans);
+  LayoutResultScenario result{scenario.name, {}};
+  for (size_t row = 0; row < plans.size(); ++row) {
+    result.rows.push_back({plans[row].name, simulated_of(evaluations[row]), std::nullopt});
+    if (scenario.execute) result.rows.back().measured = median_of(runs[row]);
+  }
+  return result;
 }
 
 }  // namespace
 
-LayoutStudy read_layout_study(const Json& json, const std::string& file) {
-  ObjectReader reader = open_document(json, file, "", "experiment");
-  LayoutStudy study;
-  study.name = reader["name"].text();
-  study.question = reader["question"].text();
-  study.scenarios = reader["scenarios"].objects(read_scenario);
-  study.rounds = static_cast<int>(reader["rounds"].integer({1, 100}));
-  study.steps = reader["steps"].integer({3, 100000});
+LayoutAxes read_layout_axes(const Json& json, const std::string& file) {
+  ObjectReader reader = open_experiment(json, file);
+  LayoutAxes axes;
+  axes.name = reader["name"].text();
+  axes.scenarios = reader["scenarios"].objects(read_scenario);
+  axes.rounds = static_cast<int>(reader["rounds"].integer({1, 100}));
+  axes.steps = reader["steps"].integer({3, 100000});
   reader.finish();
-  return study;
+  return axes;
 }
 
 std::vector<Plan> layout_plans(const LayoutScenario& scenario, const planner::Problem& problem) {
@@ -83,31 +92,16 @@ std::vector<Plan> layout_plans(const LayoutScenario& scenario, const planner::Pr
   return plans;
 }
 
-Json run_layout_study(const LayoutStudy& study, const LayoutHooks& hooks) {
+LayoutResult run_layout_study(const LayoutAxes& axes, const Laboratory& laboratory) {
   int done = 0, total = 0;
-  for (const LayoutScenario& s : study.scenarios)
-    total += s.execute ? study.rounds * static_cast<int>(s.rows.size()) : 0;
-  Json scenarios = Json::array();
-  for (const LayoutScenario& scenario : study.scenarios) {
-    std::vector<Plan> plans = layout_plans(scenario, hooks.load(scenario));
-    const auto execute = [&](size_t row) { return hooks.execute(plans[row], study.steps); };
-    const std::vector<std::vector<LayoutRun>> measured =
-        in_turns(plans.size(), scenario.execute ? study.rounds : 0, execute, [&] { hooks.progress(++done, total); });
-    for (size_t row = 0; scenario.execute && row < plans.size(); ++row)
-      plans[row].routing = measured[row].back().routing;
-    const std::vector<Evaluation> evaluations = hooks.evaluator->evaluate(plans);
-    Json rows = Json::array();
-    for (size_t row = 0; row < plans.size(); ++row) {
-      rows.push_back({{"layout", plans[row].name}, {"simulated", simulated(evaluations[row])}});
-      if (scenario.execute) rows.back()["measured"] = json_of(median_of(measured[row]));
-    }
-    scenarios.push_back({{"scenario", scenario.name}, {"rows", rows}});
-  }
-  return {{"kind", "moesaic.result/1"},
-          {"experiment", study.name},
-          {"rounds", study.rounds},
-          {"steps", study.steps},
-          {"summary", scenarios}};
+  for (const LayoutScenario& s : axes.scenarios) total += s.execute ? axes.rounds * static_cast<int>(s.rows.size()) : 0;
+  LayoutResult result{axes.name, axes.rounds, axes.steps, {}};
+  for (const LayoutScenario& scenario : axes.scenarios)
+    result.scenarios.push_back(
+        run_scenario(scenario, axes, laboratory, [&] { laboratory.progress(++done, total, "executions"); }));
+  return result;
 }
+
+const Study kLayoutStudy = typed_study<read_layout_axes, run_layout_study, layout_tables>("layouts");
 
 }  // namespace moesaic::experiments

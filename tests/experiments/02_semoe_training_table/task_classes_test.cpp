@@ -15,11 +15,11 @@ TEST(TaskClasses, EveryInstantHasOneClass) {
   timeline.rows = {row("qkv", Op::linear, Lane::compute, 0), row("dispatch", Op::all_to_all, Lane::network, 0),
                    row("experts", Op::experts, Lane::compute, 0), row("reduce", Op::all_reduce, Lane::network, 0)};
   timeline.times = {{0, 0, 0, 2}, {0, 1, 1, 5}, {0, 2, 3, 4}, {1, 2, 3, 6}, {1, 3, 4, 5}};
-  std::array<Seconds, kNumTaskClasses> expected{};
-  expected[static_cast<size_t>(TaskClass::attention)] = 1;
-  expected[static_cast<size_t>(TaskClass::all_to_all)] = 1;
-  expected[static_cast<size_t>(TaskClass::experts)] = 2;
-  expected[static_cast<size_t>(TaskClass::idle)] = 2;
+  ClassSeconds expected;
+  expected.of[static_cast<size_t>(TaskClass::attention)] = 1;
+  expected.of[static_cast<size_t>(TaskClass::all_to_all)] = 1;
+  expected.of[static_cast<size_t>(TaskClass::experts)] = 2;
+  expected.of[static_cast<size_t>(TaskClass::idle)] = 2;
   EXPECT_EQ(class_seconds(timeline), expected);
 }
 
@@ -30,10 +30,10 @@ TEST(TaskClasses, WaitingForAPipelineStageIsIdle) {
   timeline.rows = {row("qkv", Op::linear, Lane::compute, 0), row("stage 0 to 1", Op::all_to_all, Lane::network, -1)};
   timeline.rows[1].stage_meeting = StageMeeting::next;
   timeline.times = {{0, 0, 0, 2}, {0, 1, 2, 4}, {1, 1, 0, 4}};
-  std::array<Seconds, kNumTaskClasses> expected{};
-  expected[static_cast<size_t>(TaskClass::attention)] = 1;
-  expected[static_cast<size_t>(TaskClass::all_to_all)] = 2;
-  expected[static_cast<size_t>(TaskClass::idle)] = 1;
+  ClassSeconds expected;
+  expected.of[static_cast<size_t>(TaskClass::attention)] = 1;
+  expected.of[static_cast<size_t>(TaskClass::all_to_all)] = 2;
+  expected.of[static_cast<size_t>(TaskClass::idle)] = 1;
   EXPECT_EQ(class_seconds(timeline), expected);
 }
 

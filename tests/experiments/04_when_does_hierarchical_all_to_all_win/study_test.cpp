@@ -12,7 +12,7 @@ namespace {
 
 Json document() {
   return Json::parse(R"({
-    "kind": "moesaic.experiment/1", "name": "a", "question": "b?",
+    "kind": "moesaic.experiment/1", "study": "hierarchical_all_to_all", "name": "a", "question": "b?",
     "links": [{"name": "wire", "transport": "threads",
                "intra_node": {"bandwidth_bytes_per_s": 1e9, "latency_s": 0},
                "nic": {"bandwidth_bytes_per_s": 1e8, "latency_s": 0, "message_s": 0.001}},
@@ -36,40 +36,43 @@ Timeline simulated(const Plan& plan) {
 }
 
 /// 256 bytes: flat 8 ms, hierarchical 5 ms. 512 bytes: 4 ms and 4.1 ms.
-Json measured(const Links& links, const std::vector<Plan>& plans, int repetitions) {
-  if (links.transport != "threads") return Json::array();
+std::vector<ExchangeTimes> measured(const std::vector<Plan>& plans, Transport transport, int repetitions) {
+  if (transport != Transport::threads) return {};
   EXPECT_EQ(plans.size(), 2u);
   const auto samples = [&](double seconds, int messages) {
-    return Json{{"seconds", std::vector<double>(static_cast<size_t>(repetitions), seconds)},
-                {"inter_node_messages", messages},
-                {"inter_node_bytes", 2048}};
+    return ExchangeSamples{std::vector<double>(static_cast<size_t>(repetitions), seconds), messages, 2048};
   };
-  return {{{"flat", samples(0.008, 8)}, {"hierarchical", samples(0.005, 4)}},
-          {{"flat", samples(0.004, 8)}, {"hierarchical", samples(0.0041, 4)}}};
+  return {{samples(0.008, 8), samples(0.005, 4)}, {samples(0.004, 8), samples(0.0041, 4)}};
 }
+
+ExchangeResult result() {
+  Laboratory laboratory;
+  laboratory.simulate = simulated;
+  laboratory.exchange = measured;
+  return run_exchange_study(read_exchange_axes(document(), "test"), laboratory);
+}
+
+std::vector<std::string> names(const ExchangeWinners& w) { return {w.measured, w.simulated, w.without_messages}; }
 
 // A message costs 1 ms, so the simulator says 6 ms and 5 ms (hierarchical), without that cost 2 ms and 3 ms (flat); the
 // measured winners are hierarchical and none. Errors:
 // 6/8, 5/5, 6/4, 5/4.1: 0.25, 0, 0.5, 0.2195; their median is 0.2348.
 TEST(ExchangeStudy, ComparesWinners) {
-  const Json result = run_exchange_study(read_exchange_study(document(), "test"), {simulated, measured});
-  ASSERT_EQ(result["rows"].size(), 2u);
-  EXPECT_EQ(result["rows"][0]["winner"],
-            (Json{{"measured", "hierarchical"}, {"simulated", "hierarchical"}, {"without_messages", "flat"}}));
-  EXPECT_EQ(result["rows"][1]["winner"],
-            (Json{{"measured", "equal"}, {"simulated", "hierarchical"}, {"without_messages", "flat"}}));
-  const Json& wire = result["summary"][0];
-  EXPECT_EQ(wire["hierarchical_wins"], 1);
-  EXPECT_EQ(wire["flat_wins"], 0);
-  EXPECT_EQ(wire["simulated_agrees"], 1);
-  EXPECT_NEAR(wire["simulated_median_error"].get<double>(), 0.2348, 1e-4);
-  EXPECT_EQ(wire["without_messages_agrees"], 0);
-  EXPECT_EQ(result["summary"][1], (Json{{"links", "hosts"}, {"cases", 0}}));
+  const ExchangeResult made = result();
+  ASSERT_EQ(made.rows.size(), 2u);
+  EXPECT_EQ(names(made.rows[0].winner), (std::vector<std::string>{"hierarchical", "hierarchical", "flat"}));
+  EXPECT_EQ(names(made.rows[1].winner), (std::vector<std::string>{"equal", "hierarchical", "flat"}));
+  const LinksSummary& wire = made.summary.at(0);
+  EXPECT_EQ(wire.hierarchical_wins, 1);
+  EXPECT_EQ(wire.flat_wins, 0);
+  EXPECT_EQ(wire.simulated_agrees, 1);
+  EXPECT_NEAR(wire.simulated_median_error, 0.2348, 1e-4);
+  EXPECT_EQ(wire.without_messages_agrees, 0);
+  EXPECT_EQ(write_document(made)["summary"][1], (Json{{"links", "hosts"}, {"cases", 0}}));
 }
 
 TEST(ExchangeStudy, ShowsMeasuredAndPredictedApart) {
-  const std::string tables =
-      exchange_tables(run_exchange_study(read_exchange_study(document(), "test"), {simulated, measured}));
+  const std::string tables = exchange_tables(result());
   EXPECT_NE(tables.find("| wire | 2 | 1 | 0 | 1 | 23 % | 0 |\n"), std::string::npos) << tables;
   EXPECT_NE(tables.find("| hosts | not measured here | | | | | |\n"), std::string::npos);
   EXPECT_NE(tables.find("| 2 x 2 | 256 | 8 | 4 | 8.00 | 5.00 | 6.00 | 5.00 | 2.00 | 3.00 | hierarchical | "
@@ -80,13 +83,13 @@ TEST(ExchangeStudy, ShowsMeasuredAndPredictedApart) {
 TEST(ExchangeStudy, RefusesWhatItDoesNotKnow) {
   Json wrong = document();
   wrong["links"][0]["transport"] = "pigeons";
-  EXPECT_THROW(read_exchange_study(wrong, "test"), InputError);
+  EXPECT_THROW(read_exchange_axes(wrong, "test"), InputError);
   wrong = document();
   wrong["links"][0]["nic"]["packet_bytes"] = 1500;  // threads do not cut messages
-  EXPECT_THROW(read_exchange_study(wrong, "test"), InputError);
+  EXPECT_THROW(read_exchange_axes(wrong, "test"), InputError);
   wrong = document();
   wrong["shapes"][0]["nodes"] = 1;
-  EXPECT_THROW(read_exchange_study(wrong, "test"), InputError);
+  EXPECT_THROW(read_exchange_axes(wrong, "test"), InputError);
 }
 
 }  // namespace

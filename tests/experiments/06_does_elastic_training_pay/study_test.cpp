@@ -26,7 +26,7 @@ class BusiestRank : public Evaluator {
   }
 };
 
-Plan documents(const ElasticScene& scene) {
+Plan documents(const std::string& workload) {
   Plan plan;
   plan.model.num_layers = 1;
   plan.model.hidden = plan.model.head_dim = 4;
@@ -37,7 +37,7 @@ Plan documents(const ElasticScene& scene) {
   plan.cluster.devices_per_node = 8;
   plan.workload.sequence_length = 2;
   plan.workload.global_batch = 32;
-  if (scene.workload == "tasks") {
+  if (workload == "tasks") {
     plan.model.routed_by_task = true;
     plan.workload.tasks = {{"a", 16}, {"b", 8}, {"c", 4}, {"d", 4}};
   } else {
@@ -46,11 +46,22 @@ Plan documents(const ElasticScene& scene) {
   return plan;
 }
 
+/// A model and a workload of one name.
+Laboratory laboratory_with(Evaluator& evaluator) {
+  Laboratory laboratory;
+  laboratory.model = [](const std::string& name) { return documents(name).model; };
+  laboratory.cluster = [](const std::string& name) { return documents(name).cluster; };
+  laboratory.workload = [](const std::string& name) { return documents(name).workload; };
+  laboratory.profile = [](const Cluster&) { return Profile(); };
+  laboratory.evaluator = &evaluator;
+  return laboratory;
+}
+
 ElasticScene scene_of(const std::string& name, const std::string& workload, std::vector<double> speeds,
                       std::vector<ElasticSetting> settings) {
   ElasticScene scene;
   scene.name = name;
-  scene.workload = workload;
+  scene.model = scene.workload = workload;
   scene.device_speeds = std::move(speeds);
   scene.settings = std::move(settings);
   return scene;
@@ -59,32 +70,30 @@ ElasticScene scene_of(const std::string& name, const std::string& workload, std:
 // 32 sequences. 4 ranks wait for 16: 2000 a second, 500 each. 8 balanced ranks for 4: 8000, 1000 each. 8 even ranks for
 // 8: 4000, 500 each. Speeds 1 and 0.5: even 16 / 0.5 = 32 ms; 22 and 10 end at 22 and 20 ms.
 TEST(ElasticStudy, ComparesPerDevice) {
-  const ElasticStudy study{
+  ElasticAxes axes{
       "s",
       {scene_of("tasks", "tasks", {}, {{"few", 4, "even"}, {"balanced", 8, "balanced"}, {"even", 8, "even"}}),
-       scene_of("mixed", "one", {1, 0.5, 1, 1, 1, 1, 1, 1}, {{"even", 2, "even"}, {"fair", 2, "by_speed"}})}};
+       scene_of("mixed", "one", {1, 0.5}, {{"even", 2, "even"}, {"fair", 2, "by_speed"}})}};
   BusiestRank evaluator;
-  ElasticStudy mixed = study;
-  mixed.scenes[1].device_speeds = {1, 0.5};
-  mixed.scenes[1].devices = 2;
-  const Json rows = run_elastic_study(mixed, {documents, &evaluator, {}})["rows"];
+  axes.scenes[1].devices = 2;
+  const std::vector<ElasticRow> rows = run_elastic_study(axes, laboratory_with(evaluator)).rows;
   std::vector<double> rates;
-  for (const Json& row : rows) rates.push_back(row["samples_per_second_and_device"]);
+  for (const ElasticRow& row : rows) rates.push_back(row.samples_per_second_and_device);
   ASSERT_EQ(rates.size(), 5u);
   EXPECT_DOUBLE_EQ(rates[0], 500);
   EXPECT_DOUBLE_EQ(rates[1], 1000);
   EXPECT_DOUBLE_EQ(rates[2], 500);
   EXPECT_DOUBLE_EQ(rates[3], 500);
   EXPECT_DOUBLE_EQ(rates[4], 32 / 22e-3 / 2);
-  EXPECT_EQ(rows[1]["sequences_per_rank"], Json({4, 4, 4, 4, 4, 4, 4, 4}));
-  EXPECT_EQ(rows[4]["sequences_per_rank"], Json({22, 10}));
+  EXPECT_EQ(rows[1].sequences_per_rank, std::vector<int64_t>(8, 4));
+  EXPECT_EQ(rows[4].sequences_per_rank, (std::vector<int64_t>{22, 10}));
 }
 
 // Devices a tenth as fast: 16 ms become 160, and links at 1e9 bytes/s of 1e-6 s ones at 1e8 of 1e-5 s.
 TEST(ElasticStudy, SlowsDevicesAndLinksDown) {
   ElasticScene scene = scene_of("tasks", "tasks", {}, {});
   scene.slowdown = 10;
-  Plan plan = documents(scene);
+  Plan plan = documents("tasks");
   plan.cluster.intra_node = {1e9, 1e-6};
   plan.profile.collectives = {{"all_reduce", 2, false, {8}, {2e-6}}};
   plan = plan_of(scene, {"few", 4, "even"}, plan);
@@ -105,32 +114,37 @@ TEST(ElasticStudy, ExecutesInTurnsAgainstOneRank) {
   scene.steps = 2;
   std::vector<int> ranks;
   BusiestRank evaluator;
-  ElasticHooks hooks{documents, &evaluator, {}};
-  hooks.execute = [&](const Plan& plan, int64_t steps) -> ElasticRun {
+  Laboratory laboratory = laboratory_with(evaluator);
+  laboratory.execute = [&](const Plan& plan, int64_t steps, Way way) {
     EXPECT_EQ(steps, 2);
+    EXPECT_EQ(way, Way::emulated);
     EXPECT_DOUBLE_EQ(plan.cluster.speed_of(0), plan.layout.ranks == 1 ? 1 : 0.1);
     ranks.push_back(plan.layout.ranks);
     constexpr double kSeconds[] = {0, 3, 3, 1, 1, 2, 2};  // of the first run, and of three rounds
-    return {kSeconds[ranks.size() - 1], {2, ranks.size() == 5 ? 1.01 : 1}, 2, 3, 4e-6};
+    Execution run;
+    run.step_seconds = kSeconds[ranks.size() - 1];
+    run.losses = {2, ranks.size() == 5 ? 1.01 : 1};
+    run.emulation = {2, 3, 4e-6};
+    return run;
   };
-  const Json rows = run_elastic_study({"s", {scene}}, hooks)["rows"];
+  const std::vector<ElasticRow> rows = run_elastic_study({"s", {scene}}, laboratory).rows;
   EXPECT_EQ(ranks, (std::vector<int>{1, 4, 8, 4, 8, 4, 8}));
-  const Json& executed = rows[0]["executed"];
-  EXPECT_EQ(executed["rounds_step_seconds"], Json({3, 1, 2}));
-  EXPECT_DOUBLE_EQ(executed["step_seconds"], 2);
-  EXPECT_DOUBLE_EQ(executed["samples_per_second"], 16);
-  EXPECT_DOUBLE_EQ(executed["samples_per_second_and_device"], 4);
-  EXPECT_DOUBLE_EQ(executed["rounds_lasted_over_due"][0], 1.5);
-  EXPECT_EQ(executed["rounds_woke_late_seconds"], Json({4e-6, 4e-6, 4e-6}));
-  EXPECT_DOUBLE_EQ(executed["loss_difference"], 0);
-  EXPECT_NEAR(rows[1]["executed"]["loss_difference"].get<double>(), 0.01, 1e-15);
+  const ElasticExecution& executed = rows.at(0).executed.value();
+  EXPECT_EQ(executed.rounds_step_seconds, (std::vector<double>{3, 1, 2}));
+  EXPECT_DOUBLE_EQ(executed.step_seconds, 2);
+  EXPECT_DOUBLE_EQ(executed.samples_per_second, 16);
+  EXPECT_DOUBLE_EQ(executed.samples_per_second_and_device, 4);
+  EXPECT_DOUBLE_EQ(executed.rounds_lasted_over_due.at(0), 1.5);
+  EXPECT_EQ(executed.rounds_woke_late_seconds, std::vector<double>(3, 4e-6));
+  EXPECT_DOUBLE_EQ(executed.loss_difference, 0);
+  EXPECT_NEAR(rows.at(1).executed->loss_difference, 0.01, 1e-15);
 }
 
 // Two tasks of 4 cannot be served by 16 even ranks.
 TEST(ElasticStudy, RefusesWhatDoesNotFit) {
   ElasticScene scene = scene_of("tasks", "tasks", {}, {});
   scene.devices = 32;
-  EXPECT_THROW(plan_of(scene, {"too many", 32, "even"}, documents(scene)), InputError);
+  EXPECT_THROW(plan_of(scene, {"too many", 32, "even"}, documents("tasks")), InputError);
 }
 
 }  // namespace

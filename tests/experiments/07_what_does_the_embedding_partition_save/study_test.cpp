@@ -10,7 +10,7 @@ namespace moesaic::experiments {
 namespace {
 
 Json experiment() {
-  return Json::parse(R"({"kind": "moesaic.experiment/1", "name": "07", "question": "?",
+  return Json::parse(R"({"kind": "moesaic.experiment/1", "study": "embedding_partition", "name": "07", "question": "?",
     "simulated": {"models": ["wide"], "cluster": "node", "ranks": [4], "sequence_length": 100},
     "executed": {"cluster": "node", "hidden": [8], "ranks": 2, "sequence_length": 10, "rounds": 3, "steps": 5},
     "published": [{"hidden": 16, "memory": "-1 %", "speed": "+2 %", "origin": "recalled"},
@@ -47,38 +47,42 @@ struct KnownEvaluator : Evaluator {
 };
 
 /// Executions take 1, 2, 3, ... seconds in their order and 10 bytes per column.
-Json result() {
+EmbeddingResult result() {
   KnownEvaluator evaluator;
   double seconds = 0;
-  EmbeddingHooks hooks;
-  hooks.evaluator = &evaluator;
-  hooks.model = [](const std::string&) { return wide(); };
-  hooks.cluster = [](const std::string&) { return node(); };
-  hooks.profile = [](const Cluster&) { return Profile(); };
-  hooks.execute = [&](const Plan& plan, int64_t steps) -> EmbeddingRun {
+  Laboratory laboratory;
+  laboratory.evaluator = &evaluator;
+  laboratory.model = [](const std::string&) { return wide(); };
+  laboratory.cluster = [](const std::string&) { return node(); };
+  laboratory.profile = [](const Cluster&) { return Profile(); };
+  laboratory.execute = [&](const Plan& plan, int64_t steps, Way way) {
     EXPECT_EQ(steps, 5);
-    return {seconds += 1, 10 * plan.model.hidden};
+    EXPECT_EQ(way, Way::pinned);
+    Execution run;
+    run.step_seconds = seconds += 1;
+    run.peak_device_bytes = 10 * plan.model.hidden;
+    return run;
   };
-  return run_embedding_study(read_embedding_study(experiment(), "experiment.json"), hooks);
+  return run_embedding_study(read_embedding_axes(experiment(), "experiment.json"), laboratory);
 }
 
 // 60 / 100 - 1 = -40 %; 2 / 1.6 - 1 = +25 %; 4 ranks with a sequence of 100 tokens each: 400 / 2 and 400 / 1.6
 // tokens/s.
 TEST(EmbeddingStudy, ComparesBothTablesInTheSimulator) {
-  const Json row = result()["simulated"][0];
-  EXPECT_DOUBLE_EQ(row["memory_change"], -0.4);
-  EXPECT_DOUBLE_EQ(row["speed_change"], 0.25);
-  EXPECT_DOUBLE_EQ(row["replicated"]["tokens_per_second"], 200);
-  EXPECT_DOUBLE_EQ(row["partitioned"]["tokens_per_second"], 250);
+  const EmbeddingComparison row = result().simulated.at(0);
+  EXPECT_DOUBLE_EQ(row.memory_change, -0.4);
+  EXPECT_DOUBLE_EQ(row.speed_change, 0.25);
+  EXPECT_DOUBLE_EQ(row.replicated.tokens_per_second, 200);
+  EXPECT_DOUBLE_EQ(row.partitioned.tokens_per_second, 250);
 }
 
 // In turns: 1, 3, 5 s replicated, 2, 4, 6 s partitioned, medians 3 and 4: 3 / 4 - 1 = -25 %. The model has 8 columns.
 TEST(EmbeddingStudy, ExecutesBothTablesInTurns) {
-  const Json row = result()["executed"][0];
-  EXPECT_EQ(row["hidden"], 8);
-  EXPECT_EQ(row["replicated"]["peak_bytes"], 80);
-  EXPECT_DOUBLE_EQ(row["speed_change"], -0.25);
-  EXPECT_DOUBLE_EQ(row["predicted"]["speed_change"], 0.25);
+  const ExecutedComparison row = result().executed.at(0);
+  EXPECT_EQ(row.measured.hidden, 8);
+  EXPECT_EQ(row.measured.replicated.peak_bytes, 80);
+  EXPECT_DOUBLE_EQ(row.measured.speed_change, -0.25);
+  EXPECT_DOUBLE_EQ(row.predicted.speed_change, 0.25);
 }
 
 TEST(EmbeddingStudy, ShowsWhatIsPublishedWithItsOrigin) {
@@ -92,7 +96,7 @@ TEST(EmbeddingStudy, ShowsWhatIsPublishedWithItsOrigin) {
 TEST(EmbeddingStudy, NeedsAModel) {
   Json json = experiment();
   json["simulated"]["models"] = Json::array();
-  EXPECT_THROW(read_embedding_study(json, "experiment.json"), InputError);
+  EXPECT_THROW(read_embedding_axes(json, "experiment.json"), InputError);
 }
 
 }  // namespace

@@ -10,14 +10,15 @@ namespace moesaic::experiments {
 namespace {
 
 Json experiment(const std::string& fixed) {
-  return Json::parse(R"({"kind": "moesaic.experiment/1", "name": "10", "question": "?", "rounds": 3, "steps": 5,
+  return Json::parse(
+      R"({"kind": "moesaic.experiment/1", "study": "layouts", "name": "10", "question": "?", "rounds": 3, "steps": 5,
     "scenarios": [{"name": "here", "model": "m", "cluster": "c", "workload": "w", "ranks": 4, "global_batch": 32,
                    "execute": true, "rows": [{"name": "whole", "layout": {"ep": 4, "micro_batches": 1}},
                                              {"name": "staged", "layout": )" +
-                     fixed + "}]}]}");
+      fixed + "}]}]}");
 }
 
-planner::Problem problem(const LayoutScenario&) {
+planner::Problem problem() {
   planner::Problem p;
   p.model.num_layers = 2, p.model.hidden = 16, p.model.num_heads = p.model.num_kv_heads = 4, p.model.head_dim = 4;
   p.model.vocabulary = 256, p.model.num_experts = 4, p.model.top_k = 1, p.model.expert_intermediate = 32;
@@ -42,22 +43,28 @@ struct KnownEvaluator : Evaluator {
 };
 
 /// Executions take 1, 2, 3, ... seconds in their order.
-Json result() {
+LayoutResult result() {
   KnownEvaluator evaluator;
   int runs = 0;
-  LayoutHooks hooks;
-  hooks.load = problem;
-  hooks.evaluator = &evaluator;
-  hooks.execute = [&](const Plan&, int64_t) {
+  Laboratory laboratory;
+  laboratory.problem = [](const DocumentNames&) { return problem(); };
+  laboratory.evaluator = &evaluator;
+  laboratory.execute = [&](const Plan&, int64_t steps, Way way) {
+    EXPECT_EQ(steps, 5);
+    EXPECT_EQ(way, Way::pinned);
     ++runs;
-    return LayoutRun{static_cast<double>(runs), 0.5, 100 * runs, {}};
+    Execution run;
+    run.step_seconds = runs;
+    run.exposed_communication_seconds = 0.5;
+    run.peak_device_bytes = 100 * runs;
+    return run;
   };
-  return run_layout_study(read_layout_study(experiment(R"({"pp": 2, "ep": 2, "micro_batches": 4})"), "10"), hooks);
+  return run_layout_study(read_layout_axes(experiment(R"({"pp": 2, "ep": 2, "micro_batches": 4})"), "10"), laboratory);
 }
 
 TEST(LayoutStudy, PlansFixWhatTheRowsSay) {
-  const LayoutStudy study = read_layout_study(experiment(R"({"pp": 2, "ep": 2, "micro_batches": 4})"), "10");
-  const std::vector<Plan> plans = layout_plans(study.scenarios[0], problem(study.scenarios[0]));
+  const LayoutAxes axes = read_layout_axes(experiment(R"({"pp": 2, "ep": 2, "micro_batches": 4})"), "10");
+  const std::vector<Plan> plans = layout_plans(axes.scenarios[0], problem());
   ASSERT_EQ(plans.size(), 2u);
   EXPECT_EQ(plans[0].layout, (Layout{4, 4, 1}));
   Layout staged{4, 2, 4};
@@ -67,19 +74,19 @@ TEST(LayoutStudy, PlansFixWhatTheRowsSay) {
 }
 
 TEST(LayoutStudy, RefusesARowThatIsNotLegal) {
-  const LayoutStudy study = read_layout_study(experiment(R"({"pp": 2, "zero": 3})"), "10");
-  EXPECT_THROW(layout_plans(study.scenarios[0], problem(study.scenarios[0])), InputError);
-  EXPECT_THROW(read_layout_study(experiment(R"({"stages": 2})"), "10"), InputError);
+  const LayoutAxes axes = read_layout_axes(experiment(R"({"pp": 2, "zero": 3})"), "10");
+  EXPECT_THROW(layout_plans(axes.scenarios[0], problem()), InputError);
+  EXPECT_THROW(read_layout_axes(experiment(R"({"stages": 2})"), "10"), InputError);
 }
 
 // Interleaved: the first row runs as 1, 3, 5, the second one as 2, 4, 6; medians 3 and 4.
 TEST(LayoutStudy, TakesMediansOfInterleavedRounds) {
-  const Json rows = result()["summary"][0]["rows"];
-  EXPECT_EQ(rows[0]["measured"]["step_s"], 3.0);
-  EXPECT_EQ(rows[1]["measured"]["step_s"], 4.0);
-  EXPECT_EQ(rows[1]["measured"]["peak_device_bytes"], 400);
-  EXPECT_EQ(rows[0]["simulated"]["step_s"], 4.0);
-  EXPECT_EQ(rows[1]["simulated"]["peak_device_bytes"], 500);
+  const std::vector<LayoutResultRow> rows = result().scenarios.at(0).rows;
+  EXPECT_EQ(rows.at(0).measured->step_s, 3.0);
+  EXPECT_EQ(rows.at(1).measured->step_s, 4.0);
+  EXPECT_EQ(rows.at(1).measured->peak_device_bytes, 400);
+  EXPECT_EQ(rows.at(0).simulated.step_s, 4.0);
+  EXPECT_EQ(rows.at(1).simulated.peak_device_bytes, 500);
 }
 
 TEST(LayoutStudy, TablesHaveARowPerLayout) {
