@@ -77,8 +77,11 @@ class Run {
         laboratory_(laboratory),
         baseline_(load_system(axes.baseline, laboratory)),
         system_(load_system(axes.system, laboratory)) {
-    if (system_.published.baseline != axes.baseline)
-      throw InputError(system_.published.file, "/baseline", "is not what the experiment compares with", axes.baseline);
+    const PublishedSystem& published = system_.published;
+    if (published.baseline != axes.baseline)
+      throw InputError(
+          published.file, "/baseline",
+          published.name + " is compared with '" + published.baseline + "', not with '" + axes.baseline + "'");
     for (const DocumentNames& row : axes.rows) problems_.push_back(load_row(row, axes.routing, laboratory));
     const auto fitted = std::find_if(axes.rows.begin(), axes.rows.end(),
                                      [&](const DocumentNames& row) { return row.model == axes.fitted_row; });

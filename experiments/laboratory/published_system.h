@@ -14,7 +14,7 @@ namespace moesaic::experiments {
 struct PublishedTraining {
   std::string model;
   double tokens_per_second = 0;
-  Bytes memory_bytes = 0;  // of the fullest device
+  Bytes memory_bytes = 0;  // of a device
   std::string provenance;  // "secondary": from a summary of the paper; "recalled": unverified
 };
 
