@@ -1,6 +1,7 @@
 // moesaic experiment: lists the questions under experiments/, runs one, or summarizes its result again. Results are
 // written beside the question.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -28,37 +29,35 @@ struct Question {
   std::string file(const std::string& of_folder) const { return (fs::path(kExperiments) / name / of_folder).string(); }
 };
 
-Question question_in(const std::string& name) {
+/// Folders that begin with a number are questions; the others are shared by them.
+std::vector<std::string> question_names() {
+  std::vector<std::string> names;
+  if (fs::is_directory(kExperiments))
+    for (const auto& entry : fs::directory_iterator(kExperiments))
+      if (const std::string name = entry.path().filename(); name[0] >= '0' && name[0] <= '9') names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Question read_question(const std::string& name) {
   Question question{name, nullptr};
   if (const std::string file = question.file("experiment.json"); fs::is_regular_file(file))
     question.study = experiments::study_of(read_json(file), file);
   return question;
 }
 
-/// Folders that begin with a number are questions; the others are shared by them.
-std::vector<Question> all_questions() {
-  std::vector<std::string> names;
-  if (fs::is_directory(kExperiments))
-    for (const auto& entry : fs::directory_iterator(kExperiments))
-      if (const std::string name = entry.path().filename(); name[0] >= '0' && name[0] <= '9') names.push_back(name);
-  std::sort(names.begin(), names.end());
-  std::vector<Question> questions;
-  for (const std::string& name : names) questions.push_back(question_in(name));
-  return questions;
-}
-
-/// The question of a name or of its leading number.
-Question question_of(const std::string& name) {
+/// The question of a name or of its leading number, which has a study.
+Question question_of(const std::string& asked) {
   std::string known;
-  for (const Question& question : all_questions()) {
-    if (question.name == name || question.name.substr(0, question.name.find('_')) == name) {
+  for (const std::string& name : question_names()) {
+    if (name == asked || name.substr(0, name.find('_')) == asked) {
+      const Question question = read_question(name);
       if (question.study) return question;
-      throw InputError(question.name, "", "is not run by this program", "",
-                       "see experiments/" + question.name + "/README.md");
+      throw InputError(name, "", "is not run by this program", "", "see experiments/" + name + "/README.md");
     }
-    known += (known.empty() ? "" : ", ") + question.name;
+    known += (known.empty() ? "" : ", ") + name;
   }
-  throw InputError(name, "", "no experiment of this name", known);
+  throw InputError(asked, "", "no experiment of this name", known);
 }
 
 /// Replaces what stands between the README's markers.
@@ -81,9 +80,9 @@ void publish(const Question& question, Json result, Session& session) {
     write_file(question.file(std::string(study.own_document) + ".json"), result[study.own_document].dump(1) + "\n");
     result.erase(study.own_document);
   }
+  const std::string tables = study.tables(result, question.file("result.json"));
   write_file(question.file("result.json"), result.dump(1) + "\n");
   if (has_picture(result)) write_file(question.file("picture.svg"), draw_picture(result, "result.json").svg);
-  const std::string tables = study.tables(result, question.file("result.json"));
   regenerate_readme(question.file("README.md"), tables);
   session.print(result["summary"], tables);
 }
@@ -104,8 +103,9 @@ void summarize(const std::string& name, Session& session) {
   const Question question = question_of(name);
   if (!question.study->summarize) {
     std::string able;
-    for (const Question& other : all_questions())
-      if (other.study && other.study->summarize) able += (able.empty() ? "" : ", ") + other.name;
+    for (const std::string& other : question_names())
+      if (const Study* study = read_question(other).study; study && study->summarize)
+        able += (able.empty() ? "" : ", ") + other;
     throw InputError(name, "", "its result does not hold what its summary is computed from", able,
                      "moesaic experiment run " + name);
   }
@@ -114,13 +114,10 @@ void summarize(const std::string& name, Session& session) {
 }
 
 void list(Session& session) {
-  Json names = Json::array();
   std::string text;
-  for (const Question& question : all_questions()) {
-    names.push_back(question.name);
-    text += question.name + (question.study ? "\n" : "  (not run by this program: see its README.md)\n");
-  }
-  session.print(names, text);
+  for (const std::string& name : question_names())
+    text += name + (read_question(name).study ? "\n" : "  (not run by this program: see its README.md)\n");
+  session.print(question_names(), text);
 }
 
 }  // namespace
