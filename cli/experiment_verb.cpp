@@ -76,11 +76,11 @@ void regenerate_readme(const std::string& file, const std::string& tables) {
 /// Writes the result and what is made of it beside the question.
 void publish(const Question& question, Json result, Session& session) {
   const Study& study = *question.study;
+  const std::string tables = study.tables(result, question.file("result.json"));
   if (study.own_document && result.contains(study.own_document)) {
     write_file(question.file(std::string(study.own_document) + ".json"), result[study.own_document].dump(1) + "\n");
     result.erase(study.own_document);
   }
-  const std::string tables = study.tables(result, question.file("result.json"));
   write_file(question.file("result.json"), result.dump(1) + "\n");
   if (has_picture(result)) write_file(question.file("picture.svg"), draw_picture(result, "result.json").svg);
   regenerate_readme(question.file("README.md"), tables);

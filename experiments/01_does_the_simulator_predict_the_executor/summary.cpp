@@ -94,7 +94,8 @@ std::vector<PairsOfRanks> pairs_by_ranks(const Measurement& m) {
 FidelityRow read_row(const Field& field, size_t rounds) {
   FidelityRow row;
   take(field, row);
-  const Field repeats = field.object()["repeats_s"];
+  ObjectReader object = field.object();
+  const Field repeats = object["repeats_s"];
   if (row.repeats_s.size() != rounds) repeats.refuse("has not a time of every round", std::to_string(rounds));
   for (const double seconds : row.repeats_s)
     if (seconds <= 0) repeats.refuse("has a time that is not positive", "positive seconds");
