@@ -14,8 +14,8 @@ function(moesaic_room path)
   moesaic_target_name(${path} target)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${path}/*.cpp ${CMAKE_SOURCE_DIR}/${path}/*.cu)
   list(FILTER sources EXCLUDE REGEX "_sm90\\.cu$")  # cmake/Cutlass.cmake
-  # A room that is large enough to have corridors (planner/placement, ...) keeps them in the same library.
-  if(path STREQUAL "planner")
+  # A room that is large enough to have corridors (planner/placement, experiments/NN_question, ...) keeps them in the same library.
+  if(path MATCHES "^(planner|experiments)$")
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${path}/*.cpp)
   endif()
   set(rooms "")
