@@ -17,6 +17,10 @@ void run_on_threads(int ranks, int ranks_per_node,
 void run_on_threads(int ranks, const LocalOptions& links,
                     const std::function<void(int rank, Transport& transport)>& rank_main) {
   LocalWorld world(ranks, links);
+  run_on_threads(world, rank_main);
+}
+
+void run_on_threads(LocalWorld& world, const std::function<void(int rank, Transport& transport)>& rank_main) {
   std::exception_ptr first_error;
   std::mutex mutex;
   const auto run_rank = [&](int rank) {
@@ -31,7 +35,7 @@ void run_on_threads(int ranks, const LocalOptions& links,
     }
   };
   std::vector<std::thread> threads;
-  for (int rank = 0; rank < ranks; ++rank) threads.emplace_back(run_rank, rank);
+  for (int rank = 0; rank < world.size(); ++rank) threads.emplace_back(run_rank, rank);
   for (std::thread& thread : threads) thread.join();
   if (first_error) std::rethrow_exception(first_error);
 }

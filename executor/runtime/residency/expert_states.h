@@ -49,6 +49,7 @@ class ExpertStates {
   /// From now on that step counts as not taken: nobody catches it up.
   void skip(int64_t step) { adamw_.skip(step); }
 
+  const SlotLayout& layout() const { return layout_; }
   using Visit = std::function<void(int moe_layer, int slot, float* states)>;
   /// Between steps: shows the states of every slot as of `steps` steps (slot_states.h). What `visit` changes is kept
   /// where `changes` says so.

@@ -17,7 +17,8 @@ struct SlotLayout {
   std::array<int64_t, kSlotParameters> elements{};  // of each parameter of one slot
 
   int64_t weights() const { return elements[0] + elements[1]; }
-  Bytes bytes() const { return bytes_of(DType::f32, kStatesPerWeight * weights()); }
+  int64_t states() const { return kStatesPerWeight * weights(); }
+  Bytes bytes() const { return bytes_of(DType::f32, states()); }
   /// Of a parameter's weights among a slot's states; moments follow.
   int64_t offset(size_t parameter) const { return parameter == 0 ? 0 : kStatesPerWeight * elements[0]; }
 };

@@ -66,39 +66,42 @@ TrainingCheckpoint::TrainingCheckpoint(const CheckpointPolicy& policy, const Pla
 }
 
 void TrainingCheckpoint::find_experts(const TaskGraph& graph, int rank) {
-  constexpr State kStates[] = {State::weight, State::first_moment, State::second_moment};
-  constexpr int64_t kNumStates = std::size(kStates);
-  std::vector<std::vector<const Parameter*>> layers(graph.placement.size());  // up, down
-  for (const Parameter& parameter : graph.parameters)
-    if (parameter.home != Tier::device) layers[static_cast<size_t>(parameter.moe_layer)].push_back(&parameter);
-  for (size_t layer = 0; layer < layers.size(); ++layer) {
-    experts_.slot_elements = 0;
-    for (const Parameter* parameter : layers[layer]) experts_.slot_elements += kNumStates * parameter->slot_elements;
-    int64_t within = experts_.elements;  // of the first slot, this parameter's first element
-    for (const Parameter* parameter : layers[layer]) {
-      experts_.primary = graph.position(parameter->replicas, rank) == 0;
-      for (const Piece& piece : pieces_of(graph, *parameter, rank))
-        for (int64_t state = 0; state < kNumStates; ++state) {
-          const int64_t slot = piece.local_offset / parameter->slot_elements,
-                        element = piece.local_offset % parameter->slot_elements;
-          Piece saved = piece;
-          saved.tensor += suffix_of(kStates[state]);
-          saved.local_offset = within + slot * experts_.slot_elements + state * parameter->slot_elements + element;
-          experts_.pieces.push_back(std::move(saved));
-        }
-      within += kNumStates * parameter->slot_elements;
-    }
+  if (experts_.states == nullptr) return;
+  const SlotLayout& layout = experts_.states->layout();
+  std::vector<size_t> found(graph.placement.size(), 0);  // parameters of each layer
+  for (const ExpertPlacement& placement : graph.placement) {
     experts_.layer_offset.push_back(experts_.elements);
-    experts_.elements += graph.placement[layer].slots_per_rank * experts_.slot_elements;
+    experts_.elements += placement.slots_per_rank * layout.states();
+  }
+  for (const Parameter& parameter : graph.parameters) {
+    if (parameter.home == Tier::device) continue;
+    const auto layer = static_cast<size_t>(parameter.moe_layer);
+    const int64_t first = experts_.layer_offset[layer] + layout.offset(found[layer]++);
+    experts_.primary = graph.position(parameter.replicas, rank) == 0;
+    for (const Piece& piece : pieces_of(graph, parameter, rank)) add_expert_piece(piece, parameter, first);
+  }
+}
+
+/// Of each state that stands there. `first`: where the first slot has the parameter's weights.
+void TrainingCheckpoint::add_expert_piece(const Piece& piece, const Parameter& parameter, int64_t first) {
+  constexpr State kStates[] = {State::weight, State::first_moment, State::second_moment};
+  static_assert(std::size(kStates) == kStatesPerWeight);
+  const int64_t n = parameter.slot_elements, slot = piece.local_offset / n, element = piece.local_offset % n;
+  for (int64_t state = 0; state < kStatesPerWeight; ++state) {
+    Piece saved = piece;
+    saved.tensor += suffix_of(kStates[state]);
+    saved.local_offset = first + slot * experts_.states->layout().states() + state * n + element;
+    experts_.pieces.push_back(std::move(saved));
   }
 }
 
 void TrainingCheckpoint::copy_experts(int64_t steps, bool back, std::vector<float>& copy) {
   copy.resize(static_cast<size_t>(experts_.elements));
   if (experts_.states == nullptr) return;
+  const int64_t n = experts_.states->layout().states();
   experts_.states->for_each(steps, back, [&](int layer, int slot, float* states) {
-    float* place = copy.data() + experts_.layer_offset[static_cast<size_t>(layer)] + slot * experts_.slot_elements;
-    std::copy_n(back ? place : states, experts_.slot_elements, back ? states : place);
+    float* place = copy.data() + experts_.layer_offset[static_cast<size_t>(layer)] + slot * n;
+    std::copy_n(back ? place : states, n, back ? states : place);
   });
 }
 

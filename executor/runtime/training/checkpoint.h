@@ -51,17 +51,18 @@ class TrainingCheckpoint {
     float* data;
     bool saves;  // else it only loads: the rounded copy of what is saved
   };
-  /// Experts that live outside the device, as ExpertStates shows them: slot after slot of layer after layer, of each
-  /// up and down as [weights, first, second moments].
+  /// Experts that live outside the device, as ExpertStates shows them: slot after slot of layer after layer
+  /// (slot_states.h).
   struct SavedExperts {
     ExpertStates* states = nullptr;
     std::vector<Piece> pieces;
     std::vector<int64_t> layer_offset;  // [num_moe_layers]: where the first slot of a layer stands
-    int64_t slot_elements = 0, elements = 0;
+    int64_t elements = 0;
     bool primary = true;  // of the ranks that hold the same experts, the first
   };
 
   void find_experts(const TaskGraph& graph, int rank);
+  void add_expert_piece(const Piece& piece, const Parameter& parameter, int64_t first);
   /// Copies the experts' states, as of so many steps, from where they live, or back.
   void copy_experts(int64_t steps, bool back, std::vector<float>& copy);
   void load(const Manifest& manifest);
