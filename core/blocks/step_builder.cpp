@@ -53,16 +53,12 @@ TensorId StepBuilder::activation(const std::string& name, RowCount rows, int64_t
 }
 
 TensorId StepBuilder::activation(const std::string& name, RowCount rows, int64_t row_elements, DType dtype) {
-  Tensor tensor{
-      name, TensorKind::activation, dtype, rows.rows, rows.fixed, row_elements, scope_.moe_layer, scope_.microbatch, 0,
-      1};
-  graph_.tensors.push_back(std::move(tensor));
-  return static_cast<TensorId>(graph_.tensors.size()) - 1;
+  return graph_.add(
+      {name, TensorKind::activation, dtype, rows.rows, rows.fixed, row_elements, scope_.moe_layer, scope_.microbatch});
 }
 
 TensorId StepBuilder::resident(const std::string& name, TensorKind kind, int64_t elements, DType dtype) {
-  graph_.tensors.push_back({name, kind, dtype, Rows::fixed, 1, elements, -1, -1, 0, 1});
-  return static_cast<TensorId>(graph_.tensors.size()) - 1;
+  return graph_.add({name, kind, dtype, Rows::fixed, 1, elements});
 }
 
 void StepBuilder::declare_inputs() {
@@ -72,9 +68,7 @@ void StepBuilder::declare_inputs() {
 }
 
 TensorId StepBuilder::token_input(const std::string& name) {
-  graph_.tensors.push_back(
-      {name, TensorKind::input, DType::i32, tokens().rows, tokens().fixed, 1, -1, scope_.microbatch, 0, 1});
-  return static_cast<TensorId>(graph_.tensors.size()) - 1;
+  return graph_.add({name, TensorKind::input, DType::i32, tokens().rows, tokens().fixed, 1, -1, scope_.microbatch});
 }
 
 Parameter& StepBuilder::parameter(const std::string& name, int64_t elements, bool decay) {

@@ -19,6 +19,11 @@ const char* name_of(Phase phase) {
   return kNames[static_cast<size_t>(phase)];
 }
 
+TensorId TaskGraph::add(Tensor tensor) {
+  tensors.push_back(std::move(tensor));
+  return static_cast<TensorId>(tensors.size()) - 1;
+}
+
 int64_t TaskGraph::rows_between(Leg leg, int from, int to) const {
   MOESAIC_CHECK(leg != Leg::none && !is_routed(leg), "routing decides how many rows this leg moves");
   if (is_between_stages(leg) && (leg == Leg::next_stage ? from >= to : from <= to)) return 0;

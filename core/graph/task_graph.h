@@ -140,6 +140,8 @@ struct TaskGraph {
   StepInputs inputs;
   int expert_slices = 1;  // placement counts slices: e * expert_slices + i is slice i of expert e
 
+  TensorId add(Tensor tensor);
+
   const std::vector<int>& group(int communicator, int rank) const;
   int find_communicator(const std::string& name) const;  // -1 when absent
   int position(int communicator, int rank) const;        // of the rank in its group

@@ -44,14 +44,16 @@ inline constexpr OperatorFacts kExperts[] = {
      .is_matrix_product = true,
      .moves_rows = false,
      .flops = experts_flops,
-     .bytes = experts_bytes},
+     .bytes = experts_bytes,
+     .repeated_reads = {operands::Experts::weights, operands::Experts::kPerWindow}},
     {.op = Op::experts_dgrad,
      .name = "experts_dgrad",
      .family = Family::experts,
      .is_matrix_product = true,
      .moves_rows = false,
      .flops = experts_flops,
-     .bytes = experts_bytes},
+     .bytes = experts_bytes,
+     .repeated_reads = {operands::ExpertsDgrad::weights, operands::ExpertsDgrad::kPerWindow}},
     {.op = Op::experts_wgrad,
      .name = "experts_wgrad",
      .family = Family::experts,
@@ -62,7 +64,8 @@ inline constexpr OperatorFacts kExperts[] = {
          [](const OperatorWork& w) {
            return w.element_bytes * (2 * w.m * w.k() + (w.up_widths() + 1) * w.m * w.n() +
                                      2 * w.active_experts * (w.up_widths() + 1) * w.n() * w.k());
-         }},
+         },
+     .repeated_reads = {operands::ExpertsWgrad::chunks, operands::ExpertsWgrad::kPerChunk}},
 };
 
 }  // namespace moesaic

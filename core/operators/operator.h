@@ -119,8 +119,13 @@ class Formula {
   double (*formula_)(const OperatorWork&);
 };
 
-/// What is known of an operator. A family's file states it for each of its operators; there are no defaults, so that
-/// nothing is free of cost because somebody forgot it.
+/// From `first` on an operator's reads come in groups of `size`: one for each window, chunk or parameter.
+struct RepeatedReads {
+  size_t first = 0, size = 0;  // size 0: none repeat
+};
+
+/// What is known of an operator. A family's file states it for each of its operators; costs have no default, so
+/// that nothing is free of cost because somebody forgot it.
 struct OperatorFacts {
   Op op;
   const char* name;
@@ -129,6 +134,7 @@ struct OperatorFacts {
   bool moves_rows;         // writes rows as they are or scaled, in the dtype of the tensor that they go to
   Formula flops;
   Formula bytes;  // read and written in device memory
+  RepeatedReads repeated_reads = {};
 };
 
 /// Of what moves data only, and of what touches no device memory of its own.

@@ -25,7 +25,8 @@ inline constexpr OperatorFacts kOptimizer[] = {
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return 12 * w.m; },
      // Reads and writes weight and both moments, reads the gradient and clears it.
-     .bytes = [](const OperatorWork& w) { return 4 * 8 * w.m; }},
+     .bytes = [](const OperatorWork& w) { return 4 * 8 * w.m; },
+     .repeated_reads = {operands::AdamW::gradient, operands::AdamW::kReads}},
     {.op = Op::clear,
      .name = "clear",
      .family = Family::optimizer,

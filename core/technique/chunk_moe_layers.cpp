@@ -2,6 +2,8 @@
 #include <map>
 #include <tuple>
 
+#include "core/graph/edit.h"
+#include "core/schema/error.h"
 #include "core/technique/technique.h"
 
 namespace moesaic {
@@ -36,58 +38,63 @@ class Chunker {
   Chunker(TaskGraph& graph, int chunks) : graph_(graph), chunks_(chunks) {}
 
   void run() {
-    std::vector<Task> tasks;
+    GraphEdit edit(graph_);
     size_t next = 0;
+    const auto keep_whole = [&](size_t end) {
+      for (; next < end; ++next) read_all_pieces(graph_.tasks[next]);
+    };
     for (const Region& region : regions_of(graph_)) {
-      for (; next < region.begin; ++next) tasks.push_back(whole(graph_.tasks[next]));
-      rewrite(region, tasks);
-      next = region.end;
+      keep_whole(region.begin);
+      while (next < region.end) {
+        if (is_cut(graph_.tasks[next])) {
+          const size_t end = end_of_stretch(next, region.end);
+          cut(next, end, edit);
+          next = end;
+        } else {
+          keep_whole(next + 1);
+        }
+      }
     }
-    for (; next < graph_.tasks.size(); ++next) tasks.push_back(whole(graph_.tasks[next]));
-    graph_.tasks = std::move(tasks);
+    keep_whole(graph_.tasks.size());
+    edit.apply();
   }
 
  private:
+  /// Behind the tasks from `begin` on that are cut and share its kind of lane.
+  size_t end_of_stretch(size_t begin, size_t limit) const {
+    const auto on_network = [&](size_t i) { return graph_.tasks[i].lane == Lane::network; };
+    size_t end = begin + 1;
+    while (end < limit && is_cut(graph_.tasks[end]) && on_network(end) == on_network(begin)) ++end;
+    return end;
+  }
+
   /// Between two network tasks all chunks pass one after the other, so that chunk c+1 is on the wire while chunk c
   /// computes. A task that is not cut stays between its neighbours: it may need all their chunks.
-  void rewrite(const Region& region, std::vector<Task>& out) {
-    size_t begin = region.begin;
-    while (begin < region.end) {
-      size_t end = begin + 1;
-      if (!is_cut(graph_.tasks[begin])) {
-        out.push_back(whole(graph_.tasks[begin]));
-        begin = end;
-        continue;
-      }
-      const bool network = graph_.tasks[begin].lane == Lane::network;
-      while (end < region.end && is_cut(graph_.tasks[end]) && (graph_.tasks[end].lane == Lane::network) == network)
-        ++end;
-      for (int chunk = 0; chunk < chunks_; ++chunk)
-        for (size_t i = begin; i < end; ++i) out.push_back(piece(graph_.tasks[i], chunk));
-      begin = end;
-    }
+  void cut(size_t begin, size_t end, GraphEdit& edit) {
+    for (int chunk = 0; chunk < chunks_; ++chunk)
+      for (size_t i = begin; i < end; ++i) edit.before(static_cast<TaskIndex>(begin), piece(graph_.tasks[i], chunk));
+    for (size_t i = begin; i < end; ++i) edit.remove(static_cast<TaskIndex>(i));
   }
 
   Task piece(Task task, int chunk) {
     task.label += " / chunk " + std::to_string(chunk);
     task.chunk = chunk;
     task.num_chunks = chunks_;
-    for (TensorId& tensor : task.reads)
-      tensor = pieces_of(tensor)[static_cast<size_t>(pieces_of(tensor).size() == 1 ? 0 : chunk)];
-    for (TensorId& tensor : task.writes)
-      tensor = pieces_of(tensor)[static_cast<size_t>(pieces_of(tensor).size() == 1 ? 0 : chunk)];
+    for (TensorId& tensor : task.reads) tensor = piece_of(tensor, chunk);
+    for (TensorId& tensor : task.writes) tensor = piece_of(tensor, chunk);
     return task;
   }
 
-  /// A task that is not cut reads all pieces: operand groups repeat per chunk, [chunk][operand].
-  Task whole(Task task) {
-    std::vector<TensorId> cut, uncut;
-    for (TensorId tensor : task.reads) (pieces_of(tensor).size() == 1 ? uncut : cut).push_back(tensor);
-    if (cut.empty()) return task;
-    task.reads = uncut;
+  /// A task that is not cut reads all pieces: the group of its reads that repeats stands once for each chunk.
+  void read_all_pieces(Task& task) {
+    const std::vector<TensorId> reads = task.reads;
+    const auto [first, size] = facts_of(task.op).repeated_reads;
+    const size_t repeated = size == 0 ? reads.size() : first;
+    if (std::all_of(reads.begin(), reads.end(), [&](TensorId tensor) { return pieces_of(tensor).size() == 1; })) return;
+    MOESAIC_CHECK(reads.size() == repeated + size, "task '" + task.label + "' cannot read its rows in pieces");
+    task.reads.resize(repeated);
     for (int chunk = 0; chunk < chunks_; ++chunk)
-      for (TensorId tensor : cut) task.reads.push_back(pieces_of(tensor)[static_cast<size_t>(chunk)]);
-    return task;
+      for (size_t i = repeated; i < reads.size(); ++i) task.reads.push_back(piece_of(reads[i], chunk));
   }
 
   /// The chunks of a tensor whose rows routing decides; any other tensor is its only piece.
@@ -101,10 +108,14 @@ class Chunker {
       clone.name += ".chunk" + std::to_string(chunk);
       clone.chunk = chunk;
       clone.num_chunks = chunks_;
-      graph_.tensors.push_back(clone);
-      entry->second.push_back(static_cast<TensorId>(graph_.tensors.size()) - 1);
+      entry->second.push_back(graph_.add(std::move(clone)));
     }
     return entry->second;
+  }
+
+  TensorId piece_of(TensorId tensor, int chunk) {
+    const std::vector<TensorId>& pieces = pieces_of(tensor);
+    return pieces[pieces.size() == 1 ? 0 : static_cast<size_t>(chunk)];
   }
 
   TaskGraph& graph_;

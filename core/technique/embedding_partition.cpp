@@ -2,6 +2,7 @@
 // own tokens, forward and backward, instead of the gradient of the whole table.
 #include <map>
 
+#include "core/graph/edit.h"
 #include "core/graph/operands.h"
 #include "core/operators/collectives.h"
 #include "core/operators/embedding.h"
@@ -20,18 +21,20 @@ class EmbeddingPartition {
 
   void run() {
     cut_table();
-    std::vector<Task> tasks = std::move(graph_.tasks);
-    graph_.tasks.clear();
-    for (Task& task : tasks) {
+    GraphEdit edit(graph_);
+    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
+      const auto place = static_cast<TaskIndex>(i);
+      Task& task = graph_.tasks[i];
       if (task.op == Op::embed)
-        look_up(std::move(task));
+        edit.replace(place, look_up(task));
       else if (task.op == Op::embed_backward)
-        scatter(std::move(task));
+        edit.replace(place, scatter(task));
       else if (task.op == Op::adamw && gradient_of(task) == table().gradient)
-        update(std::move(task));
-      else if (gradient_of(task) != table().gradient)
-        graph_.tasks.push_back(std::move(task));
+        task.fixed_rows = table().elements;
+      else if (gradient_of(task) == table().gradient)
+        edit.remove(place);
     }
+    edit.apply();
   }
 
  private:
@@ -66,9 +69,7 @@ class EmbeddingPartition {
   }
 
   TensorId add(const std::string& name, DType dtype, int64_t rows, int64_t row_elements, int microbatch) {
-    graph_.tensors.push_back(
-        {name, TensorKind::activation, dtype, Rows::fixed, rows, row_elements, -1, microbatch, 0, 1});
-    return static_cast<TensorId>(graph_.tensors.size()) - 1;
+    return graph_.add({name, TensorKind::activation, dtype, Rows::fixed, rows, row_elements, -1, microbatch});
   }
 
   /// A task beside the one of the embedding.
@@ -116,46 +117,39 @@ class EmbeddingPartition {
   }
 
   /// tokens -> tokens of all ranks -> their columns here -> all columns of the own tokens.
-  void look_up(Task task) {
+  std::vector<Task> look_up(const Task& task) {
     const TensorId tokens = task.reads[Embed::tokens], x = task.writes[Embed::x];
     const DType dtype = tensor(x).dtype;
     const std::string suffix = "." + std::to_string(task.microbatch);
     const TensorId all = add("all tokens" + suffix, tensor(tokens).dtype, all_tokens(), 1, task.microbatch);
     const TensorId columns = add("columns of all tokens" + suffix, dtype, all_tokens(), width_, task.microbatch);
     const TensorId arrived = add("columns of own tokens" + suffix, dtype, all_tokens(), width_, task.microbatch);
-    graph_.tasks.push_back(gather_tokens(task, tokens, all));
     Task own_columns = task;
     own_columns.reads[Embed::tokens] = all_tokens_[task.microbatch] = all;
     own_columns.writes[Embed::x] = columns;
     on_columns(own_columns);
-    graph_.tasks.push_back(std::move(own_columns));
-    graph_.tasks.push_back(exchange(task, Leg::columns_out, columns, arrived));
-    graph_.tasks.push_back(regroup(task, Regroup::join_columns, arrived, x));
+    return {gather_tokens(task, tokens, all), own_columns, exchange(task, Leg::columns_out, columns, arrived),
+            regroup(task, Regroup::join_columns, arrived, x)};
   }
 
   /// The way back: gradients of the own tokens -> those of all tokens in the columns here -> into the table.
-  void scatter(Task task) {
+  std::vector<Task> scatter(const Task& task) {
     const TensorId dx = task.reads[EmbedBackward::dx];
     const DType dtype = tensor(dx).dtype;
     const std::string suffix = "." + std::to_string(task.microbatch);
     const TensorId pieces = add("d_columns of own tokens" + suffix, dtype, all_tokens(), width_, task.microbatch);
     const TensorId arrived = add("d_columns of all tokens" + suffix, dtype, all_tokens(), width_, task.microbatch);
-    graph_.tasks.push_back(regroup(task, Regroup::split_columns, dx, pieces));
-    graph_.tasks.push_back(exchange(task, Leg::columns_back, pieces, arrived));
-    task.reads[EmbedBackward::dx] = arrived;
-    task.reads[EmbedBackward::tokens] = all_tokens_.at(task.microbatch);
-    on_columns(task);
-    graph_.tasks.push_back(std::move(task));
+    Task own_columns = task;
+    own_columns.reads[EmbedBackward::dx] = arrived;
+    own_columns.reads[EmbedBackward::tokens] = all_tokens_.at(task.microbatch);
+    on_columns(own_columns);
+    return {regroup(task, Regroup::split_columns, dx, pieces), exchange(task, Leg::columns_back, pieces, arrived),
+            own_columns};
   }
 
   void on_columns(Task& task) const {
     task.fixed_rows = all_tokens();
     task.shape.k = width_;
-  }
-
-  void update(Task task) {
-    task.fixed_rows = table().elements;
-    graph_.tasks.push_back(std::move(task));
   }
 
   TaskGraph& graph_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/graph/edit.h"
 #include "core/graph/operands.h"
 #include "core/operators/collectives.h"
 #include "core/operators/experts.h"
@@ -22,15 +23,16 @@ using operands::Clear, operands::Collective, operands::DrainGradients, operands:
 struct Pass {
   int moe_layer = -1, layer = -1, microbatch = 0;
   Phase phase = Phase::forward;
-  size_t first = 0;       // first task of the layer in that phase, attention included
-  size_t counted = 0;     // forward: the task after which rows per expert are known
-  size_t last_write = 0;  // backward: the last task that writes expert gradients
+  TaskIndex first = 0;       // first task of the layer in that phase, attention included
+  TaskIndex counted = 0;     // forward: the task after which rows per expert are known
+  TaskIndex last_write = 0;  // backward: the last task that writes expert gradients
 };
 
 class Offload {
  public:
   Offload(TaskGraph& graph, const Plan& plan)
       : graph_(graph),
+        edit_(graph),
         storage_(plan.expert_storage.home == Tier::storage),
         ahead_(plan.prefetch.experts),
         plan_(plan) {}
@@ -38,8 +40,6 @@ class Offload {
   void run() {
     find_passes();
     for (size_t layer = 0; layer < graph_.placement.size(); ++layer) move_out(static_cast<int>(layer));
-    before_.resize(graph_.tasks.size() + 1);
-    behind_.resize(graph_.tasks.size());
     for (size_t i = 0; i < passes_.size(); ++i) {
       if (passes_[i].phase == Phase::forward)
         bring_forward(i);
@@ -60,14 +60,14 @@ class Offload {
   using Key = std::tuple<int, Phase, int>;  // MoE layer, phase, microbatch
 
   void find_passes() {
-    std::map<std::tuple<int, Phase, int>, size_t> first_of_layer;  // layer, phase, microbatch
+    std::map<std::tuple<int, Phase, int>, TaskIndex> first_of_layer;  // layer, phase, microbatch
     std::map<Key, size_t> known;
-    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
-      const Task& task = graph_.tasks[i];
+    for (TaskIndex i = 0; i < static_cast<TaskIndex>(graph_.tasks.size()); ++i) {
+      const Task& task = task_at(i);
       if (task.announces == Announces::stage_counts)
         for (int layer : counted_layers(graph_, task)) stage_counts_[{layer, task.microbatch}] = counts_made_by(task);
       if (task.layer < 0 || task.phase == Phase::update || is_expert_reduction(task)) continue;
-      const size_t first = first_of_layer.try_emplace({task.layer, task.phase, task.microbatch}, i).first->second;
+      const TaskIndex first = first_of_layer.try_emplace({task.layer, task.phase, task.microbatch}, i).first->second;
       if (task.moe_layer < 0) continue;
       const auto [entry, fresh] = known.try_emplace({task.moe_layer, task.phase, task.microbatch}, passes_.size());
       if (fresh) passes_.push_back({task.moe_layer, task.layer, task.microbatch, task.phase, first, 0, 0});
@@ -80,20 +80,17 @@ class Offload {
   TensorId add(const std::string& name, TensorKind kind, Tier tier, DType dtype, int64_t elements) {
     Tensor tensor{name, kind, dtype, Rows::fixed, 1, elements};
     tensor.tier = tier;
-    return add(std::move(tensor));
-  }
-  TensorId add(Tensor tensor) {
-    graph_.tensors.push_back(std::move(tensor));
-    return static_cast<TensorId>(graph_.tensors.size()) - 1;
+    return graph_.add(std::move(tensor));
   }
   /// Device memory for some slots of a parameter, for one pass.
   TensorId add_window(const Pass& pass, const Parameter& of, const Tensor& like, Rows rows, const char* what) {
-    return add({like.name + "." + what + "." + std::to_string(pass.microbatch), TensorKind::activation, like.dtype,
-                rows, 0, of.slot_elements, pass.moe_layer, pass.microbatch});
+    return graph_.add({like.name + "." + what + "." + std::to_string(pass.microbatch), TensorKind::activation,
+                       like.dtype, rows, 0, of.slot_elements, pass.moe_layer, pass.microbatch});
   }
   /// Orders tasks; has no bytes.
   TensorId signal(const std::string& name) { return add(name, TensorKind::activation, Tier::device, DType::i32, 0); }
 
+  const Task& task_at(TaskIndex place) const { return graph_.tasks[static_cast<size_t>(place)]; }
   Tensor& tensor(TensorId id) { return graph_.tensors[static_cast<size_t>(id)]; }
   Parameter& parameter(int index) { return graph_.parameters[static_cast<size_t>(index)]; }
 
@@ -151,8 +148,8 @@ class Offload {
   }
 
   /// storage -> host memory -> device. `after`: what must have been computed before it may begin.
-  void bring(const Pass& pass, Demand demand, std::vector<TensorId> reads, std::vector<TensorId> after,
-             std::vector<Task>& out) {
+  std::vector<Task> bring(const Pass& pass, Demand demand, std::vector<TensorId> reads, std::vector<TensorId> after) {
+    std::vector<Task> tasks;
     const char* slots = demand == Demand::predicted ? "predicted" : demand == Demand::missing ? "missing" : "active";
     const std::string which = std::string(" experts, ") + slots;
     if (storage_) {
@@ -163,7 +160,7 @@ class Offload {
       load.writes = in_places({{LoadExperts::signal, loaded}});
       reads = in_places({{FetchExperts::ready, loaded}});
       after.clear();
-      out.push_back(std::move(load));
+      tasks.push_back(std::move(load));
     }
     Task fetch = transfer(Op::fetch_experts, Lane::copy_in, demand, pass, "fetch" + which);
     fetch.reads = std::move(reads);
@@ -175,7 +172,8 @@ class Offload {
     }
     std::vector<TensorId>& windows = weights_[{pass.moe_layer, pass.phase, pass.microbatch}];
     windows.insert(windows.end(), fetch.writes.begin(), fetch.writes.end());
-    out.push_back(std::move(fetch));
+    tasks.push_back(std::move(fetch));
+    return tasks;
   }
 
   /// The activations that a task reads: what has been computed when it is its turn.
@@ -197,14 +195,14 @@ class Offload {
     for (const Pass& forward : passes_)
       if (forward.phase == Phase::forward && forward.moe_layer == pass.moe_layer &&
           forward.microbatch == pass.microbatch)
-        return counts_made_by(graph_.tasks[forward.counted]);
+        return counts_made_by(task_at(forward.counted));
     throw InvariantError(__FILE__, __LINE__, "counts", "a MoE layer without a router");
   }
 
   /// Where the pass `ahead_` MoE layers before this one, of the same phase and microbatch, begins; else the phase.
-  size_t issue_at(size_t index) const {
+  TaskIndex issue_at(size_t index) const {
     const Pass& pass = passes_[index];
-    size_t at = pass.first;
+    TaskIndex at = pass.first;
     int left = ahead_;
     for (size_t i = index; left > 0 && i-- > 0;)
       if (passes_[i].phase == pass.phase && passes_[i].microbatch == pass.microbatch) at = passes_[i].first, --left;
@@ -214,16 +212,17 @@ class Offload {
   void bring_forward(size_t index) {
     const Pass& pass = passes_[index];
     if (ahead_ > 0) {
-      const size_t at = issue_at(index);
-      bring(pass, Demand::predicted, {}, inputs_of(graph_.tasks[at]), before_[at]);
+      const TaskIndex at = issue_at(index);
+      for (Task& task : bring(pass, Demand::predicted, {}, inputs_of(task_at(at)))) edit_.before(at, std::move(task));
     }
-    bring(pass, Demand::missing, {counts_of(pass)}, {}, behind_[pass.counted]);
+    for (Task& task : bring(pass, Demand::missing, {counts_of(pass)}, {})) edit_.behind(pass.counted, std::move(task));
   }
 
   void bring_backward(size_t index) {
     const Pass& pass = passes_[index];
-    const size_t at = issue_at(index);
-    bring(pass, Demand::active, {counts_of(pass)}, inputs_of(graph_.tasks[at]), before_[at]);
+    const TaskIndex at = issue_at(index);
+    for (Task& task : bring(pass, Demand::active, {counts_of(pass)}, inputs_of(task_at(at))))
+      edit_.before(at, std::move(task));
     drain(pass);
   }
 
@@ -231,7 +230,6 @@ class Offload {
   /// memory, which adds them up.
   void drain(const Pass& pass) {
     Task drain = transfer(Op::drain_gradients, Lane::copy_out, Demand::active, pass, "drain expert gradients");
-    std::vector<Task>& behind = behind_[pass.last_write];
     std::vector<TensorId> own;  // of up, down
     for (int index : experts_[pass.moe_layer].parameters) {
       const Parameter& p = parameter(index);
@@ -244,8 +242,8 @@ class Offload {
       clear.writes = in_places({{Clear::x, own.back()}});
       if (const auto used = stage_counts_.find({pass.moe_layer, pass.microbatch}); used != stage_counts_.end())
         clear.after = {used->second};
-      before_[pass.last_write].push_back(std::move(clear));
-      if (graph_.group(p.replicas, 0).size() > 1) behind.push_back(reduce(pass, p, own.back()));
+      edit_.before(pass.last_write, std::move(clear));
+      if (graph_.group(p.replicas, 0).size() > 1) edit_.behind(pass.last_write, reduce(pass, p, own.back()));
     }
     const TensorId drained = signal(drain.label);
     drain.reads = in_places({{DrainGradients::d_up, own.front()},
@@ -253,7 +251,7 @@ class Offload {
                              {DrainGradients::counts, counts_of(pass)}});
     drain.writes = in_places({{DrainGradients::signal, drained}});
     experts_[pass.moe_layer].drained.push_back(drained);
-    behind.push_back(std::move(drain));
+    edit_.behind(pass.last_write, std::move(drain));
   }
 
   Task reduce(const Pass& pass, const Parameter& p, TensorId gradient) const {
@@ -267,27 +265,20 @@ class Offload {
   }
 
   void rewrite() {
-    std::vector<Task> tasks;
-    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
-      for (Task& task : before_[i]) tasks.push_back(std::move(task));
-      Task task = std::move(graph_.tasks[i]);
-      const bool replaced = gradient_of_.contains(gradient_of(task));
-      if (!replaced) {
-        remap(task);
-        tasks.push_back(std::move(task));
-      }
-      for (Task& added : behind_[i]) tasks.push_back(std::move(added));
-    }
-    graph_.tasks = std::move(tasks);
+    for (size_t i = 0; i < graph_.tasks.size(); ++i)
+      if (gradient_of_.contains(gradient_of(graph_.tasks[i]))) edit_.remove(static_cast<TaskIndex>(i));
+    edit_.apply([this](TaskIndex, Task& task) { remap(task); });
   }
 
   /// Weights become the windows of the pass: up and down of each fetch.
   void remap(Task& task) {
     if (task.moe_layer < 0) return;
     const TensorId up = parameter(experts_[task.moe_layer].parameters[0]).weight;
-    if (const auto first = std::find(task.reads.begin(), task.reads.end(), up); first != task.reads.end()) {
+    const auto [first, size] = facts_of(task.op).repeated_reads;
+    if (size > 0 && first < task.reads.size() && task.reads[first] == up) {
       const std::vector<TensorId>& windows = weights_.at({task.moe_layer, task.phase, task.microbatch});
-      task.reads.insert(task.reads.erase(first, first + operands::Experts::kPerWindow), windows.begin(), windows.end());
+      task.reads.resize(first);
+      task.reads.insert(task.reads.end(), windows.begin(), windows.end());
     }
     for (TensorId& write : task.writes)
       if (const auto own = gradients_.find({write, task.microbatch}); own != gradients_.end()) write = own->second;
@@ -329,6 +320,7 @@ class Offload {
   }
 
   TaskGraph& graph_;
+  GraphEdit edit_;
   const bool storage_;
   const int ahead_;
   const Plan& plan_;
@@ -338,7 +330,6 @@ class Offload {
   std::map<std::pair<int, int>, TensorId> stage_counts_;    // (MoE layer, microbatch) -> what says which slots are used
   std::map<TensorId, int> gradient_of_;                     // gradient -> parameter
   std::map<std::pair<TensorId, int>, TensorId> gradients_;  // (gradient, microbatch) -> that of the microbatch
-  std::vector<std::vector<Task>> before_, behind_;
 };
 
 }  // namespace

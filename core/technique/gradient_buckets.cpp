@@ -1,6 +1,7 @@
 #include <map>
 #include <utility>
 
+#include "core/graph/edit.h"
 #include "core/graph/operands.h"
 #include "core/operators/collectives.h"
 #include "core/technique/parameter_groups.h"
@@ -50,8 +51,7 @@ TensorId join_gradients(TaskGraph& graph, const Bucket& bucket, size_t number) {
   bucket_tensor.row_elements = elements;
   bucket_tensor.view_of = -1;
   bucket_tensor.view_offset = 0;
-  graph.tensors.push_back(std::move(bucket_tensor));
-  return joined;
+  return graph.add(std::move(bucket_tensor));
 }
 
 /// The fused reduction, in the place of the last member.
@@ -93,26 +93,19 @@ void gradient_buckets(TaskGraph& graph, const Plan& plan) {
   std::map<TensorId, const Task*> update_of;
   for (const Task& task : graph.tasks)
     if (task.op == Op::adamw) update_of[gradient_of(task)] = &task;
-  std::map<size_t, Task> replacement;  // at the place of the last member
-  std::vector<bool> dropped(graph.tasks.size(), false);
+  GraphEdit edit(graph);
   std::vector<Task> updates;
   for (size_t number = 0; number < buckets.size(); ++number) {
     updates.push_back(fuse_updates(graph, buckets[number], update_of, number));
     for (size_t member : buckets[number].members) {
-      dropped[member] = true;
-      dropped[static_cast<size_t>(update_of.at(gradient_of(graph.tasks[member])) - graph.tasks.data())] = true;
+      edit.remove(static_cast<TaskIndex>(member));
+      edit.remove(static_cast<TaskIndex>(update_of.at(gradient_of(graph.tasks[member])) - graph.tasks.data()));
     }
-    replacement.emplace(buckets[number].members.back(), fuse_reductions(graph, buckets[number], number));
+    edit.behind(static_cast<TaskIndex>(buckets[number].members.back()),
+                fuse_reductions(graph, buckets[number], number));
   }
-  std::vector<Task> tasks;
-  for (size_t i = 0; i < graph.tasks.size(); ++i) {
-    if (const auto found = replacement.find(i); found != replacement.end())
-      tasks.push_back(found->second);
-    else if (!dropped[i])
-      tasks.push_back(graph.tasks[i]);
-  }
-  for (Task& update : updates) tasks.push_back(std::move(update));
-  graph.tasks = std::move(tasks);
+  edit.apply();
+  for (Task& update : updates) graph.tasks.push_back(std::move(update));
 }
 
 }  // namespace moesaic

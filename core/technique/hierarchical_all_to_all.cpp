@@ -1,3 +1,4 @@
+#include "core/graph/edit.h"
 #include "core/graph/operands.h"
 #include "core/operators/collectives.h"
 #include "core/operators/row_movers.h"
@@ -10,26 +11,28 @@ using operands::Collective, operands::RowMove;
 
 class TwoPhases {
  public:
-  TwoPhases(TaskGraph& graph, const Task& flat, std::vector<Task>& out) : graph_(graph), flat_(flat), out_(out) {}
+  TwoPhases(TaskGraph& graph, const Task& flat) : graph_(graph), flat_(flat) {}
 
   /// (a, r) -> (a, r') inside the node, then (a, r') -> (b, r') along the rail; the result stands in the order of
   /// source ranks, as a flat exchange leaves it.
-  void dispatch() {
+  std::vector<Task> dispatch() {
     const TensorId by_local =
         regroup("order by local rank", Regroup::to_local_major, Rows::sent, flat_.reads[Collective::sent]);
     const TensorId relayed =
         exchange("inside the node", "node", Leg::intra_out, Rows::sent, by_local, fresh("relayed", Rows::relayed));
     const TensorId by_node = regroup("order by node", Regroup::relay_out, Rows::relayed, relayed);
     exchange("between nodes", "rail", Leg::inter_out, Rows::relayed, by_node, flat_.writes[Collective::received]);
+    return std::move(tasks_);
   }
 
-  void combine() {
+  std::vector<Task> combine() {
     const TensorId relayed = exchange("between nodes", "rail", Leg::inter_back, Rows::received,
                                       flat_.reads[Collective::sent], fresh("relayed", Rows::relayed));
     const TensorId by_local = regroup("order by local rank", Regroup::relay_back, Rows::relayed, relayed);
     const TensorId home =
         exchange("inside the node", "node", Leg::intra_back, Rows::relayed, by_local, fresh("home", Rows::sent));
     regroup("order by destination", Regroup::from_local_major, Rows::sent, home, flat_.writes[Collective::received]);
+    return std::move(tasks_);
   }
 
  private:
@@ -37,8 +40,7 @@ class TwoPhases {
     Tensor tensor = graph_.tensors[static_cast<size_t>(flat_.writes[Collective::received])];
     tensor.name += "." + what;
     tensor.rows = rows;
-    graph_.tensors.push_back(tensor);
-    return static_cast<TensorId>(graph_.tensors.size()) - 1;
+    return graph_.add(std::move(tensor));
   }
 
   TensorId exchange(const std::string& what, const std::string& communicator, Leg leg, Rows rows, TensorId from,
@@ -50,7 +52,7 @@ class TwoPhases {
     task.rows = rows;
     task.reads[Collective::sent] = from;
     task.writes[Collective::received] = to;
-    out_.push_back(task);
+    tasks_.push_back(task);
     return to;
   }
 
@@ -70,13 +72,13 @@ class TwoPhases {
     task.rows = rows;
     task.reads = in_places({{RowMove::rows, from}, {RowMove::counts, flat_.reads[Collective::counts]}});
     task.writes = in_places({{RowMove::moved, to}});
-    out_.push_back(task);
+    tasks_.push_back(task);
     return to;
   }
 
   TaskGraph& graph_;
   const Task& flat_;
-  std::vector<Task>& out_;
+  std::vector<Task> tasks_;
 };
 
 }  // namespace
@@ -84,17 +86,14 @@ class TwoPhases {
 void hierarchical_all_to_all(TaskGraph& graph, const Plan& plan) {
   const int local = plan.cluster.devices_per_node;
   if (plan.dispatch.all_to_all != AllToAllKind::hierarchical_2d || plan.layout.ep <= local) return;
-  std::vector<Task> tasks;
-  for (const Task& task : graph.tasks) {
-    if (!is_routed(task.leg)) {
-      tasks.push_back(task);
-    } else if (TwoPhases phases(graph, task, tasks); task.leg == Leg::dispatch) {
-      phases.dispatch();
-    } else {
-      phases.combine();
-    }
+  GraphEdit edit(graph);
+  for (size_t i = 0; i < graph.tasks.size(); ++i) {
+    const Task& flat = graph.tasks[i];
+    if (!is_routed(flat.leg)) continue;
+    TwoPhases phases(graph, flat);
+    edit.replace(static_cast<TaskIndex>(i), flat.leg == Leg::dispatch ? phases.dispatch() : phases.combine());
   }
-  graph.tasks = std::move(tasks);
+  edit.apply();
 }
 
 }  // namespace moesaic

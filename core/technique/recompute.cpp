@@ -1,6 +1,7 @@
 #include <map>
 #include <set>
 
+#include "core/graph/edit.h"
 #include "core/operators/collectives.h"
 #include "core/technique/technique.h"
 
@@ -18,17 +19,14 @@ class Recomputer {
   }
 
   void run() {
-    const std::map<LayerPass, Backward> passes = backward_passes();
-    std::map<TaskIndex, const Backward*> starts;
-    for (const auto& [layer, pass] : passes) starts[pass.begin] = &pass;
-    std::vector<Task> tasks;
-    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
-      if (const auto start = starts.find(static_cast<TaskIndex>(i)); start != starts.end())
-        for (TaskIndex forward : start->second->again) tasks.push_back(again(forward));
-      tasks.push_back(graph_.tasks[i]);
-      if (tasks.back().phase == Phase::backward) use_again(tasks.back());
+    std::map<TaskIndex, std::set<TaskIndex>> again_before;
+    for (auto& [layer, pass] : backward_passes()) again_before[pass.begin] = std::move(pass.again);
+    GraphEdit edit(graph_);
+    for (TaskIndex i = 0; i < static_cast<TaskIndex>(graph_.tasks.size()); ++i) {
+      for (const TaskIndex forward : again_before[i]) edit.before(i, again(forward));
+      if (Task& task = graph_.tasks[static_cast<size_t>(i)]; task.phase == Phase::backward) use_again(task);
     }
-    graph_.tasks = std::move(tasks);
+    edit.apply();
   }
 
  private:
@@ -82,8 +80,7 @@ class Recomputer {
     for (TensorId& tensor : task.writes) {
       Tensor fresh = graph_.tensors[static_cast<size_t>(tensor)];
       fresh.name += ".recomputed";
-      graph_.tensors.push_back(std::move(fresh));
-      tensor = again_[tensor] = static_cast<TensorId>(graph_.tensors.size()) - 1;
+      tensor = again_[tensor] = graph_.add(std::move(fresh));
     }
     return task;
   }

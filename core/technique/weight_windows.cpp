@@ -4,6 +4,7 @@
 #include <map>
 #include <tuple>
 
+#include "core/graph/edit.h"
 #include "core/graph/operands.h"
 #include "core/operators/collectives.h"
 
@@ -27,23 +28,13 @@ class Gatherer {
 
   void run() {
     number_sections();
-    std::map<TaskIndex, std::vector<Task>> before;
+    GraphEdit edit(graph_);
     for (const Window& window : windows()) {
       const int issued = std::max(0, window.first - ahead_);
       const TaskIndex at = first_task_[static_cast<size_t>(issued)];
-      before[at].push_back(gather(window, graph_.tasks[static_cast<size_t>(at)]));
+      edit.before(at, gather(window, graph_.tasks[static_cast<size_t>(at)]));
     }
-    std::vector<Task> tasks;
-    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
-      for (Task& task : before[static_cast<TaskIndex>(i)]) tasks.push_back(std::move(task));
-      Task task = std::move(graph_.tasks[i]);
-      if (section_of_[i] >= 0)
-        for (TensorId& operand : task.reads)
-          if (const auto view = view_in_.find({operand, section_of_[i]}); view != view_in_.end())
-            operand = view->second;
-      tasks.push_back(std::move(task));
-    }
-    graph_.tasks = std::move(tasks);
+    edit.apply([this](TaskIndex place, Task& task) { use_views(section_of_[static_cast<size_t>(place)], task); });
   }
 
  private:
@@ -109,9 +100,8 @@ class Gatherer {
   /// The stretch of a window and its views. Returns the stretch.
   TensorId open(const Window& window, const std::string& name) {
     const ParameterGroup& group = graph_.groups[window.group];
-    const auto stretch = static_cast<TensorId>(graph_.tensors.size());
     const DType dtype = graph_.tensors[static_cast<size_t>(group.weight_share)].dtype;
-    graph_.tensors.push_back({name, TensorKind::activation, dtype, Rows::fixed, 1, group.elements});
+    const TensorId stretch = graph_.add({name, TensorKind::activation, dtype, Rows::fixed, 1, group.elements});
     for (size_t i = 0; i < group.parameters.size(); ++i) {
       const TensorId weight = graph_.parameters[static_cast<size_t>(group.parameters[i])].weight;
       Tensor view = graph_.tensors[static_cast<size_t>(weight)];
@@ -119,11 +109,16 @@ class Gatherer {
       view.kind = TensorKind::activation;
       view.view_of = stretch;
       view.view_offset = group.offsets[i];
-      graph_.tensors.push_back(std::move(view));
-      for (int section = window.first; section <= window.last; ++section)
-        view_in_[{weight, section}] = static_cast<TensorId>(graph_.tensors.size()) - 1;
+      const TensorId id = graph_.add(std::move(view));
+      for (int section = window.first; section <= window.last; ++section) view_in_[{weight, section}] = id;
     }
     return stretch;
+  }
+
+  void use_views(int section, Task& task) const {
+    if (section < 0) return;
+    for (TensorId& operand : task.reads)
+      if (const auto view = view_in_.find({operand, section}); view != view_in_.end()) operand = view->second;
   }
 
   TaskGraph& graph_;

@@ -4,6 +4,7 @@
 #include <set>
 #include <tuple>
 
+#include "core/graph/edit.h"
 #include "core/graph/operands.h"
 #include "core/operators/activations.h"
 #include "core/operators/collectives.h"
@@ -39,14 +40,14 @@ class Zero {
     return static_cast<int64_t>(graph_.group(group.communicator, 0).size());
   }
   int64_t share_elements(const ParameterGroup& group) const { return group.elements / members(group); }
+  const Task& task_at(TaskIndex place) const { return graph_.tasks[static_cast<size_t>(place)]; }
   Tensor& tensor(TensorId id) { return graph_.tensors[static_cast<size_t>(id)]; }
   Parameter& parameter(int index) { return graph_.parameters[static_cast<size_t>(index)]; }
   const Parameter& parameter(int index) const { return graph_.parameters[static_cast<size_t>(index)]; }
   static std::string name(size_t group) { return "group " + std::to_string(group); }
 
   TensorId add(const std::string& tensor_name, TensorKind kind, DType dtype, int64_t elements) {
-    graph_.tensors.push_back({tensor_name, kind, dtype, Rows::fixed, 1, elements});
-    return static_cast<TensorId>(graph_.tensors.size()) - 1;
+    return graph_.add({tensor_name, kind, dtype, Rows::fixed, 1, elements});
   }
 
   /// This rank's part of a stretch.
@@ -56,8 +57,7 @@ class Zero {
     view.row_elements = share_elements(group);
     view.view_of = base;
     view.view_communicator = group.communicator;
-    graph_.tensors.push_back(std::move(view));
-    return static_cast<TensorId>(graph_.tensors.size()) - 1;
+    return graph_.add(std::move(view));
   }
 
   void make_views(const ParameterGroup& group, TensorId base, TensorId Parameter::*of) {
@@ -142,7 +142,7 @@ class Zero {
 
   /// First and last task that writes gradients of a group; in stages 2 and 3 of a microbatch, whose sum is then added.
   struct Span {
-    size_t first = 0, last = 0;
+    TaskIndex first = 0, last = 0;
   };
   using SpanKey = std::pair<size_t, int>;  // group, microbatch
 
@@ -154,7 +154,8 @@ class Zero {
         const auto member = member_of_.find(written);
         if (member == member_of_.end()) continue;
         const SpanKey key{member->second.first, stage_ == 1 ? 0 : graph_.tasks[i].microbatch};
-        spans.try_emplace(key, Span{i, i}).first->second.last = i;
+        const auto place = static_cast<TaskIndex>(i);
+        spans.try_emplace(key, Span{place, place}).first->second.last = place;
       }
     }
     return spans;
@@ -163,26 +164,21 @@ class Zero {
   void reduce_gradients() {
     const std::vector<bool> dropped = gradient_tasks();
     const std::map<SpanKey, Span> spans = gradient_spans(dropped);
-    std::vector<std::vector<Task>> before(graph_.tasks.size()), behind(graph_.tasks.size());
+    GraphEdit edit(graph_);
+    for (size_t i = 0; i < dropped.size(); ++i)
+      if (dropped[i]) edit.remove(static_cast<TaskIndex>(i));
     std::map<std::pair<TensorId, int>, TensorId> view_in;  // (gradient, microbatch) -> view of the transient stretch
     for (const auto& [key, span] : spans) {
       const auto& [number, microbatch] = key;
-      const Task first = graph_.tasks[span.first], last = graph_.tasks[span.last];
-      if (stage_ > 1) before[span.first].push_back(open_gradients(number, microbatch, first, view_in));
-      close_gradients(number, microbatch, last, behind[span.last]);
+      if (stage_ > 1) edit.before(span.first, open_gradients(number, microbatch, task_at(span.first), view_in));
+      for (Task& task : close_gradients(number, microbatch, task_at(span.last)))
+        edit.behind(span.last, std::move(task));
     }
-    std::vector<Task> tasks;
-    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
-      if (dropped[i]) continue;
-      for (Task& task : before[i]) tasks.push_back(std::move(task));
-      Task task = std::move(graph_.tasks[i]);
+    edit.apply([&](TaskIndex, Task& task) {
       for (std::vector<TensorId>* operands : {&task.reads, &task.writes})
         for (TensorId& operand : *operands)
           if (const auto view = view_in.find({operand, task.microbatch}); view != view_in.end()) operand = view->second;
-      tasks.push_back(std::move(task));
-      for (Task& added : behind[i]) tasks.push_back(std::move(added));
-    }
-    graph_.tasks = std::move(tasks);
+    });
     if (stage_ > 1)
       for (const ParameterGroup& group : graph_.groups) retire(group, &Parameter::gradient);
   }
@@ -210,15 +206,14 @@ class Zero {
       view.kind = TensorKind::activation;
       view.view_of = base;
       view.view_offset = group.offsets[i];
-      graph_.tensors.push_back(std::move(view));
-      view_in[{member.gradient, microbatch}] = static_cast<TensorId>(graph_.tensors.size()) - 1;
+      view_in[{member.gradient, microbatch}] = graph_.add(std::move(view));
     }
     return elementwise(Op::clear, in_microbatch("clear gradients of " + name(number), microbatch), first,
                        group.elements, {}, {{Clear::x, base}});
   }
 
   /// Sums the stretch over the ranks; each keeps its share, which later microbatches are added to.
-  void close_gradients(size_t number, int microbatch, const Task& last, std::vector<Task>& out) {
+  std::vector<Task> close_gradients(size_t number, int microbatch, const Task& last) {
     const ParameterGroup& group = graph_.groups[number];
     const std::string label = in_microbatch("reduce " + name(number), microbatch);
     const TensorId share = gradient_share_[number], stretch = gradients_[number];
@@ -226,10 +221,11 @@ class Zero {
                                          : add(name(number) + " summand." + std::to_string(microbatch),
                                                TensorKind::activation, tensor(share).dtype, share_elements(group));
     sums_.insert(sum);
-    out.push_back(collective(Op::reduce_scatter, label, last, group, stretch, sum));
+    std::vector<Task> tasks = {collective(Op::reduce_scatter, label, last, group, stretch, sum)};
     if (microbatch > 0)
-      out.push_back(elementwise(Op::add, label + " / accumulate", last, share_elements(group),
-                                {{Add::a, share}, {Add::b, sum}}, {{Add::sum, share}}));
+      tasks.push_back(elementwise(Op::add, label + " / accumulate", last, share_elements(group),
+                                  {{Add::a, share}, {Add::b, sum}}, {{Add::sum, share}}));
+    return tasks;
   }
 
   /// A rank that ran ahead into the forward of the next microbatch would keep whole gradients beside its activations
