@@ -97,13 +97,6 @@ std::string processors_of(const Json& result, const std::string& file) {
   return text;
 }
 
-std::string with_commas(int64_t value) {
-  std::string digits = std::to_string(value);
-  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > (value < 0 ? 1 : 0); at -= 3)
-    digits.insert(static_cast<size_t>(at), ",");
-  return digits;
-}
-
 std::string percent(double fraction) {
   char text[32];
   const double percents = std::abs(fraction) < 0.0005 ? 0 : 100 * fraction;  // no "-0.0 %"

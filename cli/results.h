@@ -7,6 +7,7 @@
 #include "core/evaluate/evaluator.h"
 #include "core/plan/choice_fields.h"
 #include "core/schema/documents.h"
+#include "core/schema/formatted.h"
 
 namespace moesaic::cli {
 
@@ -31,8 +32,7 @@ std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan, Sum
 /// "AMD EPYC, AVX512_CORE_BF16"; with the ranks of each where they ran on several kinds; "" where nobody knows.
 std::string processors_of(const Json& result, const std::string& file);
 
-/// "1,234"; "12.3 ms" through format_seconds; "+4.2 %".
-std::string with_commas(int64_t value);
+/// "+4.2 %".
 std::string percent(double fraction);
 
 }  // namespace moesaic::cli

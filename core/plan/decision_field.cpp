@@ -16,10 +16,9 @@ std::string range_in_words(IntegerRange range) {
 }
 
 std::string range_in_words(NumberRange range) {
-  const std::string least = Json(range.least).dump();
-  return "number " + (range.most < static_cast<double>(kNoRealLimit)
-                          ? "from " + least + " to " + Json(range.most).dump()
-                          : "of at least " + least);
+  const std::string least = (range.least_excluded ? "above " : "of at least ") + Json(range.least).dump();
+  const bool limited = range.most < static_cast<double>(kNoRealLimit);
+  return "number " + least + (limited ? " and at most " + Json(range.most).dump() : "");
 }
 
 std::string names_in_words(std::span<const char* const> names) {

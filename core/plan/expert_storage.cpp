@@ -5,6 +5,7 @@
 #include "core/plan/decision_field.h"
 #include "core/plan/plan.h"
 #include "core/plan/plan_checker.h"
+#include "core/schema/formatted.h"
 
 namespace moesaic {
 namespace {
@@ -19,7 +20,7 @@ std::string home_in_words(const ExpertStorage& storage) {
 
 std::string cache_in_words(const ExpertStorage& storage) {
   if (storage.home != Tier::storage) return "";
-  return std::to_string(storage.cache_entries) + " expert slots cached per rank";
+  return with_commas(storage.cache_entries) + " expert slots cached per rank";
 }
 
 }  // namespace

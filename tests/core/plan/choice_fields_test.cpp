@@ -175,14 +175,14 @@ TEST(ChoiceFields, RowsForPeople) {
   choices.dispatch = {DispatchKind::padded, 1.25, AllToAllKind::hierarchical_2d, 2};
   choices.layout.pp = 2, choices.layout.zero = 1, choices.layout.recompute = Recompute::full;
   choices.prefetch.experts = 1;
-  choices.expert_storage.home = Tier::storage, choices.expert_storage.cache_entries = 5;
+  choices.expert_storage.home = Tier::storage, choices.expert_storage.cache_entries = 5000;
   choices.expert_storage.decay = 0.5;
   choices.embedding = Embedding::column_partition;
   const Rows brief = {{"layout", "1 rank, ep 1, 1 microbatch, 2 pipeline stages, layers recomputed"},
                       {"dispatch", "padded, hierarchical all-to-all, 2 chunks"},
                       {"gradient buckets", "none: one collective per gradient"},
                       {"dense states", "ZeRO-1"},
-                      {"expert states", "on storage, 5 expert slots cached per rank, 1 MoE layer ahead"}};
+                      {"expert states", "on storage, 5,000 expert slots cached per rank, 1 MoE layer ahead"}};
   EXPECT_EQ(choices_in_words(choices, WorkloadPhase::training, Summary::short_one), brief);
   Rows all = brief;
   all[1].second = "padded, capacity 1.25, hierarchical all-to-all, 2 chunks";

@@ -87,7 +87,7 @@ TEST(FieldTable, SpeaksOfWhatDiffersFromItsDefault) {
 TEST(FieldTable, HasAPage) {
   EXPECT_EQ(testing::rows_of_page(fields_of<Painting>()),
             "| `coats` | integer from 1 to 9 | required | yes | layers of paint |\n"
-            "| `gloss` | number from 0.0 to 1.0 | 0.5 | no | share of light that is mirrored |\n"
+            "| `gloss` | number of at least 0.0 and at most 1.0 | 0.5 | no | share of light that is mirrored |\n"
             "| `paint_bytes` | bytes | 0 | yes | paint in a bucket |\n"
             "| `colour` | `red`, `green` | red | yes | of the wall (training) |\n");
 }
