@@ -41,7 +41,7 @@ void run(const std::string& file, Session& session) {
   const std::string doubt = belonging_text(plan);
   std::string text = "plan for " + plan.name + (plan.interrupted ? ", search interrupted" : "") + ", " +
                      with_commas(plan.evaluations) + (plan.evaluations == 1 ? " plan" : " plans") + " evaluated\n" +
-                     aligned(plan_rows(plan)) +
+                     aligned(plan_rows(plan, Summary::of_all)) +
                      (of_another || plan.prediction.step_seconds == 0 ? "" : prediction_text(plan.prediction)) +
                      (doubt.empty() ? "" : doubt + "\n") +
                      (of_another ? "its old prediction and runners-up are not shown\n" : "");

@@ -67,53 +67,18 @@ std::string prediction_text(const Prediction& p) {
   return aligned(rows);
 }
 
-namespace {
-
-/// Where training states live, where not everything is on every device that uses it.
-void add_state_rows(const Plan& plan, std::vector<std::pair<std::string, std::string>>& rows) {
-  const auto ahead = [](int layers, const char* what) {
-    return layers == 0 ? std::string()
-                       : ", " + std::to_string(layers) + " " + what + (layers > 1 ? "s" : "") + " ahead";
-  };
-  if (plan.layout.zero > 0)
-    rows.emplace_back("dense states", "ZeRO-" + std::to_string(plan.layout.zero) + ahead(plan.prefetch.dense, "layer"));
-  const ExpertStorage& storage = plan.expert_storage;
-  if (storage.home == Tier::device) return;
-  rows.emplace_back("expert states", (storage.home == Tier::host ? std::string("in host memory")
-                                                                 : "on storage, " + with_commas(storage.cache_entries) +
-                                                                       " expert slots cached per rank") +
-                                         ahead(plan.prefetch.experts, "MoE layer"));
-}
-
-}  // namespace
-
-std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan) {
-  const Layout& l = plan.layout;
-  const Dispatch& d = plan.dispatch;
+std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan, Summary summary) {
+  const Workload& workload = plan.workload;
   std::vector<std::pair<std::string, std::string>> rows = {
       {"model", plan.model.name},
       {"cluster", plan.cluster.name},
-      {"workload", plan.workload.name + ": " + with_commas(plan.workload.global_batch) + " sequences of " +
-                       with_commas(plan.workload.sequence_length) + " tokens, " + name_of(plan.workload.compute_dtype)},
-      {"layout", std::to_string(l.ranks) + (l.ranks > 1 ? " ranks" : " rank") + ", ep " + std::to_string(l.ep) + ", " +
-                     std::to_string(l.micro_batches) + " microbatch" + (l.micro_batches > 1 ? "es" : "") +
-                     (l.pp > 1 ? ", " + std::to_string(l.pp) + " pipeline stages" : "") +
-                     (l.tp > 1 ? ", tp " + std::to_string(l.tp) : "") +
-                     (l.expert_slices > 1 ? ", " + std::to_string(l.expert_slices) + " slices per expert" : "") +
-                     (l.recompute != Recompute::none ? ", layers recomputed" : "")},
-      {"dispatch", std::string(d.kind == DispatchKind::ragged ? "ragged" : "padded") + ", " +
-                       (d.all_to_all == AllToAllKind::flat ? "flat" : "hierarchical") + " all-to-all, " +
-                       std::to_string(d.chunks) + " chunk" + (d.chunks > 1 ? "s" : "")}};
-  if (plan.workload.phase == WorkloadPhase::training)
-    rows.emplace_back("gradient buckets", plan.gradient_bucket_bytes == 0
-                                              ? "none: one collective per gradient"
-                                              : format_bytes(static_cast<double>(plan.gradient_bucket_bytes)));
-  add_state_rows(plan, rows);
+      {"workload", workload.name + ": " + with_commas(workload.global_batch) + " sequences of " +
+                       with_commas(workload.sequence_length) + " tokens, " + name_of(workload.compute_dtype)}};
+  for (auto& row : choices_in_words(plan, workload.phase, summary)) rows.push_back(std::move(row));
   if (!plan.placement.empty() && plan.layout.ep > 1) {
-    const ExpertPlacement& first = plan.placement.front();
-    rows.emplace_back("experts", std::to_string(plan.model.num_experts) + " in " +
-                                     std::to_string(first.slots_per_rank) +
-                                     (first.slots_per_rank > 1 ? " slots" : " slot") + " per rank");
+    const int slots = plan.placement.front().slots_per_rank;
+    rows.emplace_back("experts", std::to_string(plan.model.num_experts) + " in " + std::to_string(slots) +
+                                     (slots > 1 ? " slots" : " slot") + " per rank");
   }
   return rows;
 }
@@ -130,13 +95,6 @@ std::string processors_of(const Json& result, const std::string& file) {
     if (list.size() > 1) text += " (" + std::to_string(ranks) + (ranks > 1 ? " ranks)" : " rank)");
   }
   return text;
-}
-
-std::string with_commas(int64_t value) {
-  std::string digits = std::to_string(value);
-  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > (value < 0 ? 1 : 0); at -= 3)
-    digits.insert(static_cast<size_t>(at), ",");
-  return digits;
 }
 
 std::string percent(double fraction) {

@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "core/evaluate/evaluator.h"
-#include "core/plan/plan.h"
+#include "core/plan/choice_fields.h"
 #include "core/schema/documents.h"
+#include "core/schema/formatted.h"
 
 namespace moesaic::cli {
 
@@ -25,14 +26,13 @@ std::string belonging_text(const Plan& plan);
 /// "step 12.3 ms" lines aligned on the value: (name, value).
 std::string aligned(const std::vector<std::pair<std::string, std::string>>& rows);
 
-/// (name, value) rows about a plan's decisions.
-std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan);
+/// (name, value) rows about a plan's documents and decisions.
+std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan, Summary summary = Summary::short_one);
 
 /// "AMD EPYC, AVX512_CORE_BF16"; with the ranks of each where they ran on several kinds; "" where nobody knows.
 std::string processors_of(const Json& result, const std::string& file);
 
-/// "1,234"; "12.3 ms" through format_seconds; "+4.2 %".
-std::string with_commas(int64_t value);
+/// "+4.2 %".
 std::string percent(double fraction);
 
 }  // namespace moesaic::cli

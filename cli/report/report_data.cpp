@@ -84,11 +84,11 @@ Json tiers_data(const ReportInput& input) {
   for (const TierMemory& tier : input.tiers) {
     Json held = Json::array();
     for (const auto& [kind, bytes] : tier.held) held.push_back(Json::array({name_of_held(tier.tier, kind), bytes}));
-    tiers.push_back({{"tier", name_of_tier(tier.tier)},
+    tiers.push_back({{"tier", name_of(tier.tier)},
                      {"ranks", tier.ranks},
                      {"capacity_bytes", tier.capacity_bytes},
                      {"held", std::move(held)}});
-    const auto measured = input.measured_peaks.find(name_of_tier(tier.tier));
+    const auto measured = input.measured_peaks.find(name_of(tier.tier));
     if (measured != input.measured_peaks.end()) tiers.back()["measured_peak_bytes"] = tier.ranks * measured->second;
   }
   return tiers;
@@ -180,8 +180,7 @@ Json report_data(const ReportInput& input) {
   for (const auto& [name, value] : input.summary) json["summary"].push_back(Json::array({name, value}));
   json["predicted"] = input.predicted != nullptr ? timeline_data(*input.predicted, ranks) : Json();
   json["measured"] = input.measured != nullptr ? timeline_data(*input.measured, ranks) : Json();
-  const auto device =
-      input.measured_peaks.find(name_of_tier(Tier::device));  // of all steps, not of the one that is drawn
+  const auto device = input.measured_peaks.find(name_of(Tier::device));  // of all steps, not of the one that is drawn
   if (input.measured != nullptr && device != input.measured_peaks.end())
     json["measured"]["run_peak_bytes"] = device->second;
   json["comparison"] = input.comparison != nullptr ? comparison_data(*input.comparison) : Json();

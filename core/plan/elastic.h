@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/plan/fields_of.h"
+
 namespace moesaic {
 
 struct Plan;
@@ -24,6 +26,15 @@ struct Elastic {
   bool present() const { return !sequences_per_rank.empty() || !teams.empty(); }
   bool operator==(const Elastic&) const = default;
 };
+
+/// A base of the plan's choices: its key stands in the plan document itself.
+struct ElasticShares {
+  Elastic elastic;
+  bool operator==(const ElasticShares&) const = default;
+};
+
+template <>
+const FieldTable<ElasticShares>& fields_of<ElasticShares>();
 
 /// Consecutive sequences of a step's batch; all of one task where the workload has several.
 struct SequenceRange {
@@ -48,6 +59,6 @@ TeamPosition team_of(const Elastic& elastic, int rank);
 
 /// Refuses shares that do not sum to the batch, teams that miss a task or a rank, and what tasks cannot be combined
 /// with.
-void check_elastic(const Plan& plan, const std::string& file);
+void check_elastic(const Plan& plan, const PlanChecker& check);
 
 }  // namespace moesaic

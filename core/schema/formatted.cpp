@@ -16,4 +16,11 @@ std::string formatted(const char* format, ...) {
   return text;
 }
 
+std::string with_commas(int64_t value) {
+  std::string digits = std::to_string(value);
+  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > (value < 0 ? 1 : 0); at -= 3)
+    digits.insert(static_cast<size_t>(at), ",");
+  return digits;
+}
+
 }  // namespace moesaic

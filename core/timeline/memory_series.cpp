@@ -118,21 +118,16 @@ Json write_memory(const Timeline& timeline, const std::vector<TierMemory>& tiers
         tier.tier == Tier::device ? curves.front() : MemoryCurve{0, held, 0, {0, span_of(timeline)}, {held, held}};
     Json by_kind = Json::object();
     for (const auto& [kind, bytes] : tier.held) by_kind[name_of_held(tier.tier, kind)] = bytes;
-    json[name_of_tier(tier.tier)] = {{"first_rank", curve.rank},
-                                     {"ranks", tier.ranks},
-                                     {"capacity_bytes", tier.capacity_bytes},
-                                     {"peak_bytes", curve.peak_bytes},
-                                     {"peak_time_s", curve.peak_time_s},
-                                     {"held_bytes", std::move(by_kind)},
-                                     {"time_s", curve.time_s},
-                                     {"bytes", curve.bytes}};
+    json[name_of(tier.tier)] = {{"first_rank", curve.rank},
+                                {"ranks", tier.ranks},
+                                {"capacity_bytes", tier.capacity_bytes},
+                                {"peak_bytes", curve.peak_bytes},
+                                {"peak_time_s", curve.peak_time_s},
+                                {"held_bytes", std::move(by_kind)},
+                                {"time_s", curve.time_s},
+                                {"bytes", curve.bytes}};
   }
   return json;
-}
-
-const char* name_of_tier(Tier tier) {
-  constexpr const char* kNames[] = {"device", "host", "storage"};
-  return kNames[static_cast<size_t>(tier)];
 }
 
 std::string name_of_held(Tier tier, TensorKind kind) {

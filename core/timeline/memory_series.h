@@ -46,7 +46,6 @@ std::vector<MemoryCurve> memory_curves(const Timeline& timeline, size_t max_poin
 /// memory and storage are a line of two points, and left out of what was measured: executors sample devices alone.
 Json write_memory(const Timeline& timeline, const std::vector<TierMemory>& tiers, size_t max_points = 500);
 
-const char* name_of_tier(Tier tier);
 /// "optimizer states", in words of the tier: on a host or storage only states of experts live.
 std::string name_of_held(Tier tier, TensorKind kind);
 

@@ -111,7 +111,7 @@ void add_variants(const Plan& base, const std::string& what, std::vector<DrawnPl
       drawn.plan.dispatch.chunks = chunks;
       drawn.plan.gradient_bucket_bytes = bucket;
       if (sends) drawn.what += ", " + std::to_string(chunks) + (chunks == 1 ? " chunk" : " chunks");
-      if (reduces) drawn.what += ", " + planner::describe_bucket(bucket);
+      if (reduces) drawn.what += ", " + in_words(&Buckets::gradient_bucket_bytes, bucket);
       drawn.plan.name = drawn.what;
       plans.push_back(std::move(drawn));
     }
@@ -135,7 +135,7 @@ std::vector<DrawnPlan> legal_plans(const planner::Problem& original, int ranks, 
         if (!placed.refusal.empty()) continue;
         base.placement = placed.layers;
         const std::string placement = candidate.layout.ep > 1 ? ", " + policy : "";
-        add_variants(base, planner::describe_layout(candidate.layout) + ", " + dispatch.what + placement, plans);
+        add_variants(base, describe(candidate.layout) + ", " + dispatch.what + placement, plans);
       }
     }
   }

@@ -35,8 +35,8 @@ Bytes peak_of(const Plan& plan, int64_t kept_bytes_per_score) {
 
 Plan preset_plan(planner::Problem problem, const planner::Fixed& preset) {
   problem.fixed = preset;
-  problem.fixed.ep = problem.ranks > 0 ? problem.ranks : problem.cluster.num_devices();
-  problem.fixed.micro_batches = 1;
+  problem.fixed.set(&Layout::ep, problem.ranks > 0 ? problem.ranks : problem.cluster.num_devices());
+  problem.fixed.set(&Layout::micro_batches, 1);
   const Layout layout = planner::enumerate_layouts(problem).at(0).layout;
   return planner::with_baseline_choices(problem, planner::baseline_plan(problem, layout));
 }

@@ -19,7 +19,7 @@ std::string undivided(const Problem& problem, int ranks) {
 
 bool experts_divide(const Problem& problem, int ranks, int ep) {
   if (problem.model.routed_by_task) return ep == ranks;  // teams place the experts
-  return ranks % ep == 0 && problem.model.num_experts * problem.fixed.expert_slices.value_or(1) % ep == 0;
+  return ranks % ep == 0 && problem.model.num_experts * problem.fixed.get(&Layout::expert_slices).value_or(1) % ep == 0;
 }
 
 /// Layouts like `base` with every ep and number of microbatches that divides; `base.stage_ranks()` share the batch.
@@ -28,7 +28,7 @@ std::vector<LayoutCandidate> splits_of(const Problem& problem, const Layout& bas
   const int ranks = std::max(1, base.stage_ranks());
   const std::vector<int> micro_batches = dividing_micro_batches(problem, ranks);
   for (int ep = ranks; ep >= 1; --ep) {
-    if (!experts_divide(problem, ranks, ep) || (problem.fixed.ep && *problem.fixed.ep != ep)) continue;
+    if (!experts_divide(problem, ranks, ep) || problem.fixed.get(&Layout::ep).value_or(ep) != ep) continue;
     for (const int count : micro_batches) {
       Layout layout = base;
       layout.ep = ep;
@@ -62,11 +62,12 @@ bool any_fits(const std::vector<LayoutCandidate>& candidates) {
 }
 
 bool may_be_staged(const Problem& problem) {
-  return problem.workload.phase == WorkloadPhase::training && !problem.model.routed_by_task && !problem.fixed.pp &&
+  return problem.workload.phase == WorkloadPhase::training && !problem.model.routed_by_task &&
+         !problem.fixed.has(&Layout::pp) &&
          // What is of all ranks is not of stages.
-         problem.fixed.embedding.value_or(Embedding::replicated) == Embedding::replicated &&
-         problem.fixed.expert_storage.value_or(ExpertStorage{}).home == Tier::device &&
-         problem.fixed.zero.value_or(0) <= 1;
+         problem.fixed.get(&EmbeddingTable::embedding).value_or(Embedding::replicated) == Embedding::replicated &&
+         problem.fixed.get(&ExpertStorage::home).value_or(Tier::device) == Tier::device &&
+         problem.fixed.get(&Layout::zero).value_or(0) <= 1;
 }
 
 /// The layouts like `base` with their layers spread over `pp` stages, where that fits.
@@ -89,12 +90,12 @@ void append(std::vector<LayoutCandidate>& to, std::vector<LayoutCandidate> from)
 void add_reliefs(const Problem& problem, Layout base, std::vector<LayoutCandidate>& candidates) {
   std::vector<LayoutCandidate> whole = candidates;
   const bool training = problem.workload.phase == WorkloadPhase::training;
-  if (training && !problem.fixed.zero && base.stage_ranks() > 1 && !any_fits(candidates)) {
+  if (training && !problem.fixed.has(&Layout::zero) && base.stage_ranks() > 1 && !any_fits(candidates)) {
     std::vector<LayoutCandidate> divided = with_layouts(problem, whole, [](Layout& layout) { layout.zero = 1; });
     append(candidates, divided);
     if (!divided.empty()) base.zero = 1, whole = std::move(divided);
   }
-  for (int tp = 2; tp <= 8 && !problem.fixed.tp && !any_fits(candidates); tp *= 2)
+  for (int tp = 2; tp <= 8 && !problem.fixed.has(&Layout::tp) && !any_fits(candidates); tp *= 2)
     append(candidates, with_layouts(problem, whole, [tp](Layout& layout) { layout.tp = tp; }));
   if (!may_be_staged(problem)) return;
   for (int pp = 2; pp <= base.ranks && !any_fits(candidates); ++pp) append(candidates, in_stages(problem, base, pp));
@@ -121,7 +122,7 @@ std::vector<int> dividing_micro_batches(const Problem& problem, int ranks) {
   const Workload& workload = problem.workload;
   std::vector<int> counts = {1};
   if (workload.phase == WorkloadPhase::training) counts = {1, 2, 4, 8, 16, 32, 64};
-  if (problem.fixed.micro_batches) counts = {*problem.fixed.micro_batches};
+  if (const std::optional<int> fixed = problem.fixed.get(&Layout::micro_batches)) counts = {*fixed};
   std::erase_if(counts, [&](int count) {
     for (const WorkloadTask& task : workload.tasks)
       if (task.batch % count != 0) return true;
@@ -152,6 +153,11 @@ std::vector<int64_t> task_batches(const Workload& workload, int micro_batches) {
 Plan baseline_plan(const Problem& problem, const Layout& layout) {
   Plan plan;
   plan.name = problem.model.name + " on " + problem.cluster.name;
+  problem.fixed.apply(plan, problem.workload.phase);
+  // What is searched for among decision_spaces() begins at its default, also where only one choice is left there.
+  plan.dispatch.all_to_all = AllToAllKind::flat;
+  plan.dispatch.chunks = 1;
+  plan.gradient_bucket_bytes = 0;
   plan.layout = layout;
   plan.model = problem.model;
   plan.cluster = problem.cluster;
@@ -159,17 +165,6 @@ Plan baseline_plan(const Problem& problem, const Layout& layout) {
   plan.routing = problem.routing;
   plan.profile = problem.profile;
   plan.seed = problem.seed;
-  plan.dispatch.kind = problem.fixed.dispatch.value_or(DispatchKind::ragged);
-  plan.dispatch.capacity_factor = problem.fixed.capacity_factor.value_or(0);
-  if (layout.zero == 3) {
-    plan.fused_parameter_bytes = problem.fixed.fused_parameter_bytes.value_or(0);
-    plan.prefetch.dense = problem.fixed.prefetch_dense.value_or(0);
-  }
-  if (plan.workload.phase == WorkloadPhase::training) {
-    plan.embedding = problem.fixed.embedding.value_or(Embedding::replicated);
-    plan.expert_storage = problem.fixed.expert_storage.value_or(ExpertStorage{});
-    plan.prefetch.experts = problem.fixed.prefetch_experts.value_or(0);
-  }
   if (plan.model.routed_by_task)
     plan.elastic.teams = balanced_teams(task_batches(plan.workload, layout.micro_batches), layout.ranks);
   return plan;
@@ -177,18 +172,12 @@ Plan baseline_plan(const Problem& problem, const Layout& layout) {
 
 namespace {
 
-/// What the problem fixes of a layout; inference has no training states.
+/// What the problem fixes of a layout.
 Layout fixed_layout(const Problem& problem) {
-  const Fixed& fixed = problem.fixed;
-  Layout layout;
-  layout.ranks = problem.ranks > 0 ? problem.ranks : problem.cluster.num_devices();
-  layout.tp = fixed.tp.value_or(1);
-  layout.expert_slices = fixed.expert_slices.value_or(1);
-  if (problem.workload.phase != WorkloadPhase::training) return layout;
-  layout.zero = fixed.zero.value_or(0);
-  layout.pp = fixed.pp.value_or(1);
-  layout.recompute = fixed.recompute.value_or(Recompute::none);
-  return layout;
+  PlanChoices fixed;
+  problem.fixed.apply(fixed, problem.workload.phase);
+  fixed.layout.ranks = problem.ranks > 0 ? problem.ranks : problem.cluster.num_devices();
+  return fixed.layout;
 }
 
 }  // namespace
@@ -209,7 +198,7 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
     throw InputError(
         "", "",
         undivided(problem, std::max(1, fixed_layout(problem).stage_ranks())) + " divide over no layout" +
-            (problem.fixed.ep ? " with the fixed ep" : ""),
+            (problem.fixed.has(&Layout::ep) ? " with the fixed ep" : ""),
         "an expert count that shares a divisor with the ranks, and a global batch that is a multiple of the ranks",
         "change global_batch in the workload, or --ranks");
   for (LayoutCandidate& candidate : candidates) {

@@ -53,18 +53,19 @@ std::vector<Relief> memory_reliefs(const Problem& problem, const Plan& plan) {
   const int most = staged ? 1 : 3;
   Plan divided = plan;
   divide_states(divided, most);
-  const bool divisible = plan.layout.stage_ranks() > 1 && !problem.fixed.zero && can_be_lowered(divided);
+  const bool divisible = plan.layout.stage_ranks() > 1 && !problem.fixed.has(&Layout::zero) && can_be_lowered(divided);
   if (divisible && plan.layout.zero == 0) ways.push_back({[](Plan& p) { divide_states(p, 1); }, ""});
   if (divisible && !staged) ways.push_back({[](Plan& p) { divide_states(p, 3); }, ""});
   const int zero = divisible ? most : plan.layout.zero;
-  const Recompute again = problem.fixed.recompute.value_or(Recompute::full);
+  const Recompute again = problem.fixed.get(&Layout::recompute).value_or(Recompute::full);
   const auto recompute = [zero, again](Plan& p) {
     if (zero != p.layout.zero) divide_states(p, zero);
     p.layout.recompute = again;
   };
   ways.push_back({recompute, ""});
   if (staged) return ways;
-  if (plan.model.num_moe_layers() == 0 || plan.model.routed_by_task || problem.fixed.expert_storage) return ways;
+  if (plan.model.num_moe_layers() == 0 || plan.model.routed_by_task || problem.fixed.has(&ExpertStorage::home))
+    return ways;
   for (const Tier home : {Tier::host, Tier::storage}) {
     const std::string refusal = home == Tier::host ? host_refusal(plan) : storage_refusal(plan);
     for (const bool lean : {false, true})

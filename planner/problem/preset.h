@@ -10,10 +10,8 @@
 
 namespace moesaic::planner {
 
-/// The decisions among the keys of an object, all optional: layout.{ep, micro_batches, zero, pp, tp, expert_slices,
-/// recompute}, dispatch.{kind, capacity_factor, all_to_all, chunks}, expert_storage, embedding, gradient_bucket_bytes,
-/// fused_parameter_bytes and prefetch.dense (ZeRO-3 only), prefetch.experts (experts off the device only), placement (a
-/// policy of placement/policies.h). Throws InputError.
+/// The decisions among the keys of an object, all optional: what a plan decides, under its names (docs/plan_fields.md),
+/// and placement (a policy of placement/policies.h). Throws InputError.
 Fixed read_fixed(ObjectReader& reader);
 
 /// Those keys beside `kind`, `name` and, optional, `note`.

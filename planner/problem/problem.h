@@ -6,24 +6,13 @@
 #include <optional>
 #include <string>
 
-#include "core/plan/plan.h"
+#include "core/plan/partial_plan.h"
 
 namespace moesaic::planner {
 
 /// Decisions that the user or a preset has taken; the planner takes the others.
-struct Fixed {
-  std::string preset;  // its name, "" without
-  std::optional<int> ep, micro_batches, chunks;
-  std::optional<int> tp, expert_slices;
-  // Of training only.
-  std::optional<int> zero, pp, prefetch_dense, prefetch_experts;
-  std::optional<Recompute> recompute;
-  std::optional<ExpertStorage> expert_storage;
-  std::optional<Embedding> embedding;
-  std::optional<DispatchKind> dispatch;
-  std::optional<double> capacity_factor;
-  std::optional<AllToAllKind> all_to_all;
-  std::optional<Bytes> gradient_bucket_bytes, fused_parameter_bytes;
+struct Fixed : PartialPlan {
+  std::string preset;                    // its name, "" without
   std::optional<std::string> placement;  // a policy of placement/policies.h
 };
 
@@ -44,10 +33,8 @@ struct Problem {
   };
 };
 
-/// A candidate in words: "ep 8, 1 microbatch, ZeRO-3", "4 chunks".
-std::string describe_layout(const Layout& layout);
-/// The same with what a plan gives up for memory: "ep 8, 1 microbatch, ZeRO-3, recompute, experts in host memory".
+/// A layout in words, with what a plan gives up for memory: "4 ranks, ep 4, 1 microbatch, recompute, experts in host
+/// memory".
 std::string describe_layout(const Plan& plan);
-std::string describe_bucket(Bytes bytes);
 
 }  // namespace moesaic::planner

@@ -34,11 +34,11 @@ DecisionSpace placements(const Problem& problem, const Plan& plan, size_t most) 
 DecisionSpace buckets(const Problem& problem, const Plan& plan) {
   DecisionSpace space{"gradient buckets", {}};
   const auto add = [&](Bytes bytes, const std::string& origin) {
-    space.choices.push_back(
-        {describe_bucket(bytes) + origin, [bytes](Plan& p) { p.gradient_bucket_bytes = bytes; }, ""});
+    space.choices.push_back({in_words(&Buckets::gradient_bucket_bytes, bytes) + origin,
+                             [bytes](Plan& p) { p.gradient_bucket_bytes = bytes; }, ""});
   };
-  if (problem.fixed.gradient_bucket_bytes) {
-    add(*problem.fixed.gradient_bucket_bytes, "");
+  if (const auto fixed = problem.fixed.get(&Buckets::gradient_bucket_bytes)) {
+    add(*fixed, "");
     return space;
   }
   if (plan.workload.phase != WorkloadPhase::training) return space;  // no gradients, no choice
@@ -58,16 +58,18 @@ DecisionSpace chunk_counts(const Problem& problem, const Plan& plan) {
   DecisionSpace space{"chunks", {}};
   const int64_t tokens =
       plan.workload.tokens_per_step() / (int64_t{plan.layout.stage_ranks()} * plan.layout.micro_batches);
+  const auto add = [&space](int chunks) {
+    space.choices.push_back(
+        {in_words(&Dispatch::chunks, chunks), [chunks](Plan& p) { p.dispatch.chunks = chunks; }, ""});
+  };
+  const std::optional<int> fixed = problem.fixed.get(&Dispatch::chunks);
   for (const int chunks : {1, 2, 4, 8}) {
-    if (problem.fixed.chunks && *problem.fixed.chunks != chunks) continue;
+    if (fixed && *fixed != chunks) continue;
     if (chunks > 1 && plan.layout.ep == 1) continue;  // nothing travels
     if (chunks > tokens) continue;                    // a piece would be empty
-    space.choices.push_back({std::to_string(chunks) + (chunks == 1 ? " chunk" : " chunks"),
-                             [chunks](Plan& p) { p.dispatch.chunks = chunks; }, ""});
+    add(chunks);
   }
-  if (space.choices.empty() && problem.fixed.chunks)
-    space.choices.push_back({std::to_string(*problem.fixed.chunks) + " chunks",
-                             [chunks = *problem.fixed.chunks](Plan& p) { p.dispatch.chunks = chunks; }, ""});
+  if (space.choices.empty() && fixed) add(*fixed);
   return space;
 }
 
@@ -75,11 +77,12 @@ DecisionSpace all_to_alls(const Problem& problem, const Plan& plan) {
   DecisionSpace space{"all-to-all", {}};
   const int local = plan.cluster.devices_per_node;
   const bool spans_nodes = plan.layout.ep > local && plan.layout.ep % local == 0;
-  if (!problem.fixed.all_to_all || *problem.fixed.all_to_all == AllToAllKind::flat || !spans_nodes)
-    space.choices.push_back({"flat", [](Plan& p) { p.dispatch.all_to_all = AllToAllKind::flat; }, ""});
-  if (spans_nodes && problem.fixed.all_to_all.value_or(AllToAllKind::hierarchical_2d) == AllToAllKind::hierarchical_2d)
-    space.choices.push_back(
-        {"hierarchical_2d", [](Plan& p) { p.dispatch.all_to_all = AllToAllKind::hierarchical_2d; }, ""});
+  const std::optional<AllToAllKind> fixed = problem.fixed.get(&Dispatch::all_to_all);
+  for (const AllToAllKind kind : {AllToAllKind::flat, AllToAllKind::hierarchical_2d}) {
+    const bool wanted = fixed.value_or(kind) == kind;
+    if (spans_nodes ? wanted : kind == AllToAllKind::flat)
+      space.choices.push_back({name_of(kind), [kind](Plan& p) { p.dispatch.all_to_all = kind; }, ""});
+  }
   return space;
 }
 
@@ -141,12 +144,7 @@ void apply_first(const DecisionSpace& space, Plan& plan) {
 
 }  // namespace
 
-bool same_decisions(const Plan& a, const Plan& b) {
-  return a.layout == b.layout && a.dispatch == b.dispatch && a.gradient_bucket_bytes == b.gradient_bucket_bytes &&
-         a.fused_parameter_bytes == b.fused_parameter_bytes && a.prefetch == b.prefetch &&
-         a.expert_storage == b.expert_storage && a.embedding == b.embedding && a.elastic == b.elastic &&
-         a.placement == b.placement;
-}
+bool same_decisions(const Plan& a, const Plan& b) { return static_cast<const PlanChoices&>(a) == b; }
 
 Plan with_forced_choices(const Problem& problem, Plan plan) {
   if (plan.model.routed_by_task) return plan;  // nothing is dispatched

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/plan/plan_fields.h"
 #include "planner/layout/enumerate.h"
 #include "planner/layout/training_states.h"
 
@@ -32,8 +31,8 @@ class Dimension {
       plan = placed_anew(problem_, std::move(plan));
     plan = with_forced_choices(problem_, std::move(plan));
     if (!can_be_lowered(plan)) {
-      if (!problem_.fixed.all_to_all) plan.dispatch.all_to_all = AllToAllKind::flat;
-      if (!problem_.fixed.chunks) plan.dispatch.chunks = 1;
+      if (!problem_.fixed.has(&Dispatch::all_to_all)) plan.dispatch.all_to_all = AllToAllKind::flat;
+      if (!problem_.fixed.has(&Dispatch::chunks)) plan.dispatch.chunks = 1;
     }
     if (!can_be_lowered(plan)) return;
     const std::string refusal = memory_refusal(plan);
@@ -55,9 +54,10 @@ class Dimension {
 
 DecisionSpace optimizer_states(const Problem& problem, const Plan& plan) {
   Dimension dimension(problem, plan, "training states");
-  if (problem.fixed.zero || !is_training(problem) || plan.layout.stage_ranks() == 1) return dimension.choices();
+  if (problem.fixed.has(&Layout::zero) || !is_training(problem) || plan.layout.stage_ranks() == 1)
+    return dimension.choices();
   for (const int zero : {0, 1, 2, 3})
-    dimension.add(zero == 0 ? "whole on every rank" : "ZeRO-" + std::to_string(zero), [zero](Plan& p) {
+    dimension.add(zero == 0 ? "whole on every rank" : in_words(&Layout::zero, zero), [zero](Plan& p) {
       if (p.layout.zero != zero) divide_states(p, zero);
     });
   return dimension.choices();
@@ -81,15 +81,14 @@ int fitting_ep(const Plan& plan, int stage_ranks) {
 /// One number of stages fewer and more, each with the three least numbers of microbatches that keep all stages busy.
 DecisionSpace pipeline_stages(const Problem& problem, const Plan& plan) {
   Dimension dimension(problem, plan, "pipeline stages");
-  if (problem.fixed.pp || !is_training(problem)) return dimension.choices();
+  if (problem.fixed.has(&Layout::pp) || !is_training(problem)) return dimension.choices();
   const std::vector<int> counts = stage_counts(problem, plan.layout);
   const auto at = std::find(counts.begin(), counts.end(), plan.layout.pp);
   if (at == counts.end()) return dimension.choices();
   const auto add = [&](int pp, int micro_batches) {
     const int ep = pp == plan.layout.pp ? plan.layout.ep : fitting_ep(plan, plan.layout.ranks / pp);
-    if (problem.fixed.ep && *problem.fixed.ep != ep) return;
-    dimension.add(std::to_string(pp) + (pp == 1 ? " stage, " : " stages, ") + std::to_string(micro_batches) +
-                      (micro_batches == 1 ? " microbatch" : " microbatches"),
+    if (problem.fixed.get(&Layout::ep).value_or(ep) != ep) return;
+    dimension.add(in_words(&Layout::pp, pp) + ", " + in_words(&Layout::micro_batches, micro_batches),
                   [=](Plan& p) { p.layout.pp = pp, p.layout.micro_batches = micro_batches, p.layout.ep = ep; });
   };
   add(plan.layout.pp, plan.layout.micro_batches);
@@ -97,7 +96,7 @@ DecisionSpace pipeline_stages(const Problem& problem, const Plan& plan) {
     size_t most = 3;
     for (const int count : dividing_micro_batches(problem, plan.layout.ranks / *it)) {
       if (*it == plan.layout.pp && (count == plan.layout.micro_batches || *it == 1)) continue;
-      if ((count >= *it || problem.fixed.micro_batches) && most-- > 0) add(*it, count);
+      if ((count >= *it || problem.fixed.has(&Layout::micro_batches)) && most-- > 0) add(*it, count);
       if (most == 0) break;
     }
   }
@@ -106,17 +105,18 @@ DecisionSpace pipeline_stages(const Problem& problem, const Plan& plan) {
 
 DecisionSpace tensor_parallelism(const Problem& problem, const Plan& plan) {
   Dimension dimension(problem, plan, "tensor parallelism");
-  if (problem.fixed.tp) return dimension.choices();
+  if (problem.fixed.has(&Layout::tp)) return dimension.choices();
   const int now = plan.layout.tp;
   for (const int tp : {now, now / 2, 2 * now})
-    if (tp > 0) dimension.add("tp " + std::to_string(tp), [tp](Plan& p) { p.layout.tp = tp; });
+    if (tp > 0) dimension.add(in_words(&Layout::tp, tp), [tp](Plan& p) { p.layout.tp = tp; });
   return dimension.choices();
 }
 
 /// Twice or half as many slices, over as many more or fewer ranks.
 DecisionSpace expert_slices(const Problem& problem, const Plan& plan) {
   Dimension dimension(problem, plan, "slices of experts");
-  if (problem.fixed.expert_slices || problem.fixed.ep || problem.fixed.placement || plan.model.num_moe_layers() == 0)
+  if (problem.fixed.has(&Layout::expert_slices) || problem.fixed.has(&Layout::ep) || problem.fixed.placement ||
+      plan.model.num_moe_layers() == 0)
     return dimension.choices();
   const int slices = plan.layout.expert_slices, ep = plan.layout.ep;
   const auto add = [&](int count, int over) {
@@ -132,28 +132,27 @@ DecisionSpace expert_slices(const Problem& problem, const Plan& plan) {
 /// Computing a layer again only costs time, so that it is a choice where the plan does it.
 DecisionSpace recompute(const Problem& problem, const Plan& plan) {
   Dimension dimension(problem, plan, "recompute");
-  if (problem.fixed.recompute || plan.layout.recompute == Recompute::none) return dimension.choices();
+  if (problem.fixed.has(&Layout::recompute) || plan.layout.recompute == Recompute::none) return dimension.choices();
   for (const Recompute what : {Recompute::full, Recompute::communication_aware, Recompute::none})
-    dimension.add(kRecomputeNames[static_cast<size_t>(what)], [what](Plan& p) { p.layout.recompute = what; });
+    dimension.add(name_of(what), [what](Plan& p) { p.layout.recompute = what; });
   return dimension.choices();
 }
 
 DecisionSpace embedding(const Problem& problem, const Plan& plan) {
   Dimension dimension(problem, plan, "embedding");
-  if (problem.fixed.embedding || plan.layout.ranks == 1) return dimension.choices();
+  if (problem.fixed.has(&EmbeddingTable::embedding) || plan.layout.ranks == 1) return dimension.choices();
   for (const Embedding held : {Embedding::replicated, Embedding::column_partition})
-    dimension.add(kEmbeddingNames[static_cast<size_t>(held)], [held](Plan& p) { p.embedding = held; });
+    dimension.add(name_of(held), [held](Plan& p) { p.embedding = held; });
   return dimension.choices();
 }
 
 DecisionSpace prefetch(const Problem& problem, const Plan& plan) {
   Dimension dimension(problem, plan, "prefetch");
-  const auto layers = [](int ahead) { return std::to_string(ahead) + (ahead == 1 ? " layer" : " layers") + " ahead"; };
-  const bool gathers = plan.layout.zero == 3 && !problem.fixed.prefetch_dense;
-  const bool fetches = plan.expert_storage.home != Tier::device && !problem.fixed.prefetch_experts;
+  const bool gathers = plan.layout.zero == 3 && !problem.fixed.has(&Prefetch::dense);
+  const bool fetches = plan.expert_storage.home != Tier::device && !problem.fixed.has(&Prefetch::experts);
   for (const int ahead : {0, 1, 2}) {
-    if (gathers) dimension.add("dense weights " + layers(ahead), [=](Plan& p) { p.prefetch.dense = ahead; });
-    if (fetches) dimension.add("experts " + layers(ahead), [=](Plan& p) { p.prefetch.experts = ahead; });
+    if (gathers) dimension.add(in_words(&Prefetch::dense, ahead), [=](Plan& p) { p.prefetch.dense = ahead; });
+    if (fetches) dimension.add(in_words(&Prefetch::experts, ahead), [=](Plan& p) { p.prefetch.experts = ahead; });
   }
   return dimension.choices();
 }

@@ -161,7 +161,7 @@ TEST(MakePlan, AFixedDecisionHoldsWhereverTheLayoutGoes) {
   Problem problem = tiny_problem();
   problem.effort = 100;
   problem.model.num_experts = 2;
-  problem.fixed.all_to_all = AllToAllKind::hierarchical_2d;
+  problem.fixed.set(&Dispatch::all_to_all, AllToAllKind::hierarchical_2d);
   KnownPrices prices([](const Plan& plan) {
     return 4.0 / plan.layout.ep +
            (plan.dispatch.all_to_all == AllToAllKind::flat ? 0.5 : 1) / plan.layout.expert_slices;
@@ -175,7 +175,7 @@ TEST(MakePlan, AFixedDecisionHoldsWhereverTheLayoutGoes) {
 // 16 sequences of 4 tokens: 8 chunks of 16, 8 or 4 tokens per rank with 1, 2 or 4 microbatches; the last has too few.
 TEST(MakePlan, LayoutsThatCannotHoldWhatIsFixedAreLeftOut) {
   Problem problem = tiny_problem();
-  problem.fixed.chunks = 8;
+  problem.fixed.set(&Dispatch::chunks, 8);
   KnownPrices prices(separable);
   const PlanResult result = make_plan(problem, prices);
   ASSERT_TRUE(result.feasible);
@@ -336,16 +336,17 @@ TEST(MakePlan, AStopEndsTheEnumerationAfterOneLayout) {
 
 TEST(MakePlan, FixedDecisionsStand) {
   Problem problem = tiny_problem();
-  problem.fixed.ep = 2;
-  problem.fixed.micro_batches = 4;
-  problem.fixed.chunks = 2;
-  problem.fixed.gradient_bucket_bytes = 12345;
+  problem.fixed.set(&Layout::ep, 2);
+  problem.fixed.set(&Layout::micro_batches, 4);
+  problem.fixed.set(&Dispatch::chunks, 2);
+  problem.fixed.set(&Buckets::gradient_bucket_bytes, 12345);
   problem.fixed.placement = "contiguous";
-  problem.fixed.dispatch = DispatchKind::padded;
-  problem.fixed.capacity_factor = 1.5;
-  problem.fixed.all_to_all = AllToAllKind::flat;
-  problem.fixed.zero = 0;
-  problem.fixed.tp = problem.fixed.pp = 1;
+  problem.fixed.set(&Dispatch::kind, DispatchKind::padded);
+  problem.fixed.set(&Dispatch::capacity_factor, 1.5);
+  problem.fixed.set(&Dispatch::all_to_all, AllToAllKind::flat);
+  problem.fixed.set(&Layout::zero, 0);
+  problem.fixed.set(&Layout::tp, 1);
+  problem.fixed.set(&Layout::pp, 1);
   KnownPrices prices(separable);
   const Plan plan = make_plan(problem, prices).plan;
   EXPECT_EQ(plan.layout, (Layout{4, 2, 4}));

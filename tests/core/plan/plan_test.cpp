@@ -86,10 +86,6 @@ TEST(Plan, ColumnsOfTheEmbeddingAreCutEvenlyInTrainingAndNotFromTheHead) {
   EXPECT_NO_THROW(check_plan(plan, "plan.json"));
 }
 
-TEST(Plan, RecomputeNeedsABackwardPass) {
-  EXPECT_EQ(refused_at([](Plan& plan) { plan.workload.phase = WorkloadPhase::prefill; }), "/layout/recompute");
-}
-
 // The sample has 2 heads, 2 devices per node and a dense FFN of width 32.
 TEST(Plan, TensorParallelismDividesAllThatItCuts) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.tp = 0; }), "/layout/tp");
@@ -134,7 +130,6 @@ TEST(Plan, PipelinesRefuseWhatBelongsToAllRanks) {
               plan.layout.tp = 1, plan.elastic.sequences_per_rank = {1, 4, 2, 1};
             }),
             "/layout/pp");
-  EXPECT_EQ(refused([](Plan& plan) { plan.workload.phase = WorkloadPhase::prefill; }), "/layout/pp");
 }
 
 TEST(Plan, SlicesDivideTheWidthOfExperts) {

@@ -85,14 +85,14 @@ void expect_below_every_plan(Problem problem) {
   problem.workload.global_batch = 8;  // six layouts
   for (const LayoutCandidate& candidate : enumerate_layouts(problem)) {
     Problem fixed = problem;
-    fixed.fixed.ep = candidate.layout.ep;
-    fixed.fixed.micro_batches = candidate.layout.micro_batches;
+    fixed.fixed.set(&Layout::ep, candidate.layout.ep);
+    fixed.fixed.set(&Layout::micro_batches, candidate.layout.micro_batches);
     const StepBound bound = step_bound(baseline_plan(problem, candidate.layout));
     EXPECT_GT(bound.compute, 0);
     testing::for_every_plan(fixed, [&](const Plan& plan) {
       const Busiest busiest = busiest_rank(plan);
-      EXPECT_LE(bound.compute, busiest.compute * (1 + 1e-12)) << describe_layout(plan.layout);
-      EXPECT_LE(bound.seconds(), busiest.all * (1 + 1e-12)) << describe_layout(plan.layout);
+      EXPECT_LE(bound.compute, busiest.compute * (1 + 1e-12)) << describe(plan.layout);
+      EXPECT_LE(bound.seconds(), busiest.all * (1 + 1e-12)) << describe(plan.layout);
     });
   }
 }
@@ -100,8 +100,8 @@ void expect_below_every_plan(Problem problem) {
 TEST(StepBound, NoPlanBeatsItUnderRooflines) {
   Problem problem = tiny_problem();
   expect_below_every_plan(problem);
-  problem.fixed.dispatch = DispatchKind::padded;
-  problem.fixed.capacity_factor = 0.5;  // fewer rows than the router sends
+  problem.fixed.set(&Dispatch::kind, DispatchKind::padded);
+  problem.fixed.set(&Dispatch::capacity_factor, 0.5);  // fewer rows than the router sends
   expect_below_every_plan(problem);
 }
 

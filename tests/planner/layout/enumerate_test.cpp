@@ -56,13 +56,13 @@ TEST(Layouts, RefusesWhatDividesOverNoneWithARemedy) {
   EXPECT_NE(complaint(problem).find("change global_batch in the workload, or --ranks"), std::string::npos);
   EXPECT_NE(complaint(problem).find("a global batch of 6 sequences over 4 ranks"), std::string::npos);
   problem = tiny_problem();
-  problem.fixed.ep = 3;
+  problem.fixed.set(&Layout::ep, 3);
   EXPECT_NE(complaint(problem).find("with the fixed ep"), std::string::npos);
 }
 
 TEST(Layouts, RefusesADispatchThatCannotBeLowered) {
   Problem problem = tiny_problem();
-  problem.fixed.dispatch = DispatchKind::padded;
+  problem.fixed.set(&Dispatch::kind, DispatchKind::padded);
   EXPECT_NE(complaint(problem).find("padded dispatch has no capacity"), std::string::npos);
 }
 
@@ -85,7 +85,7 @@ TEST(Layouts, WhatDoesNotFitSaysWhatWouldLiftIt) {
 TEST(Layouts, DividesOptimizerStatesWhereNothingFitsOtherwise) {
   Problem problem = tiny_problem();
   problem.cluster.device.memory_bytes = 11'000;
-  problem.fixed.micro_batches = 1;
+  problem.fixed.set(&Layout::micro_batches, 1);
   std::vector<Layout> expected = {{4, 4, 1}};
   expected[0].zero = 1;
   EXPECT_EQ(layouts_of(problem), expected);
@@ -97,14 +97,14 @@ TEST(Layouts, ABatchThatDividesOverTheRanksOfAStageIsEnough) {
   problem.model.num_layers = 2;
   problem.model.moe_layers.assign(2, true);
   problem.workload.global_batch = 8;
-  problem.fixed.micro_batches = 4;
+  problem.fixed.set(&Layout::micro_batches, 4);
   std::vector<Layout> expected = {{4, 2, 4}, {4, 1, 4}};
   for (Layout& layout : expected) layout.pp = 2;
   EXPECT_EQ(layouts_of(problem), expected);
-  problem.fixed.embedding = Embedding::replicated;  // as stages have it anyway
-  problem.fixed.expert_storage = ExpertStorage{};
+  problem.fixed.set(&EmbeddingTable::embedding, Embedding::replicated);  // as stages have it anyway
+  problem.fixed.set(&ExpertStorage::home, Tier::device);
   EXPECT_EQ(layouts_of(problem), expected);
-  problem.fixed.pp = 1;
+  problem.fixed.set(&Layout::pp, 1);
   EXPECT_NE(complaint(problem).find("divide over no layout"), std::string::npos);
 }
 
@@ -112,8 +112,8 @@ TEST(Layouts, ABatchThatDividesOverTheRanksOfAStageIsEnough) {
 TEST(Layouts, CutsDenseTensorsWhereNothingFitsOtherwise) {
   Problem problem = tiny_problem();
   problem.cluster.device.memory_bytes = 10'000;
-  problem.fixed.micro_batches = 1;
-  problem.fixed.zero = 0;
+  problem.fixed.set(&Layout::micro_batches, 1);
+  problem.fixed.set(&Layout::zero, 0);
   std::vector<Layout> expected = {{4, 4, 1}};
   expected[0].tp = 2;
   EXPECT_EQ(layouts_of(problem), expected);
@@ -130,8 +130,8 @@ TEST(Layouts, SpreadsLayersOverStagesWhereNothingFitsOtherwise) {
   problem.model.moe_layers.assign(4, true);
   problem.model.num_kv_heads = 1;
   problem.cluster.device.memory_bytes = 30'000;
-  problem.fixed.micro_batches = 4;
-  problem.fixed.zero = 0;
+  problem.fixed.set(&Layout::micro_batches, 4);
+  problem.fixed.set(&Layout::zero, 0);
   std::vector<Layout> expected = {{4, 2, 4}};
   expected[0].pp = 2;
   EXPECT_EQ(layouts_of(problem), expected);

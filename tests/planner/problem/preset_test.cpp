@@ -62,7 +62,7 @@ TEST(Preset, Megatron) {
 TEST(Preset, SemoeInsideOneNodeIsFlat) {
   Problem problem = testing::tiny_problem();
   problem.fixed = shipped_preset("semoe");
-  problem.fixed.ep = 2;
+  problem.fixed.set(&Layout::ep, 2);
   testing::KnownPrices prices([](const Plan&) { return 1.0; });
   EXPECT_EQ(make_plan(problem, prices).plan.dispatch.all_to_all, AllToAllKind::flat);
 }
@@ -90,24 +90,26 @@ TEST(Preset, ReadsEveryKey) {
                                              "all.json"),
                                   "all.json");
   EXPECT_EQ(fixed.preset, "all");
-  EXPECT_EQ(fixed.ep, 8);
-  EXPECT_EQ(fixed.micro_batches, 2);
-  EXPECT_EQ(fixed.dispatch, DispatchKind::padded);
-  EXPECT_EQ(fixed.capacity_factor, 2);
-  EXPECT_EQ(fixed.all_to_all, AllToAllKind::flat);
-  EXPECT_EQ(fixed.chunks, 4);
-  EXPECT_EQ(fixed.gradient_bucket_bytes, 25'000'000);
+  EXPECT_EQ(fixed.get(&Layout::ep), 8);
+  EXPECT_EQ(fixed.get(&Layout::micro_batches), 2);
+  EXPECT_EQ(fixed.get(&Dispatch::kind), DispatchKind::padded);
+  EXPECT_EQ(fixed.get(&Dispatch::capacity_factor), 2);
+  EXPECT_EQ(fixed.get(&Dispatch::all_to_all), AllToAllKind::flat);
+  EXPECT_EQ(fixed.get(&Dispatch::chunks), 4);
+  EXPECT_EQ(fixed.get(&Buckets::gradient_bucket_bytes), 25'000'000);
   EXPECT_EQ(fixed.placement, "local_search");
-  EXPECT_EQ(fixed.zero, 3);
-  EXPECT_EQ(fixed.fused_parameter_bytes, 1'000'000);
-  EXPECT_EQ(fixed.prefetch_dense, 2);
-  EXPECT_EQ(fixed.prefetch_experts, 1);
-  EXPECT_EQ(fixed.pp, 1);
-  EXPECT_EQ(fixed.tp, 4);
-  EXPECT_EQ(fixed.expert_slices, 2);
-  EXPECT_EQ(fixed.recompute, Recompute::full);
-  EXPECT_EQ(fixed.embedding, Embedding::column_partition);
-  EXPECT_EQ(fixed.expert_storage, (ExpertStorage{Tier::storage, 5}));
+  EXPECT_EQ(fixed.get(&Layout::zero), 3);
+  EXPECT_EQ(fixed.get(&Buckets::fused_parameter_bytes), 1'000'000);
+  EXPECT_EQ(fixed.get(&Prefetch::dense), 2);
+  EXPECT_EQ(fixed.get(&Prefetch::experts), 1);
+  EXPECT_EQ(fixed.get(&Layout::pp), 1);
+  EXPECT_EQ(fixed.get(&Layout::tp), 4);
+  EXPECT_EQ(fixed.get(&Layout::expert_slices), 2);
+  EXPECT_EQ(fixed.get(&Layout::recompute), Recompute::full);
+  EXPECT_EQ(fixed.get(&EmbeddingTable::embedding), Embedding::column_partition);
+  EXPECT_EQ(fixed.get(&ExpertStorage::home), Tier::storage);
+  EXPECT_EQ(fixed.get(&ExpertStorage::cache_entries), 5);
+  EXPECT_FALSE(fixed.has(&ExpertStorage::decay));
 }
 
 // Two stages of two ranks, whose heads are cut, with experts sliced: what a plan has of it, where the planner chooses
@@ -165,7 +167,7 @@ TEST(Preset, RefusesWithTheNearestKey) {
 }
 
 TEST(Preset, RefusesValuesOutOfRange) {
-  for (const char* members : {R"(, "layout": {"ep": 0})", R"(, "dispatch": {"chunks": 65})",
+  for (const char* members : {R"(, "layout": {"ep": 0})", R"(, "dispatch": {"chunks": 0})",
                               R"(, "dispatch": {"kind": "padded", "capacity_factor": -1})",
                               R"(, "gradient_bucket_bytes": -1)", R"(, "placement": 3)"})
     EXPECT_NE(refusal(members), "") << members;

@@ -60,9 +60,11 @@ TEST(LayoutChoices, FollowThePlan) {
 
 TEST(LayoutChoices, LeaveWhatIsFixedAndInferenceKnowsNoTrainingStates) {
   Problem problem = two_layers();
-  problem.fixed.zero = 0;
-  problem.fixed.pp = problem.fixed.tp = problem.fixed.expert_slices = 1;
-  problem.fixed.embedding = Embedding::replicated;
+  problem.fixed.set(&Layout::zero, 0);
+  problem.fixed.set(&Layout::pp, 1);
+  problem.fixed.set(&Layout::tp, 1);
+  problem.fixed.set(&Layout::expert_slices, 1);
+  problem.fixed.set(&EmbeddingTable::embedding, Embedding::replicated);
   const Plan plan = plan_of(problem, {4, 2, 1});
   for (const LayoutDimension dimension : layout_dimensions()) EXPECT_TRUE(dimension(problem, plan).choices.empty());
   problem = two_layers();

@@ -1,0 +1,31 @@
+#pragma once
+// How tokens reach their experts and come back: a decision of a plan.
+
+#include "core/plan/fields_of.h"
+
+namespace moesaic {
+
+struct Plan;
+
+enum class DispatchKind { ragged, padded };
+enum class AllToAllKind { flat, hierarchical_2d };
+const char* name_of(DispatchKind kind);
+const char* name_of(AllToAllKind kind);
+
+struct Dispatch {
+  DispatchKind kind = DispatchKind::ragged;
+  double capacity_factor =
+      0;  // 0: dropless. Rows per (source, expert) = ceil(capacity_factor * tokens * top_k / num_experts)
+  AllToAllKind all_to_all = AllToAllKind::flat;
+  int chunks = 1;  // dispatch, experts and combine of a layer are cut into this many pieces of tokens
+  bool operator==(const Dispatch&) const = default;
+};
+
+template <>
+const FieldTable<Dispatch>& fields_of<Dispatch>();
+
+/// Padding and a capacity belong together.
+void check_capacity(const Dispatch& dispatch, const PlanChecker& check);
+void check_dispatch(const Plan& plan, const PlanChecker& check);
+
+}  // namespace moesaic

@@ -1,0 +1,91 @@
+#include "core/plan/placement.h"
+
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "core/plan/decision_field.h"
+#include "core/plan/plan.h"
+#include "core/plan/plan_checker.h"
+
+namespace moesaic {
+namespace {
+
+std::string number(int64_t value) { return std::to_string(value); }
+
+ExpertPlacement read_layer(ObjectReader reader) {
+  ExpertPlacement layer;
+  layer.slots_per_rank = static_cast<int>(reader["slots_per_rank"].integer({1, 1 << 16}));
+  layer.slot_to_expert = reader["slot_to_expert"].integers<int>({0, 1 << 16});
+  reader.finish();
+  return layer;
+}
+
+Json write_layers(const std::vector<ExpertPlacement>& layers) {
+  Json list = Json::array();
+  for (const ExpertPlacement& layer : layers)
+    list.push_back({{"slots_per_rank", layer.slots_per_rank}, {"slot_to_expert", layer.slot_to_expert}});
+  return list;
+}
+
+}  // namespace
+
+template <>
+const FieldTable<Placement>& fields_of<Placement>() {
+  static const FieldTable<Placement> fields = {[] {
+    auto field = structured(
+        "placement", &Placement::placement, [](const Field& from) { return from.objects(read_layer); }, write_layers);
+    return described_as(std::move(field), "list: per MoE layer `slots_per_rank` and `slot_to_expert`",
+                        "the expert in each slot of an expert-parallel group; `[]`: in order")
+        .not_in_presets()
+        .in_words("not in order");
+  }()};
+  return fields;
+}
+
+int64_t num_placed_experts(const Plan& plan) { return plan.model.num_experts * plan.layout.expert_slices; }
+
+ExpertPlacement contiguous_placement(int num_experts, int ep) {
+  MOESAIC_CHECK(ep > 0 && num_experts % ep == 0, "contiguous placement needs experts that divide evenly over ep");
+  ExpertPlacement placement;
+  placement.slots_per_rank = num_experts / ep;
+  placement.slot_to_expert.resize(static_cast<size_t>(num_experts));
+  std::iota(placement.slot_to_expert.begin(), placement.slot_to_expert.end(), 0);
+  return placement;
+}
+
+void check_placement(const Plan& plan, const PlanChecker& check) {
+  const int64_t num_experts = num_placed_experts(plan);
+  if (plan.model.routed_by_task) return;  // the teams place the experts
+  if (plan.placement.empty()) {
+    check.require(num_experts % plan.layout.ep == 0, "/layout/ep",
+                  number(num_experts) + " experts do not divide evenly over ep " + number(plan.layout.ep),
+                  "choose an ep that divides the experts, or give a placement");
+    return;
+  }
+  check.require(static_cast<int64_t>(plan.placement.size()) == plan.model.num_moe_layers(), "/placement",
+                "has " + number(static_cast<int64_t>(plan.placement.size())) + " entries for " +
+                    number(plan.model.num_moe_layers()) + " MoE layers",
+                "give one placement per MoE layer, or none");
+  for (size_t layer = 0; layer < plan.placement.size(); ++layer) {
+    const ExpertPlacement& placement = plan.placement[layer];
+    const std::string pointer = "/placement/" + std::to_string(layer);
+    const int64_t slots = int64_t{plan.layout.ep} * placement.slots_per_rank;
+    check.require(placement.slots_per_rank >= 1 && static_cast<int64_t>(placement.slot_to_expert.size()) == slots,
+                  pointer,
+                  "has " + number(static_cast<int64_t>(placement.slot_to_expert.size())) +
+                      " slots; ep * slots_per_rank is " + number(slots),
+                  "list the expert of every slot of one expert-parallel group");
+    std::vector<bool> present(static_cast<size_t>(num_experts), false);
+    for (const int expert : placement.slot_to_expert) {
+      check.require(expert >= 0 && expert < num_experts, pointer + "/slot_to_expert", "names expert " + number(expert),
+                    "experts are 0 to " + number(num_experts - 1));
+      present[static_cast<size_t>(expert)] = true;
+    }
+    for (size_t expert = 0; expert < present.size(); ++expert) {
+      check.require(present[expert], pointer + "/slot_to_expert",
+                    "holds expert " + std::to_string(expert) + " in no slot", "place every expert at least once");
+    }
+  }
+}
+
+}  // namespace moesaic

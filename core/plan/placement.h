@@ -1,0 +1,40 @@
+#pragma once
+// Which rank holds which experts: a decision of a plan. Presets fix the planner's policy instead (planner/placement).
+
+#include <cstdint>
+#include <vector>
+
+#include "core/plan/fields_of.h"
+
+namespace moesaic {
+
+struct Plan;
+
+constexpr int kNoExpert = -1;  // a slot that is left empty
+
+/// slot_to_expert: [ep * slots_per_rank], the logical expert in each physical slot of one expert-parallel group; with
+/// expert_slices, e * expert_slices + i for slice i of expert e.
+struct ExpertPlacement {
+  int slots_per_rank = 0;
+  std::vector<int> slot_to_expert;
+  bool operator==(const ExpertPlacement&) const = default;
+};
+
+/// A base of the plan's choices: its key stands in the plan document itself.
+struct Placement {
+  std::vector<ExpertPlacement> placement;  // [num_moe_layers]; empty: contiguous in every layer
+  bool operator==(const Placement&) const = default;
+};
+
+template <>
+const FieldTable<Placement>& fields_of<Placement>();
+
+/// What placement counts: experts, or their slices.
+int64_t num_placed_experts(const Plan& plan);
+
+/// Contiguous placement: expert e in slot e. Requires num_experts % ep == 0.
+ExpertPlacement contiguous_placement(int num_experts, int ep);
+
+void check_placement(const Plan& plan, const PlanChecker& check);
+
+}  // namespace moesaic
