@@ -26,7 +26,8 @@ TEST(FieldPage, IsWhatTheTablesSay) {
   const std::vector<std::string> page = lines_of(text.str()), tables = lines_of(testing::field_page());
   for (size_t i = 0; i < std::max(page.size(), tables.size()); ++i) {
     const std::string was = i < page.size() ? page[i] : "(no line)", is = i < tables.size() ? tables[i] : "(no line)";
-    EXPECT_EQ(was, is) << "docs/plan_fields.md, line " << i + 1 << "; write it anew: MOESAIC_RENEW=1 ctest --test-dir "
+    ASSERT_EQ(was, is) << "docs/plan_fields.md, line " << i + 1
+                       << " is the first that differs; write the page anew: MOESAIC_RENEW=1 ctest --test-dir "
                        << "build/test -R FieldPage";
   }
 }
