@@ -35,7 +35,7 @@ UsedLinks used_links(const Plan& plan) {
   UsedLinks used;
   const Cluster& cluster = plan.cluster;
   for (const int family : families)
-    for (const std::vector<int>& group : graph.communicators[static_cast<size_t>(family)].groups)
+    for (const std::vector<int>& group : graph.communicators[family].groups)
       for (size_t i = 1; i < group.size(); ++i) {  // in rank order, so node by node
         const bool same_node = cluster.node_of(group[i - 1]) == cluster.node_of(group[i]);
         (same_node ? used.intra_node : used.nic) = true;

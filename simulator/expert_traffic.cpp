@@ -26,7 +26,7 @@ ExpertTraffic::ExpertTraffic(const TaskGraph& graph, const Plan& plan, int64_t s
   for (const Parameter& parameter : graph.parameters) {
     if (parameter.moe_layer != 0) continue;
     slot_weights_ += parameter.slot_elements;
-    weight_bytes_ += bytes_of(graph.tensors[static_cast<size_t>(parameter.weight)].dtype, parameter.slot_elements);
+    weight_bytes_ += bytes_of(graph.tensors[parameter.weight].dtype, parameter.slot_elements);
   }
   block_bytes_ = bytes_of(DType::f32, 3 * slot_weights_);
   for (int rank = 0; rank < graph.num_ranks; ++rank) warm_up(rank);
@@ -45,9 +45,7 @@ void ExpertTraffic::warm_up(int rank) {
   }
 }
 
-TransferWork ExpertTraffic::of(TaskIndex task, int rank) {
-  return move(graph_.tasks[static_cast<size_t>(task)], rank, step_);
-}
+TransferWork ExpertTraffic::of(TaskIndex task, int rank) { return move(graph_.tasks[task], rank, step_); }
 
 TransferWork ExpertTraffic::move(const Task& task, int rank, int64_t step) {
   ExpertResidency& residency = ranks_[static_cast<size_t>(rank)];

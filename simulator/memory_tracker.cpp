@@ -26,33 +26,33 @@ void MemoryTracker::change(Bytes delta, int rank, Seconds now) {
 
 void MemoryTracker::task_starts(TaskIndex task, int rank, Seconds now) {
   Bytes bytes = 0;
-  for (TensorId tensor : liveness(rank).created[static_cast<size_t>(task)]) bytes += rows_.bytes(tensor, rank);
+  for (TensorId tensor : liveness(rank).created[task]) bytes += rows_.bytes(tensor, rank);
   change(bytes, rank, now);
 }
 
 void MemoryTracker::task_ends(TaskIndex task, int rank, Seconds now) {
   Bytes bytes = 0;
-  for (TensorId tensor : liveness(rank).released[static_cast<size_t>(task)]) bytes += rows_.bytes(tensor, rank);
+  for (TensorId tensor : liveness(rank).released[task]) bytes += rows_.bytes(tensor, rank);
   change(-bytes, rank, now);
 }
 
 TensorId MemoryTracker::largest_at_peak(const std::vector<Seconds>& starts, const std::vector<Seconds>& ends) {
-  std::vector<bool> lives(graph_.tensors.size());
+  OfTensors<bool> lives(graph_.tensors.size());
   const Liveness& own = liveness(peak_.rank);
   const std::vector<bool> elsewhere = held_elsewhere(graph_, graph_.stage_of(peak_.rank));
   for (size_t i = 0; i < lives.size(); ++i)
     lives[i] = graph_.tensors[i].kind != TensorKind::activation && graph_.tensors[i].view_of < 0 && !elsewhere[i];
   for (size_t task = 0; task < starts.size(); ++task)
-    for (TensorId tensor : own.created[task]) lives[static_cast<size_t>(tensor)] = starts[task] <= peak_.time;
+    for (TensorId tensor : own.created[task]) lives[tensor] = starts[task] <= peak_.time;
   for (size_t task = 0; task < ends.size(); ++task)
     for (TensorId tensor : own.released[task])
-      if (ends[task] < peak_.time) lives[static_cast<size_t>(tensor)] = false;
+      if (ends[task] < peak_.time) lives[tensor] = false;
   TensorId largest = -1;
   Bytes largest_bytes = 0;
   for (size_t i = 0; i < lives.size(); ++i) {
     const bool here = lives[i] && graph_.tensors[i].tier == Tier::device;
-    const Bytes bytes = here ? rows_.bytes(static_cast<TensorId>(i), peak_.rank) : 0;
-    if (bytes > largest_bytes) largest = static_cast<TensorId>(i), largest_bytes = bytes;
+    const Bytes bytes = here ? rows_.bytes(TensorId(i), peak_.rank) : 0;
+    if (bytes > largest_bytes) largest = TensorId(i), largest_bytes = bytes;
   }
   return largest;
 }

@@ -34,13 +34,13 @@ int64_t RowTable::rows_of_spec(int32_t spec, int rank) {
 }
 
 int64_t RowTable::rows(TaskIndex task, int rank) {
-  const int32_t spec = task_spec_[static_cast<size_t>(task)];
-  return spec < 0 ? graph_.tasks[static_cast<size_t>(task)].fixed_rows : rows_of_spec(spec, rank);
+  const int32_t spec = task_spec_[task];
+  return spec < 0 ? graph_.tasks[task].fixed_rows : rows_of_spec(spec, rank);
 }
 
 Bytes RowTable::bytes(TensorId tensor, int rank) {
-  const Tensor& shape = graph_.tensors[static_cast<size_t>(tensor)];
-  const int32_t spec = tensor_spec_[static_cast<size_t>(tensor)];
+  const Tensor& shape = graph_.tensors[tensor];
+  const int32_t spec = tensor_spec_[tensor];
   return bytes_of(shape.dtype, (spec < 0 ? shape.fixed_rows : rows_of_spec(spec, rank)) * shape.row_elements);
 }
 

@@ -27,10 +27,11 @@ class RowTable {
 
   const TaskGraph& graph_;
   int64_t iteration_;
-  std::optional<RoutingBinding> binding_;         // absent where no size depends on routing
-  std::vector<RoutedRows> specs_;                 // each once
-  std::vector<int32_t> task_spec_, tensor_spec_;  // -1: fixed rows
-  std::vector<int64_t> known_rows_;               // [specs, ranks], -1: not yet asked for
+  std::optional<RoutingBinding> binding_;  // absent where no size depends on routing
+  std::vector<RoutedRows> specs_;          // each once
+  OfTasks<int32_t> task_spec_;             // -1: fixed rows
+  OfTensors<int32_t> tensor_spec_;         // the same
+  std::vector<int64_t> known_rows_;        // [specs, ranks], -1: not yet asked for
 };
 
 }  // namespace moesaic::simulator

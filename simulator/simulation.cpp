@@ -25,8 +25,7 @@ Timeline timeline_of(const TaskGraph& graph, const StepSimulation& simulation) {
   for (size_t i = 0; i < simulation.starts().size(); ++i) {
     if (simulation.starts()[i] < 0) continue;  // of another pipeline stage
     const auto rank = static_cast<int>(i / graph.tasks.size());
-    timeline.times.push_back(
-        {rank, static_cast<TaskIndex>(i % graph.tasks.size()), simulation.starts()[i], simulation.ends()[i]});
+    timeline.times.push_back({rank, TaskIndex(i % graph.tasks.size()), simulation.starts()[i], simulation.ends()[i]});
     timeline.step_seconds = std::max(timeline.step_seconds, simulation.ends()[i]);
   }
   return timeline;
@@ -51,8 +50,8 @@ void judge_memory(const TaskGraph& graph, const Cluster& cluster, const StepSimu
                       format_bytes(static_cast<double>(peak.bytes)) + " at " + format_seconds(peak.time) +
                       ", its device has " + format_bytes(static_cast<double>(cluster.device.memory_bytes));
   if (largest >= 0)
-    evaluation.reason += "; the largest tensor then is '" + graph.tensors[static_cast<size_t>(largest)].name +
-                         "' with " + format_bytes(static_cast<double>(rows.bytes(largest, peak.rank)));
+    evaluation.reason += "; the largest tensor then is '" + graph.tensors[largest].name + "' with " +
+                         format_bytes(static_cast<double>(rows.bytes(largest, peak.rank)));
   evaluation.reason += "; more ranks per expert group, more micro-batches or more memory would lift it";
 }
 

@@ -18,19 +18,18 @@ class StepProgram {
   int64_t num_tasks() const { return num_tasks_; }                                    // that the stage runs
   const std::vector<int32_t>& num_predecessors() const { return num_predecessors_; }  // [tasks]; -1: of another stage
   std::span<const TaskIndex> successors(TaskIndex task) const {
-    return {successors_.data() + first_successor_[static_cast<size_t>(task)],
-            successors_.data() + first_successor_[static_cast<size_t>(task) + 1]};
+    return {successors_.data() + first_successor_[task], successors_.data() + first_successor_[task.value() + 1]};
   }
   /// Number of the first meeting point of a collective's groups; the meeting points of group g have that number plus g.
-  int32_t first_meeting(TaskIndex task) const { return first_meeting_[static_cast<size_t>(task)]; }
+  int32_t first_meeting(TaskIndex task) const { return first_meeting_[task]; }
   int32_t num_meetings() const { return num_meetings_; }
 
  private:
   int64_t num_tasks_ = 0;
-  std::vector<int32_t> num_predecessors_;  // [tasks]
-  std::vector<int32_t> first_successor_;   // [tasks + 1]
+  OfTasks<int32_t> num_predecessors_;
+  OfTasks<int32_t> first_successor_;  // [tasks + 1]
   std::vector<TaskIndex> successors_;
-  std::vector<int32_t> first_meeting_;  // [tasks], -1: no collective
+  OfTasks<int32_t> first_meeting_;  // -1: no collective
   int32_t num_meetings_ = 0;
 };
 

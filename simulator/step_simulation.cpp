@@ -56,11 +56,11 @@ void StepSimulation::start_ready() {
 
 void StepSimulation::start(Instance instance) {
   const int rank = static_cast<int>(instance / num_tasks_);
-  const auto index = static_cast<TaskIndex>(instance % num_tasks_);
+  const auto index = TaskIndex(instance % num_tasks_);
   starts_[instance] = engine_.now();
   memory_.task_starts(index, rank, starts_[instance]);
-  if (graph_.tasks[static_cast<size_t>(index)].communicator >= 0) return arrive(instance, rank);
-  if (is_transfer(graph_.tasks[static_cast<size_t>(index)].op)) return move(instance, rank);
+  if (graph_.tasks[index].communicator >= 0) return arrive(instance, rank);
+  if (is_transfer(graph_.tasks[index].op)) return move(instance, rank);
   const Seconds seconds = prices_.compute(index, rank);
   if (seconds <= 0) return finish(instance);
   if (polled_) return cores_.offer_compute(rank, instance, seconds);
@@ -70,7 +70,7 @@ void StepSimulation::start(Instance instance) {
 
 void StepSimulation::finish(Instance instance) {
   const int rank = static_cast<int>(instance / num_tasks_);
-  const auto index = static_cast<TaskIndex>(instance % num_tasks_);
+  const auto index = TaskIndex(instance % num_tasks_);
   ends_[instance] = engine_.now();
   ++finished_;
   memory_.task_ends(index, rank, ends_[instance]);
@@ -91,7 +91,7 @@ void StepSimulation::completed(ActivityEngine::Tag tag) {
 }
 
 void StepSimulation::move(Instance instance, int rank) {
-  const TransferWork work = experts_->of(static_cast<TaskIndex>(instance % num_tasks_), rank);
+  const TransferWork work = experts_->of(TaskIndex(instance % num_tasks_), rank);
   std::vector<Flow> flows;
   platform_.append_flows(work, rank, polled_, flows);
   const Seconds seconds = polled_ ? prices_.on_core(work) : 0;
@@ -102,16 +102,15 @@ void StepSimulation::move(Instance instance, int rank) {
 }
 
 void StepSimulation::arrive(Instance instance, int rank) {
-  const auto index = static_cast<TaskIndex>(instance % num_tasks_);
-  const CommunicatorFamily& family =
-      graph_.communicators[static_cast<size_t>(graph_.tasks[static_cast<size_t>(index)].communicator)];
-  const int group = family.group_of_rank[static_cast<size_t>(rank)];
+  const auto index = TaskIndex(instance % num_tasks_);
+  const CommunicatorFamily& family = graph_.communicators[graph_.tasks[index].communicator];
+  const int group = family.group_of_rank[rank];
   const int32_t present = ++arrived_[static_cast<size_t>(programs_[0].first_meeting(index) + group)];
-  if (present == static_cast<int32_t>(family.groups[static_cast<size_t>(group)].size())) launch(index, rank);
+  if (present == static_cast<int32_t>(family.groups[group].size())) launch(index, rank);
 }
 
 void StepSimulation::launch(TaskIndex index, int rank) {
-  const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  const Task& task = graph_.tasks[index];
   const CollectiveDemand demand =
       demand_of(graph_, task, rank, is_routed(task.leg) ? &rows_.counts(task, rank) : nullptr, platform_.cluster(),
                 is_window(task.rows) ? rows_.rows(index, rank) : 0);

@@ -10,7 +10,7 @@ TaskPrices::TaskPrices(const TaskGraph& graph, const Plan& plan, const Platform&
 }
 
 Price TaskPrices::price_of(TaskIndex index, int64_t rows, int rank) const {
-  const Task& task = graph_.tasks[static_cast<size_t>(index)];
+  const Task& task = graph_.tasks[index];
   if (!is_experts(task.op)) return cost_.compute(index, rows);
   const SlotCounts& counts = rows_.counts(task, rank);
   return cost_.experts(index, counts.slot_rows(rank % counts.num_ranks()));
@@ -22,10 +22,9 @@ Seconds TaskPrices::compute(TaskIndex task, int rank) {
   const Price price = price_of(task, rows, rank);
   constexpr Seconds kLongest = 1e9;  // 30 years: a rate in a document is wrong
   if (!(price.seconds < kLongest))
-    throw InputError(
-        "", "/documents/cluster",
-        "task '" + graph_.tasks[static_cast<size_t>(task)].label + "' would take " + format_seconds(price.seconds),
-        "rates that let a task end within 1e9 s", "look for a rate that is far too small");
+    throw InputError("", "/documents/cluster",
+                     "task '" + graph_.tasks[task].label + "' would take " + format_seconds(price.seconds),
+                     "rates that let a task end within 1e9 s", "look for a rate that is far too small");
   ++basis_[static_cast<size_t>(price.basis)];
   return (price.seconds + cost_.task_overhead()) / plan_.cluster.speed_of(rank);
 }

@@ -36,7 +36,7 @@ Json phases_data(const Timeline& timeline) {
 /// Sums over the tasks of each operator.
 Json operators_data(const Timeline& timeline) {
   std::map<std::string, std::pair<Seconds, int>> sums;
-  const std::vector<Seconds> means = mean_durations(timeline);
+  const OfTasks<Seconds> means = mean_durations(timeline);
   for (size_t task = 0; task < means.size(); ++task) {
     if (means[task] < 0) continue;
     auto& [seconds, tasks] = sums[name_of(timeline.rows[task].op)];
@@ -103,8 +103,8 @@ Json timeline_data(const Timeline& timeline, const std::set<int>& ranks) {
   const std::vector<int> tracks = tracks_of(timeline);
   for (size_t i = 0; i < tracks.size(); ++i) {
     const TaskTime& time = timeline.times[i];
-    times.insert(times.end(),
-                 {time.rank, time.task, tracks[i], nanoseconds(time.start), nanoseconds(time.end - time.start)});
+    times.insert(times.end(), {time.rank, time.task.value(), tracks[i], nanoseconds(time.start),
+                               nanoseconds(time.end - time.start)});
   }
   return {{"step_seconds", timeline.step_seconds},
           {"num_ranks", timeline.num_ranks},

@@ -17,7 +17,7 @@ void all_to_all(StepBuilder& b, const std::string& what, Leg leg, TensorId from,
   task.lane = Lane::network;
   task.leg = leg;
   task.communicator = b.communicator("ep");
-  task.bytes_per_row = bytes_of(b.graph().tensors[static_cast<size_t>(from)].dtype, b.model().hidden);
+  task.bytes_per_row = bytes_of(b.graph().tensors[from].dtype, b.model().hidden);
 }
 
 void regroup(StepBuilder& b, const std::string& what, Regroup order, TensorId from, TensorId counts, TensorId to) {

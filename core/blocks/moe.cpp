@@ -110,7 +110,7 @@ void gather_stage_counts(StepBuilder& b, const std::vector<RouterCounts*>& layer
   const TensorId own = b.activation("local_counts", 1, all, DType::i32);
   const TensorId gathered = b.activation("stage_counts", ranks, all, DType::i32);
   const auto place = [&](TensorId view, TensorId base, size_t layer) {
-    Tensor& tensor = b.graph().tensors[static_cast<size_t>(view)];
+    Tensor& tensor = b.graph().tensors[view];
     tensor.view_of = base;
     tensor.view_offset = static_cast<int64_t>(layer) * count_elements(b);
     return view;

@@ -38,7 +38,7 @@ StepBuilder::StepBuilder(const Plan& plan)
   if (training()) graph_.inputs.loss = resident("loss", TensorKind::input, 4, DType::f32);
 }
 
-void StepBuilder::share_tokens(const std::vector<int64_t>& tokens) {
+void StepBuilder::share_tokens(const Table<int, int64_t>& tokens) {
   graph_.tokens_per_rank = *std::max_element(tokens.begin(), tokens.end());
   if (*std::min_element(tokens.begin(), tokens.end()) < graph_.tokens_per_rank) graph_.local_tokens = tokens;
 }
@@ -104,7 +104,7 @@ void StepBuilder::expert_parameter(const std::string& name, std::vector<Share> s
   const int moe_layer = scope_.moe_layer;
   const DType dense_dtype = model().weight_dtype;
   const int64_t slot_elements = elements_of(slot);
-  const int64_t slots = graph_.placement[static_cast<size_t>(moe_layer)].slots_per_rank;
+  const int64_t slots = graph_.placement[moe_layer].slots_per_rank;
   Parameter& added = parameter(name, slot_elements * slots, true);
   added.moe_layer = moe_layer;
   added.slot_elements = slot_elements;
@@ -129,7 +129,7 @@ TensorId StepBuilder::gradient(const std::string& name) const {
 DType StepBuilder::task_dtype(const Task& task) const {
   if (is_matrix_product(task.op)) return plan_.workload.compute_dtype;
   if (!moves_rows(task.op)) return DType::f32;
-  const DType dtype = graph_.tensors[static_cast<size_t>(output_of(task))].dtype;
+  const DType dtype = graph_.tensors[output_of(task)].dtype;
   return dtype == activation_dtype_ ? DType::f32 : dtype;
 }
 

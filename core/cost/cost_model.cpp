@@ -158,7 +158,7 @@ Price CostModel::price_slots(const Method& method, std::span<const int64_t> slot
 const CostModel::Method& CostModel::prepared(TaskIndex task) const {
   const bool known = task >= 0 && static_cast<size_t>(task) < method_of_task_.size();
   MOESAIC_CHECK(known, "the cost model has not been prepared for this graph");
-  const int method = method_of_task_[static_cast<size_t>(task)];
+  const int method = method_of_task_[task];
   MOESAIC_CHECK(method >= 0, "a collective is not priced as an operator");
   return methods_[static_cast<size_t>(method)];
 }

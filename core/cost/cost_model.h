@@ -80,7 +80,7 @@ class CostModel {
   std::map<std::string, int> by_signature_;  // the curve with the strongest provenance, the first among equals
   std::map<Op, std::vector<int>> by_op_;     // all dtypes
   std::vector<Method> methods_;              // [unique signatures and dtypes of the prepared graph]
-  std::vector<int> method_of_task_;          // [tasks of the prepared graph]; -1: a collective
+  OfTasks<int> method_of_task_;              // of the prepared graph; -1: a collective
 };
 
 }  // namespace moesaic

@@ -44,7 +44,7 @@ void name_tracks(const Timeline& timeline, const std::vector<int>& tracks, Json&
 
 Json task_event(const Timeline& timeline, const TaskTime& time, int track) {
   const TaskRow& row = timeline.rows[time.task];
-  Json arguments = {{"phase", name_of(row.phase)}, {"task", time.task}};
+  Json arguments = {{"phase", name_of(row.phase)}, {"task", time.task.value()}};
   if (row.layer >= 0) arguments["layer"] = row.layer;
   return {{"name", row.label},
           {"cat", name_of(row.op)},

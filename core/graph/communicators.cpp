@@ -8,23 +8,23 @@ namespace moesaic {
 namespace {
 
 CommunicatorFamily family(const std::string& name, int ranks, const auto& group_key) {
-  CommunicatorFamily result{name, {}, std::vector<int>(static_cast<size_t>(ranks))};
+  CommunicatorFamily result{name, {}, Table<int, int>(static_cast<size_t>(ranks))};
   std::map<int, int> index_of;
   for (int rank = 0; rank < ranks; ++rank) {
     const auto [entry, fresh] = index_of.try_emplace(group_key(rank), static_cast<int>(result.groups.size()));
     if (fresh) result.groups.emplace_back();
-    result.groups[static_cast<size_t>(entry->second)].push_back(rank);
-    result.group_of_rank[static_cast<size_t>(rank)] = entry->second;
+    result.groups[entry->second].push_back(rank);
+    result.group_of_rank[rank] = entry->second;
   }
   return result;
 }
 
 }  // namespace
 
-std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster, const Elastic& elastic) {
+Table<int, CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster, const Elastic& elastic) {
   const int ranks = layout.ranks, ep = layout.ep, local = std::min(cluster.devices_per_node, ep),
             of_stage = layout.stage_ranks();
-  std::vector<CommunicatorFamily> families = {
+  Table<int, CommunicatorFamily> families = {
       family("world", ranks, [](int) { return 0; }), family("ep", ranks, [=](int r) { return r / ep; }),
       family("expert_dp", ranks,
              [&](int r) { return elastic.teams.empty() ? r / of_stage * ep + r % ep : team_of(elastic, r).team; }),

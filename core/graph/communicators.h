@@ -12,7 +12,7 @@ namespace moesaic {
 /// tensor parallelism "tp" and "dp" (ranks that hold the same part of cut parameters). With a pipeline they all lie
 /// inside its stages, but "world"; then there are "stage", "stages 0 and 1" and so on (a rank and its peer in the next
 /// stage), and "embedding" (the first and the last stage, which hold a tied embedding).
-std::vector<CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster,
-                                                 const Elastic& elastic = {});
+Table<int, CommunicatorFamily> communicators_of(const Layout& layout, const Cluster& cluster,
+                                                const Elastic& elastic = {});
 
 }  // namespace moesaic

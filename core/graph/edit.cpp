@@ -10,7 +10,7 @@ void GraphEdit::replace(TaskIndex place, std::vector<Task> by) {
 }
 
 void GraphEdit::apply(const std::function<void(TaskIndex, Task&)>& rewrite) {
-  std::vector<Task> tasks;
+  OfTasks<Task> tasks;
   tasks.reserve(graph_.tasks.size());
   const auto take = [&](std::vector<Task>& noted) {
     tasks.insert(tasks.end(), std::make_move_iterator(noted.begin()), std::make_move_iterator(noted.end()));
@@ -19,7 +19,7 @@ void GraphEdit::apply(const std::function<void(TaskIndex, Task&)>& rewrite) {
     take(places_[i].before);
     if (!places_[i].removed) {
       tasks.push_back(std::move(graph_.tasks[i]));
-      if (rewrite) rewrite(static_cast<TaskIndex>(i), tasks.back());
+      if (rewrite) rewrite(TaskIndex(i), tasks.back());
     }
     take(places_[i].behind);
   }

@@ -27,10 +27,10 @@ class GraphEdit {
     std::vector<Task> before, behind;
     bool removed = false;
   };
-  Place& at(TaskIndex place) { return places_[static_cast<size_t>(place)]; }
+  Place& at(TaskIndex place) { return places_[place]; }
 
   TaskGraph& graph_;
-  std::vector<Place> places_;  // [tasks]
+  OfTasks<Place> places_;
 };
 
 }  // namespace moesaic

@@ -15,7 +15,7 @@ std::string expert_name(const std::string& parameter, int expert) {
 }
 
 std::vector<Piece> slot_pieces(const TaskGraph& graph, const Parameter& parameter, int rank) {
-  const ExpertPlacement& placement = graph.placement[static_cast<size_t>(parameter.moe_layer)];
+  const ExpertPlacement& placement = graph.placement[parameter.moe_layer];
   const int first = graph.position(graph.find_communicator("ep"), rank) * placement.slots_per_rank;
   std::vector<Piece> pieces;
   for (int slot = 0; slot < placement.slots_per_rank; ++slot)
@@ -45,7 +45,7 @@ Holding group_holding(const TaskGraph& graph, const ParameterGroup& group, int r
   const auto [begin, end] = share_of(graph, group, rank);
   Holding holding{state == State::weight ? group.weight_share : group.moments, {}, true};
   for (size_t i = 0; i < group.parameters.size(); ++i)
-    for (Piece piece : pieces_of(graph, graph.parameters[static_cast<size_t>(group.parameters[i])], rank)) {
+    for (Piece piece : pieces_of(graph, graph.parameters[group.parameters[i]], rank)) {
       piece.local_offset += group.offsets[i];
       for (Piece& part : clip(piece, begin, end)) {
         part.local_offset += place_of(state) * (end - begin);
@@ -78,7 +78,7 @@ std::vector<Piece> pieces_of(const TaskGraph& graph, const Parameter& parameter,
 bool has_master_weights(const TaskGraph& graph) {
   for (const Parameter& parameter : graph.parameters)
     if (parameter.weight >= 0 && parameter.home == Tier::device)
-      return graph.tensors[static_cast<size_t>(parameter.weight)].dtype != DType::f32;
+      return graph.tensors[parameter.weight].dtype != DType::f32;
   return false;
 }
 
@@ -89,7 +89,7 @@ std::vector<Holding> holdings_of(const TaskGraph& graph, int rank, State state) 
   for (const ParameterGroup& group : graph.groups) {
     if (state == State::weight && !group.shares_weights) continue;
     for (int parameter : group.parameters) grouped[static_cast<size_t>(parameter)] = true;
-    if (!holds(graph.parameters[static_cast<size_t>(group.parameters[0])], stage)) continue;
+    if (!holds(graph.parameters[group.parameters[0]], stage)) continue;
     holdings.push_back(group_holding(graph, group, rank, state));
   }
   for (size_t i = 0; i < graph.parameters.size(); ++i)
@@ -106,7 +106,7 @@ std::vector<UpdateRange> update_ranges(const TaskGraph& graph, TensorId weight, 
     const auto [begin, end] = share_of(graph, group, rank);
     std::vector<UpdateRange> ranges;
     for (size_t i = 0; i < group.parameters.size(); ++i) {
-      const Parameter& parameter = graph.parameters[static_cast<size_t>(group.parameters[i])];
+      const Parameter& parameter = graph.parameters[group.parameters[i]];
       const int64_t first = std::max(group.offsets[i], begin),
                     last = std::min(group.offsets[i] + parameter.elements, end);
       if (first < last) ranges.push_back({first - begin, last - begin, parameter.decay});

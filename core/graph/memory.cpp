@@ -5,16 +5,16 @@
 namespace moesaic {
 
 Liveness liveness_of(const TaskGraph& graph, int stage) {
-  Liveness liveness{std::vector<std::vector<TensorId>>(graph.tasks.size()),
-                    std::vector<std::vector<TensorId>>(graph.tasks.size())};
-  std::vector<TaskIndex> first(graph.tensors.size(), -1), last(graph.tensors.size(), -1);
+  Liveness liveness{OfTasks<std::vector<TensorId>>(graph.tasks.size()),
+                    OfTasks<std::vector<TensorId>>(graph.tasks.size())};
+  OfTensors<TaskIndex> first(graph.tensors.size(), -1), last(graph.tensors.size(), -1);
   for (size_t index = 0; index < graph.tasks.size(); ++index) {
     const Task& task = graph.tasks[index];
     if (!runs_on(task, stage)) continue;
     const auto touch = [&](TensorId used) {
       const TensorId tensor = graph.base_of(used);
-      if (first[static_cast<size_t>(tensor)] < 0) first[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(index);
-      last[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(index);
+      if (first[tensor] < 0) first[tensor] = TaskIndex(index);
+      last[tensor] = TaskIndex(index);
     };
     if (reads_on(task, stage))
       for (TensorId tensor : task.reads) touch(tensor);
@@ -23,14 +23,14 @@ Liveness liveness_of(const TaskGraph& graph, int stage) {
   }
   for (size_t tensor = 0; tensor < graph.tensors.size(); ++tensor) {
     if (graph.tensors[tensor].kind != TensorKind::activation || first[tensor] < 0) continue;
-    liveness.created[static_cast<size_t>(first[tensor])].push_back(static_cast<TensorId>(tensor));
-    liveness.released[static_cast<size_t>(last[tensor])].push_back(static_cast<TensorId>(tensor));
+    liveness.created[first[tensor]].push_back(TensorId(tensor));
+    liveness.released[last[tensor]].push_back(TensorId(tensor));
   }
   return liveness;
 }
 
 Bytes resident_bytes(const TaskGraph& graph, Tier tier, int stage) {
-  const std::vector<bool> elsewhere = held_elsewhere(graph, stage);
+  const OfTensors<bool> elsewhere = held_elsewhere(graph, stage);
   Bytes bytes = 0;
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     const Tensor& tensor = graph.tensors[i];
@@ -43,25 +43,24 @@ Bytes resident_bytes(const TaskGraph& graph, Tier tier, int stage) {
 MemoryPeak memory_peak(const TaskGraph& graph, const RoutingBinding& binding, int rank, int64_t iteration) {
   const int stage = graph.stage_of(rank);
   const Liveness liveness = liveness_of(graph, stage);
-  std::vector<Bytes> size(graph.tensors.size(), 0);
-  std::vector<bool> alive(graph.tensors.size(), false);
+  OfTensors<Bytes> size(graph.tensors.size(), 0);
+  OfTensors<bool> alive(graph.tensors.size(), false);
   Bytes bytes = resident_bytes(graph, Tier::device, stage);
   MemoryPeak peak;
   for (size_t index = 0; index < graph.tasks.size(); ++index) {
     for (TensorId tensor : liveness.created[index]) {
-      bytes += size[static_cast<size_t>(tensor)] =
-          binding.bytes(graph.tensors[static_cast<size_t>(tensor)], rank, iteration);
-      alive[static_cast<size_t>(tensor)] = true;
+      bytes += size[tensor] = binding.bytes(graph.tensors[tensor], rank, iteration);
+      alive[tensor] = true;
     }
     if (bytes > peak.bytes) {
-      peak = {bytes, static_cast<TaskIndex>(index), -1, 0};
+      peak = {bytes, TaskIndex(index), -1, 0};
       for (size_t tensor = 0; tensor < size.size(); ++tensor)
         if (alive[tensor] && size[tensor] > peak.largest_bytes)
-          peak.largest = static_cast<TensorId>(tensor), peak.largest_bytes = size[tensor];
+          peak.largest = TensorId(tensor), peak.largest_bytes = size[tensor];
     }
     for (TensorId tensor : liveness.released[index]) {
-      bytes -= size[static_cast<size_t>(tensor)];
-      alive[static_cast<size_t>(tensor)] = false;
+      bytes -= size[tensor];
+      alive[tensor] = false;
     }
   }
   return peak;

@@ -12,8 +12,8 @@ namespace moesaic {
 /// For each task, the tensors whose first writer it is (created before it runs) and those that nobody uses after it
 /// (released when it ends). Tensors that live from the start appear in neither.
 struct Liveness {
-  std::vector<std::vector<TensorId>> created;   // [tasks]
-  std::vector<std::vector<TensorId>> released;  // [tasks]
+  OfTasks<std::vector<TensorId>> created;
+  OfTasks<std::vector<TensorId>> released;
 };
 /// Of the ranks of one pipeline stage.
 Liveness liveness_of(const TaskGraph& graph, int stage = 0);

@@ -44,7 +44,7 @@ std::vector<int> counted_layers(const TaskGraph& graph, const Task& task) {
   if (task.announces == Announces::group_counts) return {task.moe_layer};
   std::vector<int> layers;
   if (task.announces == Announces::nothing) return layers;
-  for (TensorId counts : task.reads) layers.push_back(graph.tensors[static_cast<size_t>(counts)].moe_layer);
+  for (TensorId counts : task.reads) layers.push_back(graph.tensors[counts].moe_layer);
   return layers;
 }
 

@@ -22,11 +22,11 @@ inline bool holds(const Parameter& parameter, int stage) {
 inline bool reads_on(const Task& task, int stage) { return !is_between_stages(task.leg) || task.stage == stage; }
 inline bool writes_on(const Task& task, int stage) { return !is_between_stages(task.leg) || task.other_stage == stage; }
 
-/// [tensors]: true for what only tasks of other stages use, views through their base.
-std::vector<bool> held_elsewhere(const TaskGraph& graph, int stage);
+/// True for what only tasks of other stages use, views through their base.
+OfTensors<bool> held_elsewhere(const TaskGraph& graph, int stage);
 
 /// The graph as one rank runs it: without the tasks of other stages, whose tensors have no memory, with its own tokens
 /// as tokens_per_rank, and with fixed rows for local ones. `origin`, where given, becomes the index that each task had.
-TaskGraph graph_of_rank(TaskGraph graph, int rank, std::vector<TaskIndex>* origin = nullptr);
+TaskGraph graph_of_rank(TaskGraph graph, int rank, OfTasks<TaskIndex>* origin = nullptr);
 
 }  // namespace moesaic

@@ -20,8 +20,9 @@ const char* name_of(Phase phase) {
 }
 
 TensorId TaskGraph::add(Tensor tensor) {
+  const TensorId id = tensors.next();
   tensors.push_back(std::move(tensor));
-  return static_cast<TensorId>(tensors.size()) - 1;
+  return id;
 }
 
 int64_t TaskGraph::rows_between(Leg leg, int from, int to) const {
@@ -31,8 +32,8 @@ int64_t TaskGraph::rows_between(Leg leg, int from, int to) const {
 }
 
 const std::vector<int>& TaskGraph::group(int communicator, int rank) const {
-  const CommunicatorFamily& family = communicators[static_cast<size_t>(communicator)];
-  return family.groups[static_cast<size_t>(family.group_of_rank[static_cast<size_t>(rank)])];
+  const CommunicatorFamily& family = communicators[communicator];
+  return family.groups[family.group_of_rank[rank]];
 }
 
 int TaskGraph::position(int communicator, int rank) const {
@@ -62,15 +63,15 @@ void depend(std::vector<TaskIndex>& dependencies, TaskIndex on, TaskIndex self) 
 }
 
 /// The tensors that share memory with each one: itself, its base, or its views.
-std::vector<std::vector<TensorId>> aliases_of(const TaskGraph& graph) {
-  std::vector<std::vector<TensorId>> aliases(graph.tensors.size());
+OfTensors<std::vector<TensorId>> aliases_of(const TaskGraph& graph) {
+  OfTensors<std::vector<TensorId>> aliases(graph.tensors.size());
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
-    const auto self = static_cast<TensorId>(i);
+    const auto self = TensorId(i);
     aliases[i].push_back(self);
     const TensorId base = graph.base_of(self);
     if (base == self) continue;
     aliases[i].push_back(base);
-    aliases[static_cast<size_t>(base)].push_back(self);
+    aliases[base].push_back(self);
   }
   return aliases;
 }
@@ -78,53 +79,51 @@ std::vector<std::vector<TensorId>> aliases_of(const TaskGraph& graph) {
 /// Adds what the tasks of one stage need of one another.
 class StageLinker {
  public:
-  StageLinker(TaskGraph& graph, const std::vector<std::vector<TensorId>>& aliases, int stage)
+  StageLinker(TaskGraph& graph, const OfTensors<std::vector<TensorId>>& aliases, int stage)
       : graph_(graph), aliases_(aliases), stage_(stage), accesses_(graph.tensors.size()) {}
 
   void link(TaskIndex index) {
     static const std::vector<TensorId> kNone;
-    Task& task = graph_.tasks[static_cast<size_t>(index)];
+    Task& task = graph_.tasks[index];
     const std::vector<TensorId>&reads = reads_on(task, stage_) ? task.reads : kNone,
           &writes = writes_on(task, stage_) ? task.writes : kNone;
     for (TensorId tensor : reads) after_writers(tensor, index);
     for (TensorId tensor : task.after) after_writers(tensor, index);
     for (TensorId tensor : writes) {
       after_writers(tensor, index);
-      for (TensorId alias : aliases_[static_cast<size_t>(tensor)])
-        for (TaskIndex reader : accesses_[static_cast<size_t>(alias)].readers) depend(task.dependencies, reader, index);
+      for (TensorId alias : aliases_[tensor])
+        for (TaskIndex reader : accesses_[alias].readers) depend(task.dependencies, reader, index);
     }
-    for (TensorId tensor : reads) accesses_[static_cast<size_t>(tensor)].readers.push_back(index);
+    for (TensorId tensor : reads) accesses_[tensor].readers.push_back(index);
     for (TensorId tensor : writes)  // all of a base, its views included; or one view
-      for (TensorId alias : aliases_[static_cast<size_t>(tensor)])
-        if (alias == tensor || graph_.base_of(alias) == tensor) accesses_[static_cast<size_t>(alias)] = {index, {}};
+      for (TensorId alias : aliases_[tensor])
+        if (alias == tensor || graph_.base_of(alias) == tensor) accesses_[alias] = {index, {}};
   }
 
  private:
   void after_writers(TensorId tensor, TaskIndex index) {
-    for (TensorId alias : aliases_[static_cast<size_t>(tensor)])
-      depend(graph_.tasks[static_cast<size_t>(index)].dependencies, accesses_[static_cast<size_t>(alias)].writer,
-             index);
+    for (TensorId alias : aliases_[tensor]) depend(graph_.tasks[index].dependencies, accesses_[alias].writer, index);
   }
 
   TaskGraph& graph_;
-  const std::vector<std::vector<TensorId>>& aliases_;
+  const OfTensors<std::vector<TensorId>>& aliases_;
   const int stage_;
-  std::vector<Access> accesses_;  // [tensors]
+  OfTensors<Access> accesses_;
 };
 
 }  // namespace
 
 void link_dependencies(TaskGraph& graph) {
-  const std::vector<std::vector<TensorId>> aliases = aliases_of(graph);
-  std::vector<int> next_sequence(graph.communicators.size(), 0);
+  const OfTensors<std::vector<TensorId>> aliases = aliases_of(graph);
+  Table<int, int> next_sequence(graph.communicators.size(), 0);
   for (Task& task : graph.tasks) {
     task.dependencies.clear();
-    if (task.communicator >= 0) task.sequence = next_sequence[static_cast<size_t>(task.communicator)]++;
+    if (task.communicator >= 0) task.sequence = next_sequence[task.communicator]++;
   }
   for (int stage = 0; stage < graph.num_stages; ++stage) {
     StageLinker linker(graph, aliases, stage);
-    for (TaskIndex index = 0; index < static_cast<TaskIndex>(graph.tasks.size()); ++index)
-      if (runs_on(graph.tasks[static_cast<size_t>(index)], stage)) linker.link(index);
+    for (TaskIndex index = 0; index < graph.tasks.next(); ++index)
+      if (runs_on(graph.tasks[index], stage)) linker.link(index);
   }
 }
 
@@ -150,10 +149,10 @@ void verify_stages(const TaskGraph& graph, const std::string& after) {
 
 void verify(const TaskGraph& graph, const std::string& after) {
   if (graph.num_stages > 1) verify_stages(graph, after);
-  std::vector<bool> defined(graph.tensors.size());
+  OfTensors<bool> defined(graph.tensors.size());
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     defined[i] = graph.tensors[i].kind != TensorKind::activation;
-    const TensorId base = graph.base_of(static_cast<TensorId>(i));
+    const TensorId base = graph.base_of(TensorId(i));
     MOESAIC_CHECK(graph.base_of(base) == base, "after " + after + ", '" + graph.tensors[i].name + "' views a view");
   }
   std::unordered_set<std::string> labels;
@@ -162,12 +161,12 @@ void verify(const TaskGraph& graph, const std::string& after) {
     const std::string where = "after " + after + ", task '" + task.label + "': ";
     MOESAIC_CHECK(labels.insert(task.label).second, where + "its label is not unique");
     const auto check_defined = [&](TensorId tensor, const char* verb) {
-      MOESAIC_CHECK(defined[static_cast<size_t>(tensor)] || defined[static_cast<size_t>(graph.base_of(tensor))],
-                    where + verb + graph.tensors[static_cast<size_t>(tensor)].name + "' before it is written");
+      MOESAIC_CHECK(defined[tensor] || defined[graph.base_of(tensor)],
+                    where + verb + graph.tensors[tensor].name + "' before it is written");
     };
     for (TensorId tensor : task.reads) check_defined(tensor, "reads '");
     for (TensorId tensor : task.after) check_defined(tensor, "waits for '");
-    for (TensorId tensor : task.writes) defined[static_cast<size_t>(tensor)] = true;
+    for (TensorId tensor : task.writes) defined[tensor] = true;
     MOESAIC_CHECK(is_collective(task.op) == (task.communicator >= 0),
                   where + "collectives and only they have a communicator");
     MOESAIC_CHECK((task.op == Op::all_to_all) == (task.bytes_per_row > 0 && task.leg != Leg::none),
@@ -179,7 +178,7 @@ void verify(const TaskGraph& graph, const std::string& after) {
     MOESAIC_CHECK(is_transfer(task.op) == (task.lane != Lane::compute && task.lane != Lane::network),
                   where + "transfers and only they run on the copy, storage and host lanes");
     for (TaskIndex dependency : task.dependencies)
-      MOESAIC_CHECK(dependency >= 0 && dependency < static_cast<TaskIndex>(index), where + "depends on a later task");
+      MOESAIC_CHECK(dependency >= 0 && dependency < TaskIndex(index), where + "depends on a later task");
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/graph/ids.h"
 #include "core/graph/shard.h"
 #include "core/operators/operator.h"
 #include "core/plan/plan.h"
@@ -37,9 +38,6 @@ enum class Announces : uint8_t {
 };
 
 enum class TensorKind : uint8_t { parameter, gradient, optimizer, activation, input };
-
-using TensorId = int32_t;
-using TaskIndex = int32_t;
 
 struct Tensor {
   std::string name;
@@ -84,9 +82,9 @@ struct Task {
 
 /// A family of disjoint groups; a rank belongs to exactly one of them.
 struct CommunicatorFamily {
-  std::string name;                      // "world", "ep", "expert_dp", "node", "rail", "tp", "dp"
-  std::vector<std::vector<int>> groups;  // members in rank order
-  std::vector<int> group_of_rank;        // [ranks]
+  std::string name;                     // "world", "ep", "expert_dp", "node", "rail", "tp", "dp"
+  Table<int, std::vector<int>> groups;  // members in rank order
+  Table<int, int> group_of_rank;        // [ranks]
 };
 
 /// A trainable tensor: its weights, gradient and optimizer state.
@@ -127,16 +125,16 @@ struct StepInputs {
 
 struct TaskGraph {
   int num_ranks = 1;
-  int num_stages = 1;                 // of the pipeline: equally many consecutive ranks each
-  int64_t tokens_per_rank = 0;        // of one microbatch; where ranks differ, of the rank with most
-  std::vector<int64_t> local_tokens;  // [ranks]: tokens of each rank; empty: tokens_per_rank everywhere
-  int num_chunks = 1;                 // of every MoE layer
-  std::vector<Task> tasks;            // program order: the order in which each lane runs them
-  std::vector<Tensor> tensors;
-  std::vector<CommunicatorFamily> communicators;
-  std::vector<Parameter> parameters;
-  std::vector<ParameterGroup> groups;      // empty: every rank updates all elements that it holds
-  std::vector<ExpertPlacement> placement;  // [num_moe_layers]
+  int num_stages = 1;                // of the pipeline: equally many consecutive ranks each
+  int64_t tokens_per_rank = 0;       // of one microbatch; where ranks differ, of the rank with most
+  Table<int, int64_t> local_tokens;  // [ranks]: tokens of each rank; empty: tokens_per_rank everywhere
+  int num_chunks = 1;                // of every MoE layer
+  OfTasks<Task> tasks;               // program order: the order in which each lane runs them
+  OfTensors<Tensor> tensors;
+  Table<int, CommunicatorFamily> communicators;
+  Table<int, Parameter> parameters;
+  Table<int, ParameterGroup> groups;      // empty: every rank updates all elements that it holds
+  Table<int, ExpertPlacement> placement;  // [num_moe_layers]
   StepInputs inputs;
   int expert_slices = 1;  // placement counts slices: e * expert_slices + i is slice i of expert e
 
@@ -145,15 +143,13 @@ struct TaskGraph {
   const std::vector<int>& group(int communicator, int rank) const;
   int find_communicator(const std::string& name) const;  // -1 when absent
   int position(int communicator, int rank) const;        // of the rank in its group
-  int64_t tokens_of(int rank) const {
-    return local_tokens.empty() ? tokens_per_rank : local_tokens[static_cast<size_t>(rank)];
-  }
+  int64_t tokens_of(int rank) const { return local_tokens.empty() ? tokens_per_rank : local_tokens[rank]; }
   int stage_of(int rank) const { return rank / (num_ranks / num_stages); }
   /// Rows that one rank sends another on a leg that is not routed.
   int64_t rows_between(Leg leg, int from, int to) const;
   /// The tensor whose memory holds this one: itself, unless it is a view. Views of views do not exist.
   TensorId base_of(TensorId tensor) const {
-    const TensorId base = tensors[static_cast<size_t>(tensor)].view_of;
+    const TensorId base = tensors[tensor].view_of;
     return base < 0 ? tensor : base;
   }
 };

@@ -20,7 +20,7 @@ void LiveRouting::start_step() {
 
 void LiveRouting::bind_tasks(int microbatch, int moe_layer) {
   const size_t index = index_of(microbatch, moe_layer);
-  layers_[index].counts.push_back(task_counts(plan_, rules_.placement[static_cast<size_t>(moe_layer)], microbatch));
+  layers_[index].counts.push_back(task_counts(plan_, rules_.placement[moe_layer], microbatch));
   for (const SequenceRange& range : local_batch(plan_, rank_, microbatch))
     expert_rows(index, range.task) += range.count * plan_.workload.sequence_length;
 }
@@ -54,7 +54,7 @@ void LiveRouting::announce_stage(int microbatch, std::span<const int> moe_layers
 /// Slots with rows from any of these ranks, whose counts, [num_chunks, num_experts], stand `stride` apart. Of a group
 /// first: what it uses is known when its rows move; gradients wait for what the stage uses.
 void LiveRouting::bind_used(int microbatch, int moe_layer, const int32_t* counts, int ranks, int64_t stride) {
-  const ExpertPlacement& placement = rules_.placement[static_cast<size_t>(moe_layer)];
+  const ExpertPlacement& placement = rules_.placement[moe_layer];
   const int first = rules_.position(rank_) * placement.slots_per_rank;
   std::vector<bool>& used = layers_[index_of(microbatch, moe_layer)].used;
   used.assign(static_cast<size_t>(placement.slots_per_rank), rules_.padded);
@@ -74,7 +74,7 @@ std::vector<int> LiveRouting::slots(Rows window, int microbatch, int moe_layer) 
   const Layer& layer = layers_[index_of(microbatch, moe_layer)];
   if (window == Rows::used_slots) return set_slots(layer.used);
   MOESAIC_CHECK(window == Rows::active_slots, "a live router predicts nothing");
-  std::vector<bool> active(static_cast<size_t>(rules_.placement[static_cast<size_t>(moe_layer)].slots_per_rank), false);
+  std::vector<bool> active(static_cast<size_t>(rules_.placement[moe_layer].slots_per_rank), false);
   for (const SlotCounts& chunk : layer.counts) {
     const std::vector<int64_t> rows = chunk.slot_rows(rules_.position(rank_));
     for (size_t slot = 0; slot < active.size(); ++slot) active[slot] = active[slot] || rows[slot] > 0;

@@ -8,8 +8,7 @@ namespace {
 /// (token, choice) pairs of each rank of a pipeline stage; the stages see the same tokens: [ranks of a stage].
 std::vector<int64_t> assignments(const RoutingRules& rules) {
   std::vector<int64_t> rows;
-  for (int rank = 0; rank < rules.stage_ranks; ++rank)
-    rows.push_back(rules.tokens[static_cast<size_t>(rank)] * rules.top_k);
+  for (int rank = 0; rank < rules.stage_ranks; ++rank) rows.push_back(rules.tokens[rank] * rules.top_k);
   return rows;
 }
 
@@ -31,8 +30,7 @@ const SlotCounts& RecordedRouting::counts(int64_t iteration, int moe_layer, int 
 SlotCounts RecordedRouting::routed_counts(int64_t iteration, int moe_layer, int group, int chunk,
                                           int num_chunks) const {
   if (plan_.model.routed_by_task)
-    return task_counts(plan_, rules_.placement[static_cast<size_t>(moe_layer)],
-                       static_cast<int>(iteration % rules_.micro_batches));
+    return task_counts(plan_, rules_.placement[moe_layer], static_cast<int>(iteration % rules_.micro_batches));
   std::vector<int64_t> rows;
   rows.reserve(static_cast<size_t>(rules_.ep) * static_cast<size_t>(rules_.num_experts));
   for (int source = group * rules_.ep; source < (group + 1) * rules_.ep; ++source)
@@ -68,7 +66,7 @@ std::vector<int> RecordedRouting::slots(Rows window, int64_t iteration, int moe_
 
 int64_t RecordedRouting::rows(const RoutedRows& item, int rank, int64_t iteration) const {
   MOESAIC_CHECK(item.rows != Rows::fixed, "fixed rows are a number already");
-  if (item.rows == Rows::local) return rules_.tokens[static_cast<size_t>(rank)];
+  if (item.rows == Rows::local) return rules_.tokens[rank];
   if (is_window(item.rows))
     return static_cast<int64_t>(slots(item.rows, iteration + item.microbatch, item.moe_layer, rank).size());
   return counts(iteration + item.microbatch, item.moe_layer, rank, item.chunk, item.num_chunks)

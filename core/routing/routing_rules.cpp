@@ -37,8 +37,8 @@ std::vector<int64_t> tokens_of_ranks(const Plan& plan) {
 }  // namespace
 
 RoutingRules::RoutingRules(const Plan& plan)
-    : placement(placement_of(plan)),
-      tokens(tokens_of_ranks(plan)),
+    : placement(Table<int, ExpertPlacement>(placement_of(plan))),
+      tokens(Table<int, int64_t>(tokens_of_ranks(plan))),
       ranks(plan.layout.ranks),
       stage_ranks(plan.layout.stage_ranks()),
       ep(plan.layout.ep),
@@ -52,8 +52,7 @@ RoutingRules::RoutingRules(const Plan& plan)
       capacity_factor(plan.dispatch.capacity_factor) {}
 
 int64_t RoutingRules::capacity(int rank) const {
-  return capacity_factor > 0 ? capacity_rows(capacity_factor, tokens[static_cast<size_t>(rank)], top_k, num_experts)
-                             : 0;
+  return capacity_factor > 0 ? capacity_rows(capacity_factor, tokens[rank], top_k, num_experts) : 0;
 }
 
 int64_t RoutingRules::sent_rows(int rank, int64_t chosen) const {
@@ -64,7 +63,7 @@ int64_t RoutingRules::sent_rows(int rank, int64_t chosen) const {
 
 SlotCounts RoutingRules::over_slots(int moe_layer, const std::vector<int64_t>& expert_rows) const {
   return split_over_slots(rows_of_slices(expert_rows, expert_slices), ep, num_experts * expert_slices,
-                          placement[static_cast<size_t>(moe_layer)]);
+                          placement[moe_layer]);
 }
 
 int64_t capacity_rows(double capacity_factor, int64_t tokens, int64_t top_k, int64_t num_experts) {

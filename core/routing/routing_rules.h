@@ -7,14 +7,15 @@
 
 #include "core/plan/plan.h"
 #include "core/routing/slot_counts.h"
+#include "core/schema/table.h"
 
 namespace moesaic {
 
 struct RoutingRules {
   explicit RoutingRules(const Plan& plan);
 
-  std::vector<ExpertPlacement> placement;  // [num_moe_layers]; counts slices where experts are cut
-  std::vector<int64_t> tokens;             // [ranks]: of one microbatch
+  Table<int, ExpertPlacement> placement;  // [num_moe_layers]; counts slices where experts are cut
+  Table<int, int64_t> tokens;             // [ranks]: of one microbatch
   int ranks, stage_ranks, ep;
   int ranks_per_node;  // inside an expert-parallel group
   int micro_batches, num_chunks;

@@ -50,7 +50,7 @@ void forward_and_backward(StepBuilder& b) {
 
 /// False where each rank alone holds what it holds of the parameter.
 bool is_shared(const TaskGraph& graph, const Parameter& parameter) {
-  const auto& groups = graph.communicators[static_cast<size_t>(parameter.replicas)].groups;
+  const auto& groups = graph.communicators[parameter.replicas].groups;
   return std::any_of(groups.begin(), groups.end(), [&](const std::vector<int>& group) {
     return group.size() > 1 && holds(parameter, graph.stage_of(group[0]));
   });
@@ -66,7 +66,7 @@ Task reduction_of(const TaskGraph& graph, const Parameter& parameter) {
   reduce.stage = parameter.stage;
   reduce.other_stage = parameter.other_stage;
   reduce.communicator = parameter.replicas;
-  reduce.bytes = bytes_of(graph.tensors[static_cast<size_t>(parameter.gradient)].dtype, parameter.elements);
+  reduce.bytes = bytes_of(graph.tensors[parameter.gradient].dtype, parameter.elements);
   reduce.reads = in_places({{Collective::sent, parameter.gradient}});
   reduce.writes = in_places({{Collective::received, parameter.gradient}});
   return reduce;
@@ -76,7 +76,7 @@ Task reduction_of(const TaskGraph& graph, const Parameter& parameter) {
 void reduce_gradients(TaskGraph& graph) {
   std::map<TensorId, TaskIndex> last_writer;
   for (size_t i = 0; i < graph.tasks.size(); ++i)
-    for (TensorId tensor : graph.tasks[i].writes) last_writer[tensor] = static_cast<TaskIndex>(i);
+    for (TensorId tensor : graph.tasks[i].writes) last_writer[tensor] = TaskIndex(i);
   GraphEdit edit(graph);
   for (const Parameter& parameter : graph.parameters)
     if (is_shared(graph, parameter)) edit.behind(last_writer.at(parameter.gradient), reduction_of(graph, parameter));

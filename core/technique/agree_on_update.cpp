@@ -18,10 +18,10 @@ bool sums_losses(const TaskGraph& graph, const Task& task) {
 
 TaskIndex verdict_task(const TaskGraph& graph) {
   for (size_t i = 0; i < graph.tasks.size(); ++i) {
-    if (sums_losses(graph, graph.tasks[i])) return static_cast<TaskIndex>(i);
+    if (sums_losses(graph, graph.tasks[i])) return TaskIndex(i);
     if (!is_update(graph.tasks[i])) continue;
     MOESAIC_CHECK(graph.num_ranks == 1, "the losses are summed after the first update");
-    return static_cast<TaskIndex>(i);
+    return TaskIndex(i);
   }
   return -1;
 }
@@ -29,16 +29,16 @@ TaskIndex verdict_task(const TaskGraph& graph) {
 void agree_on_update(TaskGraph& graph, const Plan&) {
   const TaskIndex verdict = verdict_task(graph);
   if (verdict < 0) return;
-  std::vector<bool> exists(graph.tensors.size());
+  OfTensors<bool> exists(graph.tensors.size());
   for (size_t i = 0; i < graph.tensors.size(); ++i) exists[i] = graph.tensors[i].kind != TensorKind::activation;
   for (TaskIndex i = 0; i < verdict; ++i)
-    for (TensorId written : graph.tasks[static_cast<size_t>(i)].writes) exists[static_cast<size_t>(written)] = true;
-  Task& agreement = graph.tasks[static_cast<size_t>(verdict)];
+    for (TensorId written : graph.tasks[i].writes) exists[written] = true;
+  Task& agreement = graph.tasks[verdict];
   std::vector<TensorId> gradients;
   for (Task& task : graph.tasks) {
     if (!is_update(task)) continue;
     for (TensorId read : task.reads)  // not the signal of a load, which an update of experts has for itself
-      if (exists[static_cast<size_t>(read)]) gradients.push_back(read);
+      if (exists[read]) gradients.push_back(read);
     if (&task != &agreement) task.after.push_back(output_of(agreement));
   }
   agreement.after = std::move(gradients);

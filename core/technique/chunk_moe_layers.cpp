@@ -72,8 +72,8 @@ class Chunker {
   /// computes. A task that is not cut stays between its neighbours: it may need all their chunks.
   void cut(size_t begin, size_t end, GraphEdit& edit) {
     for (int chunk = 0; chunk < chunks_; ++chunk)
-      for (size_t i = begin; i < end; ++i) edit.before(static_cast<TaskIndex>(begin), piece(graph_.tasks[i], chunk));
-    for (size_t i = begin; i < end; ++i) edit.remove(static_cast<TaskIndex>(i));
+      for (size_t i = begin; i < end; ++i) edit.before(TaskIndex(begin), piece(graph_.tasks[i], chunk));
+    for (size_t i = begin; i < end; ++i) edit.remove(TaskIndex(i));
   }
 
   Task piece(Task task, int chunk) {
@@ -101,7 +101,7 @@ class Chunker {
   const std::vector<TensorId>& pieces_of(TensorId tensor) {
     const auto [entry, fresh] = pieces_.try_emplace(tensor);
     if (!fresh) return entry->second;
-    const Tensor original = graph_.tensors[static_cast<size_t>(tensor)];
+    const Tensor original = graph_.tensors[tensor];
     if (original.rows == Rows::fixed || original.rows == Rows::local) return entry->second = {tensor};
     for (int chunk = 0; chunk < chunks_; ++chunk) {
       Tensor clone = original;

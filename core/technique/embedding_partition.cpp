@@ -23,7 +23,7 @@ class EmbeddingPartition {
     cut_table();
     GraphEdit edit(graph_);
     for (size_t i = 0; i < graph_.tasks.size(); ++i) {
-      const auto place = static_cast<TaskIndex>(i);
+      const auto place = TaskIndex(i);
       Task& task = graph_.tasks[i];
       if (task.op == Op::embed)
         edit.replace(place, look_up(task));
@@ -39,7 +39,7 @@ class EmbeddingPartition {
 
  private:
   Parameter& table() { return graph_.parameters[table_]; }
-  Tensor& tensor(TensorId id) { return graph_.tensors[static_cast<size_t>(id)]; }
+  Tensor& tensor(TensorId id) { return graph_.tensors[id]; }
   int64_t all_tokens() const { return graph_.num_ranks * graph_.tokens_per_rank; }
 
   void cut_table() {

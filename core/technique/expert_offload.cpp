@@ -62,7 +62,7 @@ class Offload {
   void find_passes() {
     std::map<std::tuple<int, Phase, int>, TaskIndex> first_of_layer;  // layer, phase, microbatch
     std::map<Key, size_t> known;
-    for (TaskIndex i = 0; i < static_cast<TaskIndex>(graph_.tasks.size()); ++i) {
+    for (TaskIndex i = 0; i < graph_.tasks.next(); ++i) {
       const Task& task = task_at(i);
       if (task.announces == Announces::stage_counts)
         for (int layer : counted_layers(graph_, task)) stage_counts_[{layer, task.microbatch}] = counts_made_by(task);
@@ -90,9 +90,9 @@ class Offload {
   /// Orders tasks; has no bytes.
   TensorId signal(const std::string& name) { return add(name, TensorKind::activation, Tier::device, DType::i32, 0); }
 
-  const Task& task_at(TaskIndex place) const { return graph_.tasks[static_cast<size_t>(place)]; }
-  Tensor& tensor(TensorId id) { return graph_.tensors[static_cast<size_t>(id)]; }
-  Parameter& parameter(int index) { return graph_.parameters[static_cast<size_t>(index)]; }
+  const Task& task_at(TaskIndex place) const { return graph_.tasks[place]; }
+  Tensor& tensor(TensorId id) { return graph_.tensors[id]; }
+  Parameter& parameter(int index) { return graph_.parameters[index]; }
 
   /// The layer's expert states leave the device: their tensors have no memory there any more.
   void move_out(int moe_layer) {
@@ -180,7 +180,7 @@ class Offload {
   std::vector<TensorId> inputs_of(const Task& task) const {
     std::vector<TensorId> inputs;
     for (TensorId id : task.reads) {
-      const Tensor& read = graph_.tensors[static_cast<size_t>(id)];
+      const Tensor& read = graph_.tensors[id];
       if (read.kind == TensorKind::activation && read.row_elements > 0 && !is_offloaded(id)) inputs.push_back(id);
     }
     return inputs;
@@ -258,7 +258,7 @@ class Offload {
     Task task = transfer(Op::all_reduce, Lane::network, Demand::none, pass, "reduce " + p.name);
     task.rows = Rows::used_slots;
     task.communicator = p.replicas;
-    task.bytes_per_row = bytes_of(graph_.tensors[static_cast<size_t>(gradient)].dtype, p.slot_elements);
+    task.bytes_per_row = bytes_of(graph_.tensors[gradient].dtype, p.slot_elements);
     task.reads = in_places({{Collective::sent, gradient}});
     task.writes = in_places({{Collective::received, gradient}});
     return task;
@@ -266,7 +266,7 @@ class Offload {
 
   void rewrite() {
     for (size_t i = 0; i < graph_.tasks.size(); ++i)
-      if (gradient_of_.contains(gradient_of(graph_.tasks[i]))) edit_.remove(static_cast<TaskIndex>(i));
+      if (gradient_of_.contains(gradient_of(graph_.tasks[i]))) edit_.remove(TaskIndex(i));
     edit_.apply([this](TaskIndex, Task& task) { remap(task); });
   }
 

@@ -38,15 +38,15 @@ std::vector<Bucket> fill_buckets(const TaskGraph& graph, Bytes limit) {
 /// One stretch of memory for the gradients of a bucket, which become views of it. Returns the stretch.
 TensorId join_gradients(TaskGraph& graph, const Bucket& bucket, size_t number) {
   constexpr int64_t kAlignElements = 16;  // 64 bytes: one cache line, one AVX-512 register
-  const auto joined = static_cast<TensorId>(graph.tensors.size());
+  const auto joined = graph.tensors.next();
   int64_t elements = 0;
   for (size_t member : bucket.members) {
-    Tensor& gradient = graph.tensors[static_cast<size_t>(gradient_of(graph.tasks[member]))];
+    Tensor& gradient = graph.tensors[gradient_of(graph.tasks[member])];
     gradient.view_of = joined;
     gradient.view_offset = elements;
     elements += (gradient.row_elements + kAlignElements - 1) / kAlignElements * kAlignElements;
   }
-  Tensor bucket_tensor = graph.tensors[static_cast<size_t>(gradient_of(graph.tasks[bucket.members[0]]))];
+  Tensor bucket_tensor = graph.tensors[gradient_of(graph.tasks[bucket.members[0]])];
   bucket_tensor.name = "gradient bucket " + std::to_string(number);
   bucket_tensor.row_elements = elements;
   bucket_tensor.view_of = -1;
@@ -57,8 +57,8 @@ TensorId join_gradients(TaskGraph& graph, const Bucket& bucket, size_t number) {
 /// The fused reduction, in the place of the last member.
 Task fuse_reductions(TaskGraph& graph, const Bucket& bucket, size_t number) {
   Task fused = graph.tasks[bucket.members.back()];
-  fused.label = "backward / reduce " + graph.communicators[static_cast<size_t>(fused.communicator)].name + " bucket " +
-                std::to_string(number);
+  fused.label =
+      "backward / reduce " + graph.communicators[fused.communicator].name + " bucket " + std::to_string(number);
   fused.bytes = bucket.bytes;
   const TensorId joined = join_gradients(graph, bucket, number);
   fused.reads = in_places({{operands::Collective::sent, joined}});
@@ -71,8 +71,7 @@ Task fuse_updates(const TaskGraph& graph, const Bucket& bucket, const std::map<T
                   size_t number) {
   const Task& first = graph.tasks[bucket.members[0]];
   Task fused = *update_of.at(gradient_of(first));
-  fused.label = "update / adamw " + graph.communicators[static_cast<size_t>(first.communicator)].name + " bucket " +
-                std::to_string(number);
+  fused.label = "update / adamw " + graph.communicators[first.communicator].name + " bucket " + std::to_string(number);
   fused.fixed_rows = 0;
   fused.reads.clear();
   fused.writes.clear();
@@ -98,11 +97,10 @@ void gradient_buckets(TaskGraph& graph, const Plan& plan) {
   for (size_t number = 0; number < buckets.size(); ++number) {
     updates.push_back(fuse_updates(graph, buckets[number], update_of, number));
     for (size_t member : buckets[number].members) {
-      edit.remove(static_cast<TaskIndex>(member));
-      edit.remove(static_cast<TaskIndex>(update_of.at(gradient_of(graph.tasks[member])) - graph.tasks.data()));
+      edit.remove(TaskIndex(member));
+      edit.remove(TaskIndex(update_of.at(gradient_of(graph.tasks[member])) - graph.tasks.data()));
     }
-    edit.behind(static_cast<TaskIndex>(buckets[number].members.back()),
-                fuse_reductions(graph, buckets[number], number));
+    edit.behind(TaskIndex(buckets[number].members.back()), fuse_reductions(graph, buckets[number], number));
   }
   edit.apply();
   for (Task& update : updates) graph.tasks.push_back(std::move(update));

@@ -37,7 +37,7 @@ class TwoPhases {
 
  private:
   TensorId fresh(const std::string& what, Rows rows) {
-    Tensor tensor = graph_.tensors[static_cast<size_t>(flat_.writes[Collective::received])];
+    Tensor tensor = graph_.tensors[flat_.writes[Collective::received]];
     tensor.name += "." + what;
     tensor.rows = rows;
     return graph_.add(std::move(tensor));
@@ -91,7 +91,7 @@ void hierarchical_all_to_all(TaskGraph& graph, const Plan& plan) {
     const Task& flat = graph.tasks[i];
     if (!is_routed(flat.leg)) continue;
     TwoPhases phases(graph, flat);
-    edit.replace(static_cast<TaskIndex>(i), flat.leg == Leg::dispatch ? phases.dispatch() : phases.combine());
+    edit.replace(TaskIndex(i), flat.leg == Leg::dispatch ? phases.dispatch() : phases.combine());
   }
   edit.apply();
 }

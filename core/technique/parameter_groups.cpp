@@ -32,18 +32,17 @@ std::vector<int> as_declared(const TaskGraph& graph) {
 void append(const TaskGraph& graph, ParameterGroup& group, int parameter) {
   group.parameters.push_back(parameter);
   group.offsets.push_back(group.elements);
-  group.elements += round_up(graph.parameters[static_cast<size_t>(parameter)].elements, kAlignElements);
+  group.elements += round_up(graph.parameters[parameter].elements, kAlignElements);
 }
 
 }  // namespace
 
 bool is_gradient_reduction(const TaskGraph& graph, const Task& task) {
-  return task.op == Op::all_reduce &&
-         graph.tensors[static_cast<size_t>(gradient_of(task))].kind == TensorKind::gradient;
+  return task.op == Op::all_reduce && graph.tensors[gradient_of(task)].kind == TensorKind::gradient;
 }
 
-std::vector<ParameterGroup> group_parameters(const TaskGraph& graph, Bytes limit, bool by_completion) {
-  std::vector<ParameterGroup> closed;
+Table<int, ParameterGroup> group_parameters(const TaskGraph& graph, Bytes limit, bool by_completion) {
+  Table<int, ParameterGroup> closed;
   std::map<std::pair<int, int>, ParameterGroup> open;  // by communicator and pipeline stage
   const auto close = [&](ParameterGroup& group) {
     const auto members = static_cast<int64_t>(graph.group(group.communicator, 0).size());
@@ -52,12 +51,12 @@ std::vector<ParameterGroup> group_parameters(const TaskGraph& graph, Bytes limit
     group = {};
   };
   for (int index : by_completion ? in_order_of_completion(graph) : as_declared(graph)) {
-    const Parameter& next = graph.parameters[static_cast<size_t>(index)];
+    const Parameter& next = graph.parameters[index];
     ParameterGroup& group = open[{next.replicas, next.stage}];
     if (!group.parameters.empty()) {
-      const DType dtype = graph.tensors[static_cast<size_t>(next.weight)].dtype;
+      const DType dtype = graph.tensors[next.weight].dtype;
       const bool fits = bytes_of(dtype, group.elements + next.elements) <= limit;
-      const bool same_layer = graph.parameters[static_cast<size_t>(group.parameters[0])].layer == next.layer;
+      const bool same_layer = graph.parameters[group.parameters[0]].layer == next.layer;
       if (!fits || (!by_completion && !same_layer)) close(group);
     }
     group.communicator = next.replicas;

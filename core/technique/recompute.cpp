@@ -14,7 +14,7 @@ class Recomputer {
       : graph_(graph), keep_communicated_(keep_communicated), producer_(graph.tensors.size(), -1) {
     for (size_t i = 0; i < graph.tasks.size(); ++i) {
       if (graph.tasks[i].phase != Phase::forward) continue;
-      for (TensorId tensor : graph.tasks[i].writes) producer_[static_cast<size_t>(tensor)] = static_cast<TaskIndex>(i);
+      for (TensorId tensor : graph.tasks[i].writes) producer_[tensor] = TaskIndex(i);
     }
   }
 
@@ -22,9 +22,9 @@ class Recomputer {
     std::map<TaskIndex, std::set<TaskIndex>> again_before;
     for (auto& [layer, pass] : backward_passes()) again_before[pass.begin] = std::move(pass.again);
     GraphEdit edit(graph_);
-    for (TaskIndex i = 0; i < static_cast<TaskIndex>(graph_.tasks.size()); ++i) {
+    for (TaskIndex i = 0; i < graph_.tasks.next(); ++i) {
       for (const TaskIndex forward : again_before[i]) edit.before(i, again(forward));
-      if (Task& task = graph_.tasks[static_cast<size_t>(i)]; task.phase == Phase::backward) use_again(task);
+      if (Task& task = graph_.tasks[i]; task.phase == Phase::backward) use_again(task);
     }
     edit.apply();
   }
@@ -42,7 +42,7 @@ class Recomputer {
       const Task& task = graph_.tasks[i];
       if (task.phase != Phase::backward || task.layer < 0) continue;
       Backward& pass = passes[{task.microbatch, task.layer}];
-      if (pass.begin < 0) pass.begin = static_cast<TaskIndex>(i);
+      if (pass.begin < 0) pass.begin = TaskIndex(i);
       for (TensorId tensor : task.reads) need(tensor, task, pass);
     }
     return passes;
@@ -50,9 +50,9 @@ class Recomputer {
 
   /// Marks the forward tasks of the reader's own layer and microbatch from which the tensor follows.
   void need(TensorId tensor, const Task& reader, Backward& pass) const {
-    const TaskIndex index = producer_[static_cast<size_t>(tensor)];
+    const TaskIndex index = producer_[tensor];
     if (index < 0 || is_kept(index)) return;
-    const Task& task = graph_.tasks[static_cast<size_t>(index)];
+    const Task& task = graph_.tasks[index];
     if (task.layer != reader.layer || task.microbatch != reader.microbatch) return;
     if (!pass.again.insert(index).second) return;
     for (TensorId read : task.reads) need(read, task, pass);
@@ -61,24 +61,24 @@ class Recomputer {
   /// The router's choices and the counts of other ranks are small and decide the size of everything behind them. A
   /// regrouping only reorders what a collective has brought.
   bool is_kept(TaskIndex index) const {
-    const Task& task = graph_.tasks[static_cast<size_t>(index)];
+    const Task& task = graph_.tasks[index];
     if (task.op == Op::router) return true;
     if (is_collective(task.op) && is_routers(task.reads[operands::Collective::sent])) return true;
     return keep_communicated_ && (is_collective(task.op) || task.op == Op::regroup);
   }
   bool is_routers(TensorId tensor) const {
-    const TaskIndex index = producer_[static_cast<size_t>(tensor)];
-    return index >= 0 && graph_.tasks[static_cast<size_t>(index)].op == Op::router;
+    const TaskIndex index = producer_[tensor];
+    return index >= 0 && graph_.tasks[index].op == Op::router;
   }
 
   Task again(TaskIndex forward) {
-    Task task = graph_.tasks[static_cast<size_t>(forward)];
+    Task task = graph_.tasks[forward];
     const std::string phase = name_of(Phase::forward);
     task.label.replace(task.label.find(phase + " / "), phase.size(), "backward / recompute");
     task.phase = Phase::backward;
     use_again(task);
     for (TensorId& tensor : task.writes) {
-      Tensor fresh = graph_.tensors[static_cast<size_t>(tensor)];
+      Tensor fresh = graph_.tensors[tensor];
       fresh.name += ".recomputed";
       tensor = again_[tensor] = graph_.add(std::move(fresh));
     }
@@ -92,7 +92,7 @@ class Recomputer {
 
   TaskGraph& graph_;
   const bool keep_communicated_;
-  std::vector<TaskIndex> producer_;     // [tensors]: the forward task that writes it, -1: none
+  OfTensors<TaskIndex> producer_;       // the forward task that writes it, -1: none
   std::map<TensorId, TensorId> again_;  // what forward wrote -> what the second run writes
 };
 

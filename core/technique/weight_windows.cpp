@@ -22,8 +22,7 @@ class Gatherer {
   Gatherer(TaskGraph& graph, const std::vector<bool>& ignored, int layers_ahead)
       : graph_(graph), ignored_(ignored), ahead_(layers_ahead) {
     for (size_t group = 0; group < graph.groups.size(); ++group)
-      for (int parameter : graph.groups[group].parameters)
-        group_of_[graph.parameters[static_cast<size_t>(parameter)].weight] = group;
+      for (int parameter : graph.groups[group].parameters) group_of_[graph.parameters[parameter].weight] = group;
   }
 
   void run() {
@@ -31,10 +30,10 @@ class Gatherer {
     GraphEdit edit(graph_);
     for (const Window& window : windows()) {
       const int issued = std::max(0, window.first - ahead_);
-      const TaskIndex at = first_task_[static_cast<size_t>(issued)];
-      edit.before(at, gather(window, graph_.tasks[static_cast<size_t>(at)]));
+      const TaskIndex at = first_task_[issued];
+      edit.before(at, gather(window, graph_.tasks[at]));
     }
-    edit.apply([this](TaskIndex place, Task& task) { use_views(section_of_[static_cast<size_t>(place)], task); });
+    edit.apply([this](TaskIndex place, Task& task) { use_views(section_of_[place], task); });
   }
 
  private:
@@ -46,7 +45,7 @@ class Gatherer {
       section_of_.push_back(-1);
       if (ignored_[i] || task.phase == Phase::update) continue;
       const std::tuple<int, Phase, int> key{task.microbatch, task.phase, task.layer};
-      if (key != current) first_task_.push_back(static_cast<TaskIndex>(i));
+      if (key != current) first_task_.push_back(TaskIndex(i));
       current = key;
       section_of_.back() = static_cast<int>(first_task_.size()) - 1;
     }
@@ -78,7 +77,7 @@ class Gatherer {
   /// would run further ahead than the plan says.
   Task gather(const Window& window, const Task& next) {
     const ParameterGroup& group = graph_.groups[window.group];
-    const Task& user = graph_.tasks[static_cast<size_t>(first_task_[static_cast<size_t>(window.first)])];
+    const Task& user = graph_.tasks[first_task_[window.first]];
     Task task;
     task.label = user.label + " / gather group " + std::to_string(window.group);
     task.op = Op::all_gather;
@@ -87,12 +86,12 @@ class Gatherer {
     task.layer = user.layer;
     task.microbatch = user.microbatch;
     task.communicator = group.communicator;
-    const Tensor& share = graph_.tensors[static_cast<size_t>(group.weight_share)];
+    const Tensor& share = graph_.tensors[group.weight_share];
     task.bytes = bytes_of(share.dtype, share.row_elements);
     task.reads = in_places({{operands::Collective::sent, group.weight_share}});
     task.writes = in_places({{operands::Collective::received, open(window, task.label)}});
     for (TensorId tensor : next.reads)
-      if (graph_.tensors[static_cast<size_t>(tensor)].kind == TensorKind::activation && !group_of_.contains(tensor))
+      if (graph_.tensors[tensor].kind == TensorKind::activation && !group_of_.contains(tensor))
         task.after.push_back(tensor);
     return task;
   }
@@ -100,11 +99,11 @@ class Gatherer {
   /// The stretch of a window and its views. Returns the stretch.
   TensorId open(const Window& window, const std::string& name) {
     const ParameterGroup& group = graph_.groups[window.group];
-    const DType dtype = graph_.tensors[static_cast<size_t>(group.weight_share)].dtype;
+    const DType dtype = graph_.tensors[group.weight_share].dtype;
     const TensorId stretch = graph_.add({name, TensorKind::activation, dtype, Rows::fixed, 1, group.elements});
     for (size_t i = 0; i < group.parameters.size(); ++i) {
-      const TensorId weight = graph_.parameters[static_cast<size_t>(group.parameters[i])].weight;
-      Tensor view = graph_.tensors[static_cast<size_t>(weight)];
+      const TensorId weight = graph_.parameters[group.parameters[i]].weight;
+      Tensor view = graph_.tensors[weight];
       view.name = name + " / " + view.name;
       view.kind = TensorKind::activation;
       view.view_of = stretch;
@@ -125,7 +124,7 @@ class Gatherer {
   const std::vector<bool>& ignored_;
   const int ahead_;
   std::map<TensorId, size_t> group_of_;                   // weight -> group
-  std::vector<int> section_of_;                           // [tasks]; -1: none
+  OfTasks<int> section_of_;                               // -1: none
   std::vector<TaskIndex> first_task_;                     // [sections]
   std::map<std::pair<TensorId, int>, TensorId> view_in_;  // (weight, section) -> view of the gathered stretch
 };

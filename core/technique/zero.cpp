@@ -40,10 +40,10 @@ class Zero {
     return static_cast<int64_t>(graph_.group(group.communicator, 0).size());
   }
   int64_t share_elements(const ParameterGroup& group) const { return group.elements / members(group); }
-  const Task& task_at(TaskIndex place) const { return graph_.tasks[static_cast<size_t>(place)]; }
-  Tensor& tensor(TensorId id) { return graph_.tensors[static_cast<size_t>(id)]; }
-  Parameter& parameter(int index) { return graph_.parameters[static_cast<size_t>(index)]; }
-  const Parameter& parameter(int index) const { return graph_.parameters[static_cast<size_t>(index)]; }
+  const Task& task_at(TaskIndex place) const { return graph_.tasks[place]; }
+  Tensor& tensor(TensorId id) { return graph_.tensors[id]; }
+  Parameter& parameter(int index) { return graph_.parameters[index]; }
+  const Parameter& parameter(int index) const { return graph_.parameters[index]; }
   static std::string name(size_t group) { return "group " + std::to_string(group); }
 
   TensorId add(const std::string& tensor_name, TensorKind kind, DType dtype, int64_t elements) {
@@ -120,7 +120,7 @@ class Zero {
     task.stage = parameter(group.parameters[0]).stage;
     task.other_stage = parameter(group.parameters[0]).other_stage;
     task.communicator = group.communicator;
-    task.bytes = bytes_of(graph_.tensors[static_cast<size_t>(from)].dtype, share_elements(group));
+    task.bytes = bytes_of(graph_.tensors[from].dtype, share_elements(group));
     task.reads = in_places({{Collective::sent, from}});
     task.writes = in_places({{Collective::received, to}});
     return task;
@@ -154,7 +154,7 @@ class Zero {
         const auto member = member_of_.find(written);
         if (member == member_of_.end()) continue;
         const SpanKey key{member->second.first, stage_ == 1 ? 0 : graph_.tasks[i].microbatch};
-        const auto place = static_cast<TaskIndex>(i);
+        const auto place = TaskIndex(i);
         spans.try_emplace(key, Span{place, place}).first->second.last = place;
       }
     }
@@ -166,7 +166,7 @@ class Zero {
     const std::map<SpanKey, Span> spans = gradient_spans(dropped);
     GraphEdit edit(graph_);
     for (size_t i = 0; i < dropped.size(); ++i)
-      if (dropped[i]) edit.remove(static_cast<TaskIndex>(i));
+      if (dropped[i]) edit.remove(TaskIndex(i));
     std::map<std::pair<TensorId, int>, TensorId> view_in;  // (gradient, microbatch) -> view of the transient stretch
     for (const auto& [key, span] : spans) {
       const auto& [number, microbatch] = key;

@@ -30,7 +30,7 @@ struct Edge {
 /// Sweeps the edges of one rank and adds up.
 class Sweep {
  public:
-  Sweep(const std::vector<TaskRow>& rows, std::array<PhaseTime, kNumPhases>& total) : rows_(rows), total_(total) {}
+  Sweep(const OfTasks<TaskRow>& rows, std::array<PhaseTime, kNumPhases>& total) : rows_(rows), total_(total) {}
 
   void cross(const Edge& edge) {
     add(edge.time - now_);
@@ -58,7 +58,7 @@ class Sweep {
     idle_ += duration;
   }
 
-  const std::vector<TaskRow>& rows_;
+  const OfTasks<TaskRow>& rows_;
   std::array<PhaseTime, kNumPhases>& total_;
   std::array<std::set<TaskIndex>, kNumClasses> open_;
   Seconds now_ = 0;

@@ -85,9 +85,9 @@ TaskComparison compare_task(const TaskRow& row, Seconds predicted, Seconds measu
 
 }  // namespace
 
-std::vector<Seconds> mean_durations(const Timeline& timeline) {
-  std::vector<Seconds> sum(timeline.rows.size(), 0);
-  std::vector<int> count(timeline.rows.size(), 0);
+OfTasks<Seconds> mean_durations(const Timeline& timeline) {
+  OfTasks<Seconds> sum(timeline.rows.size(), 0);
+  OfTasks<int> count(timeline.rows.size(), 0);
   const std::vector<Seconds> waits = ends_of_stage_waits(timeline);
   for (size_t i = 0; i < waits.size(); ++i) {
     const TaskTime& time = timeline.times[i];

@@ -77,7 +77,7 @@ struct Comparison {
 
 /// Mean duration of each task over the ranks that ran it, without their waits for other pipeline stages; negative where
 /// no rank did. [tasks]
-std::vector<Seconds> mean_durations(const Timeline& timeline);
+OfTasks<Seconds> mean_durations(const Timeline& timeline);
 
 /// A task is counted when its longer side is longer than 20 us or than 0.1 % of the measured step, whichever is less.
 /// Measured times below 1 ns (the unit of the clock) count as 1 ns in a denominator.

@@ -49,13 +49,11 @@ class Meetings {
   }
 
  private:
-  StageMeeting meeting(const TaskTime& time) const {
-    return timeline_.rows[static_cast<size_t>(time.task)].stage_meeting;
-  }
+  StageMeeting meeting(const TaskTime& time) const { return timeline_.rows[time.task].stage_meeting; }
   int stage_of(const TaskTime& time) const { return time.rank / stage_ranks_; }
   int64_t group_of(const TaskTime& time) const {
     const int position = meeting(time) == StageMeeting::all ? 0 : time.rank % stage_ranks_;
-    return int64_t{time.task} * stage_ranks_ + position;
+    return int64_t{time.task.value()} * stage_ranks_ + position;
   }
 
   const Timeline& timeline_;
@@ -69,7 +67,7 @@ StageMeeting stage_meeting_of(const TaskGraph& graph, const Task& task) {
   if (task.communicator < 0 || graph.num_stages == 1) return StageMeeting::none;
   if (task.leg == Leg::next_stage) return StageMeeting::next;
   if (task.leg == Leg::previous_stage) return StageMeeting::previous;
-  for (const std::vector<int>& group : graph.communicators[static_cast<size_t>(task.communicator)].groups)
+  for (const std::vector<int>& group : graph.communicators[task.communicator].groups)
     if (graph.stage_of(group.front()) != graph.stage_of(group.back())) return StageMeeting::all;
   return StageMeeting::none;
 }

@@ -21,8 +21,8 @@ const char* name_of(StageMeeting meeting) {
   return kNames[static_cast<size_t>(meeting)];
 }
 
-std::vector<TaskRow> task_rows(const TaskGraph& graph) {
-  std::vector<TaskRow> rows;
+OfTasks<TaskRow> task_rows(const TaskGraph& graph) {
+  OfTasks<TaskRow> rows;
   rows.reserve(graph.tasks.size());
   for (const Task& task : graph.tasks)
     rows.push_back({task.label, task.op, task.lane, task.phase, task.layer, stage_meeting_of(graph, task)});

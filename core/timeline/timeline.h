@@ -49,16 +49,16 @@ struct Timeline {
   bool measured = false;
   std::string plan_hash;
   int num_ranks = 1;
-  int num_stages = 1;           // of the pipeline; divides num_ranks
-  int num_steps = 1;            // how many steps stand behind it
-  Seconds step_seconds = 0;     // median over steps
-  std::vector<TaskRow> rows;    // [tasks]
+  int num_stages = 1;        // of the pipeline; divides num_ranks
+  int num_steps = 1;         // how many steps stand behind it
+  Seconds step_seconds = 0;  // median over steps
+  OfTasks<TaskRow> rows;
   std::vector<TaskTime> times;  // one per (rank, task); of the step with the median duration
   std::vector<MemorySample> memory;
 };
 
 /// The task table of a graph.
-std::vector<TaskRow> task_rows(const TaskGraph& graph);
+OfTasks<TaskRow> task_rows(const TaskGraph& graph);
 
 /// Mean over ranks of the time in which a network task of the rank is open that waits for no other pipeline stage, and
 /// none of its compute tasks runs.

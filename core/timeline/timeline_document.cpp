@@ -41,12 +41,12 @@ int read_stages(const Field& field, int num_ranks) {
   return stages;
 }
 
-std::vector<TaskRow> read_rows(const Field& list) {
+OfTasks<TaskRow> read_rows(const Field& list) {
   static const std::vector<const char*> kOps = names_of<Op>(kNumOps);
   static const std::vector<const char*> kLanes = names_of<Lane>(kNumLanes);
   static const std::vector<const char*> kPhases = names_of<Phase>(kNumPhases);
   static const std::vector<const char*> kMeetings = names_of<StageMeeting>(kNumStageMeetings);
-  std::vector<TaskRow> rows;
+  OfTasks<TaskRow> rows;
   std::set<std::string> labels;
   for (size_t i = 0; i < list.size(); ++i) {
     const Field entry = tuple(list, i, 5, "[label, operator, lane, phase, layer, stage meeting?]", 6);
@@ -71,7 +71,7 @@ std::vector<TaskTime> read_times(const Field& list, const Timeline& timeline) {
     const Field entry = tuple(list, i, 4, "[rank, task, start, end]");
     TaskTime time;
     time.rank = static_cast<int>(entry[0].integer({0, timeline.num_ranks - 1}));
-    time.task = static_cast<TaskIndex>(entry[1].integer(tasks));
+    time.task = TaskIndex(entry[1].integer(tasks));
     time.start = entry[2].number(kFinite);
     time.end = entry[3].number(kFinite);
     if (time.end < time.start) entry.refuse("ends before it starts", "[rank, task, start, end] with end >= start");
@@ -106,7 +106,7 @@ Json write_timeline(const Timeline& timeline) {
   }
   Json& times = json["times"] = Json::array();
   for (const TaskTime& time : timeline.times)
-    times.push_back(Json::array({time.rank, time.task, time.start, time.end}));
+    times.push_back(Json::array({time.rank, time.task.value(), time.start, time.end}));
   Json& memory = json["memory"] = Json::array();
   for (const MemorySample& sample : timeline.memory)
     memory.push_back(Json::array({sample.rank, sample.time, sample.bytes}));

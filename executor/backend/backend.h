@@ -21,8 +21,8 @@ struct StepContext {
   const TaskGraph* graph = nullptr;
   const Plan* plan = nullptr;
   int rank = 0;
-  int64_t step = 0;                                     // from 0
-  std::vector<std::vector<UpdateRange>> update_ranges;  // [tensors]: of weights that AdamW updates
+  int64_t step = 0;                                   // from 0
+  OfTensors<std::vector<UpdateRange>> update_ranges;  // of weights that AdamW updates
   bool skip = false;  // known when updates begin: AdamW changes nothing and only clears gradients
 
   int position() const { return rank % plan->layout.ep; }  // in the expert-parallel group

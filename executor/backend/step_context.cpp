@@ -4,12 +4,12 @@
 namespace moesaic::executor {
 
 StepContext make_step_context(const TaskGraph& graph, const Plan& plan, int rank) {
-  StepContext context{&graph, &plan, rank, 0, std::vector<std::vector<UpdateRange>>(graph.tensors.size())};
+  StepContext context{&graph, &plan, rank, 0, OfTensors<std::vector<UpdateRange>>(graph.tensors.size())};
   using operands::AdamW;
   for (const Task& task : graph.tasks)
     for (size_t i = 0; task.op == Op::adamw && i < task.reads.size() / AdamW::kReads; ++i) {
       const TensorId weight = task.writes[AdamW::of_parameter(i, AdamW::weight)];
-      context.update_ranges[static_cast<size_t>(weight)] = update_ranges(graph, weight, rank);
+      context.update_ranges[weight] = update_ranges(graph, weight, rank);
     }
   return context;
 }

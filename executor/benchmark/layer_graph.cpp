@@ -42,7 +42,7 @@ Layer layer_graph(const Plan& plan, bool backward) {
     moe.backward(b, layer.output_gradient);
   }
   layer.graph = std::move(b.graph());
-  layer.graph.tensors[static_cast<size_t>(layer.normed)].kind = TensorKind::input;
+  layer.graph.tensors[layer.normed].kind = TensorKind::input;
   std::erase_if(layer.graph.tasks, [](const Task& task) {
     return task.op == Op::norm || task.op == Op::norm_backward || task.op == Op::add;
   });

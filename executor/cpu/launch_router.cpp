@@ -28,8 +28,7 @@ void router(const Launch& l, RoundedWeights&) {
                    l.writes[Router::probabilities].f32() + tokens.first * experts, route.chosen, route.weights,
                    counts.data(), {tokens.count, h, experts, top_k, capacity});
     place_rows(route.chosen, counts, tokens.count, top_k,
-               {graph.placement[static_cast<size_t>(l.task.moe_layer)].slot_to_expert, graph.expert_slices,
-                is_padded(l) ? capacity : 0},
+               {graph.placement[l.task.moe_layer].slot_to_expert, graph.expert_slices, is_padded(l) ? capacity : 0},
                route.rows);
     for (int64_t e = 0; e < experts; ++e)
       l.writes[Router::local_counts].i32()[chunk * experts + e] = static_cast<int32_t>(counts[static_cast<size_t>(e)]);

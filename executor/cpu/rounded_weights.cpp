@@ -6,8 +6,8 @@ namespace moesaic::executor::cpu {
 namespace {
 
 bool only_adamw_writes(const TaskGraph& graph, TensorId weight) {
-  if (weight < 0 || weight >= static_cast<TensorId>(graph.tensors.size())) return false;  // a product outside any step
-  const Tensor& tensor = graph.tensors[static_cast<size_t>(weight)];
+  if (weight < 0 || weight >= graph.tensors.next()) return false;  // a product outside any step
+  const Tensor& tensor = graph.tensors[weight];
   if (tensor.kind != TensorKind::parameter || tensor.view_of >= 0) return false;
   return std::none_of(graph.tasks.begin(), graph.tasks.end(), [&](const Task& task) {
     return std::any_of(task.writes.begin(), task.writes.end(), [&](TensorId written) {

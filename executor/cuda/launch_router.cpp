@@ -10,7 +10,7 @@ namespace {
 
 RowPlacement row_placement(const Launch& l) {
   const TaskGraph& graph = *l.context.graph;
-  return {graph.placement[static_cast<size_t>(l.task.moe_layer)].slot_to_expert, graph.expert_slices,
+  return {graph.placement[l.task.moe_layer].slot_to_expert, graph.expert_slices,
           expert_capacity(l).value_or(kNoCapacity), is_padded(l)};
 }
 

@@ -49,7 +49,7 @@ Exchange::~Exchange() {
 Operand Exchange::operand(TensorId id) {
   const auto [entry, is_new] = operands_.try_emplace(id);
   if (!is_new) return entry->second;
-  const Tensor& tensor = context_.graph->tensors[static_cast<size_t>(id)];
+  const Tensor& tensor = context_.graph->tensors[id];
   const int me = context_.position();
   Operand made;
   made.tensor = id;

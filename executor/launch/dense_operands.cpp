@@ -13,7 +13,7 @@ std::vector<Update> updates_of(const Launch& l) {
     };
     const Operand& weight = written(AdamW::weight);
     updates.push_back({l.reads[AdamW::of_parameter(i, AdamW::gradient)], weight, written(AdamW::moments),
-                       written(AdamW::cleared), l.context.update_ranges[static_cast<size_t>(weight.tensor)]});
+                       written(AdamW::cleared), l.context.update_ranges[weight.tensor]});
   }
   return updates;
 }

@@ -16,7 +16,7 @@ std::vector<int64_t> rows_of_all_chunks(const Launch& l, int64_t slots) {
 
 /// Adds what an operand holds: all slots, or those of a window.
 void add_parts(const Launch& l, const Operand& held, SlotParts& parts) {
-  if (is_window(l.context.graph->tensors[static_cast<size_t>(held.tensor)].rows)) {
+  if (is_window(l.context.graph->tensors[held.tensor].rows)) {
     for (size_t row = 0; row < held.slots.size(); ++row)
       parts[static_cast<size_t>(held.slots[row])] = {&held, static_cast<int64_t>(row) * held.row_elements};
     return;

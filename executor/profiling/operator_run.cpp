@@ -66,7 +66,7 @@ void OperatorRun::find_task(const OperatorShape& shape) {
 /// One slot with all rows for experts; for regroupings the rows spread evenly over sources and slots.
 void OperatorRun::bind_counts() {
   if (task_.moe_layer < 0) return;
-  const int ep = of_.plan.layout.ep, slots = graph_.placement[static_cast<size_t>(task_.moe_layer)].slots_per_rank;
+  const int ep = of_.plan.layout.ep, slots = graph_.placement[task_.moe_layer].slots_per_rank;
   if (is_experts(task_.op)) {
     counts_.emplace_back(1, 1).at(0, 0) = rows_;
     return;
@@ -79,12 +79,11 @@ void OperatorRun::bind_counts() {
 
 /// The operand without memory: the task's tensor with these rows.
 Operand OperatorRun::sized(TensorId id) const {
-  const Tensor& tensor = graph_.tensors[static_cast<size_t>(id)];
+  const Tensor& tensor = graph_.tensors[id];
   const bool resident = tensor.kind != TensorKind::activation;
   if (task_.op == Op::adamw)  // the moments are as long as several weights
     return {id, nullptr, 1,
-            rows_ * (tensor.row_elements /
-                     graph_.tensors[static_cast<size_t>(task_.writes[operands::AdamW::weight])].row_elements)};
+            rows_ * (tensor.row_elements / graph_.tensors[task_.writes[operands::AdamW::weight]].row_elements)};
   static constexpr int kFirstSlot[] = {0};
   if (is_window(tensor.rows) && is_experts(task_.op))
     return {id, nullptr, 1, tensor.row_elements, tensor.dtype, kFirstSlot};
@@ -94,8 +93,7 @@ Operand OperatorRun::sized(TensorId id) const {
     return {id, nullptr, graph_.tokens_per_rank, tensor.row_elements};
   if (tensor.kind == TensorKind::input && tensor.dtype == DType::i32) return {id, nullptr, 1, graph_.tokens_per_rank};
   if (resident && is_experts(task_.op))
-    return {id, nullptr, 1,
-            tensor.row_elements / graph_.placement[static_cast<size_t>(task_.moe_layer)].slots_per_rank};
+    return {id, nullptr, 1, tensor.row_elements / graph_.placement[task_.moe_layer].slots_per_rank};
   return {id, nullptr, tensor.fixed_rows, tensor.row_elements};
 }
 
@@ -105,7 +103,7 @@ void OperatorRun::make_operands() {
   const auto add = [&](TensorId tensor, Bytes age) {
     if (memory_of(tensor) != nullptr) return;
     Operand operand = sized(tensor);
-    operand.dtype = graph_.tensors[static_cast<size_t>(tensor)].dtype;
+    operand.dtype = graph_.tensors[tensor].dtype;
     operand.data = backend_.allocate(operand.bytes());
     fill(operand);
     memory_.push_back({operand, backend_.allocate(operand.bytes()), age});
@@ -131,17 +129,17 @@ const OperatorRun::Memory* OperatorRun::memory_of(TensorId tensor) const {
 
 TaskIndex OperatorRun::producer_of(TensorId tensor) const {
   for (size_t i = 0; i < graph_.tasks.size(); ++i)
-    if (contains(graph_.tasks[i].writes, tensor)) return static_cast<TaskIndex>(i);
+    if (contains(graph_.tasks[i].writes, tensor)) return TaskIndex(i);
   return -1;
 }
 
 /// Random values of the kind that a step has: routes come from the router itself, counts of other ranks repeat this
 /// rank's.
 void OperatorRun::fill(const Operand& operand) {
-  const Tensor& tensor = graph_.tensors[static_cast<size_t>(operand.tensor)];
+  const Tensor& tensor = graph_.tensors[operand.tensor];
   const TaskIndex producer = producer_of(operand.tensor);
   if (producer >= 0 && tensor.kind == TensorKind::activation && contains(task_.reads, operand.tensor)) {
-    const Task& by = graph_.tasks[static_cast<size_t>(producer)];
+    const Task& by = graph_.tasks[producer];
     if (by.op == Op::router) return fill_from_router(operand, operand.tensor);
     if (by.op == Op::all_gather && tensor.dtype == DType::i32)  // counts; other gathered rows are drawn
       return fill_from_router(operand, by.reads[operands::Collective::sent]);
@@ -189,7 +187,7 @@ void OperatorRun::fill_from_router(const Operand& operand, TensorId source) {
     router_->launch();
   }
   // The router that has run may be another layer's: the tensor in the same role.
-  const std::vector<TensorId>& writes = graph_.tasks[static_cast<size_t>(producer_of(source))].writes;
+  const std::vector<TensorId>& writes = graph_.tasks[producer_of(source)].writes;
   const auto role = static_cast<size_t>(std::find(writes.begin(), writes.end(), source) - writes.begin());
   const Operand& from = router_->writes_[role];
   copy_repeated(operand, from.data, from.bytes());
@@ -203,7 +201,7 @@ Sample OperatorRun::launch() { return run(reads_, writes_); }
 
 void OperatorRun::prepare(CacheWalk& caches) {
   for (const Memory& memory : memory_) {
-    const TensorKind kind = graph_.tensors[static_cast<size_t>(memory.operand.tensor)].kind;
+    const TensorKind kind = graph_.tensors[memory.operand.tensor].kind;
     if (task_.op == Op::adamw && kind == TensorKind::gradient) fill(memory.operand);  // the update clears it
   }
   // Also where no operand is cold: without it, what a step would have evicted is found in a cache.

@@ -15,8 +15,7 @@ TaskGraph chain_of_additions(int num_ranks, int64_t rows, int64_t width) {
   graph.num_ranks = num_ranks;
   graph.tokens_per_rank = rows;
   const auto add_tensor = [&](TensorKind kind) {
-    graph.tensors.push_back({"x" + std::to_string(graph.tensors.size()), kind, DType::f32, Rows::fixed, rows, width});
-    return static_cast<TensorId>(graph.tensors.size()) - 1;
+    return graph.add({"x" + std::to_string(graph.tensors.size()), kind, DType::f32, Rows::fixed, rows, width});
   };
   TensorId before = add_tensor(TensorKind::input), last = add_tensor(TensorKind::input);
   for (int i = 0; i < kTasks; ++i) {

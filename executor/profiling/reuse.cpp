@@ -9,8 +9,8 @@ namespace {
 
 Bytes bytes_on_device(const TaskGraph& graph, const Tensor& tensor, int64_t routed_rows) {
   const int64_t rows = tensor.rows == Rows::fixed ? tensor.fixed_rows
-                       : is_window(tensor.rows) ? graph.placement[static_cast<size_t>(tensor.moe_layer)].slots_per_rank
-                                                : routed_rows;
+                       : is_window(tensor.rows)   ? graph.placement[tensor.moe_layer].slots_per_rank
+                                                  : routed_rows;
   return bytes_of(tensor.dtype, rows * tensor.row_elements);
 }
 
@@ -21,21 +21,21 @@ bool contains(const std::vector<TensorId>& list, TensorId tensor) {
 /// The tasks before `task`, the latest first, then the end of the step before it; `visit` returns false to stop.
 template <typename Visit>
 void for_earlier_tasks(const TaskGraph& graph, TaskIndex task, const Visit& visit) {
-  const auto count = static_cast<TaskIndex>(graph.tasks.size());
-  for (TaskIndex back = 1; back <= count; ++back) {
-    const TaskIndex earlier = (task - back + count) % count;
-    if (!visit(graph.tasks[static_cast<size_t>(earlier)], earlier >= task)) return;
+  const auto count = static_cast<int>(graph.tasks.size());
+  for (int back = 1; back <= count; ++back) {
+    const TaskIndex earlier = (task.value() - back + count) % count;
+    if (!visit(graph.tasks[earlier], earlier >= task)) return;
   }
 }
 
 Bytes age_of(const TaskGraph& graph, TaskIndex task, TensorId tensor, int64_t routed_rows) {
-  const Tensor& info = graph.tensors[static_cast<size_t>(tensor)];
-  std::vector<bool> seen(graph.tensors.size(), false);
+  const Tensor& info = graph.tensors[tensor];
+  OfTensors<bool> seen(graph.tensors.size(), false);
   Bytes between = 0, age = kFresh;
   const auto touch = [&](TensorId other) {
-    if (seen[static_cast<size_t>(other)]) return;
-    seen[static_cast<size_t>(other)] = true;
-    between += bytes_on_device(graph, graph.tensors[static_cast<size_t>(other)], routed_rows);
+    if (seen[other]) return;
+    seen[other] = true;
+    between += bytes_on_device(graph, graph.tensors[other], routed_rows);
   };
   for_earlier_tasks(graph, task, [&](const Task& earlier, bool step_before) {
     if (step_before && info.kind == TensorKind::activation) return false;  // a new one in every step
@@ -65,7 +65,7 @@ std::vector<Bytes> medians(std::vector<std::vector<Bytes>> tasks) {
 }  // namespace
 
 OperandAges ages_of(const TaskGraph& graph, TaskIndex task, int64_t routed_rows) {
-  const Task& info = graph.tasks[static_cast<size_t>(task)];
+  const Task& info = graph.tasks[task];
   OperandAges ages;
   for (TensorId tensor : info.reads) ages.reads.push_back(age_of(graph, task, tensor, routed_rows));
   for (TensorId tensor : info.writes) ages.writes.push_back(age_of(graph, task, tensor, routed_rows));
@@ -75,8 +75,8 @@ OperandAges ages_of(const TaskGraph& graph, TaskIndex task, int64_t routed_rows)
 OperandAges typical_ages(const TaskGraph& graph, const std::string& signature, int64_t routed_rows) {
   constexpr size_t kEnough = 32;  // tasks; a deep model repeats its layers
   std::vector<std::vector<Bytes>> reads, writes;
-  for (TaskIndex i = 0; i < static_cast<TaskIndex>(graph.tasks.size()) && reads.size() < kEnough; ++i) {
-    const Task& task = graph.tasks[static_cast<size_t>(i)];
+  for (TaskIndex i = 0; i < graph.tasks.next() && reads.size() < kEnough; ++i) {
+    const Task& task = graph.tasks[i];
     if (is_collective(task.op) || signature_of(task.op, task.dtype, task.shape) != signature) continue;
     OperandAges ages = ages_of(graph, i, routed_rows);
     reads.push_back(std::move(ages.reads));

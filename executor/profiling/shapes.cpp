@@ -45,11 +45,11 @@ void add_task(const Task& task, const Plan& plan, const TaskGraph& graph, Demand
     return;
   }
   if (is_window(task.rows)) {
-    demand.exact.insert(graph.placement[static_cast<size_t>(task.moe_layer)].slots_per_rank);
+    demand.exact.insert(graph.placement[task.moe_layer].slots_per_rank);
     return;
   }
   const int64_t rows = balanced_rows(plan, graph);
-  const int slots = is_experts(task.op) ? graph.placement[static_cast<size_t>(task.moe_layer)].slots_per_rank : 1;
+  const int slots = is_experts(task.op) ? graph.placement[task.moe_layer].slots_per_rank : 1;
   // Weight gradients take all chunks at once.
   const int chunks = task.op == Op::experts_wgrad ? 1 : task.num_chunks;
   const int64_t balanced = rows / slots / chunks;

@@ -24,7 +24,7 @@ Bytes peak_of(const Plan& plan, int64_t kept_bytes_per_score) {
   TaskGraph graph = lower(plan);
   for (const Task& task : graph.tasks) {
     if (task.op != Op::attention) continue;
-    Tensor& kept = graph.tensors[static_cast<size_t>(task.writes[operands::Attention::saved])];
+    Tensor& kept = graph.tensors[task.writes[operands::Attention::saved]];
     const Bytes row_bytes = kept_bytes_per_score * task.shape.heads * task.shape.sequence;
     kept.row_elements += row_bytes / bytes_of(kept.dtype, 1);
   }

@@ -43,7 +43,7 @@ Bins pack_exactly(const std::vector<int64_t>& batches, const std::vector<int>& t
   Bins bins;
   std::vector<int> open;
   for (size_t set = subsets - 1; set != 0; set ^= size_t{1} << best[set].last) {
-    open.push_back(tasks[static_cast<size_t>(best[set].last)]);
+    open.push_back(tasks[best[set].last]);
     if (!best[set].opened) continue;
     std::sort(open.begin(), open.end());
     bins.push_back(std::move(open));

@@ -46,6 +46,9 @@ Plan make_plan() {
     for (int source = 0; source < kRanks; ++source)
       for (int expert = 0; expert < kRanks; ++expert)
         plan.routing.counts.push_back(1 + (source * 7 + expert * (2 * iteration + 3)) % kRanks);
+  plan.workload.global_batch = kRanks;
+  plan.workload.sequence_length =
+      std::accumulate(plan.routing.counts.begin(), plan.routing.counts.begin() + kRanks, int64_t{0});
   return plan;
 }
 
@@ -54,12 +57,11 @@ Plan make_plan() {
 TaskGraph make_graph(const Plan& plan, int stages) {
   TaskGraph graph;
   graph.num_ranks = kRanks;
-  graph.tokens_per_rank =
-      std::accumulate(plan.routing.counts.begin(), plan.routing.counts.begin() + kRanks, int64_t{0});
+  graph.tokens_per_rank = plan.workload.sequence_length;
   graph.placement = {contiguous_placement(kRanks, kRanks)};
   std::vector<int> all(kRanks);
   std::iota(all.begin(), all.end(), 0);
-  graph.communicators.push_back({"ep", {all}, std::vector<int>(kRanks, 0)});
+  graph.communicators.push_back({"ep", {all}, Table<int, int>(kRanks, 0)});
   for (int stage = 0; stage < stages; ++stage) {
     Task compute, exchange;
     compute.label = "stage " + std::to_string(stage) + " / compute";
@@ -75,8 +77,8 @@ TaskGraph make_graph(const Plan& plan, int stages) {
     exchange.rows = Rows::sent;
     exchange.leg = Leg::dispatch;
     exchange.bytes_per_row = kBytesPerRow;
-    const auto next = static_cast<TaskIndex>(graph.tasks.size());
-    if (stage > 0) compute.dependencies = {next - 1};
+    const TaskIndex next = graph.tasks.next();
+    if (stage > 0) compute.dependencies = {graph.tasks.last()};
     exchange.dependencies = {next};
     graph.tasks.push_back(compute);
     graph.tasks.push_back(exchange);

@@ -50,9 +50,11 @@ TaskGraph all_to_all_graph(Plan& plan, const Matrix& rows) {
   plan.routing.num_sources = plan.routing.num_experts = ranks;
   TaskGraph graph = empty_graph(plan);
   graph.tokens_per_rank = std::accumulate(rows.begin(), rows.begin() + ranks, int64_t{0});
+  plan.workload.global_batch = ranks;
+  plan.workload.sequence_length = graph.tokens_per_rank;
   graph.placement = {contiguous_placement(ranks, ranks)};
   const TaskIndex index = add_all_gather(graph, "dispatch", 0, 0);
-  Task& task = graph.tasks[static_cast<size_t>(index)];
+  Task& task = graph.tasks[index];
   task.op = Op::all_to_all;
   task.moe_layer = 0;
   task.rows = Rows::sent;

@@ -35,7 +35,7 @@ std::map<std::string, TransferWork> work_of(const Plan& plan) {
   ExpertTraffic traffic(graph, plan, 0);
   std::map<std::string, TransferWork> work;
   for (size_t i = 0; i < graph.tasks.size(); ++i)
-    if (is_transfer(graph.tasks[i].op)) work[graph.tasks[i].label] = traffic.of(static_cast<TaskIndex>(i), 0);
+    if (is_transfer(graph.tasks[i].op)) work[graph.tasks[i].label] = traffic.of(TaskIndex(i), 0);
   return work;
 }
 
@@ -82,10 +82,10 @@ TEST(ExpertTraffic, FillsTheWindows) {
         for (size_t i = 0; i < graph.tasks.size(); ++i) {
           const Task& task = graph.tasks[i];
           if (!is_transfer(task.op)) continue;
-          const MovedBytes moved = traffic.of(static_cast<TaskIndex>(i), 0).moved;
+          const MovedBytes moved = traffic.of(TaskIndex(i), 0).moved;
           Bytes held = 0;
           for (TensorId id : task.op == Op::drain_gradients ? task.reads : task.writes)
-            if (const Tensor& tensor = graph.tensors[static_cast<size_t>(id)]; is_window(tensor.rows))
+            if (const Tensor& tensor = graph.tensors[id]; is_window(tensor.rows))
               held += binding.bytes(tensor, 0, step * 2);
           EXPECT_EQ(moved.to_device + moved.from_device, held) << task.label << " of step " << step;
         }

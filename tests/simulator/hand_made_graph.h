@@ -41,7 +41,7 @@ inline TaskGraph empty_graph(const Plan& plan) {
   graph.num_ranks = plan.layout.ranks;
   std::vector<int> all(static_cast<size_t>(graph.num_ranks));
   std::iota(all.begin(), all.end(), 0);
-  graph.communicators.push_back({"world", {all}, std::vector<int>(all.size(), 0)});
+  graph.communicators.push_back({"world", {all}, Table<int, int>(all.size(), 0)});
   return graph;
 }
 
@@ -56,7 +56,7 @@ inline TaskIndex add_compute(TaskGraph& graph, const std::string& label, double 
   task.fixed_rows = std::llround(microseconds * 1e-6 * 1e9 / 2);  // 2 flops a row at 1e9 flop/s
   task.dependencies = std::move(after);
   graph.tasks.push_back(task);
-  return static_cast<TaskIndex>(graph.tasks.size()) - 1;
+  return graph.tasks.last();
 }
 
 /// A ring all-gather to which every member contributes `bytes`: each NIC of a cluster with one device per node carries
@@ -71,7 +71,7 @@ inline TaskIndex add_all_gather(TaskGraph& graph, const std::string& label, int 
   task.bytes = bytes;
   task.dependencies = std::move(after);
   graph.tasks.push_back(task);
-  return static_cast<TaskIndex>(graph.tasks.size()) - 1;
+  return graph.tasks.last();
 }
 
 /// Simulates with a timeline in a child process, through the message format of the workers.

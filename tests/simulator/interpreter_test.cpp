@@ -204,8 +204,7 @@ TEST(StepSimulation, OutOfMemoryIsAResultWithPeakAndCulprit) {
     made.kind = kind;
     made.fixed_rows = floats;
     made.row_elements = 1;
-    graph.tensors.push_back(made);
-    return static_cast<TensorId>(graph.tensors.size()) - 1;
+    return graph.add(made);
   };
   const TensorId weights = tensor("weights", TensorKind::parameter, 100'000'000);
   const TensorId small = tensor("small", TensorKind::activation, 75'000'000),

@@ -31,8 +31,8 @@ TaskGraph pipeline(const Plan& plan, int microbatches, Bytes bytes) {
     const auto [backward, stage, microbatch] = step.pass;
     const std::string label = std::to_string(graph.tasks.size());
     TensorId& input = x[static_cast<size_t>(microbatch)];
-    Task& task = graph.tasks[static_cast<size_t>(step.sends ? add_all_gather(graph, label, 0, 0)
-                                                            : add_compute(graph, label, backward ? 20 : 10))];
+    Task& task =
+        graph.tasks[step.sends ? add_all_gather(graph, label, 0, 0) : add_compute(graph, label, backward ? 20 : 10)];
     task.stage = stage;
     if (step.sends) {
       task.op = Op::all_to_all;
@@ -46,11 +46,10 @@ TaskGraph pipeline(const Plan& plan, int microbatches, Bytes bytes) {
     Tensor tensor;
     tensor.fixed_rows = 1;
     tensor.row_elements = 250;  // 1000 bytes
-    graph.tensors.push_back(tensor);
-    input = static_cast<TensorId>(graph.tensors.size()) - 1;
+    input = graph.add(tensor);
     task.writes = {input};
   }
-  graph.tasks[static_cast<size_t>(add_all_gather(graph, "meet", 0, 0))].reads = x;
+  graph.tasks[add_all_gather(graph, "meet", 0, 0)].reads = x;
   link_dependencies(graph);
   return graph;
 }

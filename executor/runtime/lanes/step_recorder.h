@@ -9,9 +9,9 @@
 namespace moesaic::executor {
 
 struct StepRecord {
-  Seconds seconds = 0;          // of this rank
-  Seconds lost = 0;             // of them: there was work, and the core did other work; 0 where not measures_lost()
-  std::vector<TaskTime> times;  // [tasks]
+  Seconds seconds = 0;  // of this rank
+  Seconds lost = 0;     // of them: there was work, and the core did other work; 0 where not measures_lost()
+  OfTasks<TaskTime> times;
   std::vector<MemorySample> memory;
   bool captured = false;  // the tasks before the gate ran as a graph: no times, no samples of memory and no expert rows
   std::vector<int64_t>
@@ -35,7 +35,7 @@ class StepRecorder {
   StepRecord finish(Seconds start, Seconds end);
 
  private:
-  TaskTime& time(TaskIndex task) { return record_.times[static_cast<size_t>(task)]; }
+  TaskTime& time(TaskIndex task) { return record_.times[task]; }
 
   const size_t num_tasks_;
   const int rank_;

@@ -34,7 +34,7 @@ struct StepState {
   StepState(const TaskGraph& step, const Plan& plan, int rank, Backend& device, TensorStore& memory,
             const RankStepOptions& options);
 
-  const Task& task(TaskIndex index) const { return graph.tasks[static_cast<size_t>(index)]; }
+  const Task& task(TaskIndex index) const { return graph.tasks[index]; }
   /// A task about to run on its lane. The launch is good as long as `operands` stay as they are.
   Launch launch_of(const Task& task, TaskOperands& operands);
 

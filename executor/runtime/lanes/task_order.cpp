@@ -15,13 +15,13 @@ TaskOrder::TaskOrder(const TaskGraph& graph, Backend& backend)
       lanes_(kNumLanes),
       successors_(graph.tasks.size()),
       seen_from_outside_(graph.tasks.size(), false) {
-  for (TaskIndex index = 0; index < static_cast<TaskIndex>(graph.tasks.size()); ++index) {
-    const Task& task = graph.tasks[static_cast<size_t>(index)];
+  for (TaskIndex index = 0; index < graph.tasks.next(); ++index) {
+    const Task& task = graph.tasks[index];
     lanes_[static_cast<size_t>(task.lane)].push_back(index);
     initial_blockers_.push_back(static_cast<int>(task.dependencies.size()));
     for (TaskIndex dependency : task.dependencies) {
-      successors_[static_cast<size_t>(dependency)].push_back(index);
-      if (lane_of(dependency) != task.lane) seen_from_outside_[static_cast<size_t>(dependency)] = true;
+      successors_[dependency].push_back(index);
+      if (lane_of(dependency) != task.lane) seen_from_outside_[dependency] = true;
     }
   }
 }
@@ -40,9 +40,9 @@ TaskIndex TaskOrder::head(Lane lane) const {
 }
 
 bool TaskOrder::settled(TaskIndex task) {
-  const auto& dependencies = graph_.tasks[static_cast<size_t>(task)].dependencies;
+  const auto& dependencies = graph_.tasks[task].dependencies;
   return std::all_of(dependencies.begin(), dependencies.end(), [this](TaskIndex dependency) {
-    Event& passed = passed_[static_cast<size_t>(dependency)];
+    Event& passed = passed_[dependency];
     if (passed == kEnded) return true;
     if (!backend_.done(passed)) return false;
     passed = kEnded;
@@ -51,20 +51,19 @@ bool TaskOrder::settled(TaskIndex task) {
 }
 
 void TaskOrder::wait_on_device(TaskIndex task) {
-  for (TaskIndex dependency : graph_.tasks[static_cast<size_t>(task)].dependencies)
-    if (passed_[static_cast<size_t>(dependency)] != kEnded && lane_of(dependency) != lane_of(task))
-      backend_.wait_for(lane_of(task), passed_[static_cast<size_t>(dependency)]);
+  for (TaskIndex dependency : graph_.tasks[task].dependencies)
+    if (passed_[dependency] != kEnded && lane_of(dependency) != lane_of(task))
+      backend_.wait_for(lane_of(task), passed_[dependency]);
 }
 
 void TaskOrder::appended(TaskIndex task) {
-  if (!backend_.runs_inline() && seen_from_outside_[static_cast<size_t>(task)])
-    passed_[static_cast<size_t>(task)] = backend_.record(lane_of(task));
+  if (!backend_.runs_inline() && seen_from_outside_[task]) passed_[task] = backend_.record(lane_of(task));
   ended(task);
 }
 
 void TaskOrder::ended(TaskIndex task) {
   --remaining_;
-  for (TaskIndex successor : successors_[static_cast<size_t>(task)]) --blockers_[static_cast<size_t>(successor)];
+  for (TaskIndex successor : successors_[task]) --blockers_[successor];
 }
 
 }  // namespace moesaic::executor

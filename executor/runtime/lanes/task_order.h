@@ -32,16 +32,16 @@ class TaskOrder {
   void ended(TaskIndex task);
 
  private:
-  Lane lane_of(TaskIndex task) const { return graph_.tasks[static_cast<size_t>(task)].lane; }
+  Lane lane_of(TaskIndex task) const { return graph_.tasks[task].lane; }
 
   const TaskGraph& graph_;
   Backend& backend_;
-  std::vector<std::vector<TaskIndex>> lanes_;       // [lanes]: program order
-  std::vector<std::vector<TaskIndex>> successors_;  // [tasks]
-  std::vector<int> initial_blockers_, blockers_;    // [tasks]: dependencies neither ended nor appended
-  std::vector<bool> seen_from_outside_;             // [tasks]: some successor is on another lane
-  std::vector<size_t> next_;                        // [lanes]
-  std::vector<Event> passed_;                       // [tasks]: of those appended in this step; kEnded
+  std::vector<std::vector<TaskIndex>> lanes_;  // [lanes]: program order
+  OfTasks<std::vector<TaskIndex>> successors_;
+  OfTasks<int> initial_blockers_, blockers_;  // dependencies neither ended nor appended
+  OfTasks<bool> seen_from_outside_;           // some successor is on another lane
+  std::vector<size_t> next_;                  // [lanes]
+  OfTasks<Event> passed_;                     // of those appended in this step; kEnded
   size_t remaining_ = 0;
 };
 

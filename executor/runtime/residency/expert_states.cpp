@@ -21,16 +21,14 @@ std::vector<int> slots_of(const TaskGraph& graph) {
 std::vector<std::vector<int>> expert_parameters(const TaskGraph& graph) {
   std::vector<std::vector<int>> parameters(graph.placement.size());
   for (size_t i = 0; i < graph.parameters.size(); ++i)
-    if (const int layer = graph.parameters[i].moe_layer; layer >= 0)
-      parameters[static_cast<size_t>(layer)].push_back(static_cast<int>(i));
+    if (const int layer = graph.parameters[i].moe_layer; layer >= 0) parameters[layer].push_back(static_cast<int>(i));
   return parameters;
 }
 
 /// Of any layer, as they are alike.
 SlotLayout layout_of(const TaskGraph& graph, const std::vector<int>& parameters) {
   SlotLayout layout;
-  for (size_t p = 0; p < kSlotParameters; ++p)
-    layout.elements[p] = graph.parameters[static_cast<size_t>(parameters.at(p))].slot_elements;
+  for (size_t p = 0; p < kSlotParameters; ++p) layout.elements[p] = graph.parameters[parameters.at(p)].slot_elements;
   return layout;
 }
 
@@ -56,7 +54,7 @@ ExpertStates::ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, B
 
 void ExpertStates::initialise(int rank, const FillWeights& fill) {
   for (int layer = 0; layer < static_cast<int>(parameters_.size()); ++layer)
-    for (int slot = 0; slot < graph_.placement[static_cast<size_t>(layer)].slots_per_rank; ++slot) {
+    for (int slot = 0; slot < graph_.placement[layer].slots_per_rank; ++slot) {
       const SharedStates states = blocks_.make();
       fill_slot(layer, slot, rank, fill, states->data());
       blocks_.put(residency_.block(layer, slot), states);
@@ -65,7 +63,7 @@ void ExpertStates::initialise(int rank, const FillWeights& fill) {
 
 void ExpertStates::fill_slot(int layer, int slot, int rank, const FillWeights& fill, float* states) const {
   for (size_t p = 0; p < kSlotParameters; ++p) {
-    const Parameter& parameter = graph_.parameters[static_cast<size_t>(parameters_[static_cast<size_t>(layer)][p])];
+    const Parameter& parameter = graph_.parameters[parameters_[static_cast<size_t>(layer)][p]];
     const int64_t begin = slot * parameter.slot_elements, n = parameter.slot_elements;
     float* out = states + layout_.offset(p);
     for (const Piece& whole : pieces_of(graph_, parameter, rank))
@@ -155,7 +153,7 @@ int ExpertStates::find_non_finite() const {
 
 void ExpertStates::for_each(int64_t steps, bool changes, const Visit& visit) {
   for (int layer = 0; layer < static_cast<int>(parameters_.size()); ++layer)
-    for (int slot = 0; slot < graph_.placement[static_cast<size_t>(layer)].slots_per_rank; ++slot) {
+    for (int slot = 0; slot < graph_.placement[layer].slots_per_rank; ++slot) {
       const int64_t block = residency_.block(layer, slot);
       const SharedStates states = blocks_.open(block);
       adamw_.catch_up(*states, steps);

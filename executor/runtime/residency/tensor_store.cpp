@@ -41,14 +41,14 @@ TensorStore::TensorStore(const TaskGraph& graph, Backend& backend, int rank)
   for (const Task& task : graph.tasks) {
     memory_of_task_.push_back(memory_of(graph, task));
     for (TensorId tensor : memory_of_task_.back()) {
-      ++users_[static_cast<size_t>(tensor)];
-      lanes_[static_cast<size_t>(tensor)].add(task.lane);
+      ++users_[tensor];
+      lanes_[tensor].add(task.lane);
     }
   }
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     const Tensor& info = graph.tensors[i];
     if (info.kind == TensorKind::activation || info.view_of >= 0 || info.tier != Tier::device) continue;
-    create(static_cast<TensorId>(i), info.fixed_rows, Lane::compute);
+    create(TensorId(i), info.fixed_rows, Lane::compute);
     backend_.clear(Lane::compute, operands_[i].data, operands_[i].bytes());
   }
 }
@@ -62,68 +62,65 @@ void TensorStore::start_step() { pending_ = users_; }
 
 void TensorStore::write(TensorId tensor, const void* from, Bytes bytes) {
   const Operand to = resident(tensor);
-  MOESAIC_CHECK(bytes <= to.bytes(), "'" + graph_.tensors[static_cast<size_t>(tensor)].name + "' is smaller");
+  MOESAIC_CHECK(bytes <= to.bytes(), "'" + graph_.tensors[tensor].name + "' is smaller");
   backend_.copy(Lane::compute, to.data, from, bytes);
 }
 
 void TensorStore::read(TensorId tensor, void* to, Bytes bytes) {
   const Operand from = resident(tensor);
-  MOESAIC_CHECK(bytes <= from.bytes(), "'" + graph_.tensors[static_cast<size_t>(tensor)].name + "' is smaller");
+  MOESAIC_CHECK(bytes <= from.bytes(), "'" + graph_.tensors[tensor].name + "' is smaller");
   backend_.copy(Lane::compute, to, from.data, bytes);
   for (const Event read = backend_.record(Lane::compute); !backend_.done(read);) sched_yield();
 }
 
 void TensorStore::create(TensorId tensor, int64_t rows, Lane first_user) {
-  const Tensor& info = graph_.tensors[static_cast<size_t>(tensor)];
-  Operand& operand = operands_[static_cast<size_t>(tensor)] = {tensor, nullptr, rows, info.row_elements, info.dtype};
+  const Tensor& info = graph_.tensors[tensor];
+  Operand& operand = operands_[tensor] = {tensor, nullptr, rows, info.row_elements, info.dtype};
   operand.data = backend_.allocate(operand.bytes(), first_user);
   bytes_.add(operand.bytes());
 }
 
 void TensorStore::open_window(TensorId tensor, Lane lane, const std::vector<int>& slots) {
   create(tensor, static_cast<int64_t>(slots.size()), lane);
-  operands_[static_cast<size_t>(tensor)].slots = slots_[tensor] = slots;
+  operands_[tensor].slots = slots_[tensor] = slots;
 }
 
 Operand TensorStore::view(TensorId tensor, Lane first_user) {
-  const Tensor& info = graph_.tensors[static_cast<size_t>(tensor)];
-  if (operands_[static_cast<size_t>(info.view_of)].data == nullptr)
-    create(info.view_of, graph_.tensors[static_cast<size_t>(info.view_of)].fixed_rows, first_user);
+  const Tensor& info = graph_.tensors[tensor];
+  if (operands_[info.view_of].data == nullptr)
+    create(info.view_of, graph_.tensors[info.view_of].fixed_rows, first_user);
   int64_t offset = info.view_offset;
   if (info.view_communicator >= 0)
     offset += graph_.position(info.view_communicator, rank_) * info.fixed_rows * info.row_elements;
-  auto* base = operands_[static_cast<size_t>(info.view_of)].as<std::byte>();
+  auto* base = operands_[info.view_of].as<std::byte>();
   Operand operand{tensor, base + bytes_of(info.dtype, offset), info.fixed_rows, info.row_elements, info.dtype};
-  if (info.fixed_rows > 1) operand.row_stride = operands_[static_cast<size_t>(info.view_of)].row_elements;
+  if (info.fixed_rows > 1) operand.row_stride = operands_[info.view_of].row_elements;
   return operand;
 }
 
 Operand TensorStore::resident(TensorId tensor) {
-  return graph_.tensors[static_cast<size_t>(tensor)].view_of >= 0 ? view(tensor, Lane::compute)
-                                                                  : operands_[static_cast<size_t>(tensor)];
+  return graph_.tensors[tensor].view_of >= 0 ? view(tensor, Lane::compute) : operands_[tensor];
 }
 
 void TensorStore::operands(std::span<const TensorId> tensors, Lane lane, std::span<const SlotCounts> counts,
                            const StepContext& context, std::vector<Operand>& result) {
   result.clear();
   for (TensorId tensor : tensors) {
-    const Tensor& info = graph_.tensors[static_cast<size_t>(tensor)];
+    const Tensor& info = graph_.tensors[tensor];
     if (info.view_of >= 0) {
       result.push_back(view(tensor, lane));
       continue;
     }
-    if (operands_[static_cast<size_t>(tensor)].data == nullptr) create(tensor, bound_rows(info, counts, context), lane);
-    result.push_back(operands_[static_cast<size_t>(tensor)]);
+    if (operands_[tensor].data == nullptr) create(tensor, bound_rows(info, counts, context), lane);
+    result.push_back(operands_[tensor]);
   }
 }
 
 void TensorStore::finish(TaskIndex task) {
-  for (TensorId tensor : memory_of_task_[static_cast<size_t>(task)]) {
-    Operand& operand = operands_[static_cast<size_t>(tensor)];
-    if (--pending_[static_cast<size_t>(tensor)] > 0 ||
-        graph_.tensors[static_cast<size_t>(tensor)].kind != TensorKind::activation)
-      continue;
-    backend_.release(operand.data, lanes_[static_cast<size_t>(tensor)]);
+  for (TensorId tensor : memory_of_task_[task]) {
+    Operand& operand = operands_[tensor];
+    if (--pending_[tensor] > 0 || graph_.tensors[tensor].kind != TensorKind::activation) continue;
+    backend_.release(operand.data, lanes_[tensor]);
     bytes_.remove(operand.bytes());
     operand = {};
   }

@@ -48,10 +48,10 @@ class TensorStore {
   const TaskGraph& graph_;
   Backend& backend_;
   const int rank_;
-  std::vector<std::vector<TensorId>> memory_of_task_;  // [tasks]
-  std::vector<Operand> operands_;                      // [tensors]; of views none
-  std::vector<int> users_, pending_;  // [tensors]: tasks that use its memory, and those still to come in this step
-  std::vector<LaneSet> lanes_;        // [tensors]: of those tasks
+  OfTasks<std::vector<TensorId>> memory_of_task_;
+  OfTensors<Operand> operands_;                 // of views none
+  OfTensors<int> users_, pending_;              // tasks that use its memory, and those still to come in this step
+  OfTensors<LaneSet> lanes_;                    // of those tasks
   std::map<TensorId, std::vector<int>> slots_;  // of windows
   PeakBytes bytes_;
 };

@@ -18,8 +18,8 @@ struct RankProgram {
   RankProgram(const Plan& plan, int rank) : RankProgram(lower(plan), rank) {}
   RankProgram(TaskGraph all, int rank) : rows(task_rows(all)), graph(graph_of_rank(std::move(all), rank, &origin)) {}
 
-  std::vector<TaskRow> rows;      // of all ranks' tasks
-  std::vector<TaskIndex> origin;  // [tasks of graph] -> index into rows
+  OfTasks<TaskRow> rows;      // of all ranks' tasks
+  OfTasks<TaskIndex> origin;  // of graph -> index into rows
   TaskGraph graph;
 };
 

@@ -36,7 +36,7 @@ StepVerdict::Gradient StepVerdict::described(TensorId gradient, TensorId weight)
 /// Which parameter the element of this rank's share belongs to.
 int StepVerdict::parameter_at(const Gradient& gradient, int64_t element) const {
   if (gradient.group < 0) return gradient.parameter;
-  const ParameterGroup& group = graph_.groups[static_cast<size_t>(gradient.group)];
+  const ParameterGroup& group = graph_.groups[gradient.group];
   const auto members = static_cast<int64_t>(graph_.group(group.communicator, rank_).size());
   const int64_t at = graph_.position(group.communicator, rank_) * (group.elements / members) + element;
   size_t i = 0;
@@ -75,8 +75,7 @@ std::string StepVerdict::reason(Communicator& control, int64_t sequence, Watch& 
     if (found[rank] == kNothing) continue;
     const std::string on = " on rank " + std::to_string(rank);
     if (found[rank] == kLoss) return "the loss is not finite" + on;
-    return "the gradient of " + graph_.parameters[static_cast<size_t>(found[rank])].name +
-           " is not finite, or above 2^64," + on;
+    return "the gradient of " + graph_.parameters[found[rank]].name + " is not finite, or above 2^64," + on;
   }
   return "the sum of the losses is not finite";  // unreachable by sums of finite doubles short of 1e308
 }

@@ -79,7 +79,7 @@ class SyntheticStep {
                                          : (waits ? std::max(compute[rank], network[rank]) : compute[rank]);
         const Seconds end = start + 1e-3 * ms * noise;
         (collective ? network : compute)[rank] = end;
-        timeline.times.push_back({rank, static_cast<TaskIndex>(timeline.rows.size()) - 1, start, end});
+        timeline.times.push_back({rank, timeline.rows.last(), start, end});
         timeline.memory.push_back({rank, end, std::max<Bytes>(memory + 150'000'000 * rank, 0)});
       }
     }

@@ -146,7 +146,7 @@ TEST(CostModel, PreparedPricesAreThoseOfTheTasks) {
   const std::vector<int64_t> slots = {3, 0, 17};
   for (const TaskIndex i : {0, 2, 4, 5, 6})
     for (const int64_t rows : {0, 1, 15, 100})
-      EXPECT_EQ(model.compute(i, rows), model.compute(graph.tasks[static_cast<size_t>(i)], rows)) << i << ' ' << rows;
+      EXPECT_EQ(model.compute(i, rows), model.compute(graph.tasks[i], rows)) << i << ' ' << rows;
   EXPECT_EQ(model.experts(3, slots), model.experts(graph.tasks[3], slots));
   EXPECT_THROW(model.compute(1, 10), InvariantError);  // a collective
   EXPECT_THROW(model.compute(7, 10), InvariantError);  // not in the graph

@@ -50,7 +50,7 @@ TEST(GraphEdit, ShowsTheTasksThatStay) {
   GraphEdit edit(graph);
   edit.before(0, labelled("new"));
   edit.remove(1);
-  edit.apply([](TaskIndex place, Task& task) { task.label += std::to_string(place); });
+  edit.apply([](TaskIndex place, Task& task) { task.label += std::to_string(place.value()); });
   EXPECT_EQ(labels_of(graph), (Labels{"new", "a0", "c2"}));
 }
 

@@ -21,8 +21,8 @@ TEST(RoutingBinding, WhatAGroupSendsItReceives) {
   const Plan plan = skewed_plan();
   const TaskGraph graph = baseline_step(plan);
   const RoutingBinding binding(plan);
-  const Task& dispatch = graph.tasks[static_cast<size_t>(find_task(graph, "layer 0 / forward / dispatch"))];
-  const Task& experts = graph.tasks[static_cast<size_t>(find_task(graph, "layer 0 / forward / experts"))];
+  const Task& dispatch = graph.tasks[find_task(graph, "layer 0 / forward / dispatch")];
+  const Task& experts = graph.tasks[find_task(graph, "layer 0 / forward / experts")];
   for (int rank = 0; rank < 4; ++rank) EXPECT_EQ(binding.rows(dispatch, rank, 0), 8);
   EXPECT_EQ(binding.rows(experts, 0, 0) + binding.rows(experts, 1, 0), 16);
   EXPECT_EQ(binding.rows(experts, 2, 0) + binding.rows(experts, 3, 0), 16);

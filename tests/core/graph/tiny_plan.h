@@ -37,16 +37,16 @@ inline std::vector<std::string> labels_of(const TaskGraph& graph) {
 /// Index of the task with this label, or -1.
 inline TaskIndex find_task(const TaskGraph& graph, const std::string& label) {
   for (size_t i = 0; i < graph.tasks.size(); ++i)
-    if (graph.tasks[i].label == label) return static_cast<TaskIndex>(i);
+    if (graph.tasks[i].label == label) return TaskIndex(i);
   return -1;
 }
 
 /// Labels of the tasks that a task waits for, in their order in the graph.
 inline std::vector<std::string> waits_for(const TaskGraph& graph, const std::string& label) {
-  std::vector<TaskIndex> indices = graph.tasks.at(static_cast<size_t>(find_task(graph, label))).dependencies;
+  std::vector<TaskIndex> indices = graph.tasks.at(find_task(graph, label)).dependencies;
   std::sort(indices.begin(), indices.end());
   std::vector<std::string> labels;
-  for (const TaskIndex index : indices) labels.push_back(graph.tasks[static_cast<size_t>(index)].label);
+  for (const TaskIndex index : indices) labels.push_back(graph.tasks[index].label);
   return labels;
 }
 

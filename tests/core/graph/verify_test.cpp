@@ -11,9 +11,7 @@ namespace {
 
 using testing::find_task;
 
-Task& named(TaskGraph& graph, const std::string& label) {
-  return graph.tasks.at(static_cast<size_t>(find_task(graph, label)));
-}
+Task& named(TaskGraph& graph, const std::string& label) { return graph.tasks.at(find_task(graph, label)); }
 
 /// What verify() says about the two-rank step after `damage`; "" when it accepts.
 std::string complaint(const std::function<void(TaskGraph&)>& damage) {

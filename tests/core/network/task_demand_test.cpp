@@ -22,7 +22,7 @@ TaskGraph graph_with_families() {
   CommunicatorFamily ep{"ep", {{}, {}}, {}}, node{"node", {{}, {}, {}, {}}, {}},
       rail{"rail", {{}, {}, {}, {}, {}, {}}, {}};
   const auto join = [](CommunicatorFamily& family, int group, int rank) {
-    family.groups[static_cast<size_t>(group)].push_back(rank);
+    family.groups[group].push_back(rank);
     family.group_of_rank.push_back(group);
   };
   for (int rank = 0; rank < graph.num_ranks; ++rank) {

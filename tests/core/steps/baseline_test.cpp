@@ -154,8 +154,7 @@ Labels gatherings_of(const Plan& plan) {
   const TaskGraph graph = baseline_step(plan);
   Labels found;
   for (const Task& task : graph.tasks)
-    if (task.op == Op::all_gather)
-      found.push_back(graph.communicators[static_cast<size_t>(task.communicator)].name + ": " + task.label);
+    if (task.op == Op::all_gather) found.push_back(graph.communicators[task.communicator].name + ": " + task.label);
   return found;
 }
 
@@ -179,13 +178,11 @@ TEST(Baseline, CountsOfAllLayersAreGatheredAtOnce) {
   plan.model.moe_layers = {true, true};
   const TaskGraph graph = baseline_step(plan);
   EXPECT_EQ(gatherings_of(plan), (Labels{"world: backward / gather counts"}));
-  EXPECT_EQ(graph.tasks[static_cast<size_t>(find_task(graph, "backward / gather counts"))].bytes, 2 * 4 * 4);
+  EXPECT_EQ(graph.tasks[find_task(graph, "backward / gather counts")].bytes, 2 * 4 * 4);
   for (int layer : {0, 1}) {
     const std::string label = "layer " + std::to_string(layer) + " / backward / router";
-    const TensorId read =
-        graph.tasks[static_cast<size_t>(find_task(graph, label))].reads[operands::RouterBackward::counts];
-    const Tensor &counts = graph.tensors[static_cast<size_t>(read)],
-                 &all = graph.tensors[static_cast<size_t>(graph.base_of(read))];
+    const TensorId read = graph.tasks[find_task(graph, label)].reads[operands::RouterBackward::counts];
+    const Tensor &counts = graph.tensors[read], &all = graph.tensors[graph.base_of(read)];
     EXPECT_EQ(all.name, "stage_counts");
     EXPECT_EQ(all.row_elements, 8);
     EXPECT_EQ(counts.view_offset, 4 * layer);
@@ -210,15 +207,14 @@ TEST(Baseline, NumbersTheCollectivesOfEachCommunicator) {
   link_dependencies(graph);
   std::map<std::string, std::vector<int>> sequences;
   for (const Task& task : graph.tasks)
-    if (task.communicator >= 0)
-      sequences[graph.communicators[static_cast<size_t>(task.communicator)].name].push_back(task.sequence);
+    if (task.communicator >= 0) sequences[graph.communicators[task.communicator].name].push_back(task.sequence);
   EXPECT_EQ(sequences,
             (std::map<std::string, std::vector<int>>{{"ep", {0, 1, 2, 3}}, {"world", {0, 1, 2, 3, 4, 5, 6, 7, 8}}}));
 }
 
 TEST(Baseline, FourRanksInGroupsOfTwoShareExpertGradients) {
   const TaskGraph graph = baseline_step(tiny_plan(4, 2));
-  const Task& reduce = graph.tasks[static_cast<size_t>(find_task(graph, "backward / reduce layers.0.experts.up"))];
+  const Task& reduce = graph.tasks[find_task(graph, "backward / reduce layers.0.experts.up")];
   EXPECT_EQ(graph.group(reduce.communicator, 1), (std::vector<int>{1, 3}));
   EXPECT_EQ(reduce.bytes, 2 * 8 * 16 * 4);  // two slots of H F f32
 }
@@ -279,7 +275,7 @@ TEST(Baseline, AttentionOfWindowedLayersHasTheirWindow) {
   plan.model.windowed_layers = {true, false};
   const auto shape = [&](const std::string& label) {
     const TaskGraph graph = baseline_step(plan);
-    const OpShape& found = graph.tasks.at(static_cast<size_t>(find_task(graph, label))).shape;
+    const OpShape& found = graph.tasks.at(find_task(graph, label)).shape;
     return std::pair{found.sequence, found.window};
   };
   using SequenceAndWindow = std::pair<int64_t, int64_t>;

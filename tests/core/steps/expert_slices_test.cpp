@@ -55,7 +55,7 @@ TEST(ExpertSlices, EverySliceGetsAllRowsOfItsExpert) {
   const TaskGraph graph = baseline_step(plan);
   const RoutingBinding binding(plan);
   EXPECT_EQ(binding.counts(0, 0, 0, 0, 1).slot_rows(0), (std::vector<int64_t>{10, 10, 6, 6, 12, 12, 4, 4}));
-  const Task& permute = graph.tasks[static_cast<size_t>(testing::find_task(graph, "layer 0 / forward / permute"))];
+  const Task& permute = graph.tasks[testing::find_task(graph, "layer 0 / forward / permute")];
   EXPECT_EQ(binding.rows(permute, 0, 0), 64);
 }
 
@@ -66,7 +66,7 @@ TEST(ExpertSlices, SlicesCostWhatWholeExpertsCost) {
     plan.layout.expert_slices = slices;
     const TaskGraph graph = baseline_step(plan);
     const RoutingBinding binding(plan);
-    const Task& experts = graph.tasks[static_cast<size_t>(testing::find_task(graph, "layer 0 / forward / experts"))];
+    const Task& experts = graph.tasks[testing::find_task(graph, "layer 0 / forward / experts")];
     double sum = 0;
     for (int rank = 0; rank < 4; ++rank) sum += flops_of(experts.op, experts.shape, binding.rows(experts, rank, 0));
     return sum;

@@ -93,16 +93,15 @@ TEST(Stages, HoldTheirParametersAndATiedTableTwice) {
 
 TEST(Stages, RunTheirOwnTasks) {
   const TaskGraph graph = graph_of(staged());
-  std::vector<TaskIndex> origin;
+  OfTasks<TaskIndex> origin;
   const TaskGraph first = graph_of_rank(graph, 1, &origin), last = graph_of_rank(graph, 2);
   EXPECT_EQ(testing::find_task(first, "microbatch 0 / layer 1 / forward / router"), -1);
   EXPECT_EQ(testing::find_task(last, "microbatch 0 / layer 0 / forward / router"), -1);
   EXPECT_EQ(testing::find_task(last, "microbatch 0 / forward / embed"), -1);
-  for (size_t i = 0; i < first.tasks.size(); ++i)
-    EXPECT_EQ(first.tasks[i].label, graph.tasks[static_cast<size_t>(origin[i])].label);
+  for (size_t i = 0; i < first.tasks.size(); ++i) EXPECT_EQ(first.tasks[i].label, graph.tasks[origin[i]].label);
   const std::string send = "microbatch 0 / forward / stage 0 to 1";
-  const Task &sent = first.tasks[static_cast<size_t>(testing::find_task(first, send))],
-             &arrived = last.tasks[static_cast<size_t>(testing::find_task(last, send))];
+  const Task &sent = first.tasks[testing::find_task(first, send)],
+             &arrived = last.tasks[testing::find_task(last, send)];
   EXPECT_EQ(sent.reads.size(), 1u);
   EXPECT_TRUE(sent.writes.empty());
   EXPECT_TRUE(arrived.reads.empty());

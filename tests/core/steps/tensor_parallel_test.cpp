@@ -41,8 +41,8 @@ TEST(TensorParallel, AttentionGathersItsInputAndSumsItsOutput) {
             (Labels{layer + "norm1", layer + "gather norm1", layer + "qkv", layer + "attention", layer + "out",
                     layer + "sum out", layer + "attention residual"}));
   // 4 tokens per rank; a rank brings 4 * 8 * 4 bytes and multiplies 8 rows by half of the 24 columns.
-  const Task& gather = graph.tasks[static_cast<size_t>(testing::find_task(graph, layer + "gather norm1"))];
-  const Task& qkv = graph.tasks[static_cast<size_t>(testing::find_task(graph, layer + "qkv"))];
+  const Task& gather = graph.tasks[testing::find_task(graph, layer + "gather norm1")];
+  const Task& qkv = graph.tasks[testing::find_task(graph, layer + "qkv")];
   EXPECT_EQ(gather.bytes, 128);
   EXPECT_EQ(qkv.fixed_rows, 8);
   EXPECT_EQ(qkv.shape.n, 12);
@@ -51,7 +51,7 @@ TEST(TensorParallel, AttentionGathersItsInputAndSumsItsOutput) {
 // No token stands on two ranks outside attention and dense FFN: a rank routes its own 4 tokens to 2 experts each.
 TEST(TensorParallel, NoTokenIsRoutedTwice) {
   const TaskGraph graph = baseline_step(pairs(4, 2));
-  EXPECT_EQ(graph.tasks[static_cast<size_t>(testing::find_task(graph, "layer 0 / forward / router"))].fixed_rows, 4);
+  EXPECT_EQ(graph.tasks[testing::find_task(graph, "layer 0 / forward / router")].fixed_rows, 4);
 }
 
 // q, k, v: 8 rows of 8 each, of which rank 1 has rows 4..7 (elements 32..63). out [8, 8]: columns 4..7.

@@ -19,7 +19,7 @@ std::set<TaskIndex> ancestors(const TaskGraph& graph, TaskIndex task) {
   while (!open.empty()) {
     const TaskIndex next = open.back();
     open.pop_back();
-    for (TaskIndex dependency : graph.tasks[static_cast<size_t>(next)].dependencies)
+    for (TaskIndex dependency : graph.tasks[next].dependencies)
       if (found.insert(dependency).second) open.push_back(dependency);
   }
   return found;
@@ -35,7 +35,7 @@ std::vector<TaskIndex> writers_of_gradients(const TaskGraph& graph) {
   for (size_t i = 0; i < graph.tasks.size(); ++i)
     for (TensorId written : graph.tasks[i].writes)
       if (graph.tasks[i].phase == Phase::backward && memory.contains(graph.base_of(written)))
-        writers.push_back(static_cast<TaskIndex>(i));
+        writers.push_back(TaskIndex(i));
   return writers;
 }
 
@@ -44,16 +44,15 @@ void expect_agreement(const Plan& plan) {
   const TaskGraph graph = lower(plan);
   const TaskIndex verdict = verdict_task(graph);
   ASSERT_GE(verdict, 0);
-  EXPECT_EQ(graph.tasks[static_cast<size_t>(verdict)].op, plan.layout.ranks > 1 ? Op::all_reduce : Op::adamw);
+  EXPECT_EQ(graph.tasks[verdict].op, plan.layout.ranks > 1 ? Op::all_reduce : Op::adamw);
   const std::vector<TaskIndex> writers = writers_of_gradients(graph);
   ASSERT_GE(writers.size(), 2u);
   const std::set<TaskIndex> before = ancestors(graph, verdict);
-  for (TaskIndex writer : writers)
-    EXPECT_TRUE(before.contains(writer)) << graph.tasks[static_cast<size_t>(writer)].label;
+  for (TaskIndex writer : writers) EXPECT_TRUE(before.contains(writer)) << graph.tasks[writer].label;
   int updates = 0;
   for (size_t i = 0; i < graph.tasks.size(); ++i) {
-    if (!is_update(graph.tasks[i]) || static_cast<TaskIndex>(i) == verdict) continue;
-    EXPECT_TRUE(ancestors(graph, static_cast<TaskIndex>(i)).contains(verdict)) << graph.tasks[i].label;
+    if (!is_update(graph.tasks[i]) || TaskIndex(i) == verdict) continue;
+    EXPECT_TRUE(ancestors(graph, TaskIndex(i)).contains(verdict)) << graph.tasks[i].label;
     ++updates;
   }
   EXPECT_GE(updates, 1);

@@ -56,9 +56,9 @@ TEST(ChunkMoeLayers, BackwardKeepsWeightGradientsWhole) {
 // counts, then {received, activated, d_out, d_hidden} of every chunk.
 TEST(ChunkMoeLayers, WeightGradientsReadAllPiecesChunkByChunk) {
   const TaskGraph graph = lower(chunked(2, 2, 2));
-  const Task& wgrad = graph.tasks[static_cast<size_t>(testing::find_task(graph, "layer 0 / backward / experts wgrad"))];
+  const Task& wgrad = graph.tasks[testing::find_task(graph, "layer 0 / backward / experts wgrad")];
   Labels names;
-  for (const TensorId tensor : wgrad.reads) names.push_back(graph.tensors[static_cast<size_t>(tensor)].name);
+  for (const TensorId tensor : wgrad.reads) names.push_back(graph.tensors[tensor].name);
   EXPECT_EQ(names, (Labels{"layers.0.counts", "layers.0.dispatch.grouped.chunk0", "layers.0.expert_activated.chunk0",
                            "layers.0.combine gradient.grouped.chunk0", "layers.0.d_expert_hidden.chunk0",
                            "layers.0.dispatch.grouped.chunk1", "layers.0.expert_activated.chunk1",

@@ -24,7 +24,7 @@ Plan untied(int ranks, int ep, Embedding embedding) {
 TaskGraph partitioned(int ranks, int ep) { return lower(untied(ranks, ep, Embedding::column_partition)); }
 
 const Task& task_named(const TaskGraph& graph, const std::string& label) {
-  return graph.tasks.at(static_cast<size_t>(find_task(graph, label)));
+  return graph.tasks.at(find_task(graph, label));
 }
 
 TEST(EmbeddingPartition, TakesThreeExchangesAndNoReduction) {

@@ -33,8 +33,8 @@ std::vector<Step> steps_of(const TaskGraph& graph, const std::string& exchange) 
   for (const Task& task : graph.tasks)
     if (task.label.starts_with(exchange + " / "))
       steps.push_back({task.label.substr(exchange.size() + 3),
-                       task.communicator < 0 ? "" : graph.communicators[static_cast<size_t>(task.communicator)].name,
-                       task.leg, task.regroup, task.rows});
+                       task.communicator < 0 ? "" : graph.communicators[task.communicator].name, task.leg, task.regroup,
+                       task.rows});
   return steps;
 }
 

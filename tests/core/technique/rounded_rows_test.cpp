@@ -22,7 +22,7 @@ Plan plan_on_cores(DType compute) {
   return plan;
 }
 
-DType dtype_of(const TaskGraph& graph, TensorId tensor) { return graph.tensors[static_cast<size_t>(tensor)].dtype; }
+DType dtype_of(const TaskGraph& graph, TensorId tensor) { return graph.tensors[tensor].dtype; }
 
 // Hidden 8: 16 bytes a row on its way to the experts, 32 on its way back.
 TEST(RoundedRows, GoToTheExpertsAndNowhereElse) {

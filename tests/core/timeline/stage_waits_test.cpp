@@ -95,7 +95,7 @@ TEST(StageWaits, AreNoPartOfATasksDuration) {
 }
 
 std::string meeting_of(const TaskGraph& graph, const std::string& label) {
-  return name_of(stage_meeting_of(graph, graph.tasks.at(static_cast<size_t>(testing::find_task(graph, label)))));
+  return name_of(stage_meeting_of(graph, graph.tasks.at(testing::find_task(graph, label))));
 }
 
 TEST(StageMeetings, AreTransfersAndCollectivesOfSeveralStages) {

@@ -125,7 +125,7 @@ TEST(TaskRows, AreTheTableOfTheGraph) {
   graph.tasks[0].lane = Lane::network;
   graph.tasks[0].phase = Phase::backward;
   graph.tasks[0].layer = 3;
-  const std::vector<TaskRow> rows = task_rows(graph);
+  const OfTasks<TaskRow> rows = task_rows(graph);
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0].label, "layer 3 / dispatch");
   EXPECT_EQ(rows[0].op, Op::all_to_all);

@@ -22,7 +22,7 @@ struct Step {
       tensor.kind = kind;
       graph.tensors.push_back(tensor);
       arrays.push_back(random_floats(elements, graph.tensors.size()));
-      const auto id = static_cast<TensorId>(operands.size());
+      const auto id = TensorId(operands.size());
       operands.push_back({id, arrays.back().data(), 1, elements});
     }
     for (float& moment : arrays[2]) moment = std::abs(moment);

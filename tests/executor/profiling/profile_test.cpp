@@ -61,8 +61,8 @@ TEST(MeasureProfile, PricesEveryTaskFromAMeasuredCurve) {
   const TaskGraph graph = lower(tiny_plan(kRanks));
   CostModel model(profile(), tiny_plan(kRanks).cluster);
   model.prepare(graph);
-  for (TaskIndex i = 0; i < static_cast<TaskIndex>(graph.tasks.size()); ++i) {
-    const Task& task = graph.tasks[static_cast<size_t>(i)];
+  for (TaskIndex i = 0; i < graph.tasks.next(); ++i) {
+    const Task& task = graph.tasks[i];
     if (is_collective(task.op)) continue;
     // Routed: from one token's two rows to all 2 * 8 * 2 of the job on one rank.
     for (int64_t rows : task.rows == Rows::fixed ? std::vector{task.fixed_rows} : std::vector<int64_t>{2, 32}) {

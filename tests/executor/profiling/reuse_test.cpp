@@ -9,8 +9,8 @@ namespace {
 TaskGraph three_tasks() {
   TaskGraph graph;
   const auto tensor = [&](TensorKind kind, Rows rows) {
-    const auto id = static_cast<TensorId>(graph.tensors.size());
-    graph.tensors.push_back({"t" + std::to_string(id), kind, DType::f32, rows, 1, int64_t{1} << id});
+    const auto id = graph.tensors.next();
+    graph.tensors.push_back({"t" + std::to_string(id.value()), kind, DType::f32, rows, 1, int64_t{1} << id.value()});
     return id;
   };
   const TensorId w = tensor(TensorKind::parameter, Rows::fixed), x = tensor(TensorKind::input, Rows::fixed);

@@ -22,7 +22,7 @@ TEST(ExchangePlan, TimesTheWholeDispatch) {
   timeline.rows = task_rows(graph);
   for (size_t i = 0; i < timeline.rows.size(); ++i) {
     const std::string& label = timeline.rows[i].label;
-    const auto task = static_cast<TaskIndex>(i);
+    const auto task = TaskIndex(i);
     if (label == "layer 0 / forward / permute") timeline.times.push_back({0, task, 0, 1});
     if (label == "layer 0 / forward / dispatch / order by local rank") timeline.times.push_back({0, task, 1, 2});
     if (label == "layer 0 / forward / dispatch / between nodes") {

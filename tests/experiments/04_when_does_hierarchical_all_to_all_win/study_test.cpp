@@ -31,7 +31,7 @@ Timeline simulated(const Plan& plan) {
   const Seconds end = (flat ? 0.002 : 0.003) + (flat ? 4 : 2) * plan.cluster.nic.message_s;
   for (size_t i = 0; i < timeline.rows.size(); ++i)
     if (timeline.rows[i].label.starts_with("layer 0 / forward / dispatch"))
-      timeline.times.push_back({0, static_cast<TaskIndex>(i), 0, end});
+      timeline.times.push_back({0, TaskIndex(i), 0, end});
   return timeline;
 }
 

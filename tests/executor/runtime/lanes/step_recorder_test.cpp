@@ -21,7 +21,7 @@ TEST(StepRecorder, CountsFromTheStepsStart) {
   ASSERT_EQ(record.times.size(), 3u);
   const auto expect_time = [&](size_t task, Seconds start, Seconds end) {
     EXPECT_EQ(record.times[task].rank, 7);
-    EXPECT_EQ(record.times[task].task, static_cast<TaskIndex>(task));
+    EXPECT_EQ(record.times[task].task, TaskIndex(task));
     EXPECT_EQ(record.times[task].start, start);
     EXPECT_EQ(record.times[task].end, end);
   };

@@ -136,7 +136,7 @@ Schedule every_second_step(const Plan& plan, int64_t steps, uint64_t seed) {
   for (const Task& task : graph.tasks) {
     if (task.lane != Lane::compute || task.phase == Phase::update || task.op == Op::clear) continue;
     for (size_t output = 0; output < task.writes.size(); ++output) {
-      const Tensor& tensor = graph.tensors[static_cast<size_t>(task.writes[output])];
+      const Tensor& tensor = graph.tensors[task.writes[output]];
       if (tensor.dtype == DType::i32 || tensor.name == "loss") continue;
       all.push_back({std::max(task.stage, 0) * plan.layout.stage_ranks(), task.label, output, 0, kNan, true});
       all.back().decides = task.phase == Phase::backward;
