@@ -1,5 +1,6 @@
 #include "core/technique/lower.h"
 
+#include "core/graph/verify.h"
 #include "core/steps/baseline_step.h"
 #include "core/technique/technique.h"
 

@@ -1,3 +1,5 @@
+#include "core/graph/verify.h"
+
 #include <gtest/gtest.h>
 
 #include <functional>
