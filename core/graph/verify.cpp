@@ -1,63 +1,57 @@
 #include "core/graph/verify.h"
 
-#include <unordered_set>
-
-#include "core/schema/error.h"
+#include "core/graph/verify_rules.h"
 
 namespace moesaic {
-namespace {
+namespace rules {
 
-/// Activations stay in their stage; what another one needs is sent.
-void verify_stages(const TaskGraph& graph, const std::string& after) {
-  std::vector<int> home(graph.tensors.size(), -1);
-  const auto touch = [&](const Task& task, TensorId id, int stage) {
-    const auto base = static_cast<size_t>(graph.base_of(id));
-    if (graph.tensors[base].kind != TensorKind::activation) return;
-    if (home[base] < 0) home[base] = stage;
-    MOESAIC_CHECK(stage >= 0 && home[base] == stage, "after " + after + ", task '" + task.label + "' uses '" +
-                                                         graph.tensors[base].name + "' of another stage");
-  };
-  for (const Task& task : graph.tasks) {
-    for (TensorId id : task.reads) touch(task, id, task.stage);
-    for (TensorId id : task.writes) touch(task, id, is_between_stages(task.leg) ? task.other_stage : task.stage);
-  }
+int64_t Subject::members(int communicator, int stage) const {
+  const int rank = stage < 0 ? 0 : stage * (graph.num_ranks / graph.num_stages);
+  return static_cast<int64_t>(graph.group(communicator, rank).size());
 }
 
-}  // namespace
+int64_t fixed_elements(const Tensor& tensor) {
+  return tensor.rows == Rows::fixed ? tensor.fixed_rows * tensor.row_elements : -1;
+}
+
+}  // namespace rules
 
 void verify(const TaskGraph& graph, const std::string& after) {
-  if (graph.num_stages > 1) verify_stages(graph, after);
-  std::vector<bool> defined(graph.tensors.size());
-  for (size_t i = 0; i < graph.tensors.size(); ++i) {
-    defined[i] = graph.tensors[i].kind != TensorKind::activation;
-    const TensorId base = graph.base_of(static_cast<TensorId>(i));
-    MOESAIC_CHECK(graph.base_of(base) == base, "after " + after + ", '" + graph.tensors[i].name + "' views a view");
-  }
-  std::unordered_set<std::string> labels;
-  for (size_t index = 0; index < graph.tasks.size(); ++index) {
-    const Task& task = graph.tasks[index];
-    const std::string where = "after " + after + ", task '" + task.label + "': ";
-    MOESAIC_CHECK(labels.insert(task.label).second, where + "its label is not unique");
-    const auto check_defined = [&](TensorId tensor, const char* verb) {
-      MOESAIC_CHECK(defined[static_cast<size_t>(tensor)] || defined[static_cast<size_t>(graph.base_of(tensor))],
-                    where + verb + graph.tensors[static_cast<size_t>(tensor)].name + "' before it is written");
-    };
-    for (TensorId tensor : task.reads) check_defined(tensor, "reads '");
-    for (TensorId tensor : task.after) check_defined(tensor, "waits for '");
-    for (TensorId tensor : task.writes) defined[static_cast<size_t>(tensor)] = true;
-    MOESAIC_CHECK(is_collective(task.op) == (task.communicator >= 0),
-                  where + "collectives and only they have a communicator");
-    MOESAIC_CHECK((task.op == Op::all_to_all) == (task.bytes_per_row > 0 && task.leg != Leg::none),
-                  where + "all-to-alls and only they have a leg and bytes per row");
-    MOESAIC_CHECK((task.op == Op::regroup) == (task.regroup != Regroup::none),
-                  where + "regroupings and only they have an order");
-    MOESAIC_CHECK(is_collective(task.op) == (task.lane == Lane::network),
-                  where + "collectives and only they run on the network lane");
-    MOESAIC_CHECK(is_transfer(task.op) == (task.lane != Lane::compute && task.lane != Lane::network),
-                  where + "transfers and only they run on the copy, storage and host lanes");
-    for (TaskIndex dependency : task.dependencies)
-      MOESAIC_CHECK(dependency >= 0 && dependency < static_cast<TaskIndex>(index), where + "depends on a later task");
-  }
+  using namespace rules;
+  const Subject subject{graph, after};
+  constexpr void (*kRules[])(const Subject&) = {
+      operands_exist,
+      labels_are_unique,
+      operators_have_their_fields,
+      tensors_are_defined_before_use,
+      activations_stay_in_their_stage,
+      dependencies_point_backwards,
+
+      exchanges_move_the_rows_of_their_leg,
+      regroupings_keep_rows,
+      routed_rows_stay_in_their_pass,
+      tasks_use_their_own_chunk_or_all,
+      chunks_are_complete,
+
+      views_lie_inside_their_base,
+      exchanges_count_the_bytes_of_a_row,
+      gathers_fill_their_tensor,
+      scattered_sums_cover_their_tensor,
+      reductions_cover_their_tensor,
+
+      groups_hold_their_parameters,
+      parameters_are_updated_once,
+      updated_shares_are_gathered,
+      gradients_are_summed_once,
+
+      residents_have_known_sizes,
+      activations_are_on_the_device,
+      routing_can_bind_every_tensor,
+      parameters_are_resident,
+      expert_states_have_a_home,
+      what_arrives_is_used,
+  };
+  for (const auto rule : kRules) rule(subject);
 }
 
 }  // namespace moesaic

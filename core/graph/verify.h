@@ -1,5 +1,6 @@
 #pragma once
-// What holds of every task graph, whatever made or rewrote it.
+// What holds of every task graph, whatever made or rewrote it: it can run, no row and no byte gets lost on the way, a
+// training step updates each parameter once, memory is accounted. What no rewrite may change: ledger.h.
 
 #include <string>
 
@@ -7,9 +8,8 @@
 
 namespace moesaic {
 
-/// Throws InvariantError unless: every tensor is written before it is read (parameters, gradients, optimizer state and
-/// inputs exist from the start), labels are unique, each collective has a communicator, regroupings and all-to-alls
-/// have a leg, dependencies point backwards. `after` names the pass that has just run.
+/// Throws InvariantError, with the name of the task, tensor or parameter, unless every rule of verify_rules.h holds.
+/// `after` names the pass that has just run. Not for the graph of one rank, which lacks the tasks of other stages.
 void verify(const TaskGraph& graph, const std::string& after);
 
 }  // namespace moesaic

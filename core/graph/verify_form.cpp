@@ -1,0 +1,102 @@
+#include <bit>
+#include <string_view>
+
+#include "core/graph/stages.h"
+#include "core/graph/verify_rules.h"
+#include "core/schema/error.h"
+
+namespace moesaic::rules {
+
+void operands_exist(const Subject& subject) {
+  const auto tensors = static_cast<TensorId>(subject.graph.tensors.size());
+  const auto communicators = static_cast<int>(subject.graph.communicators.size());
+  for (const Tensor& tensor : subject.graph.tensors)
+    MOESAIC_CHECK(tensor.view_of < tensors, subject.at(tensor) + "views a tensor that does not exist");
+  for (const Task& task : subject.graph.tasks) {
+    for (const std::vector<TensorId>* list : {&task.reads, &task.writes, &task.after})
+      for (TensorId id : *list)
+        MOESAIC_CHECK(id >= 0 && id < tensors, subject.at(task) + "uses a tensor that does not exist");
+    MOESAIC_CHECK(task.communicator < communicators, subject.at(task) + "has a communicator that does not exist");
+    MOESAIC_CHECK(!is_collective(task.op) || is_between_stages(task.leg) || !task.reads.empty(),
+                  subject.at(task) + "sends nothing");
+    MOESAIC_CHECK(!is_collective(task.op) || !task.writes.empty(), subject.at(task) + "receives nothing");
+  }
+}
+
+/// An open hash table of the tasks' places: of graphs with tens of thousands of tasks a set of strings would cost more
+/// than all other rules.
+void labels_are_unique(const Subject& subject) {
+  const std::vector<Task>& tasks = subject.graph.tasks;
+  std::vector<TaskIndex> table(std::bit_ceil(2 * tasks.size() + 1), -1);
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    size_t slot = std::hash<std::string_view>{}(tasks[i].label) & (table.size() - 1);
+    for (; table[slot] >= 0; slot = (slot + 1) & (table.size() - 1))
+      MOESAIC_CHECK(tasks[static_cast<size_t>(table[slot])].label != tasks[i].label,
+                    subject.at(tasks[i]) + "its label is not unique");
+    table[slot] = static_cast<TaskIndex>(i);
+  }
+}
+
+void operators_have_their_fields(const Subject& subject) {
+  for (const Task& task : subject.graph.tasks) {
+    MOESAIC_CHECK(is_collective(task.op) == (task.communicator >= 0),
+                  subject.at(task) + "collectives and only they have a communicator");
+    MOESAIC_CHECK((task.op == Op::all_to_all) == (task.bytes_per_row > 0 && task.leg != Leg::none),
+                  subject.at(task) + "all-to-alls and only they have a leg and bytes per row");
+    MOESAIC_CHECK((task.op == Op::regroup) == (task.regroup != Regroup::none),
+                  subject.at(task) + "regroupings and only they have an order");
+    MOESAIC_CHECK(is_collective(task.op) == (task.lane == Lane::network),
+                  subject.at(task) + "collectives and only they run on the network lane");
+    MOESAIC_CHECK(is_transfer(task.op) == (task.lane != Lane::compute && task.lane != Lane::network),
+                  subject.at(task) + "transfers and only they run on the copy, storage and host lanes");
+  }
+}
+
+/// Parameters, gradients, optimizer state and inputs exist from the start.
+void tensors_are_defined_before_use(const Subject& subject) {
+  const TaskGraph& graph = subject.graph;
+  std::vector<bool> defined(graph.tensors.size());
+  for (size_t i = 0; i < graph.tensors.size(); ++i) {
+    defined[i] = graph.tensors[i].kind != TensorKind::activation;
+    const TensorId base = graph.base_of(static_cast<TensorId>(i));
+    MOESAIC_CHECK(graph.base_of(base) == base, subject.at(graph.tensors[i]) + "views a view");
+  }
+  for (const Task& task : graph.tasks) {
+    const auto check_defined = [&](TensorId tensor, const char* verb) {
+      MOESAIC_CHECK(defined[static_cast<size_t>(tensor)] || defined[static_cast<size_t>(graph.base_of(tensor))],
+                    subject.at(task) + verb + subject.tensor(tensor).name + "' before it is written");
+    };
+    for (TensorId tensor : task.reads) check_defined(tensor, "reads '");
+    for (TensorId tensor : task.after) check_defined(tensor, "waits for '");
+    for (TensorId tensor : task.writes) defined[static_cast<size_t>(tensor)] = true;
+  }
+}
+
+/// What another stage needs is sent.
+void activations_stay_in_their_stage(const Subject& subject) {
+  const TaskGraph& graph = subject.graph;
+  if (graph.num_stages == 1) return;
+  std::vector<int> home(graph.tensors.size(), -1);
+  const auto touch = [&](const Task& task, TensorId id, int stage) {
+    const auto base = static_cast<size_t>(graph.base_of(id));
+    if (graph.tensors[base].kind != TensorKind::activation) return;
+    if (home[base] < 0) home[base] = stage;
+    MOESAIC_CHECK(stage >= 0 && home[base] == stage,
+                  subject.at(task) + "uses '" + graph.tensors[base].name + "' of another stage");
+  };
+  for (const Task& task : graph.tasks) {
+    for (TensorId id : task.reads) touch(task, id, task.stage);
+    for (TensorId id : task.writes) touch(task, id, is_between_stages(task.leg) ? task.other_stage : task.stage);
+  }
+}
+
+void dependencies_point_backwards(const Subject& subject) {
+  for (size_t index = 0; index < subject.graph.tasks.size(); ++index) {
+    const Task& task = subject.graph.tasks[index];
+    for (TaskIndex dependency : task.dependencies)
+      MOESAIC_CHECK(dependency >= 0 && dependency < static_cast<TaskIndex>(index),
+                    subject.at(task) + "depends on a later task");
+  }
+}
+
+}  // namespace moesaic::rules

@@ -1,0 +1,66 @@
+#pragma once
+// The rules that verify() lists, one function each. They throw InvariantError and name the task, tensor or parameter;
+// those after operands_exist() presume what it checks.
+
+#include <string>
+
+#include "core/graph/task_graph.h"
+
+namespace moesaic::rules {
+
+/// The graph that a rule looks at, and how it names what is wrong.
+struct Subject {
+  const TaskGraph& graph;
+  const std::string& after;  // the pass that has just run
+
+  std::string at(const Task& task) const { return "after " + after + ", task '" + task.label + "': "; }
+  std::string at(const Tensor& tensor) const { return "after " + after + ", tensor '" + tensor.name + "': "; }
+  std::string at(const Parameter& parameter) const {
+    return "after " + after + ", parameter '" + parameter.name + "': ";
+  }
+  const Tensor& tensor(TensorId id) const { return graph.tensors[static_cast<size_t>(id)]; }
+  /// Of the group of a family in which the ranks of a pipeline stage meet; -1: of all stages.
+  int64_t members(int communicator, int stage) const;
+  bool trains() const { return graph.inputs.loss >= 0; }
+};
+
+/// Elements of a tensor whose size no routing and no uneven batch decides; else -1.
+int64_t fixed_elements(const Tensor& tensor);
+
+// verify_form.cpp: what a task is.
+void operands_exist(const Subject& subject);
+void labels_are_unique(const Subject& subject);
+void operators_have_their_fields(const Subject& subject);
+void tensors_are_defined_before_use(const Subject& subject);
+void activations_stay_in_their_stage(const Subject& subject);
+void dependencies_point_backwards(const Subject& subject);
+
+// verify_tokens.cpp: no row is lost or made up.
+void exchanges_move_the_rows_of_their_leg(const Subject& subject);
+void regroupings_keep_rows(const Subject& subject);
+void routed_rows_stay_in_their_pass(const Subject& subject);
+void tasks_use_their_own_chunk_or_all(const Subject& subject);
+void chunks_are_complete(const Subject& subject);
+
+// verify_bytes.cpp: what is sent is what tensors hold.
+void views_lie_inside_their_base(const Subject& subject);
+void exchanges_count_the_bytes_of_a_row(const Subject& subject);
+void gathers_fill_their_tensor(const Subject& subject);
+void scattered_sums_cover_their_tensor(const Subject& subject);
+void reductions_cover_their_tensor(const Subject& subject);
+
+// verify_updates.cpp and verify_gradients.cpp: a training step updates everything once, from all gradients.
+void groups_hold_their_parameters(const Subject& subject);
+void parameters_are_updated_once(const Subject& subject);
+void updated_shares_are_gathered(const Subject& subject);
+void gradients_are_summed_once(const Subject& subject);
+
+// verify_memory.cpp: what liveness and resident bytes presume.
+void residents_have_known_sizes(const Subject& subject);
+void activations_are_on_the_device(const Subject& subject);
+void routing_can_bind_every_tensor(const Subject& subject);
+void parameters_are_resident(const Subject& subject);
+void expert_states_have_a_home(const Subject& subject);
+void what_arrives_is_used(const Subject& subject);
+
+}  // namespace moesaic::rules
