@@ -66,10 +66,10 @@ Ledger::Ledger(const TaskGraph& graph) : chunks_(static_cast<uint64_t>(graph.num
 }
 
 void Ledger::count(const Task& task, size_t entry, uint64_t volume) {
-  const auto pass = (static_cast<size_t>(task.microbatch) * static_cast<size_t>(layers_ + 1) +
-                     static_cast<size_t>(task.layer + 1)) *
-                        kPhases +
-                    static_cast<size_t>(task.phase);
+  const auto pass =
+      (static_cast<size_t>(task.microbatch) * static_cast<size_t>(layers_ + 1) + static_cast<size_t>(task.layer + 1)) *
+          kPhases +
+      static_cast<size_t>(task.phase);
   volumes_[pass * kEntries + entry] += volume * (task.num_chunks == 1 ? chunks_ : 1);
 }
 

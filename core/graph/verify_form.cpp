@@ -55,7 +55,7 @@ void operators_have_their_fields(const Subject& subject) {
 /// Parameters, gradients, optimizer state and inputs exist from the start.
 void tensors_are_defined_before_use(const Subject& subject) {
   const TaskGraph& graph = subject.graph;
-  std::vector<bool> defined(graph.tensors.size());
+  std::vector<char> defined(graph.tensors.size());  // bytes, for speed
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     defined[i] = graph.tensors[i].kind != TensorKind::activation;
     const TensorId base = graph.base_of(static_cast<TensorId>(i));
@@ -63,8 +63,9 @@ void tensors_are_defined_before_use(const Subject& subject) {
   }
   for (const Task& task : graph.tasks) {
     const auto check_defined = [&](TensorId tensor, const char* verb) {
-      MOESAIC_CHECK(defined[static_cast<size_t>(tensor)] || defined[static_cast<size_t>(graph.base_of(tensor))],
-                    subject.at(task) + verb + subject.tensor(tensor).name + "' before it is written");
+      MOESAIC_CHECK(
+          defined[static_cast<size_t>(tensor)] != 0 || defined[static_cast<size_t>(graph.base_of(tensor))] != 0,
+          subject.at(task) + verb + subject.tensor(tensor).name + "' before it is written");
     };
     for (TensorId tensor : task.reads) check_defined(tensor, "reads '");
     for (TensorId tensor : task.after) check_defined(tensor, "waits for '");

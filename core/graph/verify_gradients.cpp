@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/graph/operands.h"
 #include "core/graph/stages.h"
 #include "core/graph/verify_rules.h"
@@ -29,7 +31,9 @@ class Gradients {
     added_.resize(tensors, 0);
     is_added_.resize(tensors, 0);
     clearings_.resize(tensors, 1);
-    shared_.resize(tensors, false);
+    over_.resize(tensors, -1);
+    replicas_.resize(tensors, -1);
+    expert_replicas_.resize(graph_.placement.size(), -1);
     for (size_t i = 0; i < tensors; ++i) {
       const Tensor& tensor = graph_.tensors[i];
       if (tensor.kind == TensorKind::gradient) sums_[i] = Sum::cleared;
@@ -37,27 +41,27 @@ class Gradients {
     }
     sums_[static_cast<size_t>(graph_.inputs.loss)] = Sum::cleared;
     for (const Parameter& parameter : graph_.parameters) {
-      const bool is_shared = moesaic::is_shared(graph_, parameter);
-      shared_[static_cast<size_t>(parameter.weight)] = is_shared;
-      if (is_shared && parameter.moe_layer >= 0) shared_layers_.resize(graph_.placement.size(), false);
-      if (is_shared && parameter.moe_layer >= 0) shared_layers_[static_cast<size_t>(parameter.moe_layer)] = true;
+      if (!is_shared(graph_, parameter)) continue;
+      replicas_[static_cast<size_t>(parameter.weight)] = parameter.replicas;
+      if (parameter.moe_layer >= 0) expert_replicas_[static_cast<size_t>(parameter.moe_layer)] = parameter.replicas;
     }
-    for (const ParameterGroup& group : graph_.groups) shared_[static_cast<size_t>(group.weight_share)] = true;
+    for (const ParameterGroup& group : graph_.groups)
+      replicas_[static_cast<size_t>(group.weight_share)] = group.communicator;
   }
 
   void run() {
     for (const Task& task : graph_.tasks) step(task);
-    for (size_t i = 0; i < sums_.size(); ++i) {
-      const bool losses = static_cast<TensorId>(i) == graph_.inputs.loss;
-      const Sum expected = !losses ? sums_[i] : graph_.num_ranks > 1 ? Sum::all : Sum::own;
-      MOESAIC_CHECK(sums_[i] == expected, subject_.at(graph_.tensors[i]) + "is not summed over all ranks once");
-      MOESAIC_CHECK(losses || sums_[i] == Sum::none || sums_[i] == Sum::cleared,
+    const TensorId loss = graph_.inputs.loss;
+    MOESAIC_CHECK(sum(loss) == (graph_.num_ranks > 1 ? Sum::all : Sum::own),
+                  subject_.at(subject_.tensor(loss)) + "is not summed over all ranks once");
+    for (size_t i = 0; i < sums_.size(); ++i)
+      MOESAIC_CHECK(sums_[i] == Sum::none || sums_[i] == Sum::cleared || static_cast<TensorId>(i) == loss,
                     subject_.at(graph_.tensors[i]) + "holds gradients that no update uses");
-    }
   }
 
  private:
   Sum& sum(TensorId id) { return sums_[static_cast<size_t>(graph_.base_of(id))]; }
+  int& over(TensorId id) { return over_[static_cast<size_t>(graph_.base_of(id))]; }
   std::string named(TensorId id) const { return "'" + subject_.tensor(id).name + "'"; }
 
   void step(const Task& task) {
@@ -70,13 +74,7 @@ class Gradients {
         reduce(task);
         break;
       case Op::reduce_scatter:
-        if (sum(input_of(task)) == Sum::none) break;  // of activations
-        reduce(task);
-        MOESAIC_CHECK(graph_.base_of(output_of(task)) == graph_.base_of(input_of(task)) ||
-                          sum(output_of(task)) != Sum::all,
-                      subject_.at(task) + "overwrites the sum in " + named(output_of(task)));
-        if (graph_.base_of(output_of(task)) != graph_.base_of(input_of(task))) sum(input_of(task)) = Sum::none;
-        sum(output_of(task)) = Sum::all;
+        scatter(task);
         break;
       case Op::add:
         accumulate(task);
@@ -121,47 +119,66 @@ class Gradients {
     MOESAIC_CHECK(sum(id) == Sum::own && is_complete(id),
                   subject_.at(task) + "sums " + named(id) + " before all of it has been added");
     sum(id) = Sum::all;
+    over(id) = task.communicator;
+  }
+
+  /// The share stays here, in the same stretch or elsewhere; what activations add up to is no gradient.
+  void scatter(const Task& task) {
+    const TensorId from = input_of(task), to = output_of(task);
+    if (sum(from) == Sum::none) return;
+    reduce(task);
+    if (graph_.base_of(from) == graph_.base_of(to)) return;
+    MOESAIC_CHECK(sum(to) != Sum::all, subject_.at(task) + "overwrites the sum in " + named(to));
+    sum(from) = Sum::none;
+    sum(to) = Sum::all;
+    over(to) = task.communicator;
   }
 
   /// Sums of microbatches; every other addition is of activations.
   void accumulate(const Task& task) {
     const Sum a = sum(task.reads[Add::a]), b = sum(task.reads[Add::b]);
     if (a == Sum::none && b == Sum::none) return;
-    MOESAIC_CHECK(a == Sum::all && b == Sum::all && task.writes[Add::sum] == task.reads[Add::a],
+    MOESAIC_CHECK(a == Sum::all && b == Sum::all && over(task.reads[Add::a]) == over(task.reads[Add::b]) &&
+                      task.writes[Add::sum] == task.reads[Add::a],
                   subject_.at(task) + "adds gradients that are not summed over ranks");
     sum(task.reads[Add::b]) = Sum::none;
   }
 
-  void use(const Task& task, TensorId gradient, bool is_shared) {
-    MOESAIC_CHECK(sum(gradient) == (is_shared ? Sum::all : Sum::own),
-                  subject_.at(task) + named(gradient) + (is_shared ? " is not summed over its ranks once"
-                                                                   : " has not been added to, or is summed for nothing"));
+  /// replicas: communicator; -1: this rank alone has the gradient.
+  void use(const Task& task, TensorId gradient, int replicas) {
+    if (replicas < 0)
+      MOESAIC_CHECK(sum(gradient) == Sum::own,
+                    subject_.at(task) + named(gradient) + " has not been added to, or is summed for nothing");
+    else
+      MOESAIC_CHECK(sum(gradient) == Sum::all && over(gradient) == replicas,
+                    subject_.at(task) + named(gradient) + " is not summed over its ranks once");
   }
 
   /// Of a bucket all parameters are used before the first one is cleared.
   void update(const Task& task) {
     for (size_t i = 0; i < task.reads.size(); ++i)
-      use(task, task.reads[i], shared_[static_cast<size_t>(task.writes[i * AdamW::kWrites + AdamW::weight])]);
-    for (size_t i = AdamW::cleared; i < task.writes.size(); i += AdamW::kWrites) clear(task.writes[i]);
+      use(task, task.reads[AdamW::of_parameter(i, AdamW::gradient)],
+          replicas_[static_cast<size_t>(task.writes[AdamW::of_parameter(i, AdamW::weight)])]);
+    for (size_t i = 0; i < task.reads.size(); ++i) clear(task.writes[AdamW::of_parameter(i, AdamW::cleared)]);
   }
 
   void drain(const Task& task) {
-    const bool is_shared = !shared_layers_.empty() && shared_layers_[static_cast<size_t>(task.moe_layer)];
     for (TensorId id : {task.reads[DrainGradients::d_up], task.reads[DrainGradients::d_down]}) {
-      use(task, id, is_shared);
+      use(task, id, expert_replicas_[static_cast<size_t>(task.moe_layer)]);
       sum(id) = Sum::none;
     }
   }
 
   const Subject& subject_;
   const TaskGraph& graph_;
-  std::vector<Sum> sums_;         // [tensors], of bases
-  std::vector<int> parts_;        // [tensors]: views that lie side by side in it
-  std::vector<int> added_;        // [tensors]: of them those that have been added to
-  std::vector<int> is_added_;     // [tensors]: the clearing of the base behind which a part was added to
-  std::vector<int> clearings_;    // [tensors]
-  std::vector<bool> shared_;      // [tensors]: of weights and shares, several ranks have gradients of them
-  std::vector<bool> shared_layers_;  // [MoE layers]; empty: none
+  std::vector<Sum> sums_;             // [tensors], of bases
+  std::vector<int> over_;             // [tensors], of bases: the communicator over which they are summed
+  std::vector<int> parts_;            // [tensors]: views that lie side by side in it
+  std::vector<int> added_;            // [tensors]: of them those that have been added to
+  std::vector<int> is_added_;         // [tensors]: the clearing of the base behind which a part was added to
+  std::vector<int> clearings_;        // [tensors]
+  std::vector<int> replicas_;         // [tensors]: of weights and shares, the communicator that sums their gradients
+  std::vector<int> expert_replicas_;  // [MoE layers]
 };
 
 }  // namespace

@@ -42,7 +42,8 @@ void parameters_are_resident(const Subject& subject) {
     MOESAIC_CHECK(weight.kind == TensorKind::parameter, subject.at(parameter) + "no memory is counted for its weights");
     if (!subject.trains()) continue;
     const Tensor& moments = subject.tensor(group != nullptr ? group->moments : parameter.moments);
-    MOESAIC_CHECK(moments.kind == TensorKind::optimizer, subject.at(parameter) + "no memory is counted for its moments");
+    MOESAIC_CHECK(moments.kind == TensorKind::optimizer,
+                  subject.at(parameter) + "no memory is counted for its moments");
   }
 }
 
@@ -64,18 +65,23 @@ void expert_states_have_a_home(const Subject& subject) {
                     " elements of expert states and " + std::to_string(away - gradients) + " of their gradients");
 }
 
-/// Memory of an activation is released behind its last use; what collectives bring and transfers fetch is for somebody.
+/// Memory of an activation is released behind its last use: what nobody uses would cost none. What collectives bring
+/// and transfers move is for somebody; the stores of changed states alone end a step.
 void what_arrives_is_used(const Subject& subject) {
   const TaskGraph& graph = subject.graph;
-  std::vector<bool> used(graph.tensors.size(), false);
+  std::vector<char> used(graph.tensors.size(), 0);
   for (const Task& task : graph.tasks)
     for (const std::vector<TensorId>* list : {&task.reads, &task.after})
-      for (TensorId id : *list) used[static_cast<size_t>(graph.base_of(id))] = true;
+      for (TensorId id : *list) used[static_cast<size_t>(id)] = 1;
+  for (size_t i = 0; i < used.size(); ++i)  // views come before or behind their base
+    if (used[i]) used[static_cast<size_t>(graph.base_of(static_cast<TensorId>(i)))] = 1;
   for (const Task& task : graph.tasks) {
-    if (!is_collective(task.op) && task.op != Op::fetch_experts && task.op != Op::load_experts) continue;
+    if (!is_collective(task.op) && !is_transfer(task.op)) continue;
+    if (task.op == Op::update_experts || task.op == Op::store_experts) continue;
     for (TensorId id : task.writes)
-      MOESAIC_CHECK(used[static_cast<size_t>(graph.base_of(id))] || subject.tensor(id).kind != TensorKind::activation,
-                    subject.at(task) + "nobody uses '" + subject.tensor(id).name + "'");
+      MOESAIC_CHECK(
+          used[static_cast<size_t>(graph.base_of(id))] != 0 || subject.tensor(id).kind != TensorKind::activation,
+          subject.at(task) + "nobody uses '" + subject.tensor(id).name + "'");
   }
 }
 

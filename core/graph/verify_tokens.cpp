@@ -84,9 +84,9 @@ void routed_rows_stay_in_their_pass(const Subject& subject) {
     for (const std::vector<TensorId>* list : {&task.reads, &task.writes})
       for (TensorId id : *list) {
         const Tensor& tensor = subject.tensor(id);
-        MOESAIC_CHECK(!is_routed(tensor.rows) ||
-                          (tensor.moe_layer == task.moe_layer && tensor.microbatch == task.microbatch),
-                      subject.at(task) + "uses '" + tensor.name + "' of another MoE layer or microbatch");
+        MOESAIC_CHECK(
+            !is_routed(tensor.rows) || (tensor.moe_layer == task.moe_layer && tensor.microbatch == task.microbatch),
+            subject.at(task) + "uses '" + tensor.name + "' of another MoE layer or microbatch");
       }
 }
 
@@ -95,17 +95,19 @@ void tasks_use_their_own_chunk_or_all(const Subject& subject) {
   for (const Task& task : subject.graph.tasks) {
     for (const std::vector<TensorId>* list : {&task.reads, &task.writes}) {
       std::fill(seen.begin(), seen.end(), 0);
+      bool cut = false;
       for (TensorId id : *list) {
         const Tensor& tensor = subject.tensor(id);
         if (!is_routed(tensor.rows) || is_window(tensor.rows)) continue;
-        MOESAIC_CHECK(tensor.num_chunks == subject.graph.num_chunks && tensor.chunk >= 0 &&
-                          tensor.chunk < tensor.num_chunks,
-                      subject.at(task) + "'" + tensor.name + "' is no chunk of its layer");
+        MOESAIC_CHECK(
+            tensor.num_chunks == subject.graph.num_chunks && tensor.chunk >= 0 && tensor.chunk < tensor.num_chunks,
+            subject.at(task) + "'" + tensor.name + "' is no chunk of its layer");
         MOESAIC_CHECK(task.num_chunks == 1 || task.chunk == tensor.chunk,
                       subject.at(task) + "uses '" + tensor.name + "' of another chunk");
         ++seen[static_cast<size_t>(tensor.chunk)];
+        cut = true;
       }
-      MOESAIC_CHECK(task.num_chunks > 1 || std::count(seen.begin(), seen.end(), seen[0]) == std::ssize(seen),
+      MOESAIC_CHECK(task.num_chunks > 1 || !cut || std::count(seen.begin(), seen.end(), seen[0]) == std::ssize(seen),
                     subject.at(task) + "uses some chunks and not others");
     }
   }
@@ -119,9 +121,9 @@ void chunks_are_complete(const Subject& subject) {
   std::vector<std::pair<std::pair<uint64_t, int>, size_t>> pieces;  // ((key, chunk), task)
   for (size_t i = 0; i < tasks.size(); ++i) {
     if (tasks[i].num_chunks == 1) continue;
-    MOESAIC_CHECK(tasks[i].num_chunks == subject.graph.num_chunks && tasks[i].chunk >= 0 &&
-                      tasks[i].chunk < tasks[i].num_chunks,
-                  subject.at(tasks[i]) + "is no chunk of its layer");
+    MOESAIC_CHECK(
+        tasks[i].num_chunks == subject.graph.num_chunks && tasks[i].chunk >= 0 && tasks[i].chunk < tasks[i].num_chunks,
+        subject.at(tasks[i]) + "is no chunk of its layer");
     pieces.push_back({{sibling_key(tasks[i]), tasks[i].chunk}, i});
   }
   std::sort(pieces.begin(), pieces.end());

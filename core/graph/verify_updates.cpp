@@ -49,10 +49,9 @@ class Updates {
                   subject_.at(task) + "has parts of a parameter's operands");
     int64_t elements = 0;
     for (size_t i = 0; i < count; ++i)
-      elements += update_one(task, task.reads[AdamW::of_parameter(i, AdamW::gradient)],
-                             task.writes[AdamW::of_parameter(i, AdamW::weight)],
-                             task.writes[AdamW::of_parameter(i, AdamW::moments)],
-                             task.writes[AdamW::of_parameter(i, AdamW::cleared)]);
+      elements += update_one(
+          task, task.reads[AdamW::of_parameter(i, AdamW::gradient)], task.writes[AdamW::of_parameter(i, AdamW::weight)],
+          task.writes[AdamW::of_parameter(i, AdamW::moments)], task.writes[AdamW::of_parameter(i, AdamW::cleared)]);
     MOESAIC_CHECK(task.fixed_rows == elements, subject_.at(task) + "updates other elements than it has");
   }
 
