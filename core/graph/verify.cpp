@@ -24,6 +24,7 @@ void verify(const TaskGraph& graph, const std::string& after) {
       labels_are_unique,
       operators_have_their_fields,
       tensors_are_defined_before_use,
+      activations_are_written_once,
       activations_stay_in_their_stage,
       dependencies_point_backwards,
 
@@ -35,12 +36,14 @@ void verify(const TaskGraph& graph, const std::string& after) {
 
       views_lie_inside_their_base,
       exchanges_count_the_bytes_of_a_row,
+      elementwise_tasks_cover_their_tensors,
       gathers_fill_their_tensor,
       scattered_sums_cover_their_tensor,
       reductions_cover_their_tensor,
 
       groups_hold_their_parameters,
       parameters_are_updated_once,
+      updated_experts_are_stored,
       updated_shares_are_gathered,
       gradients_are_summed_once,
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/graph/operands.h"
 #include "core/graph/verify_rules.h"
 #include "core/schema/error.h"
@@ -46,6 +48,22 @@ void views_lie_inside_their_base(const Subject& subject) {
     const int64_t end = view.view_offset + (view.fixed_rows - 1) * base.row_elements + members * view.row_elements;
     MOESAIC_CHECK(fixed_elements(view) >= 0 && view.view_offset >= 0 && end <= fixed_elements(base),
                   subject.at(view) + "reaches over the end of '" + base.name + "'");
+  }
+}
+
+/// Sums and what is cleared; of a window routing says how many rows it has.
+void elementwise_tasks_cover_their_tensors(const Subject& subject) {
+  for (const Task& task : subject.graph.tasks) {
+    if (task.op != Op::add && task.op != Op::clear) continue;
+    for (const std::vector<TensorId>* list : {&task.reads, &task.writes})
+      for (TensorId id : *list) {
+        const Tensor& tensor = subject.tensor(id);
+        const int64_t width = std::max<int64_t>(1, task.shape.k);
+        const bool covers = tensor.rows == Rows::fixed ? task.fixed_rows * width == fixed_elements(tensor)
+                                                       : width == tensor.row_elements;
+        MOESAIC_CHECK(covers && (task.rows == tensor.rows),
+                      subject.at(task) + "has not the elements of '" + tensor.name + "'");
+      }
   }
 }
 

@@ -1,6 +1,10 @@
+#include <algorithm>
 #include <bit>
+#include <span>
 #include <string_view>
+#include <utility>
 
+#include "core/graph/operands.h"
 #include "core/graph/stages.h"
 #include "core/graph/verify_rules.h"
 #include "core/schema/error.h"
@@ -70,6 +74,25 @@ void tensors_are_defined_before_use(const Subject& subject) {
     for (TensorId tensor : task.reads) check_defined(tensor, "reads '");
     for (TensorId tensor : task.after) check_defined(tensor, "waits for '");
     for (TensorId tensor : task.writes) defined[static_cast<size_t>(tensor)] = true;
+  }
+}
+
+/// But by the chunks of a task, by what adds to it, and by what works in place: what is written over would be lost.
+void activations_are_written_once(const Subject& subject) {
+  std::vector<TaskIndex> writer(subject.graph.tensors.size(), -1);
+  for (size_t i = 0; i < subject.graph.tasks.size(); ++i) {
+    const Task& task = subject.graph.tasks[i];
+    const std::span<const TensorId> sums = added_to_by(task);
+    for (TensorId id : task.writes) {
+      TaskIndex& last = writer[static_cast<size_t>(id)];
+      const TaskIndex before = std::exchange(last, static_cast<TaskIndex>(i));
+      if (before < 0 || subject.tensor(id).kind != TensorKind::activation) continue;
+      const Task& first = subject.graph.tasks[static_cast<size_t>(before)];
+      MOESAIC_CHECK((first.op == task.op && first.num_chunks > 1 && first.chunk < task.chunk) ||
+                        std::find(sums.begin(), sums.end(), id) != sums.end() ||
+                        std::find(task.reads.begin(), task.reads.end(), id) != task.reads.end(),
+                    subject.at(task) + "writes over '" + subject.tensor(id).name + "' of '" + first.label + "'");
+    }
   }
 }
 

@@ -16,10 +16,11 @@ using operands::Add, operands::AdamW, operands::Clear, operands::Collective, ope
 
 /// What a tensor in which gradients (or losses) add up holds as the program runs. Views count as their base.
 enum class Sum : uint8_t {
-  none,     // nothing of that kind, or what has been used
+  none,     // nothing of that kind, or nothing yet
   cleared,  // zeros
   own,      // what this rank has added
   all,      // the sum over all ranks that share it
+  used,     // what has gone elsewhere
 };
 
 class Gradients {
@@ -55,7 +56,7 @@ class Gradients {
     MOESAIC_CHECK(sum(loss) == (graph_.num_ranks > 1 ? Sum::all : Sum::own),
                   subject_.at(subject_.tensor(loss)) + "is not summed over all ranks once");
     for (size_t i = 0; i < sums_.size(); ++i)
-      MOESAIC_CHECK(sums_[i] == Sum::none || sums_[i] == Sum::cleared || static_cast<TensorId>(i) == loss,
+      MOESAIC_CHECK((sums_[i] != Sum::own && sums_[i] != Sum::all) || static_cast<TensorId>(i) == loss,
                     subject_.at(graph_.tensors[i]) + "holds gradients that no update uses");
   }
 
@@ -68,6 +69,8 @@ class Gradients {
     for (TensorId id : added_to_by(task)) add_own(task, id);
     switch (task.op) {
       case Op::clear:
+        MOESAIC_CHECK(sum(task.writes[Clear::x]) == Sum::none,
+                      subject_.at(task) + "clears " + named(task.writes[Clear::x]) + " a second time");
         clear(task.writes[Clear::x]);
         break;
       case Op::all_reduce:
@@ -99,7 +102,8 @@ class Gradients {
 
   void add_own(const Task& task, TensorId id) {
     const auto base = static_cast<size_t>(graph_.base_of(id));
-    MOESAIC_CHECK(sums_[base] != Sum::none, subject_.at(task) + "adds to " + named(id) + ", which nobody has cleared");
+    MOESAIC_CHECK(sums_[base] != Sum::none && sums_[base] != Sum::used,
+                  subject_.at(task) + "adds to " + named(id) + ", which nobody has cleared");
     MOESAIC_CHECK(sums_[base] != Sum::all, subject_.at(task) + "adds to " + named(id) + " behind its reduction");
     sums_[base] = Sum::own;
     if (is_added_[static_cast<size_t>(id)] == clearings_[base]) return;
@@ -115,7 +119,8 @@ class Gradients {
 
   void reduce(const Task& task) {
     const TensorId id = input_of(task);
-    MOESAIC_CHECK(sum(id) != Sum::all, subject_.at(task) + "sums " + named(id) + " a second time");
+    MOESAIC_CHECK(sum(id) != Sum::all && sum(id) != Sum::used,
+                  subject_.at(task) + "sums " + named(id) + " a second time");
     MOESAIC_CHECK(sum(id) == Sum::own && is_complete(id),
                   subject_.at(task) + "sums " + named(id) + " before all of it has been added");
     sum(id) = Sum::all;
@@ -129,7 +134,7 @@ class Gradients {
     reduce(task);
     if (graph_.base_of(from) == graph_.base_of(to)) return;
     MOESAIC_CHECK(sum(to) != Sum::all, subject_.at(task) + "overwrites the sum in " + named(to));
-    sum(from) = Sum::none;
+    sum(from) = Sum::used;
     sum(to) = Sum::all;
     over(to) = task.communicator;
   }
@@ -141,7 +146,7 @@ class Gradients {
     MOESAIC_CHECK(a == Sum::all && b == Sum::all && over(task.reads[Add::a]) == over(task.reads[Add::b]) &&
                       task.writes[Add::sum] == task.reads[Add::a],
                   subject_.at(task) + "adds gradients that are not summed over ranks");
-    sum(task.reads[Add::b]) = Sum::none;
+    sum(task.reads[Add::b]) = Sum::used;
   }
 
   /// replicas: communicator; -1: this rank alone has the gradient.
@@ -165,7 +170,7 @@ class Gradients {
   void drain(const Task& task) {
     for (TensorId id : {task.reads[DrainGradients::d_up], task.reads[DrainGradients::d_down]}) {
       use(task, id, expert_replicas_[static_cast<size_t>(task.moe_layer)]);
-      sum(id) = Sum::none;
+      sum(id) = Sum::used;
     }
   }
 

@@ -32,6 +32,7 @@ void operands_exist(const Subject& subject);
 void labels_are_unique(const Subject& subject);
 void operators_have_their_fields(const Subject& subject);
 void tensors_are_defined_before_use(const Subject& subject);
+void activations_are_written_once(const Subject& subject);
 void activations_stay_in_their_stage(const Subject& subject);
 void dependencies_point_backwards(const Subject& subject);
 
@@ -45,6 +46,7 @@ void chunks_are_complete(const Subject& subject);
 // verify_bytes.cpp: what is sent is what tensors hold.
 void views_lie_inside_their_base(const Subject& subject);
 void exchanges_count_the_bytes_of_a_row(const Subject& subject);
+void elementwise_tasks_cover_their_tensors(const Subject& subject);
 void gathers_fill_their_tensor(const Subject& subject);
 void scattered_sums_cover_their_tensor(const Subject& subject);
 void reductions_cover_their_tensor(const Subject& subject);
@@ -52,6 +54,7 @@ void reductions_cover_their_tensor(const Subject& subject);
 // verify_updates.cpp and verify_gradients.cpp: a training step updates everything once, from all gradients.
 void groups_hold_their_parameters(const Subject& subject);
 void parameters_are_updated_once(const Subject& subject);
+void updated_experts_are_stored(const Subject& subject);
 void updated_shares_are_gathered(const Subject& subject);
 void gradients_are_summed_once(const Subject& subject);
 

@@ -58,6 +58,9 @@ void exchanges_move_the_rows_of_their_leg(const Subject& subject) {
                     subject.at(task) + "'" + sent.name + "' or '" + received.name + "' has not the rows of its leg");
     } else {
       MOESAIC_CHECK(same_rows(sent, received), subject.at(task) + "other rows arrive than '" + sent.name + "' holds");
+      const int64_t pairs = is_between_stages(task.leg) ? 1 : subject.members(task.communicator, task.stage);
+      MOESAIC_CHECK(task.rows == sent.rows && task.fixed_rows * pairs == sent.fixed_rows,
+                    subject.at(task) + "sends other rows than '" + sent.name + "' holds");
     }
   }
 }
@@ -72,7 +75,7 @@ void regroupings_keep_rows(const Subject& subject) {
       MOESAIC_CHECK(before.rows == rows && behind.rows == rows && task.rows == rows,
                     subject.at(task) + "'" + before.name + "' or '" + behind.name + "' has not the rows of its order");
     } else {
-      MOESAIC_CHECK(before.dtype == behind.dtype && fixed_elements(before) >= 0 &&
+      MOESAIC_CHECK(before.dtype == behind.dtype && fixed_elements(before) == task.fixed_rows * task.shape.k &&
                         fixed_elements(before) == fixed_elements(behind),
                     subject.at(task) + "'" + behind.name + "' holds not what '" + before.name + "' holds");
     }

@@ -127,6 +127,16 @@ void parameters_are_updated_once(const Subject& subject) {
   if (subject.trains()) Updates(subject).run();
 }
 
+/// Where states live on storage the cache may put a store off, but not forget it. A flush is of no layer.
+void updated_experts_are_stored(const Subject& subject) {
+  std::vector<int> stores(subject.graph.placement.size(), 0);  // [MoE layers]
+  for (const Task& task : subject.graph.tasks)
+    if (task.op == Op::store_experts && task.moe_layer >= 0) ++stores[static_cast<size_t>(task.moe_layer)];
+  for (const Parameter& parameter : subject.graph.parameters)
+    MOESAIC_CHECK(parameter.home != Tier::storage || stores[static_cast<size_t>(parameter.moe_layer)] == 1,
+                  subject.at(parameter) + "lives on storage and is not stored once behind its update");
+}
+
 /// Where weights live whole, the next step reads them whole.
 void updated_shares_are_gathered(const Subject& subject) {
   if (!subject.trains() || subject.graph.groups.empty()) return;

@@ -62,6 +62,13 @@ Plan offloaded() {
   plan.expert_storage.home = Tier::host;
   return plan;
 }
+Plan stored() {
+  Plan plan = offloaded();
+  plan.expert_storage.home = Tier::storage;
+  plan.cluster.storage_bytes = Bytes{1} << 30;
+  plan.cluster.storage_read_bytes_per_s = plan.cluster.storage_write_bytes_per_s = 1e9;
+  return plan;
+}
 Plan partitioned() {
   Plan plan = tiny_plan(2, 2);
   plan.model.tied_embeddings = false;
@@ -105,6 +112,9 @@ TEST(Verify, RefusesTasksThatCannotRun) {
       plain(),
       {{"task 'layer 0 / forward / norm1': reads 'embedded' before it is written",
         [](TaskGraph& g) { erase(g, "forward / embed"); }},
+       {"task 'layer 0 / forward / attention residual, again': writes over 'layers.0.attention_sum' of 'layer 0 / "
+        "forward / attention residual'",
+        [](TaskGraph& g) { repeat(g, "layer 0 / forward / attention residual"); }},
        {"task 'forward / head': uses a tensor that does not exist",
         [](TaskGraph& g) { named(g, "forward / head").reads[0] = 1 << 20; }},
        {"task 'forward / head': its label is not unique",
@@ -154,8 +164,8 @@ TEST(Verify, RefusesLostRows) {
         }},
        {"task 'layer 0 / backward / experts wgrad': uses some chunks and not others",
         [](TaskGraph& g) { named(g, "layer 0 / backward / experts wgrad").reads.resize(5); }},
-       {"task 'layer 0 / forward / permute / chunk 0': its siblings do not cover every chunk equally often",
-        [](TaskGraph& g) { repeat(g, "layer 0 / forward / permute / chunk 0"); }}});
+       {"task 'layer 0 / forward / permute / chunk 1': its siblings do not cover every chunk equally often",
+        [](TaskGraph& g) { named(g, "layer 0 / forward / permute / chunk 0").phase = Phase::backward; }}});
 }
 
 // 8 tokens of each of 2 ranks, in 4 of 8 columns: 16 rows are joined into 8.
@@ -166,6 +176,8 @@ TEST(Verify, RefusesLostColumns) {
         [](TaskGraph& g) { tensor_named(g, "embedded").fixed_rows = 7; }},
        {"task 'forward / embed / exchange columns': other rows arrive than 'columns of all tokens.0' holds",
         [](TaskGraph& g) { tensor_named(g, "columns of own tokens.0").fixed_rows = 8; }},
+       {"task 'forward / embed / exchange columns': sends other rows than 'columns of all tokens.0' holds",
+        [](TaskGraph& g) { named(g, "forward / embed / exchange columns").fixed_rows = 7; }},
        {"task 'forward / embed / exchange columns': counts other bytes than a row of 'columns of all tokens.0' has",
         [](TaskGraph& g) { named(g, "forward / embed / exchange columns").bytes_per_row = 32; }}});
 }
@@ -180,6 +192,8 @@ TEST(Verify, RefusesBytesThatTensorsDoNotHold) {
                       [](TaskGraph& g) { named(g, "layer 0 / forward / sum out").bytes = 4; }},
                      {"task 'layer 0 / forward / sum out': does not sum all of 'layers.0.out.out'",
                       [](TaskGraph& g) { tensor_named(g, "layers.0.out.out").fixed_rows = 8; }},
+                     {"task 'layer 0 / forward / attention residual': has not the elements of 'embedded'",
+                      [](TaskGraph& g) { --named(g, "layer 0 / forward / attention residual").fixed_rows; }},
                      {"task 'backward / reduce embedding': does not leave the sum where it read "
                       "'embedding.gradient'",
                       [](TaskGraph& g) {
@@ -221,6 +235,9 @@ TEST(Verify, RefusesAnUpdateThatIsMissingOrDone) {
                      g.groups[1].parameters.push_back(g.groups[0].parameters[0]);
                      g.groups[1].offsets.push_back(g.groups[1].elements);
                    }}});
+  expect_complaints(stored(), {{"parameter 'layers.0.experts.up': lives on storage and is not stored once behind its "
+                                "update",
+                                [](TaskGraph& g) { erase(g, "layer 0 / update / store experts"); }}});
 }
 
 TEST(Verify, RefusesGradientsThatAreNotSummedOnce) {
@@ -233,17 +250,26 @@ TEST(Verify, RefusesGradientsThatAreNotSummedOnce) {
         [=](TaskGraph& g) { named(g, reduce).communicator = g.find_communicator("node"); }},
        {"task 'backward / reduce final_norm, again': sums 'final_norm.gradient' a second time",
         [=](TaskGraph& g) { repeat(g, reduce); }},
-       {"task 'backward / final_norm, again': adds to 'final_norm.gradient' behind its reduction",
+       {"task 'backward / embed, again': adds to 'embedding.gradient' behind its reduction",
         [=](TaskGraph& g) {
-          repeat(g, "backward / final_norm");
-          std::swap(named(g, "backward / final_norm, again"), named(g, reduce));
+          repeat(g, "backward / embed");
+          std::swap(named(g, "backward / embed, again"), named(g, "backward / reduce embedding"));
         }},
        {"tensor 'loss': is not summed over all ranks once", [](TaskGraph& g) { erase(g, "update / sum losses"); }}});
   expect_complaints(
       cut(), {{"task 'backward / reduce world bucket 0': sums 'gradient bucket 0' before all of it has been added",
                [](TaskGraph& g) { erase(g, "layer 0 / backward / qkv wgrad"); }}});
   expect_complaints(
-      divided(), {{"task 'microbatch 1 / backward / reduce group 1': overwrites the sum in 'group 1 gradients share'",
+      divided(), {{"task 'microbatch 0 / backward / reduce group 1, again': sums 'group 1 gradients.0' a second time",
+                   [](TaskGraph& g) { repeat(g, "microbatch 0 / backward / reduce group 1"); }},
+                  {"task 'microbatch 1 / backward / clear gradients of group 1, again': clears 'group 1 gradients.1' a "
+                   "second time",
+                   [](TaskGraph& g) {
+                     repeat(g, "microbatch 1 / backward / clear gradients of group 1");
+                     Task& again = named(g, "microbatch 1 / backward / clear gradients of group 1, again");
+                     again.reads = again.writes;  // in place
+                   }},
+                  {"task 'microbatch 1 / backward / reduce group 1': overwrites the sum in 'group 1 gradients share'",
                    [](TaskGraph& g) {
                      erase(g, "microbatch 1 / backward / reduce group 1 / accumulate");
                      named(g, "microbatch 1 / backward / reduce group 1").writes =
