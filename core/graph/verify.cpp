@@ -28,13 +28,16 @@ void verify(const TaskGraph& graph, const std::string& after) {
       activations_stay_in_their_stage,
       dependencies_point_backwards,
 
+      exchanges_meet_in_the_group_of_their_leg,
       exchanges_move_the_rows_of_their_leg,
       regroupings_keep_rows,
       routed_rows_stay_in_their_pass,
+      tasks_have_the_rows_of_an_operand,
       tasks_use_their_own_chunk_or_all,
       chunks_are_complete,
 
       views_lie_inside_their_base,
+      products_have_the_weights_of_their_shape,
       exchanges_count_the_bytes_of_a_row,
       elementwise_tasks_cover_their_tensors,
       gathers_fill_their_tensor,

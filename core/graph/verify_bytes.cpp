@@ -2,6 +2,7 @@
 
 #include "core/graph/operands.h"
 #include "core/graph/verify_rules.h"
+#include "core/operators/products.h"
 #include "core/schema/error.h"
 
 namespace moesaic::rules {
@@ -67,11 +68,23 @@ void elementwise_tasks_cover_their_tensors(const Subject& subject) {
   }
 }
 
+void products_have_the_weights_of_their_shape(const Subject& subject) {
+  for (const Task& task : subject.graph.tasks) {
+    const bool reads = task.op == Op::linear || task.op == Op::linear_dgrad;
+    if (!reads && task.op != Op::linear_wgrad) continue;
+    static_assert(operands::Linear::w == size_t{operands::LinearDgrad::w});
+    const Tensor& weight =
+        subject.tensor(reads ? task.reads[operands::Linear::w] : task.writes[operands::LinearWgrad::dw]);
+    MOESAIC_CHECK(fixed_elements(weight) == task.shape.n * task.shape.k,
+                  subject.at(task) + "'" + weight.name + "' has not the elements of its shape");
+  }
+}
+
 void exchanges_count_the_bytes_of_a_row(const Subject& subject) {
   for (const Task& task : subject.graph.tasks) {
     if (task.op != Op::all_to_all) continue;
     const Tensor& sent = subject.tensor(input_of(task));
-    MOESAIC_CHECK(task.bytes_per_row == bytes_of(sent.dtype, sent.row_elements) && task.bytes == 0,
+    MOESAIC_CHECK(task.bytes_per_row == bytes_of(sent.dtype, sent.row_elements) && task.shape.k == sent.row_elements,
                   subject.at(task) + "counts other bytes than a row of '" + sent.name + "' has");
   }
 }

@@ -10,6 +10,11 @@
 #include "core/schema/error.h"
 
 namespace moesaic::rules {
+namespace {
+
+bool is_ring(const Task& task) { return is_collective(task.op) && task.op != Op::all_to_all; }
+
+}  // namespace
 
 void operands_exist(const Subject& subject) {
   const auto tensors = static_cast<TensorId>(subject.graph.tensors.size());
@@ -47,6 +52,9 @@ void operators_have_their_fields(const Subject& subject) {
                   subject.at(task) + "collectives and only they have a communicator");
     MOESAIC_CHECK((task.op == Op::all_to_all) == (task.bytes_per_row > 0 && task.leg != Leg::none),
                   subject.at(task) + "all-to-alls and only they have a leg and bytes per row");
+    MOESAIC_CHECK(task.bytes == 0 || is_ring(task), subject.at(task) + "all but ring collectives have no fixed bytes");
+    MOESAIC_CHECK(task.bytes_per_row == 0 || task.op == Op::all_to_all || (is_ring(task) && is_window(task.rows)),
+                  subject.at(task) + "all but all-to-alls and reductions of windows have no bytes per row");
     MOESAIC_CHECK((task.op == Op::regroup) == (task.regroup != Regroup::none),
                   subject.at(task) + "regroupings and only they have an order");
     MOESAIC_CHECK(is_collective(task.op) == (task.lane == Lane::network),

@@ -53,7 +53,8 @@ class Gradients {
   void run() {
     for (const Task& task : graph_.tasks) step(task);
     const TensorId loss = graph_.inputs.loss;
-    MOESAIC_CHECK(sum(loss) == (graph_.num_ranks > 1 ? Sum::all : Sum::own),
+    const bool over_all = over(loss) >= 0 && graph_.communicators[static_cast<size_t>(over(loss))].groups.size() == 1;
+    MOESAIC_CHECK(graph_.num_ranks > 1 ? sum(loss) == Sum::all && over_all : sum(loss) == Sum::own,
                   subject_.at(subject_.tensor(loss)) + "is not summed over all ranks once");
     for (size_t i = 0; i < sums_.size(); ++i)
       MOESAIC_CHECK((sums_[i] != Sum::own && sums_[i] != Sum::all) || static_cast<TensorId>(i) == loss,
@@ -105,6 +106,8 @@ class Gradients {
     MOESAIC_CHECK(sums_[base] != Sum::none && sums_[base] != Sum::used,
                   subject_.at(task) + "adds to " + named(id) + ", which nobody has cleared");
     MOESAIC_CHECK(sums_[base] != Sum::all, subject_.at(task) + "adds to " + named(id) + " behind its reduction");
+    MOESAIC_CHECK(parts_[base] == 0 || static_cast<size_t>(id) != base,
+                  subject_.at(task) + "adds to all of " + named(id) + ", in which single gradients lie");
     sums_[base] = Sum::own;
     if (is_added_[static_cast<size_t>(id)] == clearings_[base]) return;
     is_added_[static_cast<size_t>(id)] = clearings_[base];

@@ -37,14 +37,17 @@ void activations_stay_in_their_stage(const Subject& subject);
 void dependencies_point_backwards(const Subject& subject);
 
 // verify_tokens.cpp: no row is lost or made up.
+void exchanges_meet_in_the_group_of_their_leg(const Subject& subject);
 void exchanges_move_the_rows_of_their_leg(const Subject& subject);
 void regroupings_keep_rows(const Subject& subject);
 void routed_rows_stay_in_their_pass(const Subject& subject);
+void tasks_have_the_rows_of_an_operand(const Subject& subject);
 void tasks_use_their_own_chunk_or_all(const Subject& subject);
 void chunks_are_complete(const Subject& subject);
 
 // verify_bytes.cpp: what is sent is what tensors hold.
 void views_lie_inside_their_base(const Subject& subject);
+void products_have_the_weights_of_their_shape(const Subject& subject);
 void exchanges_count_the_bytes_of_a_row(const Subject& subject);
 void elementwise_tasks_cover_their_tensors(const Subject& subject);
 void gathers_fill_their_tensor(const Subject& subject);

@@ -34,6 +34,29 @@ Rows rows_of(Regroup order) {
   return Rows::fixed;
 }
 
+/// The family in which the ranks of a leg meet; "": any two of neighbouring stages.
+const char* family_of(Leg leg) {
+  switch (leg) {
+    case Leg::dispatch:
+    case Leg::combine:
+      return "ep";
+    case Leg::intra_out:
+    case Leg::intra_back:
+      return "node";
+    case Leg::inter_out:
+    case Leg::inter_back:
+      return "rail";
+    case Leg::columns_out:
+    case Leg::columns_back:
+      return "world";
+    case Leg::none:
+    case Leg::next_stage:
+    case Leg::previous_stage:
+      break;
+  }
+  return "";
+}
+
 /// Where a task's piece of a MoE layer stands among its siblings: all but the last is the same for all chunks.
 uint64_t sibling_key(const Task& task) {
   uint64_t key = static_cast<uint64_t>(task.op);
@@ -47,6 +70,20 @@ uint64_t sibling_key(const Task& task) {
 }
 
 }  // namespace
+
+void exchanges_meet_in_the_group_of_their_leg(const Subject& subject) {
+  const TaskGraph& graph = subject.graph;
+  const int of_stage = graph.num_ranks / graph.num_stages;
+  for (const Task& task : graph.tasks) {
+    if (task.op != Op::all_to_all) continue;
+    const CommunicatorFamily& family = graph.communicators[static_cast<size_t>(task.communicator)];
+    const auto group_of = [&](int stage) { return family.group_of_rank[static_cast<size_t>(stage * of_stage)]; };
+    MOESAIC_CHECK(is_between_stages(task.leg) ? group_of(task.stage) == group_of(task.other_stage) &&
+                                                    family.groups[static_cast<size_t>(group_of(task.stage))].size() == 2
+                                              : family.name == family_of(task.leg),
+                  subject.at(task) + "ranks of its leg do not meet in family '" + family.name + "'");
+  }
+}
 
 void exchanges_move_the_rows_of_their_leg(const Subject& subject) {
   for (const Task& task : subject.graph.tasks) {
@@ -71,7 +108,8 @@ void regroupings_keep_rows(const Subject& subject) {
     const Tensor &before = subject.tensor(input_of(task)), &behind = subject.tensor(output_of(task));
     const Rows rows = rows_of(task.regroup);
     if (rows != Rows::fixed) {
-      MOESAIC_CHECK(same_row(before, behind), subject.at(task) + "rows of '" + before.name + "' change");
+      MOESAIC_CHECK(same_row(before, behind) && task.shape.k == before.row_elements,
+                    subject.at(task) + "rows of '" + before.name + "' change");
       MOESAIC_CHECK(before.rows == rows && behind.rows == rows && task.rows == rows,
                     subject.at(task) + "'" + before.name + "' or '" + behind.name + "' has not the rows of its order");
     } else {
@@ -91,6 +129,19 @@ void routed_rows_stay_in_their_pass(const Subject& subject) {
             !is_routed(tensor.rows) || (tensor.moe_layer == task.moe_layer && tensor.microbatch == task.microbatch),
             subject.at(task) + "uses '" + tensor.name + "' of another MoE layer or microbatch");
       }
+}
+
+/// In an expert-parallel group of one rank, what is sent is what is received.
+void tasks_have_the_rows_of_an_operand(const Subject& subject) {
+  const bool alone = subject.members(subject.graph.find_communicator("ep"), -1) == 1;
+  const auto as_sent = [&](Rows rows) { return alone && rows == Rows::received ? Rows::sent : rows; };
+  for (const Task& task : subject.graph.tasks) {
+    if (!is_routed(task.rows)) continue;
+    const auto has_rows = [&](TensorId id) { return as_sent(subject.tensor(id).rows) == as_sent(task.rows); };
+    MOESAIC_CHECK(std::any_of(task.reads.begin(), task.reads.end(), has_rows) ||
+                      std::any_of(task.writes.begin(), task.writes.end(), has_rows),
+                  subject.at(task) + "has other rows than all that it uses");
+  }
 }
 
 void tasks_use_their_own_chunk_or_all(const Subject& subject) {

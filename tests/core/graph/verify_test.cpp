@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "core/graph/ledger.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
 #include "tests/core/graph/tiny_plan.h"
@@ -50,10 +51,19 @@ Plan cut() {
   return plan;
 }
 /// Every parameter of two ranks its own group, two microbatches.
-Plan divided() {
+Plan divided(int zero) {
   Plan plan = tiny_plan(2, 1);
   plan.layout.micro_batches = 2;
-  plan.layout.zero = 2;
+  plan.layout.zero = zero;
+  return plan;
+}
+/// Two stages of two ranks, two microbatches, forward again in backward.
+Plan pipelined() {
+  Plan plan = tiny_plan(4, 2);
+  plan.model.num_layers = 2;
+  plan.model.moe_layers = {false, true};
+  plan.layout.pp = plan.layout.micro_batches = 2;
+  plan.layout.recompute = Recompute::full;
   return plan;
 }
 /// Each half of the experts on two of four ranks, in host memory.
@@ -127,6 +137,10 @@ TEST(Verify, RefusesTasksThatCannotRun) {
         [](TaskGraph& g) { named(g, "layer 0 / forward / dispatch").leg = Leg::none; }},
        {"task 'layer 0 / forward / dispatch': all-to-alls and only they have a leg",
         [](TaskGraph& g) { named(g, "layer 0 / forward / dispatch").bytes_per_row = 0; }},
+       {"task 'forward / head': all but ring collectives have no fixed bytes",
+        [](TaskGraph& g) { named(g, "forward / head").bytes = 4; }},
+       {"task 'forward / head': all but all-to-alls and reductions of windows have no bytes per row",
+        [](TaskGraph& g) { named(g, "forward / head").bytes_per_row = 4; }},
        {"task 'layer 0 / forward / dispatch regroup': regroupings and only they have an order",
         [](TaskGraph& g) { named(g, "layer 0 / forward / dispatch regroup").regroup = Regroup::none; }},
        {"task 'update / sum losses': collectives and only they run on the network lane",
@@ -141,7 +155,15 @@ TEST(Verify, RefusesLostRows) {
       cut(),
       {{"task 'layer 0 / forward / dispatch / chunk 1 / inside the node': 'layers.0.dispatch.arrived.chunk1.order by "
         "local rank' or 'layers.0.dispatch.arrived.chunk1.relayed' has not the rows of its leg",
-        [=](TaskGraph& g) { named(g, inside).leg = Leg::dispatch; }},
+        [=](TaskGraph& g) {
+          named(g, inside).leg = Leg::dispatch;
+          named(g, inside).communicator = g.find_communicator("ep");
+        }},
+       {"task 'layer 0 / forward / dispatch / chunk 1 / inside the node': ranks of its leg do not meet in family "
+        "'rail'",
+        [=](TaskGraph& g) { named(g, inside).communicator = g.find_communicator("rail"); }},
+       {"task 'layer 0 / forward / experts / chunk 0': has other rows than all that it uses",
+        [](TaskGraph& g) { named(g, "layer 0 / forward / experts / chunk 0").rows = Rows::sent; }},
        {"task 'layer 0 / forward / dispatch / chunk 1 / inside the node': rows of 'layers.0.dispatch.arrived.chunk1."
         "order by local rank' arrive as others",
         [](TaskGraph& g) { tensor_named(g, "layers.0.dispatch.arrived.chunk1.relayed").row_elements = 7; }},
@@ -192,6 +214,8 @@ TEST(Verify, RefusesBytesThatTensorsDoNotHold) {
                       [](TaskGraph& g) { named(g, "layer 0 / forward / sum out").bytes = 4; }},
                      {"task 'layer 0 / forward / sum out': does not sum all of 'layers.0.out.out'",
                       [](TaskGraph& g) { tensor_named(g, "layers.0.out.out").fixed_rows = 8; }},
+                     {"task 'forward / head': 'embedding' has not the elements of its shape",
+                      [](TaskGraph& g) { named(g, "forward / head").shape.n = 8; }},
                      {"task 'layer 0 / forward / attention residual': has not the elements of 'embedded'",
                       [](TaskGraph& g) { --named(g, "layer 0 / forward / attention residual").fixed_rows; }},
                      {"task 'backward / reduce embedding': does not leave the sum where it read "
@@ -226,15 +250,15 @@ TEST(Verify, RefusesAnUpdateThatIsMissingOrDone) {
         }}});
   expect_complaints(offloaded(), {{"parameter 'layers.0.experts.up': is updated 0 times in a step",
                                    [](TaskGraph& g) { erase(g, "layer 0 / update / update experts"); }}});
-  expect_complaints(
-      divided(), {{"tensor 'group 1 weights share': is not gathered once behind its update",
-                   [](TaskGraph& g) { erase(g, "update / gather group 1"); }},
-                  {"tensor 'group 1 weights share': shares of all members do not cover the group",
-                   [](TaskGraph& g) { g.groups[1].elements += 32; }},
-                  {"parameter 'layers.0.experts.up': is in several groups, or in one of other ranks", [](TaskGraph& g) {
-                     g.groups[1].parameters.push_back(g.groups[0].parameters[0]);
-                     g.groups[1].offsets.push_back(g.groups[1].elements);
-                   }}});
+  expect_complaints(divided(2), {{"tensor 'group 1 weights share': is not gathered once behind its update",
+                                  [](TaskGraph& g) { erase(g, "update / gather group 1"); }},
+                                 {"tensor 'group 1 weights share': shares of all members do not cover the group",
+                                  [](TaskGraph& g) { g.groups[1].elements += 32; }},
+                                 {"parameter 'layers.0.experts.up': is in several groups, or in one of other ranks",
+                                  [](TaskGraph& g) {
+                                    g.groups[1].parameters.push_back(g.groups[0].parameters[0]);
+                                    g.groups[1].offsets.push_back(g.groups[1].elements);
+                                  }}});
   expect_complaints(stored(), {{"parameter 'layers.0.experts.up': lives on storage and is not stored once behind its "
                                 "update",
                                 [](TaskGraph& g) { erase(g, "layer 0 / update / store experts"); }}});
@@ -260,23 +284,30 @@ TEST(Verify, RefusesGradientsThatAreNotSummedOnce) {
       cut(), {{"task 'backward / reduce world bucket 0': sums 'gradient bucket 0' before all of it has been added",
                [](TaskGraph& g) { erase(g, "layer 0 / backward / qkv wgrad"); }}});
   expect_complaints(
-      divided(), {{"task 'microbatch 0 / backward / reduce group 1, again': sums 'group 1 gradients.0' a second time",
-                   [](TaskGraph& g) { repeat(g, "microbatch 0 / backward / reduce group 1"); }},
-                  {"task 'microbatch 1 / backward / clear gradients of group 1, again': clears 'group 1 gradients.1' a "
-                   "second time",
-                   [](TaskGraph& g) {
-                     repeat(g, "microbatch 1 / backward / clear gradients of group 1");
-                     Task& again = named(g, "microbatch 1 / backward / clear gradients of group 1, again");
-                     again.reads = again.writes;  // in place
-                   }},
-                  {"task 'microbatch 1 / backward / reduce group 1': overwrites the sum in 'group 1 gradients share'",
-                   [](TaskGraph& g) {
-                     erase(g, "microbatch 1 / backward / reduce group 1 / accumulate");
-                     named(g, "microbatch 1 / backward / reduce group 1").writes =
-                         named(g, "microbatch 0 / backward / reduce group 1").writes;
-                   }},
-                  {"tensor 'group 1 summand.1': holds gradients that no update uses",
-                   [](TaskGraph& g) { erase(g, "microbatch 1 / backward / reduce group 1 / accumulate"); }}});
+      divided(2),
+      {{"task 'microbatch 0 / backward / final_norm': adds to all of 'group 1 gradients.0', in which single "
+        "gradients lie",
+        [](TaskGraph& g) {
+          named(g, "microbatch 0 / backward / final_norm").writes[1] =
+              named(g, "microbatch 0 / backward / reduce group 1").reads[0];
+        }},
+       {"task 'microbatch 0 / backward / reduce group 1, again': sums 'group 1 gradients.0' a second time",
+        [](TaskGraph& g) { repeat(g, "microbatch 0 / backward / reduce group 1"); }},
+       {"task 'microbatch 1 / backward / clear gradients of group 1, again': clears 'group 1 gradients.1' a "
+        "second time",
+        [](TaskGraph& g) {
+          repeat(g, "microbatch 1 / backward / clear gradients of group 1");
+          Task& again = named(g, "microbatch 1 / backward / clear gradients of group 1, again");
+          again.reads = again.writes;  // in place
+        }},
+       {"task 'microbatch 1 / backward / reduce group 1': overwrites the sum in 'group 1 gradients share'",
+        [](TaskGraph& g) {
+          erase(g, "microbatch 1 / backward / reduce group 1 / accumulate");
+          named(g, "microbatch 1 / backward / reduce group 1").writes =
+              named(g, "microbatch 0 / backward / reduce group 1").writes;
+        }},
+       {"tensor 'group 1 summand.1': holds gradients that no update uses",
+        [](TaskGraph& g) { erase(g, "microbatch 1 / backward / reduce group 1 / accumulate"); }}});
   expect_complaints(
       offloaded(),
       {{"task 'layer 0 / backward / drain expert gradients': 'layers.0.experts.down.gradient.used.0' is not summed "
@@ -320,6 +351,36 @@ TEST(Verify, RefusesMemoryThatNobodyCounts) {
   EXPECT_NE(complaint(offloaded(), [](TaskGraph& g) { tensor_named(g, "layers.0.experts states").row_elements = 512; })
                 .find("after damage: no memory is counted for 1024 elements of expert states and 0 of their gradients"),
             std::string::npos);
+}
+
+/// True where verify() or the ledger refuses the graph.
+bool is_refused(const TaskGraph& graph, const Ledger& before) {
+  try {
+    verify(graph, "damage");
+    before.check_conserved_by("damage", Ledger(graph), {});
+    return false;
+  } catch (const InvariantError&) {
+    return true;
+  }
+}
+
+// Of every technique's graph, no task may go, none may come twice.
+TEST(Verify, MissesNoTask) {
+  for (const Plan& plan : {plain(), cut(), divided(1), divided(2), divided(3), offloaded(), stored(), partitioned(),
+                           tensor_parallel(), pipelined()}) {
+    check_plan(plan, "test");
+    TaskGraph graph = lower(plan);
+    unlink(graph);
+    const Ledger before(graph);
+    ASSERT_FALSE(is_refused(graph, before));
+    for (const Task& task : graph.tasks) {
+      TaskGraph without = graph, twice = graph;
+      erase(without, task.label);
+      repeat(twice, task.label);
+      EXPECT_TRUE(is_refused(without, before)) << "without " << task.label;
+      EXPECT_TRUE(is_refused(twice, before)) << "twice " << task.label;
+    }
+  }
 }
 
 }  // namespace
