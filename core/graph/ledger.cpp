@@ -58,10 +58,9 @@ Ledger::Ledger(const TaskGraph& graph) : chunks_(static_cast<uint64_t>(graph.num
     if (is_conserved(task.op)) count(task, static_cast<size_t>(task.op), volume_of(task));
     if (is_routed(task.leg)) count_exchange(task);
   }
-  const rules::Subject subject{graph, {}};
   for (const Parameter& p : graph.parameters) {
-    const int64_t parts = p.partition < 0 ? 1 : subject.members(p.partition, p.stage);
-    holdings_.push_back({p.name, p.elements * parts, parts * subject.members(p.replicas, p.stage)});
+    const int64_t parts = p.partition < 0 ? 1 : rules::members_of(graph, p.partition, p.stage);
+    holdings_.push_back({p.name, p.elements * parts, parts * rules::members_of(graph, p.replicas, p.stage)});
   }
 }
 

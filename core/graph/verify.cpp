@@ -5,9 +5,13 @@
 namespace moesaic {
 namespace rules {
 
-int64_t Subject::members(int communicator, int stage) const {
+int64_t members_of(const TaskGraph& graph, int communicator, int stage) {
   const int rank = stage < 0 ? 0 : stage * (graph.num_ranks / graph.num_stages);
   return static_cast<int64_t>(graph.group(communicator, rank).size());
+}
+
+Subject::Subject(const TaskGraph& of, const std::string& pass) : graph(of), after(pass), routed(of.tensors.size()) {
+  for (size_t i = 0; i < routed.size(); ++i) routed[i] = graph.tensors[i].rows > Rows::local;
 }
 
 int64_t fixed_elements(const Tensor& tensor) {
@@ -18,7 +22,7 @@ int64_t fixed_elements(const Tensor& tensor) {
 
 void verify(const TaskGraph& graph, const std::string& after) {
   using namespace rules;
-  const Subject subject{graph, after};
+  const Subject subject(graph, after);
   constexpr void (*kRules[])(const Subject&) = {
       operands_exist,
       labels_are_unique,

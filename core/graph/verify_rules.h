@@ -3,15 +3,22 @@
 // those after operands_exist() presume what it checks.
 
 #include <string>
+#include <vector>
 
 #include "core/graph/task_graph.h"
 
 namespace moesaic::rules {
 
+/// Of the group of a family in which the ranks of a pipeline stage meet; stage -1: rank 0.
+int64_t members_of(const TaskGraph& graph, int communicator, int stage);
+
 /// The graph that a rule looks at, and how it names what is wrong.
 struct Subject {
+  Subject(const TaskGraph& of, const std::string& pass);
+
   const TaskGraph& graph;
   const std::string& after;  // the pass that has just run
+  std::vector<char> routed;  // [tensors]: 1 where routing decides the rows; most tensors need no closer look
 
   std::string at(const Task& task) const { return "after " + after + ", task '" + task.label + "': "; }
   std::string at(const Tensor& tensor) const { return "after " + after + ", tensor '" + tensor.name + "': "; }
@@ -19,8 +26,8 @@ struct Subject {
     return "after " + after + ", parameter '" + parameter.name + "': ";
   }
   const Tensor& tensor(TensorId id) const { return graph.tensors[static_cast<size_t>(id)]; }
-  /// Of the group of a family in which the ranks of a pipeline stage meet; -1: of all stages.
-  int64_t members(int communicator, int stage) const;
+  bool is_routed(TensorId id) const { return routed[static_cast<size_t>(id)] != 0; }
+  int64_t members(int communicator, int stage) const { return members_of(graph, communicator, stage); }
   bool trains() const { return graph.inputs.loss >= 0; }
 };
 

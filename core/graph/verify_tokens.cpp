@@ -8,8 +8,6 @@
 namespace moesaic::rules {
 namespace {
 
-bool is_routed(Rows rows) { return rows > Rows::local; }
-
 bool same_rows(const Tensor& a, const Tensor& b) { return a.rows == b.rows && a.fixed_rows == b.fixed_rows; }
 
 bool same_row(const Tensor& a, const Tensor& b) { return a.row_elements == b.row_elements && a.dtype == b.dtype; }
@@ -57,7 +55,7 @@ const char* family_of(Leg leg) {
   return "";
 }
 
-/// Where a task's piece of a MoE layer stands among its siblings: all but the last is the same for all chunks.
+/// Where a task's piece of a MoE layer belongs; the same for all its chunks.
 uint64_t sibling_key(const Task& task) {
   uint64_t key = static_cast<uint64_t>(task.op);
   const auto append = [&](uint64_t value, int bits) { key = key << bits | value; };
@@ -90,7 +88,7 @@ void exchanges_move_the_rows_of_their_leg(const Subject& subject) {
     if (task.op != Op::all_to_all) continue;
     const Tensor &sent = subject.tensor(input_of(task)), &received = subject.tensor(output_of(task));
     MOESAIC_CHECK(same_row(sent, received), subject.at(task) + "rows of '" + sent.name + "' arrive as others");
-    if (moesaic::is_routed(task.leg)) {
+    if (is_routed(task.leg)) {
       MOESAIC_CHECK((LegRows{sent.rows, received.rows} == rows_on(task.leg)) && task.rows == sent.rows,
                     subject.at(task) + "'" + sent.name + "' or '" + received.name + "' has not the rows of its leg");
     } else {
@@ -124,10 +122,10 @@ void routed_rows_stay_in_their_pass(const Subject& subject) {
   for (const Task& task : subject.graph.tasks)
     for (const std::vector<TensorId>* list : {&task.reads, &task.writes})
       for (TensorId id : *list) {
+        if (!subject.is_routed(id)) continue;
         const Tensor& tensor = subject.tensor(id);
-        MOESAIC_CHECK(
-            !is_routed(tensor.rows) || (tensor.moe_layer == task.moe_layer && tensor.microbatch == task.microbatch),
-            subject.at(task) + "uses '" + tensor.name + "' of another MoE layer or microbatch");
+        MOESAIC_CHECK(tensor.moe_layer == task.moe_layer && tensor.microbatch == task.microbatch,
+                      subject.at(task) + "uses '" + tensor.name + "' of another MoE layer or microbatch");
       }
 }
 
@@ -136,7 +134,7 @@ void tasks_have_the_rows_of_an_operand(const Subject& subject) {
   const bool alone = subject.members(subject.graph.find_communicator("ep"), -1) == 1;
   const auto as_sent = [&](Rows rows) { return alone && rows == Rows::received ? Rows::sent : rows; };
   for (const Task& task : subject.graph.tasks) {
-    if (!is_routed(task.rows)) continue;
+    if (task.rows <= Rows::local) continue;
     const auto has_rows = [&](TensorId id) { return as_sent(subject.tensor(id).rows) == as_sent(task.rows); };
     MOESAIC_CHECK(std::any_of(task.reads.begin(), task.reads.end(), has_rows) ||
                       std::any_of(task.writes.begin(), task.writes.end(), has_rows),
@@ -148,18 +146,19 @@ void tasks_use_their_own_chunk_or_all(const Subject& subject) {
   std::vector<int> seen(static_cast<size_t>(subject.graph.num_chunks));  // [chunks]: of a task that is not cut
   for (const Task& task : subject.graph.tasks) {
     for (const std::vector<TensorId>* list : {&task.reads, &task.writes}) {
-      std::fill(seen.begin(), seen.end(), 0);
       bool cut = false;
       for (TensorId id : *list) {
+        if (!subject.is_routed(id)) continue;
         const Tensor& tensor = subject.tensor(id);
-        if (!is_routed(tensor.rows) || is_window(tensor.rows)) continue;
+        if (is_window(tensor.rows)) continue;
+        if (!cut) std::fill(seen.begin(), seen.end(), 0);
+        cut = true;
         MOESAIC_CHECK(
             tensor.num_chunks == subject.graph.num_chunks && tensor.chunk >= 0 && tensor.chunk < tensor.num_chunks,
             subject.at(task) + "'" + tensor.name + "' is no chunk of its layer");
         MOESAIC_CHECK(task.num_chunks == 1 || task.chunk == tensor.chunk,
                       subject.at(task) + "uses '" + tensor.name + "' of another chunk");
         ++seen[static_cast<size_t>(tensor.chunk)];
-        cut = true;
       }
       MOESAIC_CHECK(task.num_chunks > 1 || !cut || std::count(seen.begin(), seen.end(), seen[0]) == std::ssize(seen),
                     subject.at(task) + "uses some chunks and not others");
