@@ -53,63 +53,53 @@ void views_lie_inside_their_base(const Subject& subject) {
 }
 
 /// Sums and what is cleared; of a window routing says how many rows it has.
-void elementwise_tasks_cover_their_tensors(const Subject& subject) {
-  for (const Task& task : subject.graph.tasks) {
-    if (task.op != Op::add && task.op != Op::clear) continue;
-    for (const std::vector<TensorId>* list : {&task.reads, &task.writes})
-      for (TensorId id : *list) {
-        const Tensor& tensor = subject.tensor(id);
-        const int64_t width = std::max<int64_t>(1, task.shape.k);
-        const bool covers = tensor.rows == Rows::fixed ? task.fixed_rows * width == fixed_elements(tensor)
-                                                       : width == tensor.row_elements;
-        MOESAIC_CHECK(covers && (task.rows == tensor.rows),
-                      subject.at(task) + "has not the elements of '" + tensor.name + "'");
-      }
-  }
+void elementwise_tasks_cover_their_tensors(const Subject& subject, const Task& task) {
+  if (task.op != Op::add && task.op != Op::clear) return;
+  for (const std::vector<TensorId>* list : {&task.reads, &task.writes})
+    for (TensorId id : *list) {
+      const Tensor& tensor = subject.tensor(id);
+      const int64_t width = std::max<int64_t>(1, task.shape.k);
+      const bool covers =
+          tensor.rows == Rows::fixed ? task.fixed_rows * width == fixed_elements(tensor) : width == tensor.row_elements;
+      MOESAIC_CHECK(covers && (task.rows == tensor.rows),
+                    subject.at(task) + "has not the elements of '" + tensor.name + "'");
+    }
 }
 
-void products_have_the_weights_of_their_shape(const Subject& subject) {
-  for (const Task& task : subject.graph.tasks) {
-    const bool reads = task.op == Op::linear || task.op == Op::linear_dgrad;
-    if (!reads && task.op != Op::linear_wgrad) continue;
-    static_assert(operands::Linear::w == size_t{operands::LinearDgrad::w});
-    const Tensor& weight =
-        subject.tensor(reads ? task.reads[operands::Linear::w] : task.writes[operands::LinearWgrad::dw]);
-    MOESAIC_CHECK(fixed_elements(weight) == task.shape.n * task.shape.k,
-                  subject.at(task) + "'" + weight.name + "' has not the elements of its shape");
-  }
+void products_have_the_weights_of_their_shape(const Subject& subject, const Task& task) {
+  const bool reads = task.op == Op::linear || task.op == Op::linear_dgrad;
+  if (!reads && task.op != Op::linear_wgrad) return;
+  static_assert(operands::Linear::w == size_t{operands::LinearDgrad::w});
+  const Tensor& weight =
+      subject.tensor(reads ? task.reads[operands::Linear::w] : task.writes[operands::LinearWgrad::dw]);
+  MOESAIC_CHECK(fixed_elements(weight) == task.shape.n * task.shape.k,
+                subject.at(task) + "'" + weight.name + "' has not the elements of its shape");
 }
 
-void exchanges_count_the_bytes_of_a_row(const Subject& subject) {
-  for (const Task& task : subject.graph.tasks) {
-    if (task.op != Op::all_to_all) continue;
-    const Tensor& sent = subject.tensor(input_of(task));
-    MOESAIC_CHECK(task.bytes_per_row == bytes_of(sent.dtype, sent.row_elements) && task.shape.k == sent.row_elements,
-                  subject.at(task) + "counts other bytes than a row of '" + sent.name + "' has");
-  }
+void exchanges_count_the_bytes_of_a_row(const Subject& subject, const Task& task) {
+  if (task.op != Op::all_to_all) return;
+  const Tensor& sent = subject.tensor(input_of(task));
+  MOESAIC_CHECK(task.bytes_per_row == bytes_of(sent.dtype, sent.row_elements) && task.shape.k == sent.row_elements,
+                subject.at(task) + "counts other bytes than a row of '" + sent.name + "' has");
 }
 
-void gathers_fill_their_tensor(const Subject& subject) {
-  for (const Task& task : subject.graph.tasks) {
-    if (task.op != Op::all_gather) continue;
-    const Tensor& whole = subject.tensor(output_of(task));
-    const Bytes sent = sent_bytes(subject, task), gathered = fixed_bytes(whole);
-    MOESAIC_CHECK(sent < 0 || task.bytes == sent, subject.at(task) + "sends other bytes than it reads");
-    MOESAIC_CHECK(gathered < 0 || task.bytes * subject.members(task.communicator, task.stage) == gathered,
-                  subject.at(task) + "does not fill '" + whole.name + "'");
-  }
+void gathers_fill_their_tensor(const Subject& subject, const Task& task) {
+  if (task.op != Op::all_gather) return;
+  const Tensor& whole = subject.tensor(output_of(task));
+  const Bytes sent = sent_bytes(subject, task), gathered = fixed_bytes(whole);
+  MOESAIC_CHECK(sent < 0 || task.bytes == sent, subject.at(task) + "sends other bytes than it reads");
+  MOESAIC_CHECK(gathered < 0 || task.bytes * subject.members(task.communicator, task.stage) == gathered,
+                subject.at(task) + "does not fill '" + whole.name + "'");
 }
 
-void scattered_sums_cover_their_tensor(const Subject& subject) {
-  for (const Task& task : subject.graph.tasks) {
-    if (task.op != Op::reduce_scatter) continue;
-    const Tensor &whole = subject.tensor(input_of(task)), &share = subject.tensor(output_of(task));
-    const Bytes kept = fixed_bytes(share), summed = fixed_bytes(whole);
-    MOESAIC_CHECK(share.dtype == whole.dtype && (kept < 0 || task.bytes == kept),
-                  subject.at(task) + "leaves other bytes than '" + share.name + "' holds");
-    MOESAIC_CHECK(summed < 0 || task.bytes * subject.members(task.communicator, task.stage) == summed,
-                  subject.at(task) + "does not sum all of '" + whole.name + "'");
-  }
+void scattered_sums_cover_their_tensor(const Subject& subject, const Task& task) {
+  if (task.op != Op::reduce_scatter) return;
+  const Tensor &whole = subject.tensor(input_of(task)), &share = subject.tensor(output_of(task));
+  const Bytes kept = fixed_bytes(share), summed = fixed_bytes(whole);
+  MOESAIC_CHECK(share.dtype == whole.dtype && (kept < 0 || task.bytes == kept),
+                subject.at(task) + "leaves other bytes than '" + share.name + "' holds");
+  MOESAIC_CHECK(summed < 0 || task.bytes * subject.members(task.communicator, task.stage) == summed,
+                subject.at(task) + "does not sum all of '" + whole.name + "'");
 }
 
 /// In place. Of a window routing says how many rows it has.

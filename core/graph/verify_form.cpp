@@ -16,20 +16,26 @@ bool is_ring(const Task& task) { return is_collective(task.op) && task.op != Op:
 
 }  // namespace
 
-void operands_exist(const Subject& subject) {
-  const auto tensors = static_cast<TensorId>(subject.graph.tensors.size());
-  const auto communicators = static_cast<int>(subject.graph.communicators.size());
-  for (const Tensor& tensor : subject.graph.tensors)
-    MOESAIC_CHECK(tensor.view_of < tensors, subject.at(tensor) + "views a tensor that does not exist");
-  for (const Task& task : subject.graph.tasks) {
-    for (const std::vector<TensorId>* list : {&task.reads, &task.writes, &task.after})
-      for (TensorId id : *list)
-        MOESAIC_CHECK(id >= 0 && id < tensors, subject.at(task) + "uses a tensor that does not exist");
-    MOESAIC_CHECK(task.communicator < communicators, subject.at(task) + "has a communicator that does not exist");
-    MOESAIC_CHECK(!is_collective(task.op) || is_between_stages(task.leg) || !task.reads.empty(),
-                  subject.at(task) + "sends nothing");
-    MOESAIC_CHECK(!is_collective(task.op) || !task.writes.empty(), subject.at(task) + "receives nothing");
+void views_have_a_base(const Subject& subject) {
+  const TaskGraph& graph = subject.graph;
+  for (const Tensor& tensor : graph.tensors) {
+    MOESAIC_CHECK(tensor.view_of < std::ssize(graph.tensors),
+                  subject.at(tensor) + "views a tensor that does not exist");
+    MOESAIC_CHECK(tensor.view_of < 0 || subject.tensor(tensor.view_of).view_of < 0,
+                  subject.at(tensor) + "views a view");
   }
+}
+
+void operands_exist(const Subject& subject, const Task& task) {
+  for (const std::vector<TensorId>* list : {&task.reads, &task.writes, &task.after})
+    for (TensorId id : *list)
+      MOESAIC_CHECK(id >= 0 && id < std::ssize(subject.graph.tensors),
+                    subject.at(task) + "uses a tensor that does not exist");
+  MOESAIC_CHECK(task.communicator < std::ssize(subject.graph.communicators),
+                subject.at(task) + "has a communicator that does not exist");
+  MOESAIC_CHECK(!is_collective(task.op) || is_between_stages(task.leg) || !task.reads.empty(),
+                subject.at(task) + "sends nothing");
+  MOESAIC_CHECK(!is_collective(task.op) || !task.writes.empty(), subject.at(task) + "receives nothing");
 }
 
 /// An open hash table of the tasks' places: of graphs with tens of thousands of tasks a set of strings would cost more
@@ -46,33 +52,27 @@ void labels_are_unique(const Subject& subject) {
   }
 }
 
-void operators_have_their_fields(const Subject& subject) {
-  for (const Task& task : subject.graph.tasks) {
-    MOESAIC_CHECK(is_collective(task.op) == (task.communicator >= 0),
-                  subject.at(task) + "collectives and only they have a communicator");
-    MOESAIC_CHECK((task.op == Op::all_to_all) == (task.bytes_per_row > 0 && task.leg != Leg::none),
-                  subject.at(task) + "all-to-alls and only they have a leg and bytes per row");
-    MOESAIC_CHECK(task.bytes == 0 || is_ring(task), subject.at(task) + "all but ring collectives have no fixed bytes");
-    MOESAIC_CHECK(task.bytes_per_row == 0 || task.op == Op::all_to_all || (is_ring(task) && is_window(task.rows)),
-                  subject.at(task) + "all but all-to-alls and reductions of windows have no bytes per row");
-    MOESAIC_CHECK((task.op == Op::regroup) == (task.regroup != Regroup::none),
-                  subject.at(task) + "regroupings and only they have an order");
-    MOESAIC_CHECK(is_collective(task.op) == (task.lane == Lane::network),
-                  subject.at(task) + "collectives and only they run on the network lane");
-    MOESAIC_CHECK(is_transfer(task.op) == (task.lane != Lane::compute && task.lane != Lane::network),
-                  subject.at(task) + "transfers and only they run on the copy, storage and host lanes");
-  }
+void operators_have_their_fields(const Subject& subject, const Task& task) {
+  MOESAIC_CHECK(is_collective(task.op) == (task.communicator >= 0),
+                subject.at(task) + "collectives and only they have a communicator");
+  MOESAIC_CHECK((task.op == Op::all_to_all) == (task.bytes_per_row > 0 && task.leg != Leg::none),
+                subject.at(task) + "all-to-alls and only they have a leg and bytes per row");
+  MOESAIC_CHECK(task.bytes == 0 || is_ring(task), subject.at(task) + "all but ring collectives have no fixed bytes");
+  MOESAIC_CHECK(task.bytes_per_row == 0 || task.op == Op::all_to_all || (is_ring(task) && is_window(task.rows)),
+                subject.at(task) + "all but all-to-alls and reductions of windows have no bytes per row");
+  MOESAIC_CHECK((task.op == Op::regroup) == (task.regroup != Regroup::none),
+                subject.at(task) + "regroupings and only they have an order");
+  MOESAIC_CHECK(is_collective(task.op) == (task.lane == Lane::network),
+                subject.at(task) + "collectives and only they run on the network lane");
+  MOESAIC_CHECK(is_transfer(task.op) == (task.lane != Lane::compute && task.lane != Lane::network),
+                subject.at(task) + "transfers and only they run on the copy, storage and host lanes");
 }
 
 /// Parameters, gradients, optimizer state and inputs exist from the start.
 void tensors_are_defined_before_use(const Subject& subject) {
   const TaskGraph& graph = subject.graph;
   std::vector<char> defined(graph.tensors.size());  // bytes, for speed
-  for (size_t i = 0; i < graph.tensors.size(); ++i) {
-    defined[i] = graph.tensors[i].kind != TensorKind::activation;
-    const TensorId base = graph.base_of(static_cast<TensorId>(i));
-    MOESAIC_CHECK(graph.base_of(base) == base, subject.at(graph.tensors[i]) + "views a view");
-  }
+  for (size_t i = 0; i < graph.tensors.size(); ++i) defined[i] = graph.tensors[i].kind != TensorKind::activation;
   for (const Task& task : graph.tasks) {
     const auto check_defined = [&](TensorId tensor, const char* verb) {
       MOESAIC_CHECK(

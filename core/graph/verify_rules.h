@@ -1,6 +1,8 @@
 #pragma once
 // The rules that verify() lists, one function each. They throw InvariantError and name the task, tensor or parameter;
-// those after operands_exist() presume what it checks.
+// the others presume
+// views_have_a_base(), operands_exist() and operators_have_their_fields(). Those that look at one task need no loop of
+// their own: a walk over all tasks costs more than what they do.
 
 #include <string>
 #include <vector>
@@ -18,6 +20,7 @@ struct Subject {
 
   const TaskGraph& graph;
   const std::string& after;  // the pass that has just run
+  bool ep_is_one;            // an expert-parallel group is one rank
   std::vector<char> routed;  // [tensors]: 1 where routing decides the rows; most tensors need no closer look
 
   std::string at(const Task& task) const { return "after " + after + ", task '" + task.label + "': "; }
@@ -35,30 +38,31 @@ struct Subject {
 int64_t fixed_elements(const Tensor& tensor);
 
 // verify_form.cpp: what a task is.
-void operands_exist(const Subject& subject);
+void views_have_a_base(const Subject& subject);
+void operands_exist(const Subject& subject, const Task& task);
 void labels_are_unique(const Subject& subject);
-void operators_have_their_fields(const Subject& subject);
+void operators_have_their_fields(const Subject& subject, const Task& task);
 void tensors_are_defined_before_use(const Subject& subject);
 void activations_are_written_once(const Subject& subject);
 void activations_stay_in_their_stage(const Subject& subject);
 void dependencies_point_backwards(const Subject& subject);
 
 // verify_tokens.cpp: no row is lost or made up.
-void exchanges_meet_in_the_group_of_their_leg(const Subject& subject);
-void exchanges_move_the_rows_of_their_leg(const Subject& subject);
-void regroupings_keep_rows(const Subject& subject);
-void routed_rows_stay_in_their_pass(const Subject& subject);
-void tasks_have_the_rows_of_an_operand(const Subject& subject);
-void tasks_use_their_own_chunk_or_all(const Subject& subject);
+void exchanges_meet_in_the_group_of_their_leg(const Subject& subject, const Task& task);
+void exchanges_move_the_rows_of_their_leg(const Subject& subject, const Task& task);
+void regroupings_keep_rows(const Subject& subject, const Task& task);
+void routed_rows_stay_in_their_pass(const Subject& subject, const Task& task);
+void tasks_have_the_rows_of_an_operand(const Subject& subject, const Task& task);
+void tasks_use_their_own_chunk_or_all(const Subject& subject, const Task& task);
 void chunks_are_complete(const Subject& subject);
 
 // verify_bytes.cpp: what is sent is what tensors hold.
 void views_lie_inside_their_base(const Subject& subject);
-void products_have_the_weights_of_their_shape(const Subject& subject);
-void exchanges_count_the_bytes_of_a_row(const Subject& subject);
-void elementwise_tasks_cover_their_tensors(const Subject& subject);
-void gathers_fill_their_tensor(const Subject& subject);
-void scattered_sums_cover_their_tensor(const Subject& subject);
+void products_have_the_weights_of_their_shape(const Subject& subject, const Task& task);
+void exchanges_count_the_bytes_of_a_row(const Subject& subject, const Task& task);
+void elementwise_tasks_cover_their_tensors(const Subject& subject, const Task& task);
+void gathers_fill_their_tensor(const Subject& subject, const Task& task);
+void scattered_sums_cover_their_tensor(const Subject& subject, const Task& task);
 void reductions_cover_their_tensor(const Subject& subject);
 
 // verify_updates.cpp and verify_gradients.cpp: a training step updates everything once, from all gradients.

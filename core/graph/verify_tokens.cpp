@@ -67,102 +67,96 @@ uint64_t sibling_key(const Task& task) {
   return key;
 }
 
+/// Of a task that is not cut: as many pieces of each chunk.
+void check_all_chunks(const Subject& subject, const Task& task, const std::vector<TensorId>& list) {
+  std::vector<int> pieces(static_cast<size_t>(subject.graph.num_chunks), 0);
+  for (TensorId id : list)
+    if (subject.is_routed(id) && !is_window(subject.tensor(id).rows))
+      ++pieces[static_cast<size_t>(subject.tensor(id).chunk)];
+  MOESAIC_CHECK(std::count(pieces.begin(), pieces.end(), pieces[0]) == std::ssize(pieces),
+                subject.at(task) + "uses some chunks and not others");
+}
+
 }  // namespace
 
-void exchanges_meet_in_the_group_of_their_leg(const Subject& subject) {
+void exchanges_meet_in_the_group_of_their_leg(const Subject& subject, const Task& task) {
+  if (task.op != Op::all_to_all) return;
   const TaskGraph& graph = subject.graph;
   const int of_stage = graph.num_ranks / graph.num_stages;
-  for (const Task& task : graph.tasks) {
-    if (task.op != Op::all_to_all) continue;
-    const CommunicatorFamily& family = graph.communicators[static_cast<size_t>(task.communicator)];
-    const auto group_of = [&](int stage) { return family.group_of_rank[static_cast<size_t>(stage * of_stage)]; };
-    MOESAIC_CHECK(is_between_stages(task.leg) ? group_of(task.stage) == group_of(task.other_stage) &&
-                                                    family.groups[static_cast<size_t>(group_of(task.stage))].size() == 2
-                                              : family.name == family_of(task.leg),
-                  subject.at(task) + "ranks of its leg do not meet in family '" + family.name + "'");
+  const CommunicatorFamily& family = graph.communicators[static_cast<size_t>(task.communicator)];
+  const auto group_of = [&](int stage) { return family.group_of_rank[static_cast<size_t>(stage * of_stage)]; };
+  MOESAIC_CHECK(is_between_stages(task.leg) ? group_of(task.stage) == group_of(task.other_stage) &&
+                                                  family.groups[static_cast<size_t>(group_of(task.stage))].size() == 2
+                                            : family.name == family_of(task.leg),
+                subject.at(task) + "ranks of its leg do not meet in family '" + family.name + "'");
+}
+
+void exchanges_move_the_rows_of_their_leg(const Subject& subject, const Task& task) {
+  if (task.op != Op::all_to_all) return;
+  const Tensor &sent = subject.tensor(input_of(task)), &received = subject.tensor(output_of(task));
+  MOESAIC_CHECK(same_row(sent, received), subject.at(task) + "rows of '" + sent.name + "' arrive as others");
+  if (is_routed(task.leg)) {
+    MOESAIC_CHECK((LegRows{sent.rows, received.rows} == rows_on(task.leg)) && task.rows == sent.rows,
+                  subject.at(task) + "'" + sent.name + "' or '" + received.name + "' has not the rows of its leg");
+  } else {
+    MOESAIC_CHECK(same_rows(sent, received), subject.at(task) + "other rows arrive than '" + sent.name + "' holds");
+    const int64_t pairs = is_between_stages(task.leg) ? 1 : subject.members(task.communicator, task.stage);
+    MOESAIC_CHECK(task.rows == sent.rows && task.fixed_rows * pairs == sent.fixed_rows,
+                  subject.at(task) + "sends other rows than '" + sent.name + "' holds");
   }
 }
 
-void exchanges_move_the_rows_of_their_leg(const Subject& subject) {
-  for (const Task& task : subject.graph.tasks) {
-    if (task.op != Op::all_to_all) continue;
-    const Tensor &sent = subject.tensor(input_of(task)), &received = subject.tensor(output_of(task));
-    MOESAIC_CHECK(same_row(sent, received), subject.at(task) + "rows of '" + sent.name + "' arrive as others");
-    if (is_routed(task.leg)) {
-      MOESAIC_CHECK((LegRows{sent.rows, received.rows} == rows_on(task.leg)) && task.rows == sent.rows,
-                    subject.at(task) + "'" + sent.name + "' or '" + received.name + "' has not the rows of its leg");
-    } else {
-      MOESAIC_CHECK(same_rows(sent, received), subject.at(task) + "other rows arrive than '" + sent.name + "' holds");
-      const int64_t pairs = is_between_stages(task.leg) ? 1 : subject.members(task.communicator, task.stage);
-      MOESAIC_CHECK(task.rows == sent.rows && task.fixed_rows * pairs == sent.fixed_rows,
-                    subject.at(task) + "sends other rows than '" + sent.name + "' holds");
+void regroupings_keep_rows(const Subject& subject, const Task& task) {
+  if (task.op != Op::regroup) return;
+  const Tensor &before = subject.tensor(input_of(task)), &behind = subject.tensor(output_of(task));
+  const Rows rows = rows_of(task.regroup);
+  if (rows != Rows::fixed) {
+    MOESAIC_CHECK(same_row(before, behind) && task.shape.k == before.row_elements,
+                  subject.at(task) + "rows of '" + before.name + "' change");
+    MOESAIC_CHECK(before.rows == rows && behind.rows == rows && task.rows == rows,
+                  subject.at(task) + "'" + before.name + "' or '" + behind.name + "' has not the rows of its order");
+  } else {
+    MOESAIC_CHECK(before.dtype == behind.dtype && fixed_elements(before) == task.fixed_rows * task.shape.k &&
+                      fixed_elements(before) == fixed_elements(behind),
+                  subject.at(task) + "'" + behind.name + "' holds not what '" + before.name + "' holds");
+  }
+}
+
+void routed_rows_stay_in_their_pass(const Subject& subject, const Task& task) {
+  for (const std::vector<TensorId>* list : {&task.reads, &task.writes})
+    for (TensorId id : *list) {
+      if (!subject.is_routed(id)) continue;
+      const Tensor& tensor = subject.tensor(id);
+      MOESAIC_CHECK(tensor.moe_layer == task.moe_layer && tensor.microbatch == task.microbatch,
+                    subject.at(task) + "uses '" + tensor.name + "' of another MoE layer or microbatch");
     }
-  }
-}
-
-void regroupings_keep_rows(const Subject& subject) {
-  for (const Task& task : subject.graph.tasks) {
-    if (task.op != Op::regroup) continue;
-    const Tensor &before = subject.tensor(input_of(task)), &behind = subject.tensor(output_of(task));
-    const Rows rows = rows_of(task.regroup);
-    if (rows != Rows::fixed) {
-      MOESAIC_CHECK(same_row(before, behind) && task.shape.k == before.row_elements,
-                    subject.at(task) + "rows of '" + before.name + "' change");
-      MOESAIC_CHECK(before.rows == rows && behind.rows == rows && task.rows == rows,
-                    subject.at(task) + "'" + before.name + "' or '" + behind.name + "' has not the rows of its order");
-    } else {
-      MOESAIC_CHECK(before.dtype == behind.dtype && fixed_elements(before) == task.fixed_rows * task.shape.k &&
-                        fixed_elements(before) == fixed_elements(behind),
-                    subject.at(task) + "'" + behind.name + "' holds not what '" + before.name + "' holds");
-    }
-  }
-}
-
-void routed_rows_stay_in_their_pass(const Subject& subject) {
-  for (const Task& task : subject.graph.tasks)
-    for (const std::vector<TensorId>* list : {&task.reads, &task.writes})
-      for (TensorId id : *list) {
-        if (!subject.is_routed(id)) continue;
-        const Tensor& tensor = subject.tensor(id);
-        MOESAIC_CHECK(tensor.moe_layer == task.moe_layer && tensor.microbatch == task.microbatch,
-                      subject.at(task) + "uses '" + tensor.name + "' of another MoE layer or microbatch");
-      }
 }
 
 /// In an expert-parallel group of one rank, what is sent is what is received.
-void tasks_have_the_rows_of_an_operand(const Subject& subject) {
-  const bool alone = subject.members(subject.graph.find_communicator("ep"), -1) == 1;
-  const auto as_sent = [&](Rows rows) { return alone && rows == Rows::received ? Rows::sent : rows; };
-  for (const Task& task : subject.graph.tasks) {
-    if (task.rows <= Rows::local) continue;
-    const auto has_rows = [&](TensorId id) { return as_sent(subject.tensor(id).rows) == as_sent(task.rows); };
-    MOESAIC_CHECK(std::any_of(task.reads.begin(), task.reads.end(), has_rows) ||
-                      std::any_of(task.writes.begin(), task.writes.end(), has_rows),
-                  subject.at(task) + "has other rows than all that it uses");
-  }
+void tasks_have_the_rows_of_an_operand(const Subject& subject, const Task& task) {
+  if (task.rows <= Rows::local) return;
+  const auto as_sent = [&](Rows rows) { return subject.ep_is_one && rows == Rows::received ? Rows::sent : rows; };
+  const auto has_rows = [&](TensorId id) { return as_sent(subject.tensor(id).rows) == as_sent(task.rows); };
+  MOESAIC_CHECK(std::any_of(task.reads.begin(), task.reads.end(), has_rows) ||
+                    std::any_of(task.writes.begin(), task.writes.end(), has_rows),
+                subject.at(task) + "has other rows than all that it uses");
 }
 
-void tasks_use_their_own_chunk_or_all(const Subject& subject) {
-  std::vector<int> seen(static_cast<size_t>(subject.graph.num_chunks));  // [chunks]: of a task that is not cut
-  for (const Task& task : subject.graph.tasks) {
-    for (const std::vector<TensorId>* list : {&task.reads, &task.writes}) {
-      bool cut = false;
-      for (TensorId id : *list) {
-        if (!subject.is_routed(id)) continue;
-        const Tensor& tensor = subject.tensor(id);
-        if (is_window(tensor.rows)) continue;
-        if (!cut) std::fill(seen.begin(), seen.end(), 0);
-        cut = true;
-        MOESAIC_CHECK(
-            tensor.num_chunks == subject.graph.num_chunks && tensor.chunk >= 0 && tensor.chunk < tensor.num_chunks,
-            subject.at(task) + "'" + tensor.name + "' is no chunk of its layer");
-        MOESAIC_CHECK(task.num_chunks == 1 || task.chunk == tensor.chunk,
-                      subject.at(task) + "uses '" + tensor.name + "' of another chunk");
-        ++seen[static_cast<size_t>(tensor.chunk)];
-      }
-      MOESAIC_CHECK(task.num_chunks > 1 || !cut || std::count(seen.begin(), seen.end(), seen[0]) == std::ssize(seen),
-                    subject.at(task) + "uses some chunks and not others");
+void tasks_use_their_own_chunk_or_all(const Subject& subject, const Task& task) {
+  for (const std::vector<TensorId>* list : {&task.reads, &task.writes}) {
+    int pieces = 0;
+    for (TensorId id : *list) {
+      if (!subject.is_routed(id)) continue;
+      const Tensor& tensor = subject.tensor(id);
+      if (is_window(tensor.rows)) continue;
+      MOESAIC_CHECK(
+          tensor.num_chunks == subject.graph.num_chunks && tensor.chunk >= 0 && tensor.chunk < tensor.num_chunks,
+          subject.at(task) + "'" + tensor.name + "' is no chunk of its layer");
+      MOESAIC_CHECK(task.num_chunks == 1 || task.chunk == tensor.chunk,
+                    subject.at(task) + "uses '" + tensor.name + "' of another chunk");
+      ++pieces;
     }
+    if (task.num_chunks < subject.graph.num_chunks && pieces > 0) check_all_chunks(subject, task, *list);
   }
 }
 
