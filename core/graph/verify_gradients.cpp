@@ -4,7 +4,6 @@
 #include "core/graph/stages.h"
 #include "core/graph/verify_rules.h"
 #include "core/operators/activations.h"
-#include "core/operators/collectives.h"
 #include "core/operators/optimizer.h"
 #include "core/operators/transfers.h"
 #include "core/schema/error.h"
@@ -12,7 +11,7 @@
 namespace moesaic::rules {
 namespace {
 
-using operands::Add, operands::AdamW, operands::Clear, operands::Collective, operands::DrainGradients;
+using operands::Add, operands::AdamW, operands::Clear, operands::DrainGradients;
 
 /// What a tensor in which gradients (or losses) add up holds as the program runs. Views count as their base.
 enum class Sum : uint8_t {

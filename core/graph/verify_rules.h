@@ -1,8 +1,7 @@
 #pragma once
 // The rules that verify() lists, one function each. They throw InvariantError and name the task, tensor or parameter;
-// the others presume
-// views_have_a_base(), operands_exist() and operators_have_their_fields(). Those that look at one task need no loop of
-// their own: a walk over all tasks costs more than what they do.
+// all presume views_have_a_base(), operands_exist() and operators_have_their_fields(). Rules of single tasks have no
+// loop of their own: a walk over all tasks costs more than what they do there.
 
 #include <string>
 #include <vector>
