@@ -3,6 +3,7 @@
 // are made of names, and what a pass asks of a task whatever its operator has a name too.
 
 #include <initializer_list>
+#include <span>
 #include <vector>
 
 #include "core/graph/task_graph.h"
@@ -28,6 +29,9 @@ TensorId output_of(const Task& task);
 /// The gradient that a task sums over ranks, or by which it updates its one parameter; losses where it sums these; -1
 /// of any other task.
 TensorId gradient_of(const Task& task);
+
+/// What a task adds to, beside all else that it writes: gradients of parameters, the losses.
+std::span<const TensorId> added_to_by(const Task& task);
 
 /// Of a task that announces counts: where they stand, and of which MoE layers they are.
 TensorId counts_made_by(const Task& task);

@@ -1,5 +1,7 @@
 #include "core/graph/stages.h"
 
+#include <algorithm>
+
 namespace moesaic {
 namespace {
 
@@ -31,6 +33,13 @@ OfTasks<TaskIndex> keep_own_tasks(TaskGraph& graph, int stage) {
 
 int stage_of_layer(int64_t layer, int64_t num_layers, int num_stages) {
   return static_cast<int>(((layer + 1) * num_stages - 1) / num_layers);
+}
+
+bool is_shared(const TaskGraph& graph, const Parameter& parameter) {
+  const auto& groups = graph.communicators[parameter.replicas].groups;
+  return std::any_of(groups.begin(), groups.end(), [&](const std::vector<int>& group) {
+    return group.size() > 1 && holds(parameter, graph.stage_of(group[0]));
+  });
 }
 
 OfTensors<bool> held_elsewhere(const TaskGraph& graph, int stage) {

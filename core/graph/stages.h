@@ -18,6 +18,9 @@ inline bool holds(const Parameter& parameter, int stage) {
   return parameter.stage < 0 || parameter.stage == stage || parameter.other_stage == stage;
 }
 
+/// True where several ranks hold the same elements of a parameter; else each rank alone holds what it holds.
+bool is_shared(const TaskGraph& graph, const Parameter& parameter);
+
 /// Between stages the sender only reads and the receiver only writes.
 inline bool reads_on(const Task& task, int stage) { return !is_between_stages(task.leg) || task.stage == stage; }
 inline bool writes_on(const Task& task, int stage) { return !is_between_stages(task.leg) || task.other_stage == stage; }

@@ -160,9 +160,4 @@ struct TaskGraph {
 /// rewrite.
 void link_dependencies(TaskGraph& graph);
 
-/// Throws InvariantError unless: every tensor is written before it is read (parameters, gradients, optimizer state and
-/// inputs exist from the start), labels are unique, each collective has a communicator, regroupings and all-to-alls
-/// have a leg, dependencies point backwards. `after` names the pass that has just run.
-void verify(const TaskGraph& graph, const std::string& after);
-
 }  // namespace moesaic

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <map>
 
 #include "core/graph/edit.h"
@@ -46,14 +45,6 @@ void forward_and_backward(StepBuilder& b) {
     else
       pass.forward(first, last);
   }
-}
-
-/// False where each rank alone holds what it holds of the parameter.
-bool is_shared(const TaskGraph& graph, const Parameter& parameter) {
-  const auto& groups = graph.communicators[parameter.replicas].groups;
-  return std::any_of(groups.begin(), groups.end(), [&](const std::vector<int>& group) {
-    return group.size() > 1 && holds(parameter, graph.stage_of(group[0]));
-  });
 }
 
 Task reduction_of(const TaskGraph& graph, const Parameter& parameter) {

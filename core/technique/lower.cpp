@@ -1,5 +1,9 @@
 #include "core/technique/lower.h"
 
+#include <utility>
+
+#include "core/graph/ledger.h"
+#include "core/graph/verify.h"
 #include "core/steps/baseline_step.h"
 #include "core/technique/technique.h"
 
@@ -9,6 +13,7 @@ namespace {
 struct Pass {
   const char* name;
   void (*rewrite)(TaskGraph&, const Plan&);
+  PassLicence licence = {};  // what it may change of what the verifier holds constant
 };
 
 // Order matters: what runs again is cut and gathers its weights like all else; chunks multiply the all-to-alls that the
@@ -16,7 +21,7 @@ struct Pass {
 // share and leaves no bucket to fill where it is on. Last of all, what updates there are wait for one another's
 // gradients.
 constexpr Pass kPasses[] = {
-    {"recompute", recompute},
+    {"recompute", recompute, {.repeats_forward = true}},
     {"chunk_moe_layers", chunk_moe_layers},
     {"hierarchical_all_to_all", hierarchical_all_to_all},
     {"embedding_partition", embedding_partition},
@@ -31,9 +36,13 @@ constexpr Pass kPasses[] = {
 TaskGraph lower(const Plan& plan) {
   TaskGraph graph = baseline_step(plan);
   verify(graph, "baseline");
+  Ledger before(graph);
   for (const Pass& pass : kPasses) {
     pass.rewrite(graph, plan);
     verify(graph, pass.name);
+    Ledger behind(graph);
+    before.check_conserved_by(pass.name, behind, pass.licence);
+    before = std::move(behind);
   }
   link_dependencies(graph);
   verify(graph, "link_dependencies");

@@ -1,6 +1,6 @@
 #pragma once
 // Plan -> task graph: the baseline step, then every technique that the plan asks for, in a fixed order, each followed
-// by the verifier.
+// by the verifier and by a comparison with the graph before (core/graph/ledger.h).
 
 #include "core/graph/task_graph.h"
 

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "core/graph/memory.h"
+#include "core/graph/verify.h"
 #include "core/steps/baseline_step.h"
 #include "tests/core/graph/tiny_plan.h"
 
