@@ -4,6 +4,7 @@
 
 #include "core/graph/operands.h"
 #include "core/operators/transfers.h"
+#include "core/schema/error.h"
 
 namespace moesaic::simulator {
 namespace {
@@ -82,11 +83,14 @@ TransferWork ExpertTraffic::move(const Task& task, int rank, int64_t step) {
       brought(task.writes[operands::UpdateExperts::signal]).assign(residency.updated(task.moe_layer, active).size(), 0);
       break;
     }
-    default:  // store_experts: what the update left outside the cache, or a flush
+    case Op::store_experts:  // what the update left outside the cache, or a flush
       work.moved.storage_written =
           block_bytes_ * static_cast<Bytes>(task.demand == Demand::none
                                                 ? residency.end_step().size()
                                                 : brought(task.reads[operands::StoreExperts::updated]).size());
+      break;
+    default:
+      throw InvariantError(__FILE__, __LINE__, "op", std::string("no bytes are known of ") + name_of(task.op));
   }
   return work;
 }

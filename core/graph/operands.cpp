@@ -1,12 +1,7 @@
 #include "core/graph/operands.h"
 
 #include "core/operators/collectives.h"
-#include "core/operators/embedding.h"
-#include "core/operators/experts.h"
-#include "core/operators/loss.h"
-#include "core/operators/norms.h"
 #include "core/operators/optimizer.h"
-#include "core/operators/products.h"
 #include "core/operators/router.h"
 #include "core/operators/row_movers.h"
 #include "core/operators/transfers.h"
@@ -41,25 +36,8 @@ TensorId gradient_of(const Task& task) {
 }
 
 std::span<const TensorId> added_to_by(const Task& task) {
-  const auto writes = [&](size_t first, size_t count) { return std::span(task.writes).subspan(first, count); };
-  switch (task.op) {
-    case Op::cross_entropy:
-      return writes(operands::CrossEntropy::loss, 1);
-    case Op::embed_backward:
-      return writes(operands::EmbedBackward::d_table, 1);
-    case Op::norm_backward:
-      return writes(operands::NormBackward::d_gain_bias, 1);
-    case Op::linear_wgrad:
-      return writes(operands::LinearWgrad::dw, 1);
-    case Op::router_backward:
-      static_assert(operands::RouterBackward::loss == operands::RouterBackward::dw + 1);
-      return writes(operands::RouterBackward::dw, 2);
-    case Op::experts_wgrad:
-      static_assert(operands::ExpertsWgrad::d_down == operands::ExpertsWgrad::d_up + 1);
-      return writes(operands::ExpertsWgrad::d_up, 2);
-    default:
-      return {};
-  }
+  const auto [first, count] = facts_of(task.op).adds_to;
+  return std::span(task.writes).subspan(first, count);
 }
 
 TensorId counts_made_by(const Task& task) {

@@ -23,14 +23,15 @@ inline constexpr OperatorFacts kEmbedding[] = {
      .is_matrix_product = false,
      .moves_rows = false,
      .flops = no_flops,
-     .bytes = [](const OperatorWork& w) { return w.element_bytes * 2 * w.m * w.k(); }},
+     .bytes = [](const OperatorWork& w) { return (w.element_bytes + w.weight_bytes) * w.m * w.k(); }},
     {.op = Op::embed_backward,
      .name = "embed_backward",
      .family = Family::embedding,
      .is_matrix_product = false,
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return w.m * w.k(); },
-     .bytes = [](const OperatorWork& w) { return w.element_bytes * 2 * w.m * w.k(); }},
+     .bytes = [](const OperatorWork& w) { return w.element_bytes * 2 * w.m * w.k(); },
+     .adds_to = {operands::EmbedBackward::d_table, 1}},
 };
 
 }  // namespace moesaic

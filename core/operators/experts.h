@@ -33,8 +33,8 @@ constexpr double experts_flops(const OperatorWork& w) { return 2 * (w.up_widths(
 
 /// Rows in and out, what the activation reads and makes, and the weights of experts that have rows.
 constexpr double experts_bytes(const OperatorWork& w) {
-  return w.element_bytes * (2 * w.m * w.k() + (2 * w.up_widths() + 1) * w.m * w.n() +
-                            w.active_experts * (w.up_widths() + 1) * w.n() * w.k());
+  return w.element_bytes * (2 * w.m * w.k() + (2 * w.up_widths() + 1) * w.m * w.n()) +
+         w.weight_bytes * w.active_experts * (w.up_widths() + 1) * w.n() * w.k();
 }
 
 inline constexpr OperatorFacts kExperts[] = {
@@ -65,7 +65,8 @@ inline constexpr OperatorFacts kExperts[] = {
            return w.element_bytes * (2 * w.m * w.k() + (w.up_widths() + 1) * w.m * w.n() +
                                      2 * w.active_experts * (w.up_widths() + 1) * w.n() * w.k());
          },
-     .repeated_reads = {operands::ExpertsWgrad::chunks, operands::ExpertsWgrad::kPerChunk}},
+     .repeated_reads = {operands::ExpertsWgrad::chunks, operands::ExpertsWgrad::kPerChunk},
+     .adds_to = {operands::ExpertsWgrad::d_up, 2}},
 };
 
 }  // namespace moesaic

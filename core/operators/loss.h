@@ -19,7 +19,8 @@ inline constexpr OperatorFacts kLoss[] = {
      .is_matrix_product = false,
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return 6 * w.m * w.n(); },
-     .bytes = [](const OperatorWork& w) { return 4 * 2 * w.m * w.n(); }},
+     .bytes = [](const OperatorWork& w) { return 4 * 2 * w.m * w.n(); },
+     .adds_to = {operands::CrossEntropy::loss, 1}},
 };
 
 }  // namespace moesaic

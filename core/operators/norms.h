@@ -30,7 +30,8 @@ inline constexpr OperatorFacts kNorms[] = {
      .is_matrix_product = false,
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return 14 * w.m * w.k(); },
-     .bytes = [](const OperatorWork& w) { return w.element_bytes * 3 * w.m * w.k(); }},
+     .bytes = [](const OperatorWork& w) { return w.element_bytes * 3 * w.m * w.k(); },
+     .adds_to = {operands::NormBackward::d_gain_bias, 1}},
 };
 
 }  // namespace moesaic

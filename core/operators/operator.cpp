@@ -83,12 +83,13 @@ std::vector<std::pair<std::string, int64_t>> dimensions_of(const OpShape& s) {
 }
 
 double flops_of(Op op, const OpShape& shape, int64_t rows) {
-  return facts_of(op).flops({shape, static_cast<double>(rows), 0, 0});
+  return facts_of(op).flops({shape, static_cast<double>(rows), 0, 0, 0});
 }
 
-double traffic_of(Op op, const OpShape& shape, int64_t rows, int64_t active_experts, DType dtype) {
+double traffic_of(Op op, const OpShape& shape, int64_t rows, int64_t active_experts, StoredAs stored) {
+  const auto bytes = [](DType dtype) { return static_cast<double>(bits_per_element(dtype)) / 8; };
   return facts_of(op).bytes({shape, static_cast<double>(rows), static_cast<double>(active_experts),
-                             static_cast<double>(bits_per_element(dtype)) / 8});
+                             bytes(stored.activations), bytes(stored.weights)});
 }
 
 }  // namespace moesaic

@@ -99,6 +99,7 @@ struct OperatorWork {
   double m;               // rows
   double active_experts;  // slots that have rows
   double element_bytes;   // of a stored number; less than 1 is possible
+  double weight_bytes;    // of a stored weight: weights may be narrower than what they are multiplied with
 
   constexpr double n() const { return static_cast<double>(shape.n); }
   constexpr double k() const { return static_cast<double>(shape.k); }
@@ -124,6 +125,11 @@ struct RepeatedReads {
   size_t first = 0, size = 0;  // size 0: none repeat
 };
 
+/// Consecutive writes of an operator.
+struct WriteRange {
+  size_t first = 0, count = 0;
+};
+
 /// What is known of an operator. A family's file states it for each of its operators; costs have no default, so
 /// that nothing is free of cost because somebody forgot it.
 struct OperatorFacts {
@@ -135,6 +141,7 @@ struct OperatorFacts {
   Formula flops;
   Formula bytes;  // read and written in device memory
   RepeatedReads repeated_reads = {};
+  WriteRange adds_to = {};  // gradients of parameters, losses: what stands there is added to, not replaced
 };
 
 /// Of what moves data only, and of what touches no device memory of its own.
@@ -156,7 +163,14 @@ bool moves_rows(Op op);
 /// few per element.
 double flops_of(Op op, const OpShape& shape, int64_t rows);
 
+/// In what an operator's numbers are stored.
+struct StoredAs {
+  StoredAs(DType all) : activations(all), weights(all) {}  // NOLINT: mostly they are stored alike
+  StoredAs(DType of_activations, DType of_weights) : activations(of_activations), weights(of_weights) {}
+  DType activations, weights;
+};
+
 /// Bytes read and written in device memory, each operand once. For experts, `active_experts` weights are read.
-double traffic_of(Op op, const OpShape& shape, int64_t rows, int64_t active_experts, DType dtype);
+double traffic_of(Op op, const OpShape& shape, int64_t rows, int64_t active_experts, StoredAs stored);
 
 }  // namespace moesaic

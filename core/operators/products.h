@@ -27,14 +27,20 @@ inline constexpr OperatorFacts kProducts[] = {
      .is_matrix_product = true,
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return 2 * w.m * w.n() * w.k(); },
-     .bytes = [](const OperatorWork& w) { return w.element_bytes * (w.m * w.k() + w.n() * w.k() + w.m * w.n()); }},
+     .bytes =
+         [](const OperatorWork& w) {
+           return w.element_bytes * (w.m * w.k() + w.m * w.n()) + w.weight_bytes * w.n() * w.k();
+         }},
     {.op = Op::linear_dgrad,
      .name = "linear_dgrad",
      .family = Family::products,
      .is_matrix_product = true,
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return 2 * w.m * w.n() * w.k(); },
-     .bytes = [](const OperatorWork& w) { return w.element_bytes * (w.m * w.k() + w.n() * w.k() + w.m * w.n()); }},
+     .bytes =
+         [](const OperatorWork& w) {
+           return w.element_bytes * (w.m * w.k() + w.m * w.n()) + w.weight_bytes * w.n() * w.k();
+         }},
     {.op = Op::linear_wgrad,
      .name = "linear_wgrad",
      .family = Family::products,
@@ -42,7 +48,8 @@ inline constexpr OperatorFacts kProducts[] = {
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return 2 * w.m * w.n() * w.k(); },
      // The gradient is read and written.
-     .bytes = [](const OperatorWork& w) { return w.element_bytes * (w.m * w.k() + w.m * w.n() + 2 * w.n() * w.k()); }},
+     .bytes = [](const OperatorWork& w) { return w.element_bytes * (w.m * w.k() + w.m * w.n() + 2 * w.n() * w.k()); },
+     .adds_to = {operands::LinearWgrad::dw, 1}},
 };
 
 }  // namespace moesaic

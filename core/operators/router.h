@@ -34,7 +34,8 @@ inline constexpr OperatorFacts kRouter[] = {
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return 4 * w.m * w.n() * w.k() + 5 * w.m * w.n(); },
      .bytes =
-         [](const OperatorWork& w) { return w.element_bytes * w.m * w.k() + 4 * (w.n() * w.k() + 2 * w.m * w.n()); }},
+         [](const OperatorWork& w) { return w.element_bytes * w.m * w.k() + 4 * (w.n() * w.k() + 2 * w.m * w.n()); },
+     .adds_to = {operands::RouterBackward::dw, 2}},
 };
 
 }  // namespace moesaic

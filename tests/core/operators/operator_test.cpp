@@ -107,6 +107,15 @@ TEST(Operator, CountsBytesOfALinearLayer) {
   EXPECT_EQ(traffic_of(Op::linear_wgrad, shape_of_width(30, 20), 10, 0, DType::bf16), 3400);
 }
 
+// fp8 weights beside bf16 activations: of the layer above 2 (200 + 300) + 600 = 1600; of the experts below, not gated,
+// 1 active: 2 (400 + 3 * 300) + 2 * 600 = 3800; of 10 looked up rows of 20: 2 * 200 + 200 = 600.
+TEST(Operator, CountsBytesOfWeightsInTheirOwnDtype) {
+  const StoredAs narrow(DType::bf16, DType::fp8);
+  EXPECT_EQ(traffic_of(Op::linear, shape_of_width(30, 20), 10, 0, narrow), 1600);
+  EXPECT_EQ(traffic_of(Op::experts, shape_of_width(30, 20), 10, 1, narrow), 3800);
+  EXPECT_EQ(traffic_of(Op::embed, shape_of_width(30, 20), 10, 0, narrow), 600);
+}
+
 // Keys and values of a causal square are those of its rows, of a decode step those of 16 tokens per row. 2 kv heads of
 // 8, f32, 4 rows, 4 heads: queries and output 2 * 4 * 32 = 256; keys and values 2 * 4 * 16 = 128 or 2 * 64 * 16 = 2048.
 TEST(Operator, CountsBytesOfAttention) {
