@@ -12,8 +12,8 @@
 
 namespace moesaic {
 
-/// A position in a list; negative: none. Plain integers become ids by themselves, as
-/// loops count with them; ids of one kind become neither integers nor ids of another kind.
+/// A position in a list; negative: none. Plain integers become ids by themselves, as loops count with them; ids of one
+/// kind become neither integers nor ids of another kind.
 template <class Kind>
 class Id {
  public:
