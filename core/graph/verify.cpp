@@ -13,7 +13,7 @@ int64_t members_of(const TaskGraph& graph, int communicator, int stage) {
 Subject::Subject(const TaskGraph& of, const std::string& pass)
     : graph(of),
       after(pass),
-      ep_is_one(members_of(of, of.find_communicator("ep"), -1) == 1),
+      ep_is_one(of.find_communicator("ep") >= 0 && members_of(of, of.find_communicator("ep"), -1) == 1),
       routed(of.tensors.size()) {
   for (size_t i = 0; i < routed.size(); ++i) routed[i] = graph.tensors[i].rows > Rows::local;
 }

@@ -20,7 +20,7 @@ struct Subject {
   const TaskGraph& graph;
   const std::string& after;  // the pass that has just run
   bool ep_is_one;            // an expert-parallel group is one rank
-  std::vector<char> routed;  // [tensors]: 1 where routing decides the rows; most tensors need no closer look
+  OfTensors<char> routed;    // 1 where routing decides the rows; most tensors need no closer look
 
   std::string at(const Task& task) const { return "after " + after + ", task '" + task.label + "': "; }
   std::string at(const Tensor& tensor) const { return "after " + after + ", tensor '" + tensor.name + "': "; }
@@ -28,7 +28,7 @@ struct Subject {
     return "after " + after + ", parameter '" + parameter.name + "': ";
   }
   const Tensor& tensor(TensorId id) const { return graph.tensors[id]; }
-  bool is_routed(TensorId id) const { return routed[static_cast<size_t>(id)] != 0; }
+  bool is_routed(TensorId id) const { return routed[id] != 0; }
   int64_t members(int communicator, int stage) const { return members_of(graph, communicator, stage); }
   bool trains() const { return graph.inputs.loss >= 0; }
 };

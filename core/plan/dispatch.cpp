@@ -13,8 +13,6 @@ namespace {
 constexpr const char* kDispatchNames[] = {"ragged", "padded"};
 constexpr const char* kAllToAllNames[] = {"flat", "hierarchical_2d"};
 
-std::string number(int64_t value) { return std::to_string(value); }
-
 }  // namespace
 
 const char* name_of(DispatchKind kind) { return kDispatchNames[static_cast<size_t>(kind)]; }
@@ -60,14 +58,16 @@ void check_dispatch(const Plan& plan, const PlanChecker& check) {
   const std::vector<int64_t> sequences = local_sequences(plan);
   const int64_t tokens = *std::min_element(sequences.begin(), sequences.end()) *
                          (plan.workload.phase == WorkloadPhase::decode ? 1 : plan.workload.sequence_length);
-  check.require(dispatch.chunks >= 1 && dispatch.chunks <= tokens, "/dispatch/chunks",
-                number(dispatch.chunks) + " chunks of " + number(tokens) + " tokens per rank and micro-batch",
-                "choose 1 to " + number(tokens) + " chunks");
+  check.require(
+      dispatch.chunks >= 1 && dispatch.chunks <= tokens, "/dispatch/chunks",
+      std::to_string(dispatch.chunks) + " chunks of " + std::to_string(tokens) + " tokens per rank and microbatch",
+      "choose 1 to " + std::to_string(tokens) + " chunks");
   const int per_node = plan.cluster.devices_per_node;
   check.require(
       dispatch.all_to_all == AllToAllKind::flat || (plan.layout.ep > per_node && plan.layout.ep % per_node == 0),
       "/dispatch/all_to_all",
-      "hierarchical_2d with ep " + number(plan.layout.ep) + " on nodes of " + number(per_node) + " devices",
+      "hierarchical_2d with ep " + std::to_string(plan.layout.ep) + " on nodes of " + std::to_string(per_node) +
+          " devices",
       "choose an ep that is a multiple of the devices per node and spans two nodes or more, or flat");
 }
 

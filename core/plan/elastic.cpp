@@ -14,8 +14,6 @@ namespace {
 /// Where share p of `parts` equal shares of n begins: floor(p n / parts).
 int64_t start_of(int64_t n, int64_t p, int64_t parts) { return p * n / parts; }
 
-std::string number(int64_t value) { return std::to_string(value); }
-
 Team read_team(ObjectReader reader) {
   Team team;
   team.ranks = static_cast<int>(reader["ranks"].integer({1, 1 << 20}));
@@ -47,18 +45,18 @@ void check_shares(const Plan& plan, const PlanChecker& check) {
   if (!plan.elastic.teams.empty())
     check.refuse(pointer, "is given beside teams", "the teams split the batch: leave it out");
   if (static_cast<int>(shares.size()) != plan.layout.ranks)
-    check.refuse(
-        pointer,
-        "has " + number(static_cast<int64_t>(shares.size())) + " entries for " + number(plan.layout.ranks) + " ranks",
-        "give the sequences of every rank");
+    check.refuse(pointer,
+                 "has " + std::to_string(static_cast<int64_t>(shares.size())) + " entries for " +
+                     std::to_string(plan.layout.ranks) + " ranks",
+                 "give the sequences of every rank");
   for (const int64_t share : shares)
     if (share < 1) check.refuse(pointer, "leaves a rank without sequences", "give every rank at least 1");
   const int64_t sum = std::accumulate(shares.begin(), shares.end(), int64_t{0}) * plan.layout.micro_batches;
   if (sum != plan.workload.global_batch)
     check.refuse(pointer,
-                 "sums to " + number(sum) + " sequences over " + number(plan.layout.micro_batches) +
-                     " micro-batches; the global batch is " + number(plan.workload.global_batch),
-                 "make the shares of one micro-batch sum to global_batch / micro_batches");
+                 "sums to " + std::to_string(sum) + " sequences over " + std::to_string(plan.layout.micro_batches) +
+                     " microbatches; the global batch is " + std::to_string(plan.workload.global_batch),
+                 "make the shares of one microbatch sum to global_batch / micro_batches");
 }
 
 void check_tasks_are_served(const Plan& plan, const PlanChecker& check) {
@@ -71,18 +69,20 @@ void check_tasks_are_served(const Plan& plan, const PlanChecker& check) {
     ranks += team.ranks;
     for (const int task : team.tasks) {
       if (task < 0 || task >= num_tasks)
-        check.refuse("/elastic/teams", "names task " + number(task), "tasks are 0 to " + number(num_tasks - 1));
+        check.refuse("/elastic/teams", "names task " + std::to_string(task),
+                     "tasks are 0 to " + std::to_string(num_tasks - 1));
       ++served[static_cast<size_t>(task)];
       const int64_t batch = plan.workload.tasks[static_cast<size_t>(task)].batch;
       if (batch % plan.layout.micro_batches != 0)
         check.refuse("/layout/micro_batches",
-                     "do not divide the batch of " + number(batch) + " of task '" +
+                     "do not divide the batch of " + std::to_string(batch) + " of task '" +
                          plan.workload.tasks[static_cast<size_t>(task)].name + "'",
                      "choose a divisor of every task's batch");
     }
   }
   if (ranks != plan.layout.ranks)
-    check.refuse("/elastic/teams", "have " + number(ranks) + " ranks; the layout has " + number(plan.layout.ranks),
+    check.refuse("/elastic/teams",
+                 "have " + std::to_string(ranks) + " ranks; the layout has " + std::to_string(plan.layout.ranks),
                  "give every rank to one team");
   if (std::any_of(served.begin(), served.end(), [](int teams) { return teams != 1; }))
     check.refuse("/elastic/teams", "serve a task never or twice", "give every task to one team");
@@ -101,13 +101,14 @@ void check_tasks(const Plan& plan, const PlanChecker& check) {
   }
   if (static_cast<int64_t>(plan.workload.tasks.size()) != plan.model.num_experts)
     check.refuse("/documents/workload/tasks",
-                 "are " + number(static_cast<int64_t>(plan.workload.tasks.size())) +
-                     "; the model has an expert for each of " + number(plan.model.num_experts),
+                 "are " + std::to_string(static_cast<int64_t>(plan.workload.tasks.size())) +
+                     "; the model has an expert for each of " + std::to_string(plan.model.num_experts),
                  "give one task per expert");
   if (plan.elastic.teams.empty())
     check.refuse("/elastic/teams", "is missing for a workload with tasks", "say which ranks serve which tasks");
   if (plan.layout.ep != plan.layout.ranks)
-    check.refuse("/layout/ep", "is " + number(plan.layout.ep) + " where teams place the experts", "set ep to ranks");
+    check.refuse("/layout/ep", "is " + std::to_string(plan.layout.ep) + " where teams place the experts",
+                 "set ep to ranks");
   if (!(plan.dispatch == Dispatch{}) || !plan.placement.empty())
     check.refuse("/dispatch", "has choices of a router, and the model routes by task",
                  "leave dispatch and placement out");

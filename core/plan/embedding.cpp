@@ -11,8 +11,6 @@ namespace {
 
 constexpr const char* kEmbeddingNames[] = {"replicated", "column_partition"};
 
-std::string number(int64_t value) { return std::to_string(value); }
-
 }  // namespace
 
 const char* name_of(Embedding embedding) { return kEmbeddingNames[static_cast<size_t>(embedding)]; }
@@ -35,10 +33,10 @@ void check_embedding(const Plan& plan, const PlanChecker& check) {
                 "take a model whose tied_embeddings are false, or set embedding to \"replicated\"");
   check.require(!plan.elastic.present(), "/embedding", "exchanges as many tokens with every rank; the batch is uneven",
                 "share the batch evenly, or set embedding to \"replicated\"");
-  check.require(
-      plan.model.hidden % plan.layout.ranks == 0, "/embedding",
-      number(plan.model.hidden) + " columns do not divide evenly over " + number(plan.layout.ranks) + " ranks",
-      "choose ranks that divide the hidden size, or set embedding to \"replicated\"");
+  check.require(plan.model.hidden % plan.layout.ranks == 0, "/embedding",
+                std::to_string(plan.model.hidden) + " columns do not divide evenly over " +
+                    std::to_string(plan.layout.ranks) + " ranks",
+                "choose ranks that divide the hidden size, or set embedding to \"replicated\"");
 }
 
 }  // namespace moesaic

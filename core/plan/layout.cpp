@@ -12,32 +12,32 @@ namespace {
 constexpr const char* kRecomputeNames[] = {"none", "full", "communication_aware"};
 constexpr IntegerRange kParts{1, 1 << 16};
 
-std::string number(int64_t value) { return std::to_string(value); }
-
 void check_ranks(const Plan& plan, const PlanChecker& check) {
   const Layout& layout = plan.layout;
   check.require(layout.ranks >= 1 && layout.ep >= 1 && layout.micro_batches >= 1, "/layout", "has a dimension below 1",
                 "give ranks, ep and micro_batches of at least 1");
   check.require(layout.ranks <= plan.cluster.num_devices(), "/layout/ranks",
-                number(layout.ranks) + " ranks on a cluster of " + number(plan.cluster.num_devices()) + " devices",
+                std::to_string(layout.ranks) + " ranks on a cluster of " + std::to_string(plan.cluster.num_devices()) +
+                    " devices",
                 "plan for at most one rank per device");
   check.require(layout.pp >= 1 && layout.ranks % layout.pp == 0, "/layout/pp",
-                number(layout.pp) + " stages of " + number(layout.ranks) + " ranks",
+                std::to_string(layout.pp) + " stages of " + std::to_string(layout.ranks) + " ranks",
                 "choose a pp that divides the ranks");
   const std::string of = layout.pp > 1 ? " ranks of a stage" : " ranks";
   check.require(layout.stage_ranks() % layout.ep == 0, "/layout/ep",
-                "ep " + number(layout.ep) + " does not divide " + number(layout.stage_ranks()) + of,
+                "ep " + std::to_string(layout.ep) + " does not divide " + std::to_string(layout.stage_ranks()) + of,
                 "choose an ep that divides the" + of);
   const int64_t parts = int64_t{layout.stage_ranks()} * layout.micro_batches;
   check.require(plan.elastic.present() || plan.workload.global_batch % parts == 0, "/layout",
-                "a global batch of " + number(plan.workload.global_batch) + " does not split over " +
-                    number(layout.stage_ranks()) + of + " and " + number(layout.micro_batches) + " micro-batches",
-                "choose a global_batch that is a multiple of " + number(parts));
+                "a global batch of " + std::to_string(plan.workload.global_batch) + " does not split over " +
+                    std::to_string(layout.stage_ranks()) + of + " and " + std::to_string(layout.micro_batches) +
+                    " microbatches",
+                "choose a global_batch that is a multiple of " + std::to_string(parts));
 }
 
 void check_zero(const Plan& plan, const PlanChecker& check) {
   const int zero = plan.layout.zero;
-  check.require(zero >= 0 && zero <= 3, "/layout/zero", "is " + number(zero), "choose ZeRO stage 0, 1, 2 or 3");
+  check.require(zero >= 0 && zero <= 3, "/layout/zero", "is " + std::to_string(zero), "choose ZeRO stage 0, 1, 2 or 3");
 }
 
 void check_pipeline(const Plan& plan, const PlanChecker& check) {
@@ -46,10 +46,11 @@ void check_pipeline(const Plan& plan, const PlanChecker& check) {
   const auto alone = [&](bool condition, const std::string& problem, const std::string& remedy) {
     check.require(condition, "/layout/pp", problem, "set pp to 1, or " + remedy);
   };
-  alone(plan.model.num_layers >= pp, number(pp) + " stages for " + number(plan.model.num_layers) + " layers",
+  alone(plan.model.num_layers >= pp,
+        std::to_string(pp) + " stages for " + std::to_string(plan.model.num_layers) + " layers",
         "choose a pp of at most the layers");
   alone(plan.layout.zero <= 1,
-        "keeps gradients over several microbatches, and ZeRO stage " + number(plan.layout.zero) +
+        "keeps gradients over several microbatches, and ZeRO stage " + std::to_string(plan.layout.zero) +
             " would exchange them for each",
         "zero to 0 or 1");
   alone(plan.embedding == Embedding::replicated,
@@ -67,7 +68,7 @@ void check_tensor_parallelism(const Plan& plan, const PlanChecker& check) {
   const Model& model = plan.model;
   const auto divides = [&](int64_t whole, const std::string& what) {
     check.require(tp >= 1 && whole % tp == 0, "/layout/tp",
-                  "tp " + number(tp) + " does not divide " + number(whole) + " " + what,
+                  "tp " + std::to_string(tp) + " does not divide " + std::to_string(whole) + " " + what,
                   "choose a tp that divides ranks, devices per node, heads, key-value heads and the dense FFN's width");
   };
   divides(plan.layout.stage_ranks(), plan.layout.pp > 1 ? "ranks of a stage" : "ranks");
@@ -83,13 +84,14 @@ void check_tensor_parallelism(const Plan& plan, const PlanChecker& check) {
 
 void check_expert_slices(const Plan& plan, const PlanChecker& check) {
   const int slices = plan.layout.expert_slices;
-  check.require(slices >= 1 && plan.model.expert_intermediate % slices == 0, "/layout/expert_slices",
-                number(slices) + " slices of an expert of width " + number(plan.model.expert_intermediate),
-                "choose a number of slices that divides expert_intermediate");
+  check.require(
+      slices >= 1 && plan.model.expert_intermediate % slices == 0, "/layout/expert_slices",
+      std::to_string(slices) + " slices of an expert of width " + std::to_string(plan.model.expert_intermediate),
+      "choose a number of slices that divides expert_intermediate");
   constexpr int64_t kMostSlots = 1 << 16;  // what a placement can name
   check.require(slices == 1 || plan.model.num_experts <= kMostSlots / slices, "/layout/expert_slices",
-                number(slices) + " slices of each of " + number(plan.model.num_experts) + " experts",
-                "choose at most " + number(kMostSlots) + " slices in all");
+                std::to_string(slices) + " slices of each of " + std::to_string(plan.model.num_experts) + " experts",
+                "choose at most " + std::to_string(kMostSlots) + " slices in all");
   check.require(slices == 1 || !plan.model.routed_by_task, "/layout/expert_slices",
                 "sends each token to several slots, and the model routes by task", "set expert_slices to 1");
 }

@@ -10,8 +10,6 @@
 namespace moesaic {
 namespace {
 
-std::string number(int64_t value) { return std::to_string(value); }
-
 ExpertPlacement read_layer(ObjectReader reader) {
   ExpertPlacement layer;
   layer.slots_per_rank = static_cast<int>(reader["slots_per_rank"].integer({1, 1 << 16}));
@@ -57,14 +55,15 @@ void check_placement(const Plan& plan, const PlanChecker& check) {
   const int64_t num_experts = num_placed_experts(plan);
   if (plan.model.routed_by_task) return;  // the teams place the experts
   if (plan.placement.empty()) {
-    check.require(num_experts % plan.layout.ep == 0, "/layout/ep",
-                  number(num_experts) + " experts do not divide evenly over ep " + number(plan.layout.ep),
-                  "choose an ep that divides the experts, or give a placement");
+    check.require(
+        num_experts % plan.layout.ep == 0, "/layout/ep",
+        std::to_string(num_experts) + " experts do not divide evenly over ep " + std::to_string(plan.layout.ep),
+        "choose an ep that divides the experts, or give a placement");
     return;
   }
   check.require(static_cast<int64_t>(plan.placement.size()) == plan.model.num_moe_layers(), "/placement",
-                "has " + number(static_cast<int64_t>(plan.placement.size())) + " entries for " +
-                    number(plan.model.num_moe_layers()) + " MoE layers",
+                "has " + std::to_string(plan.placement.size()) + " entries for " +
+                    std::to_string(plan.model.num_moe_layers()) + " MoE layers",
                 "give one placement per MoE layer, or none");
   for (size_t layer = 0; layer < plan.placement.size(); ++layer) {
     const ExpertPlacement& placement = plan.placement[layer];
@@ -72,13 +71,13 @@ void check_placement(const Plan& plan, const PlanChecker& check) {
     const int64_t slots = int64_t{plan.layout.ep} * placement.slots_per_rank;
     check.require(placement.slots_per_rank >= 1 && static_cast<int64_t>(placement.slot_to_expert.size()) == slots,
                   pointer,
-                  "has " + number(static_cast<int64_t>(placement.slot_to_expert.size())) +
-                      " slots; ep * slots_per_rank is " + number(slots),
+                  "has " + std::to_string(placement.slot_to_expert.size()) + " slots; ep * slots_per_rank is " +
+                      std::to_string(slots),
                   "list the expert of every slot of one expert-parallel group");
     std::vector<bool> present(static_cast<size_t>(num_experts), false);
     for (const int expert : placement.slot_to_expert) {
-      check.require(expert >= 0 && expert < num_experts, pointer + "/slot_to_expert", "names expert " + number(expert),
-                    "experts are 0 to " + number(num_experts - 1));
+      check.require(expert >= 0 && expert < num_experts, pointer + "/slot_to_expert",
+                    "names expert " + std::to_string(expert), "experts are 0 to " + std::to_string(num_experts - 1));
       present[static_cast<size_t>(expert)] = true;
     }
     for (size_t expert = 0; expert < present.size(); ++expert) {

@@ -7,16 +7,14 @@
 namespace moesaic {
 namespace {
 
-std::string number(int64_t value) { return std::to_string(value); }
-
 void check_routing(const Plan& plan, const PlanChecker& check) {
   if (!plan.routing.recorded()) return;
   check.require(
       plan.routing.num_moe_layers == plan.model.num_moe_layers() && plan.routing.num_experts == plan.model.num_experts,
       "/documents/routing/counts",
-      "was recorded with " + number(plan.routing.num_moe_layers) + " MoE layers of " +
-          number(plan.routing.num_experts) + " experts; the model has " + number(plan.model.num_moe_layers()) + " of " +
-          number(plan.model.num_experts),
+      "was recorded with " + std::to_string(plan.routing.num_moe_layers) + " MoE layers of " +
+          std::to_string(plan.routing.num_experts) + " experts; the model has " +
+          std::to_string(plan.model.num_moe_layers()) + " of " + std::to_string(plan.model.num_experts),
       "take a recording of this model, or a generator");
 }
 

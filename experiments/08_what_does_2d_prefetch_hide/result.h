@@ -1,7 +1,7 @@
 #pragma once
 // The result document of a prefetch grid.
 
-#include "experiments/laboratory/record.h"
+#include "experiments/laboratory/scenarios.h"
 
 namespace moesaic::experiments {
 
@@ -39,19 +39,6 @@ struct GridResultScenario {
   }
 };
 
-struct GridResult {
-  static constexpr const char* kKind = "result";
-  std::string experiment;
-  int rounds = 0;
-  int64_t steps = 0;
-  std::vector<GridResultScenario> scenarios;
-
-  static void members(auto& self, auto visit) {
-    visit("experiment", self.experiment);
-    visit("rounds", self.rounds);
-    visit("steps", self.steps);
-    visit("summary", self.scenarios);
-  }
-};
+using GridResult = ScenarioResult<GridResultScenario>;
 
 }  // namespace moesaic::experiments

@@ -17,11 +17,7 @@ constexpr const char* kCells[] = {"none", "dense", "sparse", "both"};
 GridScenario read_scenario(ObjectReader reader) {
   GridScenario scenario;
   scenario.name = reader["name"].text();
-  scenario.documents.model = reader["model"].text();
-  scenario.documents.cluster = reader["cluster"].text();
-  scenario.documents.workload = reader["workload"].text();
-  scenario.documents.routing = reader["routing"].text("");
-  scenario.documents.profile = reader["profile"].text("");
+  scenario.documents = read_document_names(reader);
   scenario.ranks = static_cast<int>(reader["ranks"].integer(kCount));
   scenario.ep = static_cast<int>(reader["ep"].integer(kCount));
   scenario.cached_share = reader["cached_share"].number({0, 1});
@@ -67,14 +63,7 @@ GridResultScenario run_scenario(const GridScenario& scenario, const GridAxes& ax
 }  // namespace
 
 GridAxes read_grid_axes(const Json& json, const std::string& file) {
-  ObjectReader reader = open_experiment(json, file);
-  GridAxes axes;
-  axes.name = reader["name"].text();
-  axes.scenarios = reader["scenarios"].objects(read_scenario);
-  axes.rounds = static_cast<int>(reader["rounds"].integer({1, 100}));
-  axes.steps = reader["steps"].integer({3, 100000});
-  reader.finish();
-  return axes;
+  return read_scenario_axes(json, file, read_scenario);
 }
 
 std::vector<Plan> grid_plans(const GridScenario& scenario, const planner::Problem& problem) {
@@ -98,13 +87,11 @@ std::vector<Plan> grid_plans(const GridScenario& scenario, const planner::Proble
 }
 
 GridResult run_grid_study(const GridAxes& axes, const Laboratory& laboratory) {
-  int done = 0, total = 0;
-  for (const GridScenario& scenario : axes.scenarios) total += scenario.execute ? 4 * axes.rounds : 0;
-  GridResult result{axes.name, axes.rounds, axes.steps, {}};
-  for (const GridScenario& scenario : axes.scenarios)
-    result.scenarios.push_back(
-        run_scenario(scenario, axes, laboratory, [&] { laboratory.progress(++done, total, "executions"); }));
-  return result;
+  return run_scenarios<GridResultScenario, GridScenario>(
+      axes, laboratory, [](const GridScenario&) { return static_cast<int>(std::size(kCells)); },
+      [&](const GridScenario& scenario, const std::function<void()>& done) {
+        return run_scenario(scenario, axes, laboratory, done);
+      });
 }
 
 const Study kGridStudy = typed_study<read_grid_axes, run_grid_study, grid_tables>("prefetch_grid");

@@ -4,7 +4,7 @@
 // executed.
 
 #include "experiments/08_what_does_2d_prefetch_hide/result.h"
-#include "experiments/laboratory/study.h"
+#include "experiments/laboratory/scenarios.h"
 
 namespace moesaic::experiments {
 
@@ -18,12 +18,7 @@ struct GridScenario {
   bool execute = false;
 };
 
-struct GridAxes {
-  std::string name;
-  std::vector<GridScenario> scenarios;
-  int rounds = 3;
-  int64_t steps = 15;
-};
+using GridAxes = ScenarioAxes<GridScenario>;
 GridAxes read_grid_axes(const Json& json, const std::string& file);
 
 /// The four plans of a scenario: none, dense, sparse, both.

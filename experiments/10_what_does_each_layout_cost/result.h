@@ -1,7 +1,7 @@
 #pragma once
 // The result document of a layout study.
 
-#include "experiments/laboratory/record.h"
+#include "experiments/laboratory/scenarios.h"
 
 namespace moesaic::experiments {
 
@@ -40,19 +40,6 @@ struct LayoutResultScenario {
   }
 };
 
-struct LayoutResult {
-  static constexpr const char* kKind = "result";
-  std::string experiment;
-  int rounds = 0;
-  int64_t steps = 0;
-  std::vector<LayoutResultScenario> scenarios;
-
-  static void members(auto& self, auto visit) {
-    visit("experiment", self.experiment);
-    visit("rounds", self.rounds);
-    visit("steps", self.steps);
-    visit("summary", self.scenarios);
-  }
-};
+using LayoutResult = ScenarioResult<LayoutResultScenario>;
 
 }  // namespace moesaic::experiments

@@ -23,10 +23,7 @@ LayoutRow read_row(ObjectReader reader) {
 LayoutScenario read_scenario(ObjectReader reader) {
   LayoutScenario scenario;
   scenario.name = reader["name"].text();
-  scenario.documents.model = reader["model"].text();
-  scenario.documents.cluster = reader["cluster"].text();
-  scenario.documents.workload = reader["workload"].text();
-  scenario.documents.profile = reader["profile"].text("");
+  scenario.documents = read_document_names(reader);
   scenario.ranks = static_cast<int>(reader["ranks"].integer(kCount));
   scenario.global_batch = reader["global_batch"].integer(kCount);
   scenario.execute = reader["execute"].boolean(false);
@@ -67,14 +64,7 @@ LayoutResultScenario run_scenario(const LayoutScenario& scenario, const LayoutAx
 }  // namespace
 
 LayoutAxes read_layout_axes(const Json& json, const std::string& file) {
-  ObjectReader reader = open_experiment(json, file);
-  LayoutAxes axes;
-  axes.name = reader["name"].text();
-  axes.scenarios = reader["scenarios"].objects(read_scenario);
-  axes.rounds = static_cast<int>(reader["rounds"].integer({1, 100}));
-  axes.steps = reader["steps"].integer({3, 100000});
-  reader.finish();
-  return axes;
+  return read_scenario_axes(json, file, read_scenario);
 }
 
 std::vector<Plan> layout_plans(const LayoutScenario& scenario, const planner::Problem& problem) {
@@ -93,13 +83,11 @@ std::vector<Plan> layout_plans(const LayoutScenario& scenario, const planner::Pr
 }
 
 LayoutResult run_layout_study(const LayoutAxes& axes, const Laboratory& laboratory) {
-  int done = 0, total = 0;
-  for (const LayoutScenario& s : axes.scenarios) total += s.execute ? axes.rounds * static_cast<int>(s.rows.size()) : 0;
-  LayoutResult result{axes.name, axes.rounds, axes.steps, {}};
-  for (const LayoutScenario& scenario : axes.scenarios)
-    result.scenarios.push_back(
-        run_scenario(scenario, axes, laboratory, [&] { laboratory.progress(++done, total, "executions"); }));
-  return result;
+  return run_scenarios<LayoutResultScenario, LayoutScenario>(
+      axes, laboratory, [](const LayoutScenario& scenario) { return static_cast<int>(scenario.rows.size()); },
+      [&](const LayoutScenario& scenario, const std::function<void()>& done) {
+        return run_scenario(scenario, axes, laboratory, done);
+      });
 }
 
 const Study kLayoutStudy = typed_study<read_layout_axes, run_layout_study, layout_tables>("layouts");

@@ -3,7 +3,7 @@
 // says so, executed. It searches nothing: the rows say what a plan decides.
 
 #include "experiments/10_what_does_each_layout_cost/result.h"
-#include "experiments/laboratory/study.h"
+#include "experiments/laboratory/scenarios.h"
 
 namespace moesaic::experiments {
 
@@ -21,12 +21,7 @@ struct LayoutScenario {
   std::vector<LayoutRow> rows;
 };
 
-struct LayoutAxes {
-  std::string name;
-  std::vector<LayoutScenario> scenarios;
-  int rounds = 3;
-  int64_t steps = 15;
-};
+using LayoutAxes = ScenarioAxes<LayoutScenario>;
 LayoutAxes read_layout_axes(const Json& json, const std::string& file);
 
 /// The plan of every row: [rows]. InputError where a row fixes what is not legal.

@@ -34,7 +34,7 @@ TEST(Plan, LegalPlansPass) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.dispatch = {}; }), "accepted");
 }
 
-// The sample: 4 devices on 2 nodes, 4 ranks, ep 4, 2 micro-batches, batch 16 of 128 tokens, 4 experts in halves in 8
+// The sample: 4 devices on 2 nodes, 4 ranks, ep 4, 2 microbatches, batch 16 of 128 tokens, 4 experts in halves in 8
 // slots of 1 MoE layer.
 TEST(Plan, IllegalPlansAreRefusedWhereTheyAreWrong) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ranks = 8; }), "/layout/ranks");
