@@ -61,6 +61,17 @@ void read_attention(ObjectReader& config, Model& model) {
   model.attention_bias = config["attention_bias"].boolean(false);
 }
 
+/// The constants of rotary positions and norms; left out they are what transformers' configuration classes say of the
+/// family. Newer files keep the base among rope_parameters.
+void read_constants(ObjectReader& config, Model& model) {
+  const double theta = model.family == "mixtral" ? 1e6 : model.family == "gpt_oss" ? 150000 : model.rope_theta;
+  const Field parameters = config["rope_parameters"];
+  model.rope_theta = parameters.present() ? parameters.object()["rope_theta"].number(kPositive, theta)
+                                          : config["rope_theta"].number(kPositive, theta);
+  const bool has_small_epsilon = model.family == "qwen3_moe" || model.latent_attention.has_value();
+  model.norm_epsilon = config["rms_norm_eps"].number(kPositive, has_small_epsilon ? 1e-6 : model.norm_epsilon);
+}
+
 /// Which layers see the last sliding_window tokens only. layer_types says so layer by layer; without it gpt_oss begins
 /// with a windowed layer and alternates, and the others window every layer. qwen3_moe has a window only where
 /// use_sliding_window is true, whatever else is written (transformers, configuration_gpt_oss.py and
@@ -178,6 +189,7 @@ Model read_hugging_face(const Json& config, const std::string& file, const std::
   if (model.family == "deepseek_v3" || model.family == "kimi_k2") read_latent_attention(reader, model);
   read_experts(reader, model);
   read_family(reader, model);
+  read_constants(reader, model);
   read_quantization(reader, model);
   check_model(model, reader);
   return model;

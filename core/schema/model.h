@@ -35,6 +35,7 @@ struct Model {
   int64_t head_dim = 0;
   int64_t vocabulary = 0;
   std::optional<LatentAttention> latent_attention;
+  double rope_theta = 10000;  // base of the rotary angles (RoFormer, arXiv 2104.09864)
   bool attention_bias = false;
   bool attention_sinks = false;  // one learned logit per head (gpt-oss)
   int64_t sliding_window = 0;    // keys that a query of a windowed layer sees at most, its own included; 0: no window
@@ -53,6 +54,7 @@ struct Model {
   std::vector<bool> moe_layers;  // [num_layers]
   Activation activation = Activation::gelu;
   Norm norm = Norm::layer_norm;
+  double norm_epsilon = 1e-5;  // added to a variance, or to a mean of squares
   bool tied_embeddings = true;
   DType weight_dtype = DType::bf16;  // of everything but the experts
   DType expert_dtype = DType::bf16;

@@ -102,6 +102,7 @@ void read_attention(ObjectReader& reader, Model& model) {
   model.attention_sinks = reader["attention_sinks"].boolean();
   model.qk_norm = reader["qk_norm"].boolean();
   model.qk_norm_whole = reader["qk_norm_whole"].boolean();
+  model.rope_theta = reader["rope_theta"].number(kPositive, model.rope_theta);
 }
 
 void read_experts(ObjectReader& reader, Model& model) {
@@ -119,7 +120,8 @@ void read_experts(ObjectReader& reader, Model& model) {
   model.moe_layers = read_moe_layers(layers, model.num_layers);
 }
 
-/// Every field of Model by its own name, none optional but latent_attention and the window: what write_model writes.
+/// Every field of Model by its own name, none optional but latent_attention, the window, and
+/// what most models have alike (rope_theta, norm_epsilon): what write_model writes.
 Model read_complete_form(ObjectReader reader) {
   Model model;
   model.name = reader["name"].text();
@@ -132,6 +134,7 @@ Model read_complete_form(ObjectReader reader) {
   read_experts(reader, model);
   model.activation = static_cast<Activation>(reader["activation"].choice(kActivations));
   model.norm = static_cast<Norm>(reader["norm"].choice(kNorms));
+  model.norm_epsilon = reader["norm_epsilon"].number(kPositive, model.norm_epsilon);
   model.tied_embeddings = reader["tied_embeddings"].boolean();
   model.weight_dtype = static_cast<DType>(reader["weight_dtype"].choice(dtype_names()));
   model.expert_dtype = static_cast<DType>(reader["expert_dtype"].choice(dtype_names()));
@@ -221,6 +224,8 @@ Json write_model(const Model& model) {
     json["sliding_window"] = model.sliding_window;
     json["windowed_layers"] = write_layer_list(model.windowed_layers);
   }
+  if (model.rope_theta != Model{}.rope_theta) json["rope_theta"] = model.rope_theta;
+  if (model.norm_epsilon != Model{}.norm_epsilon) json["norm_epsilon"] = model.norm_epsilon;
   if (model.routed_by_task) json["routing"] = kRoutings[1];
   if (const auto& mla = model.latent_attention) {
     json["latent_attention"] = {{"q_lora_rank", mla->q_lora_rank},
