@@ -133,8 +133,8 @@ DType StepBuilder::task_dtype(const Task& task) const {
   return dtype == activation_dtype_ ? DType::f32 : dtype;
 }
 
-Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, RowCount rows, NamedOperands reads,
-                        NamedOperands writes) {
+Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, RowCount rows, const NamedOperands& reads,
+                        const NamedOperands& writes) {
   Task task;
   if (plan_.layout.micro_batches > 1) task.label = "microbatch " + std::to_string(scope_.microbatch) + " / ";
   if (scope_.layer >= 0) task.label += "layer " + std::to_string(scope_.layer) + " / ";

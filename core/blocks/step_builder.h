@@ -68,8 +68,8 @@ class StepBuilder {
 
   /// Appends a task; the label is "layer 3 / forward / <what>", preceded by the microbatch where there are several. The
   /// reference is valid until the next call.
-  Task& task(Op op, const std::string& what, const OpShape& shape, RowCount rows, NamedOperands reads,
-             NamedOperands writes);
+  Task& task(Op op, const std::string& what, const OpShape& shape, RowCount rows, const NamedOperands& reads,
+             const NamedOperands& writes);
 
   /// Hands an activation of one stage to the next or the last one; returns what arrives there.
   TensorId send_to_stage(TensorId from, const std::string& arrived, int to_stage);

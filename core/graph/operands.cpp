@@ -9,7 +9,7 @@
 
 namespace moesaic {
 
-std::vector<TensorId> in_places(NamedOperands operands) {
+std::vector<TensorId> in_places(const NamedOperands& operands) {
   constexpr TensorId kUnnamed = -1;
   std::vector<TensorId> tensors(operands.size(), kUnnamed);
   for (const auto& [place, tensor] : operands) {

@@ -2,7 +2,6 @@
 // Operands of tasks by name. core/operators says which place each name has among a task's reads or writes; here lists
 // are made of names, and what a pass asks of a task whatever its operator has a name too.
 
-#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -15,11 +14,11 @@ struct NamedOperand {
   size_t place;
   TensorId tensor;
 };
-using NamedOperands = std::initializer_list<NamedOperand>;
+using NamedOperands = std::vector<NamedOperand>;
 
 /// Reads or writes of a task, each operand in its place, in whatever order they are named. Throws InvariantError unless
 /// every place up to the last one is named once.
-std::vector<TensorId> in_places(NamedOperands operands);
+std::vector<TensorId> in_places(const NamedOperands& operands);
 
 /// The first that a task reads or writes, whatever its operator. Where it moves rows (moves_rows(), collectives) these
 /// are the rows, before and after; of any other task the output is what others wait for who wait for all of it.

@@ -78,6 +78,7 @@ std::vector<std::pair<std::string, int64_t>> dimensions_of(const OpShape& s) {
   put("top_k", s.top_k);
   put("gated", s.gated);
   put("rms", s.rms);
+  put("whole", s.whole);
   put("causal_square", s.causal_square);
   return named;
 }

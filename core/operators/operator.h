@@ -16,6 +16,8 @@ enum class Op : uint8_t {
   // forward
   embed,
   norm,
+  head_sums,
+  head_norm,
   linear,
   attention,
   activation,
@@ -29,6 +31,7 @@ enum class Op : uint8_t {
   // backward
   embed_backward,
   norm_backward,
+  head_norm_backward,
   linear_dgrad,
   linear_wgrad,
   attention_backward,
@@ -78,12 +81,13 @@ struct OpShape {
   int64_t k = 0;  // input width (hidden H)
   int64_t sequence = 0;  // attention: keys per sequence
   int64_t window = 0;    // attention, causal square: the last keys that a query sees, its own included; 0: all
-  int64_t heads = 0;     // attention
-  int64_t kv_heads = 0;  // attention
-  int64_t head_dim = 0;  // attention: of queries and keys
+  int64_t heads = 0;     // attention, head_norm
+  int64_t kv_heads = 0;  // attention, head_norm
+  int64_t head_dim = 0;  // attention, head_norm: of queries and keys
   int64_t top_k = 0;     // router, permute, unpermute
   bool gated = false;    // experts, activation: SwiGLU
   bool rms = false;      // norm
+  bool whole = false;    // head_norm: over all heads together, not over each
   bool causal_square =
       false;  // attention: one query per key (training, prefill); false: one query per sequence (decode)
 

@@ -124,8 +124,8 @@ void attention_forward(const float* qkv, float* out, float* saved, const Attenti
     float* out_rows = out + item * shape.seq * shape.out_columns();
     for (std::int64_t head = 0; head < shape.heads; ++head) {
       const float* k = rows + (shape.heads + head / group) * d;
-      if (head % group == 0) rotary(k, columns, s.k.data(), d, shape.seq, d, Turn::forward);
-      rotary(rows + head * d, columns, s.q.data(), d, shape.seq, d, Turn::forward);
+      if (head % group == 0) rotary(k, columns, s.k.data(), d, shape.seq, d, shape.rope_theta, Turn::forward);
+      rotary(rows + head * d, columns, s.q.data(), d, shape.seq, d, shape.rope_theta, Turn::forward);
       head_forward(s, k + shape.kv_heads * d, out_rows + head * d, saved + (item * shape.heads + head) * shape.seq,
                    s.scores.data(), shape, precision);
     }
@@ -143,16 +143,16 @@ void attention_backward(const float* dout, const float* qkv, const float* out, c
       const std::int64_t out_at = item * shape.seq * shape.out_columns() + head * d;
       const std::int64_t k_at = (shape.heads + head / group) * d, v_at = k_at + shape.kv_heads * d;
       if (head % group == 0) {
-        rotary(rows + k_at, columns, s.k.data(), d, shape.seq, d, Turn::forward);
+        rotary(rows + k_at, columns, s.k.data(), d, shape.seq, d, shape.rope_theta, Turn::forward);
         std::fill(s.dk.begin(), s.dk.end(), 0.0f);
         std::fill(s.dv.begin(), s.dv.end(), 0.0f);
       }
-      rotary(rows + head * d, columns, s.q.data(), d, shape.seq, d, Turn::forward);
+      rotary(rows + head * d, columns, s.q.data(), d, shape.seq, d, shape.rope_theta, Turn::forward);
       row_dots(dout + out_at, out + out_at, s.dots.data(), shape.seq, d, shape.out_columns());
       head_backward(s, rows + v_at, dout + out_at, saved + (item * shape.heads + head) * shape.seq, shape, precision);
-      rotary(s.dq.data(), d, drows + head * d, columns, shape.seq, d, Turn::back);
+      rotary(s.dq.data(), d, drows + head * d, columns, shape.seq, d, shape.rope_theta, Turn::back);
       if (head % group == group - 1) {
-        rotary(s.dk.data(), d, drows + k_at, columns, shape.seq, d, Turn::back);
+        rotary(s.dk.data(), d, drows + k_at, columns, shape.seq, d, shape.rope_theta, Turn::back);
         for (std::int64_t p = 0; p < shape.seq; ++p) std::copy_n(s.dv.data() + p * d, d, drows + v_at + p * columns);
       }
     }

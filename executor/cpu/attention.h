@@ -11,6 +11,7 @@ namespace moesaic::executor::cpu {
 // head_dim is even; kv_heads divides heads; query head a reads kv head a / (heads / kv_heads).
 struct AttentionShape {
   std::int64_t batch = 0, seq = 0, heads = 0, kv_heads = 0, head_dim = 0;
+  double rope_theta = 10000;  // base of the rotary angles
   std::int64_t qkv_columns() const { return (heads + 2 * kv_heads) * head_dim; }
   std::int64_t out_columns() const { return heads * head_dim; }
 };

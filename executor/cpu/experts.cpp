@@ -6,6 +6,7 @@
 #include "executor/cpu/gelu.h"
 #include "executor/cpu/row_heights.h"
 #include "executor/cpu/scratch.h"
+#include "executor/cpu/swiglu.h"
 
 namespace moesaic::executor::cpu {
 namespace {
@@ -46,48 +47,64 @@ RoundedOperands& operands() {
   return instance;
 }
 
-// Of the activation: rounded in its own place, or beside it.
-const BFloat16* gelu_of(const float* u, BFloat16* a, std::int64_t count) {
-  gelu_forward(u, a, count);
-  return a;
+// One slot's rows.
+struct SlotShape {
+  std::int64_t rows, h, f, up_width;
+  bool gated;
+};
+
+template <typename... Outputs>
+void activate(const SlotShape& s, const float* u, Outputs... a) {
+  s.gated ? swiglu_forward(u, a..., s.rows, s.f) : gelu_forward(u, a..., s.rows * s.f);
 }
-const BFloat16* gelu_of(const float* u, float* a, std::int64_t count) {
-  BFloat16* a16 = operands().hidden_scratch.of_size(count);
-  gelu_forward(u, a, a16, count);
-  return a16;
+template <typename... Outputs>
+void activation_gradient(const SlotShape& s, const float* da, const float* u, Outputs... du) {
+  s.gated ? swiglu_backward(da, u, du..., s.rows, s.f) : gelu_backward(da, u, du..., s.rows * s.f);
 }
 
-// The gradient of the activation becomes that of u, in the same way.
-float* gradient_of_activation(BFloat16*, std::int64_t count) { return operands().gradient_scratch.of_size(count); }
-float* gradient_of_activation(float* du, std::int64_t) { return du; }
-const BFloat16* gelu_gradient(const float* da, const float* u, BFloat16* du, std::int64_t count) {
-  gelu_backward(da, u, du, count);
+// Of the activation: rounded in its own place, or beside it.
+const BFloat16* activated(const SlotShape& s, const float* u, BFloat16* a) {
+  activate(s, u, a);
+  return a;
+}
+const BFloat16* activated(const SlotShape& s, const float* u, float* a) {
+  BFloat16* a16 = operands().hidden_scratch.of_size(s.rows * s.f);
+  activate(s, u, a, a16);
+  return a16;
+}
+const BFloat16* gradient_of_u(const SlotShape& s, const float* da, const float* u, BFloat16* du) {
+  activation_gradient(s, da, u, du);
   return du;
 }
-const BFloat16* gelu_gradient(const float* da, const float* u, float* du, std::int64_t count) {
-  BFloat16* du16 = operands().hidden_scratch.of_size(count);
-  gelu_backward(da, u, du, du16, count);
+const BFloat16* gradient_of_u(const SlotShape& s, const float* da, const float* u, float* du) {
+  BFloat16* du16 = operands().hidden_scratch.of_size(s.rows * s.up_width);
+  activation_gradient(s, da, u, du, du16);
   return du16;
 }
 
-// The same bits as three separate operators; the rounded result of GELU never goes through memory twice.
+// Where the gradient of the activation stands: where it becomes that of u, if that fits.
+float* gradient_of_activation(const SlotShape& s, BFloat16*) {
+  return operands().gradient_scratch.of_size(s.rows * s.f);
+}
+float* gradient_of_activation(const SlotShape& s, float* du) {
+  return s.gated ? operands().gradient_scratch.of_size(s.rows * s.f) : du;
+}
+
+// The same bits as three separate operators; the rounded result of the activation never goes through memory twice.
 template <typename Element>
-void forward_bf16(const Element* x, Weight up, Weight down, float* u, Element* a, float* y, std::int64_t rows,
-                  std::int64_t h, std::int64_t f) {
+void forward_bf16(const Element* x, Weight up, Weight down, float* u, Element* a, float* y, const SlotShape& s) {
   RoundedOperands& o = operands();
-  matmul(o.rows(x, rows * h), o.weight(up, f * h), u, product(rows, f, h, Transpose::yes));
-  const BFloat16* a16 = gelu_of(u, a, rows * f);
-  matmul(a16, o.weight(down, h * f), y, product(rows, h, f, Transpose::yes));
+  matmul(o.rows(x, s.rows * s.h), o.weight(up, s.up_width * s.h), u, product(s.rows, s.up_width, s.h, Transpose::yes));
+  matmul(activated(s, u, a), o.weight(down, s.h * s.f), y, product(s.rows, s.h, s.f, Transpose::yes));
 }
 
 template <typename Element>
-void dgrad_bf16(const Element* dy, const float* u, Weight up, Weight down, Element* du, float* dx, std::int64_t rows,
-                std::int64_t h, std::int64_t f) {
+void dgrad_bf16(const Element* dy, const float* u, Weight up, Weight down, Element* du, float* dx, const SlotShape& s) {
   RoundedOperands& o = operands();
-  float* da = gradient_of_activation(du, rows * f);
-  matmul(o.rows(dy, rows * h), o.weight(down, h * f), da, product(rows, f, h, Transpose::no));
-  const BFloat16* du16 = gelu_gradient(da, u, du, rows * f);
-  matmul(du16, o.weight(up, f * h), dx, product(rows, h, f, Transpose::no));
+  float* da = gradient_of_activation(s, du);
+  matmul(o.rows(dy, s.rows * s.h), o.weight(down, s.h * s.f), da, product(s.rows, s.f, s.h, Transpose::no));
+  matmul(gradient_of_u(s, da, u, du), o.weight(up, s.up_width * s.h), dx,
+         product(s.rows, s.h, s.up_width, Transpose::no));
 }
 
 void wgrad(const float* dy, const float* x, float* dw, std::int64_t m, std::int64_t n, std::int64_t k,
@@ -109,22 +126,24 @@ constexpr bool kRounded = std::is_same_v<Element, BFloat16>;
 template <typename Element>
 void experts_forward(const Element* x, const std::int64_t* rows_per_slot, const Weight* up, const Weight* down,
                      float* u, Element* a, float* y, const ExpertsShape& shape, Precision precision) {
-  const auto [slots, h, f] = shape;
-  prepare_matmul(product(0, f, h, Transpose::yes), precision);
+  const auto [slots, h, f, gated] = shape;
+  const std::int64_t up_width = shape.up_width();
+  prepare_matmul(product(0, up_width, h, Transpose::yes), precision);
   prepare_matmul(product(0, h, f, Transpose::yes), precision);
   std::int64_t left = std::accumulate(rows_per_slot, rows_per_slot + slots, std::int64_t{0});
   for (std::int64_t slot = 0; slot < slots; ++slot) {
-    const std::int64_t own = rows_per_slot[slot], rows = filled_rows(own, left);
+    const std::int64_t own = rows_per_slot[slot];
     if (own == 0) continue;
+    const SlotShape s{filled_rows(own, left), h, f, up_width, gated};
     if (kRounded<Element> || precision == Precision::bf16) {
-      forward_bf16(x, up[slot], down[slot], u, a, y, rows, h, f);
+      forward_bf16(x, up[slot], down[slot], u, a, y, s);
     } else if constexpr (!kRounded<Element>) {
-      linear_forward(x, up[slot], u, rows, f, h, precision);
-      gelu_forward(u, a, rows * f);
-      linear_forward(a, down[slot], y, rows, h, f, precision);
+      linear_forward(x, up[slot], u, s.rows, up_width, h, precision);
+      activate(s, u, a);
+      linear_forward(a, down[slot], y, s.rows, h, f, precision);
     }
     x += own * h;
-    u += own * f;
+    u += own * up_width;
     a += own * f;
     y += own * h;
     left -= own;
@@ -134,23 +153,26 @@ void experts_forward(const Element* x, const std::int64_t* rows_per_slot, const 
 template <typename Element>
 void experts_dgrad(const Element* dy, const float* u, const std::int64_t* rows_per_slot, const Weight* up,
                    const Weight* down, Element* du, float* dx, const ExpertsShape& shape, Precision precision) {
-  const auto [slots, h, f] = shape;
+  const auto [slots, h, f, gated] = shape;
+  const std::int64_t up_width = shape.up_width();
   prepare_matmul(product(0, f, h, Transpose::no), precision);
-  prepare_matmul(product(0, h, f, Transpose::no), precision);
+  prepare_matmul(product(0, h, up_width, Transpose::no), precision);
   std::int64_t left = std::accumulate(rows_per_slot, rows_per_slot + slots, std::int64_t{0});
   for (std::int64_t slot = 0; slot < slots; ++slot) {
-    const std::int64_t own = rows_per_slot[slot], rows = filled_rows(own, left);
+    const std::int64_t own = rows_per_slot[slot];
     if (own == 0) continue;
+    const SlotShape s{filled_rows(own, left), h, f, up_width, gated};
     if (kRounded<Element> || precision == Precision::bf16) {
-      dgrad_bf16(dy, u, up[slot], down[slot], du, dx, rows, h, f);
+      dgrad_bf16(dy, u, up[slot], down[slot], du, dx, s);
     } else if constexpr (!kRounded<Element>) {
-      linear_dgrad(dy, down[slot], du, rows, h, f, precision);
-      gelu_backward(du, u, du, rows * f);
-      linear_dgrad(du, up[slot], dx, rows, f, h, precision);
+      float* da = gradient_of_activation(s, du);
+      linear_dgrad(dy, down[slot], da, s.rows, h, f, precision);
+      activation_gradient(s, da, u, du);
+      linear_dgrad(du, up[slot], dx, s.rows, up_width, h, precision);
     }
     dy += own * h;
-    u += own * f;
-    du += own * f;
+    u += own * up_width;
+    du += own * up_width;
     dx += own * h;
     left -= own;
   }
@@ -160,16 +182,17 @@ template <typename Element>
 void experts_wgrad(const Element* dy, const Element* du, const Element* x, const Element* a,
                    const std::int64_t* rows_per_slot, float* const* dup, float* const* ddown, const ExpertsShape& shape,
                    Precision precision) {
-  const auto [slots, h, f] = shape;
-  prepare_matmul(reduction(f, h), precision);
+  const auto [slots, h, f, gated] = shape;
+  const std::int64_t up_width = shape.up_width();
+  prepare_matmul(reduction(up_width, h), precision);
   prepare_matmul(reduction(h, f), precision);
   for (std::int64_t slot = 0; slot < slots; ++slot) {
     const std::int64_t rows = rows_per_slot[slot];
     if (rows == 0) continue;
-    wgrad(du, x, dup[slot], rows, f, h, precision);
+    wgrad(du, x, dup[slot], rows, up_width, h, precision);
     wgrad(dy, a, ddown[slot], rows, h, f, precision);
     dy += rows * h;
-    du += rows * f;
+    du += rows * up_width;
     x += rows * h;
     a += rows * f;
   }

@@ -10,9 +10,12 @@
 #include "executor/cpu/cross_entropy.h"
 #include "executor/cpu/embedding.h"
 #include "executor/cpu/gelu.h"
+#include "executor/cpu/head_norm.h"
 #include "executor/cpu/kernels.h"
 #include "executor/cpu/layer_norm.h"
 #include "executor/cpu/linear.h"
+#include "executor/cpu/rms_norm.h"
+#include "executor/cpu/swiglu.h"
 #include "executor/launch/dense_operands.h"
 
 namespace moesaic::executor::cpu {
@@ -42,13 +45,43 @@ void embed_gradient(const Launch& l, RoundedWeights&) {
 
 void norm(const Launch& l, RoundedWeights&) {
   using Norm = operands::Norm;
-  layer_norm_forward(in(l, Norm::x), in(l, Norm::gain_bias), out(l, Norm::y), out(l, Norm::statistics), rows(l), k(l));
+  const auto forward = l.task.shape.rms ? rms_norm_forward : layer_norm_forward;
+  forward(in(l, Norm::x), in(l, Norm::gain_bias), out(l, Norm::y), out(l, Norm::statistics), rows(l), k(l),
+          static_cast<float>(norm_epsilon(l)));
 }
 
 void norm_gradient(const Launch& l, RoundedWeights&) {
   using Norm = operands::NormBackward;
-  layer_norm_backward(in(l, Norm::dy), in(l, Norm::x), in(l, Norm::statistics), in(l, Norm::gain_bias),
-                      out(l, Norm::dx), out(l, Norm::d_gain_bias), rows(l), k(l));
+  const auto backward = l.task.shape.rms ? rms_norm_backward : layer_norm_backward;
+  backward(in(l, Norm::dy), in(l, Norm::x), in(l, Norm::statistics), in(l, Norm::gain_bias), out(l, Norm::dx),
+           out(l, Norm::d_gain_bias), rows(l), k(l));
+}
+
+/// Of all ranks whose heads are normed together.
+RankSums rank_sums(const Launch& l, size_t operand) {
+  const Operand* sums = optional_read(l, operand);
+  return sums == nullptr ? RankSums{} : RankSums{sums->f32(), sums->rows / rows(l)};
+}
+
+void sums_of_heads(const Launch& l, RoundedWeights&) {
+  using Sums = operands::HeadSums;
+  const auto data = [&](size_t operand) {
+    const Operand* read = optional_read(l, operand);
+    return read == nullptr ? nullptr : read->f32();
+  };
+  head_sums(in(l, Sums::qkv), data(Sums::dy), data(Sums::gain), out(l, Sums::sums), head_norm_shape<HeadNormShape>(l));
+}
+
+void norm_of_heads(const Launch& l, RoundedWeights&) {
+  using Norm = operands::HeadNorm;
+  head_norm_forward(in(l, Norm::qkv), in(l, Norm::gain), out(l, Norm::y), out(l, Norm::statistics),
+                    head_norm_shape<HeadNormShape>(l), static_cast<float>(norm_epsilon(l)), rank_sums(l, Norm::sums));
+}
+
+void norm_of_heads_gradient(const Launch& l, RoundedWeights&) {
+  using Norm = operands::HeadNormBackward;
+  head_norm_backward(in(l, Norm::dy), in(l, Norm::qkv), in(l, Norm::statistics), in(l, Norm::gain), out(l, Norm::d_qkv),
+                     out(l, Norm::d_gain), head_norm_shape<HeadNormShape>(l), rank_sums(l, Norm::sums));
 }
 
 void linear(const Launch& l, RoundedWeights& rounded) {
@@ -81,12 +114,16 @@ void attention_gradient(const Launch& l, RoundedWeights&) {
 }
 
 void activation(const Launch& l, RoundedWeights&) {
-  gelu_forward(in(l, operands::Activation::u), out(l, operands::Activation::a), rows(l) * n(l));
+  const float* u = in(l, operands::Activation::u);
+  float* a = out(l, operands::Activation::a);
+  l.task.shape.gated ? swiglu_forward(u, a, rows(l), n(l)) : gelu_forward(u, a, rows(l) * n(l));
 }
 
 void activation_gradient(const Launch& l, RoundedWeights&) {
   using Activation = operands::ActivationBackward;
-  gelu_backward(in(l, Activation::da), in(l, Activation::u), out(l, Activation::du), rows(l) * n(l));
+  const float *da = in(l, Activation::da), *u = in(l, Activation::u);
+  float* du = out(l, Activation::du);
+  l.task.shape.gated ? swiglu_backward(da, u, du, rows(l), n(l)) : gelu_backward(da, u, du, rows(l) * n(l));
 }
 
 void sum(const Launch& l, RoundedWeights&) {
@@ -106,6 +143,9 @@ constexpr CpuKernel kKernels[] = {{Op::embed, embed},
                                   {Op::embed_backward, embed_gradient},
                                   {Op::norm, norm},
                                   {Op::norm_backward, norm_gradient},
+                                  {Op::head_sums, sums_of_heads},
+                                  {Op::head_norm, norm_of_heads},
+                                  {Op::head_norm_backward, norm_of_heads_gradient},
                                   {Op::linear, linear},
                                   {Op::linear_dgrad, linear_data_gradient},
                                   {Op::linear_wgrad, linear_weight_gradient},

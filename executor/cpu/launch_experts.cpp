@@ -21,7 +21,7 @@ std::vector<Weight> weights(const Launch& l, const SlotParts& parts, RoundedWeig
   return found;
 }
 
-ExpertsShape shape_of(const ExpertSizes& sizes) { return {sizes.slots, sizes.h, sizes.f}; }
+ExpertsShape shape_of(const ExpertSizes& sizes) { return {sizes.slots, sizes.h, sizes.f, sizes.gated}; }
 
 template <typename Element>
 void forward(const Launch& l, const ExpertsForward& e, RoundedWeights& rounded) {

@@ -26,7 +26,7 @@ void router(const Launch& l, RoundedWeights&) {
     std::vector<int64_t> counts(static_cast<size_t>(experts));
     router_forward(l.reads[Router::z].f32() + tokens.first * h, l.reads[Router::w].f32(),
                    l.writes[Router::probabilities].f32() + tokens.first * experts, route.chosen, route.weights,
-                   counts.data(), {tokens.count, h, experts, top_k, capacity});
+                   counts.data(), {tokens.count, h, experts, top_k, capacity, normalises_weights(l)});
     place_rows(route.chosen, counts, tokens.count, top_k,
                {graph.placement[l.task.moe_layer].slot_to_expert, graph.expert_slices, is_padded(l) ? capacity : 0},
                route.rows);
@@ -62,9 +62,11 @@ void router_gradient(const Launch& l, RoundedWeights&) {
   const std::vector<float> auxiliary = auxiliary_gradient(l);
   const Route route = route_at(l, l.reads[Router::route], 0);
   set_to_zero(l.writes[Router::dz]);
-  router_backward(l.reads[Router::d_weights].f32(), l.reads[Router::probabilities].f32(), route.chosen, route.weights,
-                  auxiliary.data(), l.reads[Router::z].f32(), l.reads[Router::w].f32(), l.writes[Router::dz].f32(),
-                  l.writes[Router::dw].f32(), {l.task.fixed_rows, l.task.shape.k, l.task.shape.n, l.task.shape.top_k});
+  router_backward(
+      l.reads[Router::d_weights].f32(), l.reads[Router::probabilities].f32(), route.chosen, route.weights,
+      auxiliary.data(), l.reads[Router::z].f32(), l.reads[Router::w].f32(), l.writes[Router::dz].f32(),
+      l.writes[Router::dw].f32(),
+      {l.task.fixed_rows, l.task.shape.k, l.task.shape.n, l.task.shape.top_k, kNoCapacity, normalises_weights(l)});
 }
 
 constexpr CpuKernel kKernels[] = {{Op::router, router}, {Op::router_backward, router_gradient}};

@@ -7,7 +7,7 @@
 namespace moesaic::executor::cpu {
 
 MOESAIC_VECTORISED void layer_norm_forward(const float* x, const float* gain_bias, float* y, float* stats,
-                                           std::int64_t m, std::int64_t h) {
+                                           std::int64_t m, std::int64_t h, float epsilon) {
   const float* gain = gain_bias;
   const float* bias = gain_bias + h;
   for (std::int64_t row = 0; row < m; ++row, x += h, y += h, stats += 2) {
@@ -17,7 +17,7 @@ MOESAIC_VECTORISED void layer_norm_forward(const float* x, const float* gain_bia
       const float centred = in[j] - mean;
       return centred * centred;
     });
-    const float inverse_std = 1.0f / std::sqrt(squares / static_cast<float>(h) + kLayerNormEpsilon);
+    const float inverse_std = 1.0f / std::sqrt(squares / static_cast<float>(h) + epsilon);
     for (std::int64_t j = 0; j < h; ++j) y[j] = (x[j] - mean) * inverse_std * gain[j] + bias[j];
     stats[0] = mean;
     stats[1] = inverse_std;

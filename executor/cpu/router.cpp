@@ -32,7 +32,7 @@ void choose(const float* p, std::int32_t* chosen, const RouterShape& shape) {
 }
 
 float normaliser(const float* p, const std::int32_t* chosen, const RouterShape& shape) {
-  if (shape.top_k == 1) return 1.0f;
+  if (!shape.normalised) return 1.0f;
   float sum = 0.0f;
   for (std::int64_t i = 0; i < shape.top_k; ++i) sum += p[chosen[i]];
   return sum;
@@ -58,7 +58,7 @@ void probability_gradient(const float* dweights, const float* p, const std::int3
   choose(p, chosen, shape);
   const float sum = normaliser(p, chosen, shape);
   float shared = 0.0f;  // d loss / d log(sum), with the sign turned
-  for (std::int64_t i = 0; shape.top_k > 1 && i < shape.top_k; ++i) {
+  for (std::int64_t i = 0; shape.normalised && i < shape.top_k; ++i) {
     if (kept[i] >= 0) shared += dweights[i] * weights[i];
   }
   for (std::int64_t i = 0; i < shape.top_k; ++i) {

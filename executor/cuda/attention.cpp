@@ -14,8 +14,8 @@ const Element* Attention::turned(const Element* qkv, const AttentionShape& s, St
   const int64_t elements = s.tokens() * s.turned_columns();
   auto* result =
       static_cast<Element*>(scratch_.get(stream, Scratch::turned, elements * static_cast<int64_t>(sizeof(Element))));
-  rotary(qkv, s.qkv_columns(), result, s.turned_columns(), angles_.get(s.seq, s.head_dim, stream), s.tokens(), s.seq,
-         s.heads + s.kv_heads, s.head_dim, Turn::forward, stream);
+  rotary(qkv, s.qkv_columns(), result, s.turned_columns(), angles_.get(s.seq, s.head_dim, s.rope_theta, stream),
+         s.tokens(), s.seq, s.heads + s.kv_heads, s.head_dim, Turn::forward, stream);
   return result;
 }
 
@@ -40,8 +40,8 @@ void Attention::backward(const Element* dout, const Element* qkv, const Element*
   if constexpr (std::is_same_v<Element, BFloat16>)
     done = library_.backward(dout, rotated, qkv, out, saved, dqkv, row_sums, s, stream);
   if (!done) plain_attention_backward(dout, rotated, qkv, out, saved, dqkv, row_sums, s, stream);
-  rotary(dqkv, s.qkv_columns(), dqkv, s.qkv_columns(), angles_.get(s.seq, s.head_dim, stream), s.tokens(), s.seq,
-         s.heads + s.kv_heads, s.head_dim, Turn::back, stream);
+  rotary(dqkv, s.qkv_columns(), dqkv, s.qkv_columns(), angles_.get(s.seq, s.head_dim, s.rope_theta, stream), s.tokens(),
+         s.seq, s.heads + s.kv_heads, s.head_dim, Turn::back, stream);
 }
 
 template void Attention::forward(const float*, float*, float*, const AttentionShape&, Stream);

@@ -9,6 +9,7 @@ namespace moesaic::executor::cuda {
 // head_dim is even; kv_heads divides heads; query head a reads kv head a / (heads / kv_heads).
 struct AttentionShape {
   int64_t batch = 0, seq = 0, heads = 0, kv_heads = 0, head_dim = 0;
+  double rope_theta = 10000;  // base of the rotary angles
 
   int64_t tokens() const { return batch * seq; }
   int64_t group() const { return heads / kv_heads; }

@@ -6,6 +6,7 @@
 #include "core/schema/bfloat16.h"
 #include "executor/cuda/gelu.h"
 #include "executor/cuda/grouped_matmul.h"
+#include "executor/cuda/swiglu.h"
 
 namespace moesaic::executor::cuda {
 namespace {
@@ -55,9 +56,13 @@ template <typename Element>
 void experts_forward(Linear& linear, const Element* x, const int64_t* rows_per_slot, const Element* const* up,
                      const Element* const* down, Element* u, Element* a, Element* y, const ExpertsShape& shape,
                      Stream stream) {
-  const auto [slots, h, f] = shape;
-  run(linear, GroupedProduct::forward, f, h, row_problems(x, h, up, u, f, rows_per_slot, slots), stream);
-  gelu_forward(u, a, all_rows(rows_per_slot, slots) * f, stream);
+  const auto [slots, h, f, gated] = shape;
+  const int64_t up_width = shape.up_width(), rows = all_rows(rows_per_slot, slots);
+  run(linear, GroupedProduct::forward, up_width, h, row_problems(x, h, up, u, up_width, rows_per_slot, slots), stream);
+  if (gated)
+    swiglu_forward(u, a, rows, f, stream);
+  else
+    gelu_forward(u, a, rows * f, stream);
   run(linear, GroupedProduct::forward, h, f, row_problems<Element>(a, f, down, y, h, rows_per_slot, slots), stream);
 }
 
@@ -65,18 +70,28 @@ template <typename Element>
 void experts_dgrad(Linear& linear, const Element* dy, const Element* u, const int64_t* rows_per_slot,
                    const Element* const* up, const Element* const* down, Element* du, Element* dx,
                    const ExpertsShape& shape, Stream stream) {
-  const auto [slots, h, f] = shape;
-  run(linear, GroupedProduct::dgrad, h, f, row_problems(dy, h, down, du, f, rows_per_slot, slots), stream);
-  gelu_backward(du, u, du, all_rows(rows_per_slot, slots) * f, stream);
-  run(linear, GroupedProduct::dgrad, f, h, row_problems<Element>(du, f, up, dx, h, rows_per_slot, slots), stream);
+  const auto [slots, h, f, gated] = shape;
+  const int64_t up_width = shape.up_width(), rows = all_rows(rows_per_slot, slots);
+  // The gradient of the activation becomes that of u in its own place, if that fits.
+  Element* da = gated ? static_cast<Element*>(linear.scratch().get(stream, Scratch::gated_gradient,
+                                                                   rows * f * static_cast<Bytes>(sizeof(Element))))
+                      : du;
+  run(linear, GroupedProduct::dgrad, h, f, row_problems(dy, h, down, da, f, rows_per_slot, slots), stream);
+  if (gated)
+    swiglu_backward(da, u, du, rows, f, stream);
+  else
+    gelu_backward(da, u, du, rows * f, stream);
+  run(linear, GroupedProduct::dgrad, up_width, h, row_problems<Element>(du, up_width, up, dx, h, rows_per_slot, slots),
+      stream);
 }
 
 template <typename Element>
 void experts_wgrad(Linear& linear, const Element* dy, const Element* du, const Element* x, const Element* a,
                    const int64_t* rows_per_slot, Element* const* dup, Element* const* ddown, const ExpertsShape& shape,
                    Stream stream) {
-  const auto [slots, h, f] = shape;
-  run(linear, GroupedProduct::wgrad, f, h, reductions(du, f, x, h, dup, rows_per_slot, slots), stream);
+  const auto [slots, h, f, gated] = shape;
+  const int64_t up_width = shape.up_width();
+  run(linear, GroupedProduct::wgrad, up_width, h, reductions(du, up_width, x, h, dup, rows_per_slot, slots), stream);
   run(linear, GroupedProduct::wgrad, h, f, reductions(dy, h, a, f, ddown, rows_per_slot, slots), stream);
 }
 

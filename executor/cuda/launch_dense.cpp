@@ -9,9 +9,11 @@
 #include "executor/cuda/cross_entropy.h"
 #include "executor/cuda/embedding.h"
 #include "executor/cuda/gelu.h"
+#include "executor/cuda/head_norm.h"
 #include "executor/cuda/kernels.h"
 #include "executor/cuda/layer_norm.h"
 #include "executor/cuda/storage_format.h"
+#include "executor/cuda/swiglu.h"
 #include "executor/launch/dense_operands.h"
 
 namespace moesaic::executor::cuda {
@@ -54,7 +56,7 @@ void norm(const Launch& l, CudaKernels& d) {
   using Norm = operands::Norm;
   typed(l, [&](auto t) {
     layer_norm_forward(t.in(Norm::x), t.in(Norm::gain_bias), t.out(Norm::y), l.writes[Norm::statistics].f32(), rows(l),
-                       k(l), d.stream);
+                       k(l), d.stream, {l.task.shape.rms, static_cast<float>(norm_epsilon(l))});
   });
 }
 
@@ -62,7 +64,41 @@ void norm_gradient(const Launch& l, CudaKernels& d) {
   using Norm = operands::NormBackward;
   typed(l, [&](auto t) {
     layer_norm_backward(t.in(Norm::dy), t.in(Norm::x), l.reads[Norm::statistics].f32(), t.in(Norm::gain_bias),
-                        t.out(Norm::dx), t.out(Norm::d_gain_bias), rows(l), k(l), d.linear.scratch(), d.stream);
+                        t.out(Norm::dx), t.out(Norm::d_gain_bias), rows(l), k(l), d.linear.scratch(), d.stream,
+                        l.task.shape.rms);
+  });
+}
+
+/// Of all ranks whose heads are normed together.
+RankSums rank_sums(const Launch& l, size_t operand) {
+  const Operand* sums = optional_read(l, operand);
+  return sums == nullptr ? RankSums{} : RankSums{sums->f32(), sums->rows / rows(l)};
+}
+
+void sums_of_heads(const Launch& l, CudaKernels& d) {
+  using Sums = operands::HeadSums;
+  const Operand &qkv = l.reads[Sums::qkv], *dy = optional_read(l, Sums::dy), *gain = optional_read(l, Sums::gain);
+  with_element(qkv.dtype, [&]<typename Element>(Element) {
+    const auto in = [](const Operand* read) { return read == nullptr ? nullptr : read->as<const Element>(); };
+    head_sums(in(&qkv), in(dy), in(gain), l.writes[Sums::sums].f32(), head_norm_shape<HeadNormShape>(l), d.stream);
+  });
+}
+
+void norm_of_heads(const Launch& l, CudaKernels& d) {
+  using Norm = operands::HeadNorm;
+  typed(l, [&](auto t) {
+    head_norm_forward(t.in(Norm::qkv), t.in(Norm::gain), t.out(Norm::y), l.writes[Norm::statistics].f32(),
+                      head_norm_shape<HeadNormShape>(l), static_cast<float>(norm_epsilon(l)), rank_sums(l, Norm::sums),
+                      d.stream);
+  });
+}
+
+void norm_of_heads_gradient(const Launch& l, CudaKernels& d) {
+  using Norm = operands::HeadNormBackward;
+  typed(l, [&](auto t) {
+    head_norm_backward(t.in(Norm::dy), t.in(Norm::qkv), l.reads[Norm::statistics].f32(), t.in(Norm::gain),
+                       t.out(Norm::d_qkv), t.out(Norm::d_gain), head_norm_shape<HeadNormShape>(l),
+                       rank_sums(l, Norm::sums), d.linear.scratch(), d.stream);
   });
 }
 
@@ -89,13 +125,21 @@ void linear_weight_gradient(const Launch& l, CudaKernels& d) {
 
 void activation(const Launch& l, CudaKernels& d) {
   using Activation = operands::Activation;
-  typed(l, [&](auto t) { gelu_forward(t.in(Activation::u), t.out(Activation::a), rows(l) * n(l), d.stream); });
+  typed(l, [&](auto t) {
+    if (l.task.shape.gated)
+      swiglu_forward(t.in(Activation::u), t.out(Activation::a), rows(l), n(l), d.stream);
+    else
+      gelu_forward(t.in(Activation::u), t.out(Activation::a), rows(l) * n(l), d.stream);
+  });
 }
 
 void activation_gradient(const Launch& l, CudaKernels& d) {
   using Activation = operands::ActivationBackward;
   typed(l, [&](auto t) {
-    gelu_backward(t.in(Activation::da), t.in(Activation::u), t.out(Activation::du), rows(l) * n(l), d.stream);
+    if (l.task.shape.gated)
+      swiglu_backward(t.in(Activation::da), t.in(Activation::u), t.out(Activation::du), rows(l), n(l), d.stream);
+    else
+      gelu_backward(t.in(Activation::da), t.in(Activation::u), t.out(Activation::du), rows(l) * n(l), d.stream);
   });
 }
 
@@ -117,6 +161,9 @@ constexpr CudaKernel kKernels[] = {{Op::embed, embed},
                                    {Op::embed_backward, embed_gradient},
                                    {Op::norm, norm},
                                    {Op::norm_backward, norm_gradient},
+                                   {Op::head_sums, sums_of_heads},
+                                   {Op::head_norm, norm_of_heads},
+                                   {Op::head_norm_backward, norm_of_heads_gradient},
                                    {Op::linear, linear},
                                    {Op::linear_dgrad, linear_data_gradient},
                                    {Op::linear_wgrad, linear_weight_gradient},

@@ -8,7 +8,7 @@
 namespace moesaic::executor::cuda {
 namespace {
 
-ExpertsShape shape_of(const ExpertSizes& sizes) { return {sizes.slots, sizes.h, sizes.f}; }
+ExpertsShape shape_of(const ExpertSizes& sizes) { return {sizes.slots, sizes.h, sizes.f, sizes.gated}; }
 
 void experts(const Launch& l, CudaKernels& d) {
   const ExpertsForward e(l);

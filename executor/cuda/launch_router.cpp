@@ -15,7 +15,7 @@ RowPlacement row_placement(const Launch& l) {
 }
 
 RouterShape router_shape(const Launch& l, int64_t tokens) {
-  return {tokens, l.task.shape.k, l.task.shape.n, l.task.shape.top_k};
+  return {tokens, l.task.shape.k, l.task.shape.n, l.task.shape.top_k, normalises_weights(l)};
 }
 
 void router(const Launch& l, CudaKernels& d) {

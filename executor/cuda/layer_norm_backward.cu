@@ -1,8 +1,10 @@
-// The gradient of layer normalisation. With n = (x - mean) * inverse_std and g = dy * gain:
+// The gradient of layer and RMS normalisation. With n = (x - mean) * inverse_std and g = dy * gain:
 // dx = inverse_std * (g - mean(g) - n * mean(g n)); dgain = sum over rows of dy n; dbias = sum over rows of dy.
+// RMS: without mean(g) and dbias.
 // One pass over dy and x: each block takes every gridDim.x-th row and keeps its sums over them, which a second kernel
 // adds up. The number of blocks depends on shapes alone, so the order of the sums does too.
 #include "executor/cuda/block_sum.cuh"
+#include "executor/cuda/column_sums.cuh"
 #include "executor/cuda/launch_kernel.cuh"
 #include "executor/cuda/layer_norm.h"
 #include "executor/cuda/row_vectors.cuh"
@@ -10,9 +12,8 @@
 namespace moesaic::executor::cuda {
 namespace {
 
-constexpr int kItems = 4;                      // vectors of a row per thread
-constexpr int kColumns = 32, kRowGroups = 16;  // of the block that adds up the sums of all blocks
-constexpr int kResident = 132 * 512;           // threads: 128 registers each on an H100 with 132 multiprocessors
+constexpr int kItems = 4;             // vectors of a row per thread
+constexpr int kResident = 132 * 512;  // threads: 128 registers each on an H100 with 132 multiprocessors
 
 template <int kRowThreads>
 unsigned gradient_blocks(int64_t m) {
@@ -35,8 +36,8 @@ __device__ void write(const float (&values)[kCount], float* to) {
     *vectors(to + i) = Vector<float>{{values[i], values[i + 1], values[i + 2], values[i + 3]}};
 }
 
-/// sums [blocks, 2, h] are overwritten.
-template <typename Element, int kRowThreads>
+/// sums [blocks, 2, h], RMS: [blocks, h], are overwritten.
+template <typename Element, int kRowThreads, bool kRms>
 __global__ void __launch_bounds__(kRowThreads)
     row_gradients(const Element* dy, const Element* x, const float* stats, const Element* gain, Element* dx,
                   float* sums, int64_t m, int h) {
@@ -61,7 +62,7 @@ __global__ void __launch_bounds__(kRowThreads)
       }
     }
     block_sums<kRowThreads>(totals);
-    terms.g_mean = totals[0] / static_cast<float>(h);
+    if (!kRms) terms.g_mean = totals[0] / static_cast<float>(h);
     terms.gn_mean = totals[1] / static_cast<float>(h);
     for (int i = 0; i < kItems; ++i) {
       if (d.at(i) >= count) continue;
@@ -73,21 +74,24 @@ __global__ void __launch_bounds__(kRowThreads)
       vectors(dx + row * h)[d.at(i)] = result;
     }
   }
-  sums += static_cast<int64_t>(blockIdx.x) * 2 * h;
+  sums += static_cast<int64_t>(blockIdx.x) * (kRms ? 1 : 2) * h;
   for (int i = 0; i < kItems; ++i) {
     const int at = HeldRow<Element, kRowThreads, kItems>::at(i);
     if (at >= count) continue;
     write(gain_sums[i], sums + at * kElements);
-    write(bias_sums[i], sums + h + at * kElements);
+    if (!kRms) write(bias_sums[i], sums + h + at * kElements);
   }
 }
 
 /// Rows of any length at any address; sums as above. A thread's columns are the same in every row.
-template <typename Element>
+template <typename Element, bool kRms>
 __global__ void row_gradients_any(const Element* dy, const Element* x, const float* stats, const Element* gain,
                                   Element* dx, float* sums, int64_t m, int64_t h) {
-  sums += static_cast<int64_t>(blockIdx.x) * 2 * h;
-  for (int64_t j = threadIdx.x; j < h; j += kThreads) sums[j] = sums[h + j] = 0.0f;
+  sums += static_cast<int64_t>(blockIdx.x) * (kRms ? 1 : 2) * h;
+  for (int64_t j = threadIdx.x; j < h; j += kThreads) {
+    sums[j] = 0.0f;
+    if (!kRms) sums[h + j] = 0.0f;
+  }
   for (int64_t row = blockIdx.x; row < m; row += gridDim.x) {
     RowTerms terms{stats[2 * row], stats[2 * row + 1], 0.0f, 0.0f};
     float totals[2] = {0.0f, 0.0f};
@@ -96,58 +100,48 @@ __global__ void row_gradients_any(const Element* dy, const Element* x, const flo
       totals[0] += d * load(gain[j]);
       totals[1] += d * load(gain[j]) * normalised;
       sums[j] += d * normalised;
-      sums[h + j] += d;
+      if (!kRms) sums[h + j] += d;
     }
     block_sums<kThreads>(totals);
-    terms.g_mean = totals[0] / static_cast<float>(h);
+    if (!kRms) terms.g_mean = totals[0] / static_cast<float>(h);
     terms.gn_mean = totals[1] / static_cast<float>(h);
     for (int64_t j = threadIdx.x; j < h; j += kThreads)
       dx[row * h + j] = store<Element>(terms.gradient(load(dy[row * h + j]), load(x[row * h + j]), load(gain[j])));
   }
 }
 
-/// gradient [columns] += sums [blocks, columns] over blocks. Group g adds those of the blocks g, g + 16, ..., and the
-/// groups are folded in order.
-template <typename Element>
-__global__ void add_sums(const float* sums, Element* gradient, int blocks, int64_t columns) {
-  __shared__ float of_group[kRowGroups][kColumns];
-  const int lane = static_cast<int>(threadIdx.x) % kColumns, group = static_cast<int>(threadIdx.x) / kColumns;
-  const int64_t column = static_cast<int64_t>(blockIdx.x) * kColumns + lane;
-  float sum = 0.0f;
-  if (column < columns)
-    for (int block = group; block < blocks; block += kRowGroups) sum += sums[block * columns + column];
-  of_group[group][lane] = sum;
-  __syncthreads();
-  if (group != 0 || column >= columns) return;
-  for (int other = 1; other < kRowGroups; ++other) sum += of_group[other][lane];
-  gradient[column] = store<Element>(load(gradient[column]) + sum);
+template <typename Element, bool kRms>
+void launch_backward(const Element* dy, const Element* x, const float* stats, const Element* gain_bias, Element* dx,
+                     Element* dgain_bias, int64_t m, int64_t h, StreamScratch& scratch, Stream stream) {
+  const int64_t columns = (kRms ? 1 : 2) * h;
+  const auto launch = [&](auto kernel, unsigned blocks, int threads) {
+    auto* sums = static_cast<float*>(
+        scratch.get(stream, Scratch::column_sums, blocks * columns * static_cast<Bytes>(sizeof(float))));
+    launch_kernel(kernel, blocks, threads, stream, dy, x, stats, gain_bias, dx, sums, m, h);
+    add_column_sums(sums, dgain_bias, static_cast<int>(blocks), columns, stream);
+  };
+  const int64_t threads = threads_to_hold<Element>(h, kItems);
+  if (!rows_of_vectors(h, dy, x, gain_bias, dx) || threads > 512)
+    return launch(row_gradients_any<Element, kRms>, gradient_blocks<kThreads>(m), kThreads);
+  if (threads <= 64) return launch(row_gradients<Element, 64, kRms>, gradient_blocks<64>(m), 64);
+  if (threads <= 128) return launch(row_gradients<Element, 128, kRms>, gradient_blocks<128>(m), 128);
+  if (threads <= 256) return launch(row_gradients<Element, 256, kRms>, gradient_blocks<256>(m), 256);
+  launch(row_gradients<Element, 512, kRms>, gradient_blocks<512>(m), 512);
 }
 
 }  // namespace
 
 template <typename Element>
 void layer_norm_backward(const Element* dy, const Element* x, const float* stats, const Element* gain_bias, Element* dx,
-                         Element* dgain_bias, int64_t m, int64_t h, StreamScratch& scratch, Stream stream) {
+                         Element* dgain_bias, int64_t m, int64_t h, StreamScratch& scratch, Stream stream, bool rms) {
   if (m == 0 || h == 0) return;
-  const auto launch = [&](auto kernel, unsigned blocks, int threads) {
-    auto* sums = static_cast<float*>(
-        scratch.get(stream, Scratch::column_sums, blocks * 2 * h * static_cast<Bytes>(sizeof(float))));
-    launch_kernel(kernel, blocks, threads, stream, dy, x, stats, gain_bias, dx, sums, m, h);
-    launch_kernel(add_sums<Element>, static_cast<unsigned>((2 * h + kColumns - 1) / kColumns), kColumns * kRowGroups,
-                  stream, sums, dgain_bias, blocks, 2 * h);
-  };
-  const int64_t threads = threads_to_hold<Element>(h, kItems);
-  if (!rows_of_vectors(h, dy, x, gain_bias, dx) || threads > 512)
-    return launch(row_gradients_any<Element>, gradient_blocks<kThreads>(m), kThreads);
-  if (threads <= 64) return launch(row_gradients<Element, 64>, gradient_blocks<64>(m), 64);
-  if (threads <= 128) return launch(row_gradients<Element, 128>, gradient_blocks<128>(m), 128);
-  if (threads <= 256) return launch(row_gradients<Element, 256>, gradient_blocks<256>(m), 256);
-  launch(row_gradients<Element, 512>, gradient_blocks<512>(m), 512);
+  const auto backward = rms ? launch_backward<Element, true> : launch_backward<Element, false>;
+  backward(dy, x, stats, gain_bias, dx, dgain_bias, m, h, scratch, stream);
 }
 
 template void layer_norm_backward(const float*, const float*, const float*, const float*, float*, float*, int64_t,
-                                  int64_t, StreamScratch&, Stream);
+                                  int64_t, StreamScratch&, Stream, bool);
 template void layer_norm_backward(const BFloat16*, const BFloat16*, const float*, const BFloat16*, BFloat16*, BFloat16*,
-                                  int64_t, int64_t, StreamScratch&, Stream);
+                                  int64_t, int64_t, StreamScratch&, Stream, bool);
 
 }  // namespace moesaic::executor::cuda

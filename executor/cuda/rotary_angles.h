@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "executor/cuda/stream.h"
@@ -19,14 +20,14 @@ class RotaryAngles {
 
   /// cos and sin of each pair's angle, [>= positions, 2, head_dim / 2]. A longer table is made when it is asked for,
   /// and the host waits for its copy; the shorter ones stay, for a captured graph may hold their addresses.
-  const float* get(int64_t positions, int64_t head_dim, Stream stream);
+  const float* get(int64_t positions, int64_t head_dim, double theta, Stream stream);
 
  private:
   struct Table {
     float* data = nullptr;
     int64_t positions = 0;
   };
-  std::map<int64_t, std::vector<Table>> tables_;  // by head_dim, each longer than the one before
+  std::map<std::pair<int64_t, double>, std::vector<Table>> tables_;  // by head_dim and theta, each longer than the last
 };
 
 }  // namespace moesaic::executor::cuda

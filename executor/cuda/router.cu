@@ -32,7 +32,7 @@ __device__ void softmax_row(float* logits, int32_t num_experts, float (&p)[PerLa
 // One warp per token. p [tokens, num_experts]: logits, which become probabilities.
 template <int PerLane>
 __global__ void choose(float* p, Route route, int32_t* block_counts, TokenBlocks blocks, int32_t num_experts,
-                       int32_t top_k) {
+                       int32_t top_k, bool normalised) {
   __shared__ int32_t counts[kMaxExperts];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   for (int32_t e = threadIdx.x; e < num_experts; e += 32 * kWarps) counts[e] = 0;
@@ -50,7 +50,7 @@ __global__ void choose(float* p, Route route, int32_t* block_counts, TokenBlocks
       weights[i] = probability;
       atomicAdd(&counts[expert], 1);
     });
-    for (int32_t i = lane; top_k > 1 && i < top_k; i += 32) weights[i] /= sum;  // written by the same lane
+    for (int32_t i = lane; normalised && i < top_k; i += 32) weights[i] /= sum;  // written by the same lane
   }
   __syncthreads();
   for (int32_t e = threadIdx.x; e < num_experts; e += 32 * kWarps)
@@ -69,7 +69,7 @@ void router_forward(Linear& linear, const Element* z, const Element* w, float* p
   with_experts_per_lane(s.num_experts, [&](auto per_lane) {
     if (s.m > 0)
       launch_kernel(choose<per_lane()>, static_cast<unsigned>(blocks.count()), kWarps * 32, stream, p, route,
-                    block_counts, blocks, s.num_experts, s.top_k);
+                    block_counts, blocks, s.num_experts, s.top_k, s.normalised);
   });
   place_rows(route, block_counts, counts, blocks, s.num_experts, s.top_k, placement, linear.scratch(), stream);
 }

@@ -13,12 +13,13 @@ namespace moesaic::executor::cuda {
 
 struct RouterShape {
   int64_t m = 0, h = 0, num_experts = 0, top_k = 0;
+  bool normalised = true;  // weights of a token are divided by their sum
 };
 
 // z [m, h], w [num_experts, h] -> p [m, num_experts] = softmax(z w^T); route.chosen, largest p first, the lower index
-// first among equals; route.weights = p for top_k 1, else p divided by the sum over the chosen; then place_rows over
-// `chunks`: weights that stay are not normalised again. counts [chunks, num_experts] = kept choices. At most
-// kMaxExperts experts, else DeviceError.
+// first among equals; route.weights = p, normalised: divided by the sum over the chosen; then place_rows over `chunks`:
+// weights that stay are not normalised again. counts [chunks, num_experts] = kept choices. At most kMaxExperts experts,
+// else DeviceError.
 template <typename Element>
 void router_forward(Linear& linear, const Element* z, const Element* w, float* p, const Route& route, int32_t* counts,
                     const RouterShape& shape, int64_t chunks, const RowPlacement& placement, Stream stream);

@@ -76,6 +76,7 @@ struct Choices {
   const float* weights;
   int64_t tokens;
   int32_t num_experts, top_k;
+  bool normalised;
 };
 
 // dp of the lane's experts: `extra`, and for chosen ones the share in their weights. Dropped choices have no weight,
@@ -96,8 +97,8 @@ __device__ void probability_gradient(const float (&p)[PerLane], const Choices& c
   });
   for (int32_t i = lane; i < c.top_k; i += 32)
     if (kept[i] >= 0) shared += dweights[i] * weights[i];
-  shared = c.top_k > 1 ? warp_sum(shared) : 0.0f;
-  if (c.top_k == 1) sum = 1.0f;
+  shared = c.normalised ? warp_sum(shared) : 0.0f;
+  if (!c.normalised) sum = 1.0f;
   for (int j = 0; j < PerLane; ++j) {
     dp[j] = lane + 32 * j < c.num_experts ? extra[lane + 32 * j] : 0.0f;
     if (choice[j] >= 0) dp[j] += ((kept[choice[j]] >= 0 ? dweights[choice[j]] : 0.0f) - shared) / sum;
@@ -145,7 +146,7 @@ void router_backward(Linear& linear, const float* dweights, const float* p, cons
   launch_kernel(auxiliary_loss, 1, kStretches * 32, stream, mass, parts, auxiliary, extra, s.num_experts);
   if (s.m == 0) return;
   const Choices choices{
-      dweights, chosen, weights, s.m, static_cast<int32_t>(s.num_experts), static_cast<int32_t>(s.top_k)};
+      dweights, chosen, weights, s.m, static_cast<int32_t>(s.num_experts), static_cast<int32_t>(s.top_k), s.normalised};
   with_experts_per_lane(s.num_experts, [&](auto per_lane) {
     launch_kernel(logit_gradient<per_lane(), Element>, blocks_of_warps(s.m), kWarps * 32, stream, p, choices, extra,
                   dlogits);

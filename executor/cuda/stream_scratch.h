@@ -29,6 +29,7 @@ enum class Scratch {
   router_extra,
   router_dlogits,
   turned,
+  gated_gradient,
   row_sums
 };
 inline constexpr int kNumScratch = static_cast<int>(Scratch::row_sums) + 1;

@@ -5,11 +5,27 @@
 
 namespace moesaic::executor {
 
-/// Shape: {batch, seq, heads, kv_heads, head_dim}, as the rooms of devices and the reference each have it.
+/// Shape: {batch, seq, heads, kv_heads, head_dim, rope_theta}, as the rooms of devices and the reference each have it.
 template <typename Shape>
 Shape attention_shape(const Launch& l) {
   const OpShape& s = l.task.shape;
-  return {l.task.fixed_rows / s.sequence, s.sequence, s.heads, s.kv_heads, s.head_dim};
+  return {l.task.fixed_rows / s.sequence,  s.sequence, s.heads, s.kv_heads, s.head_dim,
+          l.context.plan->model.rope_theta};
+}
+
+/// Shape: {m, heads, kv_heads, head_dim, whole}, as above.
+template <typename Shape>
+Shape head_norm_shape(const Launch& l) {
+  const OpShape& s = l.task.shape;
+  return {l.task.fixed_rows, s.heads, s.kv_heads, s.head_dim, s.whole};
+}
+
+/// What is added to a variance or mean of squares.
+inline double norm_epsilon(const Launch& l) { return l.context.plan->model.norm_epsilon; }
+
+/// An operand that not every task has: null there.
+inline const Operand* optional_read(const Launch& l, size_t operand) {
+  return operand < l.reads.size() ? &l.reads[operand] : nullptr;
 }
 
 /// What a token's cross-entropy counts in the mean over the step's tokens.

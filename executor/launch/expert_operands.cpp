@@ -43,7 +43,8 @@ SlotParts gradients_in(const Launch& l, const Operand& held, int64_t slots) {
 
 }  // namespace
 
-ExpertSizes::ExpertSizes(const Launch& l) : slots(l.counts[0].slots_per_rank()), h(l.task.shape.k), f(l.task.shape.n) {}
+ExpertSizes::ExpertSizes(const Launch& l)
+    : slots(l.counts[0].slots_per_rank()), h(l.task.shape.k), f(l.task.shape.n), gated(l.task.shape.gated) {}
 
 ExpertsForward::ExpertsForward(const Launch& l)
     : sizes(l),
@@ -78,6 +79,9 @@ const Operand& ExpertsWgrad::of_chunk(int chunk, Part part) const {
   return launch.reads[operands::ExpertsWgrad::of_chunk(static_cast<size_t>(chunk), part)];
 }
 
-int64_t ExpertsWgrad::width(Part part) const { return part == Part::x || part == Part::dy ? sizes.h : sizes.f; }
+int64_t ExpertsWgrad::width(Part part) const {
+  if (part == Part::x || part == Part::dy) return sizes.h;
+  return part == Part::du && sizes.gated ? 2 * sizes.f : sizes.f;
+}
 
 }  // namespace moesaic::executor

@@ -31,6 +31,7 @@ std::vector<Element*> pointers(const SlotParts& parts) {
 struct ExpertSizes {
   explicit ExpertSizes(const Launch& launch);
   int64_t slots, h, f;
+  bool gated;
 };
 
 struct ExpertsForward {

@@ -9,12 +9,12 @@ namespace {
 
 using Row = std::vector<double>;
 
-// The pair (i, i + D/2) turned by sign * position * 10000^(-2 i / D)
-Row turned(const double* x, std::int64_t position, std::int64_t head_dim, double sign) {
+// The pair (i, i + D/2) turned by sign * position * theta^(-2 i / D)
+Row turned(const double* x, std::int64_t position, std::int64_t head_dim, double theta, double sign) {
   Row y(static_cast<std::size_t>(head_dim));
   const std::int64_t half = head_dim / 2;
   for (std::int64_t i = 0; i < half; ++i) {
-    const double frequency = std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+    const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
     const double angle = sign * static_cast<double>(position) * frequency;
     y[static_cast<std::size_t>(i)] = x[i] * std::cos(angle) - x[half + i] * std::sin(angle);
     y[static_cast<std::size_t>(half + i)] = x[half + i] * std::cos(angle) + x[i] * std::sin(angle);
@@ -45,10 +45,10 @@ struct Head {
 // Probabilities of query t over keys 0..t
 Row probabilities(const double* qkv, const Head& at, std::int64_t t) {
   const std::int64_t d = at.shape.head_dim;
-  const Row q = turned(qkv + at.q(t), t, d, 1.0);
+  const Row q = turned(qkv + at.q(t), t, d, at.shape.rope_theta, 1.0);
   Row p(static_cast<std::size_t>(t + 1));
   for (std::int64_t j = 0; j <= t; ++j) {
-    const Row k = turned(qkv + at.k(j), j, d, 1.0);
+    const Row k = turned(qkv + at.k(j), j, d, at.shape.rope_theta, 1.0);
     p[static_cast<std::size_t>(j)] = dot(q.data(), k.data(), d) / std::sqrt(static_cast<double>(d));
   }
   const double max = *std::max_element(p.begin(), p.end());
@@ -71,13 +71,13 @@ void query_backward(const double* dout, const double* qkv, double* dqkv, const H
     add_scaled(dout + at.out(t), p[static_cast<std::size_t>(j)], dqkv + at.v(j), d);
   }
   const double mean = dot(p.data(), dp.data(), t + 1);
-  const Row q = turned(qkv + at.q(t), t, d, 1.0);
+  const Row q = turned(qkv + at.q(t), t, d, at.shape.rope_theta, 1.0);
   for (std::int64_t j = 0; j <= t; ++j) {
     const auto key = static_cast<std::size_t>(j);
     const double ds = p[key] * (dp[key] - mean) / std::sqrt(static_cast<double>(d));
-    const Row k = turned(qkv + at.k(j), j, d, 1.0);
-    add_scaled(turned(k.data(), t, d, -1.0).data(), ds, dqkv + at.q(t), d);
-    add_scaled(turned(q.data(), j, d, -1.0).data(), ds, dqkv + at.k(j), d);
+    const Row k = turned(qkv + at.k(j), j, d, at.shape.rope_theta, 1.0);
+    add_scaled(turned(k.data(), t, d, at.shape.rope_theta, -1.0).data(), ds, dqkv + at.q(t), d);
+    add_scaled(turned(q.data(), j, d, at.shape.rope_theta, -1.0).data(), ds, dqkv + at.k(j), d);
   }
 }
 

@@ -8,6 +8,7 @@ namespace moesaic::executor::reference {
 
 struct AttentionShape {
   std::int64_t batch = 0, seq = 0, heads = 0, kv_heads = 0, head_dim = 0;
+  double rope_theta = 10000;
 };
 
 void attention_forward(const double* qkv, double* out, const AttentionShape& shape);

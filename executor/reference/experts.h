@@ -8,6 +8,7 @@ namespace moesaic::executor::reference {
 
 struct ExpertsShape {
   std::int64_t slots = 0, h = 0, f = 0;
+  bool gated = false;  // SwiGLU: up has the gate's rows first, u is twice as wide as a
 };
 
 void experts_forward(const double* x, const std::int64_t* rows_per_slot, const double* const* up,

@@ -5,14 +5,14 @@
 namespace moesaic::executor::reference {
 
 void layer_norm_forward(const double* x, const double* gain_bias, double* y, double* stats, std::int64_t m,
-                        std::int64_t h) {
+                        std::int64_t h, double epsilon) {
   const auto width = static_cast<double>(h);
   for (std::int64_t i = 0; i < m; ++i) {
     double mean = 0.0, variance = 0.0;
     for (std::int64_t j = 0; j < h; ++j) mean += x[i * h + j] / width;
     for (std::int64_t j = 0; j < h; ++j) variance += (x[i * h + j] - mean) * (x[i * h + j] - mean) / width;
     stats[2 * i] = mean;
-    stats[2 * i + 1] = 1.0 / std::sqrt(variance + kLayerNormEpsilon);
+    stats[2 * i + 1] = 1.0 / std::sqrt(variance + epsilon);
     for (std::int64_t j = 0; j < h; ++j) {
       y[i * h + j] = (x[i * h + j] - mean) * stats[2 * i + 1] * gain_bias[j] + gain_bias[h + j];
     }

@@ -18,7 +18,7 @@ std::vector<T*> matrices(T* first, std::int64_t count, std::int64_t elements) {
   return pointers;
 }
 
-RouterShape router_shape(const MoeShape& s) { return {s.m, s.h, s.num_experts, s.top_k, s.capacity}; }
+RouterShape router_shape(const MoeShape& s) { return {s.m, s.h, s.num_experts, s.top_k, s.capacity, s.top_k > 1}; }
 PermuteShape permute_shape(const MoeShape& s) { return {s.m, s.top_k, s.h}; }
 ExpertsShape experts_shape(const MoeShape& s) { return {s.num_experts, s.h, s.f}; }
 

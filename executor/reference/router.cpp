@@ -35,13 +35,13 @@ void softmax(double* p, std::int64_t n) {
 
 void router_forward(const double* z, const double* w, double* p, std::int32_t* chosen, double* weights,
                     std::int64_t* counts, const RouterShape& shape) {
-  const auto [m, h, experts, top_k, capacity] = shape;
+  const auto [m, h, experts, top_k, capacity, normalised] = shape;
   linear_forward(z, w, p, m, experts, h);
   std::fill_n(counts, experts, 0);
   for (std::int64_t t = 0; t < m; ++t) {
     softmax(p + t * experts, experts);
     const auto order = ranking(p + t * experts, experts);
-    const double sum = top_k == 1 ? 1.0 : chosen_sum(p + t * experts, order, top_k);
+    const double sum = !normalised ? 1.0 : chosen_sum(p + t * experts, order, top_k);
     for (std::int64_t i = 0; i < top_k; ++i) {
       const std::int32_t e = order[static_cast<std::size_t>(i)];
       const bool kept = capacity == kNoCapacity || counts[e] < capacity;
@@ -55,20 +55,20 @@ void router_forward(const double* z, const double* w, double* p, std::int32_t* c
 void router_backward(const double* dweights, const double* p, const std::int32_t* chosen,
                      const double* auxiliary_gradient, const double* z, const double* w, double* dz, double* dw,
                      const RouterShape& shape) {
-  const auto [m, h, experts, top_k, capacity] = shape;
+  const auto [m, h, experts, top_k, capacity, normalised] = shape;
   std::vector<double> dlogits(static_cast<std::size_t>(m * experts));
   for (std::int64_t t = 0; t < m; ++t) {
     const double* p_t = p + t * experts;
     std::vector<double> dp(static_cast<std::size_t>(experts), 0.0);
     if (auxiliary_gradient != nullptr) std::copy_n(auxiliary_gradient, experts, dp.begin());
     const auto order = ranking(p_t, experts);
-    const double sum = top_k == 1 ? 1.0 : chosen_sum(p_t, order, top_k);
+    const double sum = !normalised ? 1.0 : chosen_sum(p_t, order, top_k);
     for (std::int64_t i = 0; i < top_k; ++i) {
       if (chosen[t * top_k + i] < 0) continue;
       const auto e = static_cast<std::size_t>(chosen[t * top_k + i]);
       const double d = dweights[t * top_k + i];
       dp[e] += d / sum;  // weight = p_e / sum; the sum depends on every chosen p, dropped or not
-      for (std::int64_t j = 0; top_k > 1 && j < top_k; ++j) {
+      for (std::int64_t j = 0; normalised && j < top_k; ++j) {
         dp[static_cast<std::size_t>(order[static_cast<std::size_t>(j)])] -= d * p_t[e] / (sum * sum);
       }
     }

@@ -10,6 +10,7 @@ constexpr std::int64_t kNoCapacity = -1;
 
 struct RouterShape {
   std::int64_t m = 0, h = 0, num_experts = 0, top_k = 0, capacity = kNoCapacity;
+  bool normalised = true;
 };
 
 void router_forward(const double* z, const double* w, double* p, std::int32_t* chosen, double* weights,

@@ -7,11 +7,13 @@
 #include "executor/cpu/gelu.h"
 #include "executor/cpu/lanes.h"
 #include "executor/cpu/layer_norm.h"
+#include "executor/cpu/swiglu.h"
 #include "executor/reference/adamw.h"
 #include "executor/reference/cross_entropy.h"
 #include "executor/reference/embedding.h"
 #include "executor/reference/gelu.h"
 #include "executor/reference/layer_norm.h"
+#include "executor/reference/swiglu.h"
 #include "tests/executor/cpu/test_arrays.h"
 
 namespace moesaic::executor::cpu {
@@ -41,6 +43,34 @@ TEST(Lanes, SumsEveryLengthOnce) {
   for (std::int64_t n = 0; n < 100; ++n) {
     EXPECT_EQ(sum_in_lanes(n, [](std::int64_t i) { return static_cast<float>(i); }),
               static_cast<float>(n * (n - 1) / 2));
+  }
+}
+
+// Rows of 2 f: the gate's columns, then those of up. Rounded results are those of the plain ones.
+TEST(SwiGlu, AgreesWithTheReferenceInEveryForm) {
+  for (const std::int64_t f : {1, 7, 16, 45}) {
+    SCOPED_TRACE(f);
+    const std::int64_t m = 3;
+    const Floats x = random_floats(m * 2 * f, 1, 5.0), dy = random_floats(m * f, 2);
+    Floats y = poisoned(m * f), dx = poisoned(m * 2 * f), y2 = y, dx2 = dx;
+    std::vector<BFloat16> y16(y.size()), dx16(dx.size()), alone(y.size()), dalone(dx.size());
+    Doubles y64(y.size()), dx64(dx.size());
+    swiglu_forward(x.data(), y.data(), m, f);
+    swiglu_forward(x.data(), y2.data(), y16.data(), m, f);
+    swiglu_forward(x.data(), alone.data(), m, f);
+    swiglu_backward(dy.data(), x.data(), dx.data(), m, f);
+    swiglu_backward(dy.data(), x.data(), dx2.data(), dx16.data(), m, f);
+    swiglu_backward(dy.data(), x.data(), dalone.data(), m, f);
+    reference::swiglu_forward(to_double(x).data(), y64.data(), m, f);
+    reference::swiglu_backward(to_double(dy).data(), to_double(x).data(), dx64.data(), m, f);
+    expect_close(y, y64, 1e-6, "y");
+    expect_close(dx, dx64, 1e-6, "dx");
+    EXPECT_EQ(y, y2);
+    EXPECT_EQ(dx, dx2);
+    for (std::size_t i = 0; i < y.size(); ++i)
+      EXPECT_TRUE(y16[i].bits == to_bf16(y[i]).bits && alone[i].bits == y16[i].bits) << i;
+    for (std::size_t i = 0; i < dx.size(); ++i)
+      EXPECT_TRUE(dx16[i].bits == to_bf16(dx[i]).bits && dalone[i].bits == dx16[i].bits) << i;
   }
 }
 

@@ -6,6 +6,7 @@
 #include "executor/cpu/gelu.h"
 #include "executor/cpu/permute.h"
 #include "executor/cpu/router.h"
+#include "executor/cpu/swiglu.h"
 #include "executor/reference/experts.h"
 #include "executor/reference/permute.h"
 #include "executor/reference/router.h"
@@ -18,7 +19,8 @@ using Ints = std::vector<std::int32_t>;
 using Counts = std::vector<std::int64_t>;
 
 void check_router(const RouterShape& s) {
-  SCOPED_TRACE(testing::Message() << s.m << " " << s.num_experts << " " << s.top_k << " " << s.capacity);
+  SCOPED_TRACE(testing::Message() << s.m << " " << s.num_experts << " " << s.top_k << " " << s.capacity << " "
+                                  << s.normalised);
   const Floats z = random_floats(s.m * s.h, 1), w = random_floats(s.num_experts * s.h, 2),
                dweights = random_floats(s.m * s.top_k, 3), auxiliary = random_floats(s.num_experts, 4);
   Floats p = poisoned(s.m * s.num_experts), weights = poisoned(s.m * s.top_k), dz = random_floats(s.m * s.h, 5),
@@ -26,7 +28,7 @@ void check_router(const RouterShape& s) {
   Ints chosen(weights.size()), chosen64(weights.size());
   Counts counts(static_cast<std::size_t>(s.num_experts), -1), counts64 = counts;
   Doubles p64(p.size()), weights64(weights.size()), dz64 = to_double(dz), dw64 = to_double(dw);
-  const reference::RouterShape r{s.m, s.h, s.num_experts, s.top_k, s.capacity};
+  const reference::RouterShape r{s.m, s.h, s.num_experts, s.top_k, s.capacity, s.normalised};
   router_forward(z.data(), w.data(), p.data(), chosen.data(), weights.data(), counts.data(), s);
   router_backward(dweights.data(), p.data(), chosen.data(), weights.data(), auxiliary.data(), z.data(), w.data(),
                   dz.data(), dw.data(), s);
@@ -43,12 +45,14 @@ void check_router(const RouterShape& s) {
 }
 
 TEST(Router, AgreesWithTheReference) {
-  check_router({1, 3, 1, 1});
-  check_router({40, 17, 5, 1});
-  check_router({40, 17, 5, 5});
+  for (const bool normalised : {false, true}) {
+    check_router({1, 3, 1, 1, kNoCapacity, normalised});
+    check_router({40, 17, 5, 1, kNoCapacity, normalised});
+    check_router({40, 17, 5, 5, kNoCapacity, normalised});
+    check_router({40, 17, 5, 2, 6, normalised});
+  }
   check_router({130, 33, 64, 2});
   check_router({61, 20, 37, 8});
-  check_router({40, 17, 5, 2, 6});
   check_router({40, 17, 5, 1, 0});
 }
 
@@ -139,13 +143,15 @@ struct ExpertsCase {
   Counts rows_per_slot;
   std::int64_t rows = std::accumulate(rows_per_slot.begin(), rows_per_slot.end(), std::int64_t{0});
   Floats x = random_floats(rows * s.h, 1), dy = random_floats(rows * s.h, 2),
-         up = random_floats(s.slots * s.f * s.h, 3), down = random_floats(s.slots * s.h * s.f, 4);
-  Floats u = poisoned(rows * s.f), a = u, du = u, y = poisoned(rows * s.h), dx = y, dup = up, ddown = down;
+         up = random_floats(s.slots * s.up_width() * s.h, 3), down = random_floats(s.slots * s.h * s.f, 4);
+  Floats u = poisoned(rows * s.up_width()), a = poisoned(rows * s.f), du = u, y = poisoned(rows * s.h), dx = y,
+         dup = up, ddown = down;
 
   template <typename T, typename Array>
   std::vector<T> matrices(Array& all) const {
     std::vector<T> pointers;
-    for (std::int64_t slot = 0; slot < s.slots; ++slot) pointers.emplace_back(all.data() + slot * s.h * s.f);
+    const auto elements = static_cast<std::int64_t>(all.size()) / s.slots;
+    for (std::int64_t slot = 0; slot < s.slots; ++slot) pointers.emplace_back(all.data() + slot * elements);
     return pointers;
   }
   void run(Precision precision) {
@@ -162,10 +168,10 @@ struct ExpertsCase {
 void check_experts(const ExpertsShape& s, const Counts& rows_per_slot, Precision precision, double tolerance) {
   ExpertsCase c{s, rows_per_slot};
   c.run(precision);
-  const reference::ExpertsShape r{s.slots, s.h, s.f};
+  const reference::ExpertsShape r{s.slots, s.h, s.f, s.gated};
   Doubles up = to_double(c.up), down = to_double(c.down), dup = up, ddown = down;
   const Doubles x = to_double(c.x), dy = to_double(c.dy);
-  Doubles u(c.u.size()), a = u, du = u, y(c.y.size()), dx = y;
+  Doubles u(c.u.size()), a(c.a.size()), du = u, y(c.y.size()), dx = y;
   const auto ups = c.matrices<const double*>(up), downs = c.matrices<const double*>(down);
   reference::experts_forward(x.data(), rows_per_slot.data(), ups.data(), downs.data(), u.data(), a.data(), y.data(), r);
   reference::experts_dgrad(dy.data(), u.data(), rows_per_slot.data(), ups.data(), downs.data(), du.data(), dx.data(),
@@ -188,50 +194,56 @@ TEST(Experts, AgreeWithTheReference) {
     check_experts({3, 24, 40}, {0, 600, 0}, precision, tolerance);    // all rows to one
     check_experts({2, 8, 8}, {0, 0}, precision, tolerance);           // nothing arrived
     check_experts({5, 7, 3}, {1, 2, 3, 0, 1}, precision, tolerance);
+    check_experts({3, 32, 64, true}, {16, 16, 16}, precision, tolerance);
+    check_experts({4, 19, 45, true}, {0, 37, 0, 5}, precision, tolerance);
+    check_experts({2, 8, 8, true}, {0, 0}, precision, tolerance);
   }
 }
 
-// 21 rows of one expert: a block of 16 and a tail of 5. The operands that GELU leaves rounded are those that a product
-// rounds itself.
+// 21 rows of one expert: a block of 16 and a tail of 5. The operands that the activation leaves rounded are those that
+// a product rounds itself.
 TEST(Experts, Bf16HasTheBitsOfSeparateOperators) {
   const std::int64_t rows = 21, h = 24, f = 40;
-  const Floats x = random_floats(rows * h, 1), dy = random_floats(rows * h, 2), up = random_floats(f * h, 3),
-               down = random_floats(h * f, 4);
-  Floats u = poisoned(rows * f), a = u, du = u, y = poisoned(rows * h), dx = y;
-  const Weight up_weight(up.data()), down_weight(down.data());
-  experts_forward(x.data(), &rows, &up_weight, &down_weight, u.data(), a.data(), y.data(), {1, h, f}, Precision::bf16);
-  experts_dgrad(dy.data(), u.data(), &rows, &up_weight, &down_weight, du.data(), dx.data(), {1, h, f}, Precision::bf16);
-  Floats u2 = poisoned(rows * f), a2 = u2, du2 = u2, y2 = poisoned(rows * h), dx2 = y2;
-  linear_forward(x.data(), up_weight, u2.data(), rows, f, h, Precision::bf16);
-  gelu_forward(u2.data(), a2.data(), rows * f);
-  linear_forward(a2.data(), down_weight, y2.data(), rows, h, f, Precision::bf16);
-  linear_dgrad(dy.data(), down_weight, du2.data(), rows, h, f, Precision::bf16);
-  gelu_backward(du2.data(), u2.data(), du2.data(), rows * f);
-  linear_dgrad(du2.data(), up_weight, dx2.data(), rows, f, h, Precision::bf16);
-  EXPECT_EQ(u, u2);
-  EXPECT_EQ(a, a2);
-  EXPECT_EQ(y, y2);
-  EXPECT_EQ(du, du2);
-  EXPECT_EQ(dx, dx2);
+  for (const bool gated : {false, true}) {
+    ExpertsCase c{{1, h, f, gated}, {rows}};
+    c.run(Precision::bf16);
+    const std::int64_t width = c.s.up_width();
+    const Weight up(c.up.data()), down(c.down.data());
+    Floats u = poisoned(rows * width), a = poisoned(rows * f), da = a, du = u, y = poisoned(rows * h), dx = y;
+    linear_forward(c.x.data(), up, u.data(), rows, width, h, Precision::bf16);
+    gated ? swiglu_forward(u.data(), a.data(), rows, f) : gelu_forward(u.data(), a.data(), rows * f);
+    linear_forward(a.data(), down, y.data(), rows, h, f, Precision::bf16);
+    linear_dgrad(c.dy.data(), down, da.data(), rows, h, f, Precision::bf16);
+    gated ? swiglu_backward(da.data(), u.data(), du.data(), rows, f)
+          : gelu_backward(da.data(), u.data(), du.data(), rows * f);
+    linear_dgrad(du.data(), up, dx.data(), rows, width, h, Precision::bf16);
+    EXPECT_EQ(c.u, u);
+    EXPECT_EQ(c.a, a);
+    EXPECT_EQ(c.y, y);
+    EXPECT_EQ(c.du, du);
+    EXPECT_EQ(c.dx, dx);
+  }
 }
 
 // 37 and 21 rows are filled up with rows of the slots behind them, whose results must come out as if they were alone.
 TEST(Experts, SlotsSideBySideHaveTheBitsOfEachAlone) {
   const std::int64_t h = 48, f = 96;
-  for (const auto precision : {Precision::f32, Precision::bf16}) {
-    ExpertsCase all{{5, h, f}, {37, 0, 21, 5, 18}};
+  for (const auto& [precision, gated] : {std::pair{Precision::f32, false}, std::pair{Precision::bf16, false},
+                                         std::pair{Precision::f32, true}, std::pair{Precision::bf16, true}}) {
+    ExpertsCase all{{5, h, f, gated}, {37, 0, 21, 5, 18}};
     all.run(precision);
     const auto ups = all.matrices<Weight>(all.up), downs = all.matrices<Weight>(all.down);
     ExpertsCase one = all;
-    one.u = one.a = one.du = poisoned(all.rows * f);
+    one.u = one.du = poisoned(all.rows * all.s.up_width());
+    one.a = poisoned(all.rows * f);
     one.y = one.dx = poisoned(all.rows * h);
     for (std::size_t slot = 0, row = 0; slot < 5; row += static_cast<std::size_t>(all.rows_per_slot[slot]), ++slot) {
       const std::int64_t* rows = &all.rows_per_slot[slot];
-      const std::size_t at_h = row * h, at_f = row * f;
-      experts_forward(all.x.data() + at_h, rows, &ups[slot], &downs[slot], one.u.data() + at_f, one.a.data() + at_f,
-                      one.y.data() + at_h, {1, h, f}, precision);
-      experts_dgrad(all.dy.data() + at_h, all.u.data() + at_f, rows, &ups[slot], &downs[slot], one.du.data() + at_f,
-                    one.dx.data() + at_h, {1, h, f}, precision);
+      const std::size_t at_h = row * h, at_f = row * f, at_u = row * static_cast<std::size_t>(all.s.up_width());
+      experts_forward(all.x.data() + at_h, rows, &ups[slot], &downs[slot], one.u.data() + at_u, one.a.data() + at_f,
+                      one.y.data() + at_h, {1, h, f, gated}, precision);
+      experts_dgrad(all.dy.data() + at_h, all.u.data() + at_u, rows, &ups[slot], &downs[slot], one.du.data() + at_u,
+                    one.dx.data() + at_h, {1, h, f, gated}, precision);
     }
     EXPECT_EQ(one.u, all.u);
     EXPECT_EQ(one.a, all.a);

@@ -116,13 +116,15 @@ TYPED_TEST(AttentionTest, NoTokenSeesTheFuture) {
   EXPECT_FALSE(std::equal(a.begin() + 50 * 4, a.begin() + 51 * 4, b.begin() + 50 * 4));
 }
 
+constexpr double kTheta = 10000;
+
 // Pairs (i, i + 2) of a head of 4 at position 1 turn by 1 and by 10000^(-1/2) = 0.01; a row's third head is not
 // touched.
 TYPED_TEST(AttentionTest, RotaryTurnsPairsAndBack) {
   const auto x = as_elements<TypeParam>(Floats{1, 2, 3, 4, 1, 2, 3, 4, 9, 9, 9, 9, 1, 0, 0, 1, 2, 0, 0, 2, 9, 9, 9, 9});
   const DeviceArray<TypeParam> rows(*this->backend, x);
   RotaryAngles angles;
-  const float* table = angles.get(2, 4, this->stream);
+  const float* table = angles.get(2, 4, kTheta, this->stream);
   const auto turn = [&](Turn direction) {
     rotary(rows.data(), 12, rows.data(), 12, table, 2, 2, 2, 4, direction, this->stream);
     return as_floats(rows.values());
@@ -134,15 +136,16 @@ TYPED_TEST(AttentionTest, RotaryTurnsPairsAndBack) {
   expect_close(turn(Turn::back), to_double(as_floats(x)), kTolerance<TypeParam>, "turned back");
 }
 
-// A longer table is another one and leaves the shorter as it is; other head sizes have their own. Position 99 of heads
-// of 4: angles 99 and 0.99.
+// A longer table is another one and leaves the shorter as it is; other head sizes and bases have their own. Position 99
+// of heads of 4: angles 99 and 0.99.
 TYPED_TEST(AttentionTest, TablesOfAnglesGrow) {
   RotaryAngles angles;
-  const float* four = angles.get(3, 4, this->stream);
-  EXPECT_EQ(angles.get(2, 4, this->stream), four);
-  EXPECT_NE(angles.get(2, 8, this->stream), four);
+  const float* four = angles.get(3, 4, kTheta, this->stream);
+  EXPECT_EQ(angles.get(2, 4, kTheta, this->stream), four);
+  EXPECT_NE(angles.get(2, 8, kTheta, this->stream), four);
+  EXPECT_NE(angles.get(2, 4, 1e6, this->stream), four);
   Floats table(400);
-  this->backend->copy(Lane::compute, table.data(), angles.get(100, 4, this->stream), 1600);
+  this->backend->copy(Lane::compute, table.data(), angles.get(100, 4, kTheta, this->stream), 1600);
   this->backend->synchronize();
   EXPECT_EQ(Floats(table.begin(), table.begin() + 4), (Floats{1, 1, 0, 0}));
   expect_close({table.begin() + 396, table.end()}, {std::cos(99.0), std::cos(0.99), std::sin(99.0), std::sin(0.99)},
@@ -168,9 +171,12 @@ TYPED_TEST(AttentionTest, TasksReachTheOperators) {
   Task task;
   task.fixed_rows = 6;
   task.shape.sequence = 3, task.shape.heads = 2, task.shape.kv_heads = 1, task.shape.head_dim = 4;
+  const Plan plan;
+  StepContext context;
+  context.plan = &plan;
   const auto launch = [&](Op op, const std::vector<Operand>& reads, const std::vector<Operand>& writes) {
     task.op = op;
-    this->backend->launch({task, reads, writes, {}, StepContext{}});
+    this->backend->launch({task, reads, writes, {}, context});
   };
   launch(Op::attention, {b}, {c, d});
   launch(Op::attention_backward, {a, b, c, d}, {e});

@@ -71,7 +71,10 @@ TYPED_TEST(LaunchOnCuda, NormalisesWithStatisticsInF32) {
   const DeviceFloats stats(*this->backend, poisoned(2 * m));
   const Operand reads[] = {this->operand(on_x, m, h), this->operand(on_gain, 2, h)};
   const Operand writes[] = {this->operand(y, m, h), {-1, stats.data(), m, 2, DType::f32}};
-  this->backend->launch({this->task(Op::norm, m, 0, h), reads, writes, {}, StepContext{}});
+  const Plan plan;
+  StepContext context;
+  context.plan = &plan;
+  this->backend->launch({this->task(Op::norm, m, 0, h), reads, writes, {}, context});
   expect_stored(y.values(), y64, 1e-6, "y");
   expect_close(stats.values(), stats64, 1e-6, "stats");
 }

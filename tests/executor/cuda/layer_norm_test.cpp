@@ -1,6 +1,7 @@
 #include "executor/cuda/layer_norm.h"
 
 #include "executor/reference/layer_norm.h"
+#include "executor/reference/rms_norm.h"
 #include "tests/executor/cuda/cuda_test.h"
 
 namespace moesaic::executor::cuda {
@@ -12,20 +13,28 @@ class LayerNormOnCuda : public CudaTestOf<Element> {
   /// Sums of h or m f32 terms: 2e-6 of the largest value. A row of few elements nearly cancels in dx, a row of one
   /// entirely: there the terms, about 3 / inverse_std, count and not the result.
   void compare(int64_t m, int64_t h, size_t offset) {
-    SCOPED_TRACE(testing::Message() << m << " x " << h << " offset " << offset);
-    const auto x = random_elements<Element>(m * h, 1, 3.0), gain_bias = random_elements<Element>(2 * h, 2);
-    const auto dy = random_elements<Element>(m * h, 3), before = random_elements<Element>(2 * h, 4);
+    for (const bool rms : {false, true}) compare(m, h, offset, rms);
+  }
+
+  void compare(int64_t m, int64_t h, size_t offset, bool rms) {
+    SCOPED_TRACE(testing::Message() << m << " x " << h << " offset " << offset << (rms ? " rms" : ""));
+    const int64_t parameters = rms ? h : 2 * h;
+    const auto x = random_elements<Element>(m * h, 1, 3.0), gain_bias = random_elements<Element>(parameters, 2);
+    const auto dy = random_elements<Element>(m * h, 3), before = random_elements<Element>(parameters, 4);
     Doubles y64(x.size()), stats64(static_cast<size_t>(2 * m)), dx64(x.size()), dgain_bias64 = to_double(before);
-    reference::layer_norm_forward(to_double(x).data(), to_double(gain_bias).data(), y64.data(), stats64.data(), m, h);
-    reference::layer_norm_backward(to_double(dy).data(), to_double(x).data(), stats64.data(),
-                                   to_double(gain_bias).data(), dx64.data(), dgain_bias64.data(), m, h);
+    const auto forward64 = rms ? reference::rms_norm_forward : reference::layer_norm_forward;
+    const auto backward64 = rms ? reference::rms_norm_backward : reference::layer_norm_backward;
+    constexpr float kEpsilon = 1e-6f;
+    forward64(to_double(x).data(), to_double(gain_bias).data(), y64.data(), stats64.data(), m, h, kEpsilon);
+    backward64(to_double(dy).data(), to_double(x).data(), stats64.data(), to_double(gain_bias).data(), dx64.data(),
+               dgain_bias64.data(), m, h);
     CudaBackend& b = *this->backend;
     const DeviceArray<Element> on_x(b, x), on_gain(b, gain_bias, offset), y(b, poisoned_elements<Element>(m * h));
     const DeviceFloats stats(b, poisoned(2 * m));
     const DeviceArray<Element> dx(b, dy), dgain_bias(b, before), again(b, before);
-    layer_norm_forward(on_x.data(), on_gain.data(), y.data(), stats.data(), m, h, this->stream);
+    layer_norm_forward(on_x.data(), on_gain.data(), y.data(), stats.data(), m, h, this->stream, {rms, kEpsilon});
     layer_norm_backward(dx.data(), on_x.data(), stats.data(), on_gain.data(), dx.data(), dgain_bias.data(), m, h,
-                        b.linear().scratch(), this->stream);
+                        b.linear().scratch(), this->stream, rms);
     expect_stored(y.values(), y64, 1e-6, "y");
     expect_close(stats.values(), stats64, 1e-6, "stats");
     expect_stored(dgain_bias.values(), dgain_bias64, 2e-6, "dgain_bias");
@@ -33,7 +42,7 @@ class LayerNormOnCuda : public CudaTestOf<Element> {
     // Once more with another dx: the sums repeat bit for bit.
     const DeviceArray<Element> on_dy(b, dy), other(b, poisoned_elements<Element>(m * h));
     layer_norm_backward(on_dy.data(), on_x.data(), stats.data(), on_gain.data(), other.data(), again.data(), m, h,
-                        b.linear().scratch(), this->stream);
+                        b.linear().scratch(), this->stream, rms);
     EXPECT_EQ(again.values(), dgain_bias.values());
     EXPECT_EQ(other.values(), dx.values());
   }

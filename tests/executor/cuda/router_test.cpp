@@ -12,7 +12,7 @@ namespace {
 using Ints = std::vector<int32_t>;
 
 struct Case {
-  RouterShape shape;  // tokens, hidden, experts, top k
+  RouterShape shape;  // tokens, hidden, experts, top k, normalised
   int64_t chunks = 1, slices = 1;
   int64_t replicas = 0;  // slots beyond one per slice of an expert
   int64_t capacity = kNoCapacity;
@@ -66,10 +66,11 @@ struct Expected {
     for (int64_t chunk = 0; chunk < c.chunks; ++chunk) {
       const int64_t first = c.first_token(chunk);
       std::vector<int64_t> of_chunk(static_cast<size_t>(c.shape.num_experts));
-      reference::router_forward(
-          z.data() + first * c.shape.h, w.data(), p.data() + first * c.shape.num_experts,
-          chosen.data() + first * c.shape.top_k, weights.data() + first * c.shape.top_k, of_chunk.data(),
-          {c.first_token(chunk + 1) - first, c.shape.h, c.shape.num_experts, c.shape.top_k, c.chunk_capacity(chunk)});
+      reference::router_forward(z.data() + first * c.shape.h, w.data(), p.data() + first * c.shape.num_experts,
+                                chosen.data() + first * c.shape.top_k, weights.data() + first * c.shape.top_k,
+                                of_chunk.data(),
+                                {c.first_token(chunk + 1) - first, c.shape.h, c.shape.num_experts, c.shape.top_k,
+                                 c.chunk_capacity(chunk), c.shape.normalised});
       counts.insert(counts.end(), of_chunk.begin(), of_chunk.end());
     }
   }
@@ -145,7 +146,7 @@ class RouterOnCuda : public CudaTest {
     Doubles dz64(z.size(), 0.0), dw64 = to_double(dw_before);
     reference::router_backward(to_double(dweights).data(), to_double(p).data(), forward_pass.chosen.data(),
                                auxiliary.data(), to_double(z).data(), to_double(w).data(), dz64.data(), dw64.data(),
-                               {m, h, experts, c.shape.top_k, c.capacity});
+                               {m, h, experts, c.shape.top_k, c.capacity, c.shape.normalised});
 
     const DeviceArray<Element> on_z(*backend, z), on_w(*backend, w), dz(*backend, poisoned_elements<Element>(m * h)),
         dw(*backend, dw_before);
@@ -169,6 +170,7 @@ TYPED_TEST(RouterOnCuda, ChoosesAsTheReferenceAndPlacesRowsBySlot) {
   for (const Case& c :
        std::vector<Case>{{{1, 3, 1, 1}},
                          {{40, 17, 5, 5}},            // every expert chosen
+                         {{40, 17, 5, 3, false}},     // probabilities as they are
                          {{130, 33, 64, 2}},          // three blocks of tokens
                          {{61, 20, 37, 8}, 2},        // two lanes' worth of experts, 37 per chunk in 30 and 31 tokens
                          {{300, 16, 8, 2}, 2},        // several blocks per chunk
@@ -189,6 +191,8 @@ TYPED_TEST(RouterOnCuda, GradientsAgreeWithTheReference) {
   for (const Case& c : std::vector<Case>{{{1, 3, 1, 1}},
                                          {{40, 17, 5, 1}},
                                          {{40, 17, 5, 5}},
+                                         {{40, 17, 5, 3, false}},
+                                         {{40, 17, 5, 1, false}, 1, 1, 0, 6},
                                          {{130, 32, 64, 2}, 2},
                                          {{70, 16, 37, 8}},
                                          {{40, 17, 5, 2}, 1, 1, 0, 6},

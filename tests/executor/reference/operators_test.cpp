@@ -7,6 +7,8 @@
 #include "executor/reference/layer_norm.h"
 #include "executor/reference/linear.h"
 #include "executor/reference/matmul.h"
+#include "executor/reference/rms_norm.h"
+#include "executor/reference/swiglu.h"
 #include "tests/executor/reference/gradient_check.h"
 
 namespace moesaic::executor::reference {
@@ -68,6 +70,67 @@ TEST(ReferenceLayerNorm, GradientsMatchFiniteDifferences) {
   layer_norm_backward(dy.data(), x.data(), stats.data(), gain_bias.data(), dx.data(), dgain_bias.data(), m, h);
   expect_gradient(x, dx, loss, "x");
   expect_gradient(gain_bias, dgain_bias, loss, "gain_bias");
+}
+
+TEST(ReferenceRmsNorm, NormalisesAKnownRow) {
+  // Row (3, 4): mean square 12.5; with epsilon 0 the row becomes (3, 4) / sqrt(12.5), times gain (2, 1).
+  const double x[] = {3, 4}, gain[] = {2, 1};
+  double y[2], stats[2];
+  rms_norm_forward(x, gain, y, stats, 1, 2, 0.0);
+  EXPECT_DOUBLE_EQ(y[0], 6.0 / std::sqrt(12.5));
+  EXPECT_DOUBLE_EQ(y[1], 4.0 / std::sqrt(12.5));
+  EXPECT_EQ(stats[0], 0.0);
+  EXPECT_DOUBLE_EQ(stats[1], 1.0 / std::sqrt(12.5));
+}
+
+TEST(ReferenceRmsNorm, GradientsMatchFiniteDifferences) {
+  const std::int64_t m = 3, h = 7;
+  auto x = random_values(m * h, 1), gain = random_values(h, 2);
+  const auto dy = random_values(m * h, 3);
+  std::vector<double> y(21), stats(6), dx(21), dgain(7, 0.0);
+  const auto loss = [&] {
+    rms_norm_forward(x.data(), gain.data(), y.data(), stats.data(), m, h, 1e-5);
+    return dot(y, dy);
+  };
+  loss();
+  rms_norm_backward(dy.data(), x.data(), stats.data(), gain.data(), dx.data(), dgain.data(), m, h);
+  expect_gradient(x, dx, loss, "x");
+  expect_gradient(gain, dgain, loss, "gain");
+}
+
+// 4 heads and 2 kv heads of 3: rows of 24 with 6 head norms of 3 columns, or one of 12 and one of 6.
+TEST(ReferenceHeadNorm, GradientsMatchFiniteDifferences) {
+  for (const bool whole : {false, true}) {
+    const HeadNormShape s{2, 4, 2, 3, whole};
+    auto qkv = random_values(48, 1), gain = random_values(whole ? 18 : 6, 2);
+    const auto dy = random_values(48, 3);
+    std::vector<double> y(48), statistics(12), dqkv(48), dgain(gain.size(), 0.0);
+    const auto loss = [&] {
+      head_norm_forward(qkv.data(), gain.data(), y.data(), statistics.data(), s, 1e-5);
+      return dot(y, dy);
+    };
+    loss();
+    head_norm_backward(dy.data(), qkv.data(), statistics.data(), gain.data(), dqkv.data(), dgain.data(), s);
+    expect_gradient(qkv, dqkv, loss, "qkv");
+    expect_gradient(gain, dgain, loss, "gain");
+  }
+}
+
+TEST(ReferenceSwiGlu, HasKnownValuesAndGradient) {
+  // silu(1) = 1 / (1 + e^-1) = 0.7310585786300049; times up 2 or -3.
+  std::vector<double> x = {1.0, 2.0, 1.0, -3.0}, y(2), dx(4);
+  swiglu_forward(x.data(), y.data(), 2, 1);
+  EXPECT_NEAR(y[0], 2 * 0.7310585786300049, 1e-15);
+  EXPECT_NEAR(y[1], -3 * 0.7310585786300049, 1e-15);
+  const std::vector<double> dy = {0.3, -0.7};
+  swiglu_backward(dy.data(), x.data(), dx.data(), 2, 1);
+  expect_gradient(
+      x, dx,
+      [&] {
+        swiglu_forward(x.data(), y.data(), 2, 1);
+        return dot(y, dy);
+      },
+      "x");
 }
 
 TEST(ReferenceGelu, HasKnownValuesAndGradient) {
