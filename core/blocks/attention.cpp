@@ -29,6 +29,7 @@ void AttentionBlock::declare_projections(StepBuilder& b) const {
   const int64_t q = m.num_heads * m.head_dim, kv = m.num_kv_heads * m.head_dim;
   const std::string name = in_layer(b, "qkv");
   b.cut_parameter(name, cut_rows(name, {q, kv, kv}, m.hidden, b.plan().layout.tp), true);
+  HeadNorm::declare(b);
 }
 
 TensorId AttentionBlock::project(StepBuilder& b, TensorId normed) const {
@@ -74,7 +75,7 @@ void AttentionBlock::declare_cache(StepBuilder& b) const {
 TensorId AttentionBlock::forward(StepBuilder& b, TensorId x) {
   const RowCount rows = group_tokens(b);
   normed_ = gather_rows(b, "norm1", norm_.forward(b, in_layer(b, "norm1"), x, b.tokens()));
-  qkv_ = project(b, normed_);
+  qkv_ = head_norm_.forward(b, project(b, normed_));
   attended_ = b.activation(in_layer(b, "attended"), rows, attention_width(b));
   saved_ = b.activation(in_layer(b, "attention_saved"), rows, heads(b).queries, DType::f32);
   b.task(Op::attention, "attention", shape(b), rows, {{Attention::qkv, qkv_}},
@@ -88,13 +89,14 @@ TensorId AttentionBlock::backward(StepBuilder& b, TensorId dy) {
   const TensorId d_out = gather_rows(b, "d_out", dy);
   const TensorId d_attended = out.input_gradient(b, d_out, in_layer(b, "d_attended"));
   out.weight_gradient(b, d_out, attended_);
-  const TensorId d_qkv = b.activation(in_layer(b, "d_qkv"), qkv.rows, qkv.out);
+  const TensorId d_attention = b.activation(in_layer(b, "d_qkv"), qkv.rows, qkv.out);
   b.task(Op::attention_backward, "attention", shape(b), qkv.rows,
          {{AttentionBackward::d_out, d_attended},
           {AttentionBackward::qkv, qkv_},
           {AttentionBackward::out, attended_},
           {AttentionBackward::saved, saved_}},
-         {{AttentionBackward::d_qkv, d_qkv}});
+         {{AttentionBackward::d_qkv, d_attention}});
+  const TensorId d_qkv = head_norm_.backward(b, d_attention);
   const TensorId d_normed = sum_rows(b, "d_norm1", qkv.input_gradient(b, d_qkv, in_layer(b, "d_norm1")));
   qkv.weight_gradient(b, d_qkv, normed_);
   return norm_.backward(b, d_normed, dy);

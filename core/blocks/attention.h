@@ -1,8 +1,9 @@
 #pragma once
-// Attention: x + out(attention(qkv(norm1(x)))). Rotary positions are part of the attention operator. With tensor
-// parallelism each rank has its part of the heads.
+// Attention: x + out(attention(head_norm(qkv(norm1(x))))). Rotary positions are part of the attention operator. With
+// tensor parallelism each rank has its part of the heads.
 
 #include "core/blocks/block.h"
+#include "core/blocks/head_norm.h"
 #include "core/blocks/linear_layer.h"
 #include "core/blocks/norm_layer.h"
 
@@ -33,6 +34,7 @@ class AttentionBlock : public Block {
   void declare_cache(StepBuilder& b) const;
 
   NormLayer norm_;
+  HeadNorm head_norm_;
   TensorId normed_ = -1, qkv_ = -1, attended_ = -1, saved_ = -1;
 };
 

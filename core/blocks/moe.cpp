@@ -1,7 +1,7 @@
 #include "core/blocks/moe.h"
 
 #include "core/blocks/exchange.h"
-#include "core/blocks/shared_experts.h"
+#include "core/operators/activations.h"
 #include "core/operators/router.h"
 #include "core/operators/row_movers.h"
 
@@ -30,7 +30,7 @@ void MoeBlock::declare(StepBuilder& b) const {
   NormLayer::declare(b, in_layer(b, "norm2"));
   b.parameter(in_layer(b, "router"), b.model().num_experts * b.model().hidden, true);
   ExpertFfn::declare(b);
-  declare_shared_experts(b);
+  SharedExperts::declare(b);
 }
 
 /// router -> {probabilities, route, own counts}; then the counts of the ranks whose rows meet in the layer.
@@ -53,7 +53,7 @@ TensorId MoeBlock::forward(StepBuilder& b, TensorId x) {
   const int64_t hidden = b.model().hidden;
   normed_ = norm_.forward(b, in_layer(b, "norm2"), x, b.tokens());
   route(b);
-  const TensorId residual = add_shared_experts(b, x, normed_);
+  const TensorId residual = shared_.forward(b, x, normed_);
   const TensorId send = b.activation(in_layer(b, "send"), Rows::sent, hidden, b.operand_dtype());
   b.task(Op::permute, "permute", choice_shape(b), Rows::sent,
          {{Permute::z, normed_}, {Permute::route, route_}, {Permute::counts, counts_}}, {{Permute::send, send}});
@@ -75,6 +75,7 @@ TensorId MoeBlock::backward(StepBuilder& b, TensorId dy) {
          {{UnpermuteBackward::d_sum, dy}, {UnpermuteBackward::returned, returned_}, {UnpermuteBackward::route, route_}},
          {{UnpermuteBackward::d_returned, d_returned}, {UnpermuteBackward::d_weights, d_weights}});
   const TensorId d_out = to_experts(b, "combine gradient", d_returned, counts_);
+  const TensorId d_shared = shared_.backward(b, dy);  // while the rows travel
   const ExpertFfn::Gradients gradients = experts_.input_gradient(b, d_out, "d_received");
   const TensorId d_send = from_experts(b, "dispatch gradient", gradients.x, counts_);
   // After the send has been issued, so that it hides behind the weight gradients.
@@ -83,7 +84,7 @@ TensorId MoeBlock::backward(StepBuilder& b, TensorId dy) {
   b.task(Op::permute_backward, "permute", choice_shape(b), Rows::sent,
          {{PermuteBackward::d_send, d_send}, {PermuteBackward::route, route_}, {PermuteBackward::dz, d_normed}},
          {{PermuteBackward::sum, d_normed}});
-  return norm_.backward(b, d_normed, dy);
+  return norm_.backward(b, with_shared(b, d_normed, d_shared), dy);
 }
 
 /// What the router leaves of the gradient of its input, to which permute's is added; its weights' beside it.
@@ -100,6 +101,14 @@ TensorId MoeBlock::router_gradient(StepBuilder& b, TensorId d_weights) const {
           {RouterBackward::dw, b.gradient(in_layer(b, "router"))},
           {RouterBackward::loss, b.inputs().loss}});
   return d_normed;
+}
+
+TensorId MoeBlock::with_shared(StepBuilder& b, TensorId d_normed, TensorId d_shared) const {
+  if (d_shared == kNoTensor) return d_normed;
+  const TensorId sum = b.activation(in_layer(b, "d_norm2_sum"), b.tokens(), b.model().hidden);
+  b.task(Op::add, "shared gradient", width_shape(b.model().hidden), b.tokens(),
+         {{operands::Add::a, d_normed}, {operands::Add::b, d_shared}}, {{operands::Add::sum, sum}});
+  return sum;
 }
 
 void gather_stage_counts(StepBuilder& b, const std::vector<RouterCounts*>& layers) {

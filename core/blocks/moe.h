@@ -7,6 +7,7 @@
 #include "core/blocks/block.h"
 #include "core/blocks/expert_ffn.h"
 #include "core/blocks/norm_layer.h"
+#include "core/blocks/shared_experts.h"
 
 namespace moesaic {
 
@@ -20,9 +21,12 @@ class MoeBlock : public Block {
  private:
   void route(StepBuilder& b);
   TensorId router_gradient(StepBuilder& b, TensorId d_weights) const;
+  /// Of norm2's output, what comes by the shared experts included.
+  TensorId with_shared(StepBuilder& b, TensorId d_normed, TensorId d_shared) const;
 
   NormLayer norm_;
   ExpertFfn experts_;
+  SharedExperts shared_;
   TensorId normed_ = -1, probabilities_ = -1, route_ = -1, returned_ = -1;
   TensorId counts_ = -1;  // [ep, chunks * num_experts]
   RouterCounts router_counts_;

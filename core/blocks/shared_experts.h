@@ -1,13 +1,21 @@
 #pragma once
-// Experts that every token passes through (DeepSeek): a dense FFN beside the routed ones, added to the residual.
-// Forward only; nothing where the model has none.
+// Experts that every token passes through (DeepSeekMoE, arXiv 2401.06066): a dense FFN beside the routed ones, added to
+// the residual. Nothing where the model has none.
 
 #include "core/blocks/step_builder.h"
 
 namespace moesaic {
 
-void declare_shared_experts(StepBuilder& b);
-/// x + shared(normed), or x.
-TensorId add_shared_experts(StepBuilder& b, TensorId x, TensorId normed);
+class SharedExperts {
+ public:
+  static void declare(StepBuilder& b);
+  /// x + shared(normed), or x.
+  TensorId forward(StepBuilder& b, TensorId x, TensorId normed);
+  /// Gradient of that sum -> what comes of it by `normed`; kNoTensor where there are no shared experts.
+  TensorId backward(StepBuilder& b, TensorId dy) const;
+
+ private:
+  TensorId normed_ = -1, hidden_ = -1, activated_ = -1;
+};
 
 }  // namespace moesaic

@@ -8,14 +8,15 @@ namespace moesaic {
 namespace {
 
 /// `bytes` per rank: what it contributes to a gathering, what it keeps of a sum.
-Task& exchange_rows(StepBuilder& b, Op op, const std::string& what, TensorId from, TensorId to) {
+void exchange_rows(StepBuilder& b, Op op, const std::string& what, TensorId from, TensorId to, Bytes bytes) {
   Task& task = b.task(op, what, {}, 0, {{operands::Collective::sent, from}}, {{operands::Collective::received, to}});
   task.lane = Lane::network;
   task.communicator = b.communicator("tp");
-  task.bytes = b.tokens().fixed * b.row_bytes();
+  task.bytes = bytes;
   task.moe_layer = -1;  // routing decides nothing here
-  return task;
 }
+
+Bytes bytes_of_tokens(const StepBuilder& b) { return b.tokens().fixed * b.row_bytes(); }
 
 }  // namespace
 
@@ -25,17 +26,22 @@ RowCount group_tokens(const StepBuilder& b) {
   return b.plan().layout.tp * b.tokens().fixed;
 }
 
+TensorId gather_in_group(StepBuilder& b, const std::string& what, TensorId own, int64_t rows, int64_t row_elements,
+                         DType dtype) {
+  const TensorId all = b.activation(in_layer(b, what + ".gathered"), b.plan().layout.tp * rows, row_elements, dtype);
+  exchange_rows(b, Op::all_gather, "gather " + what, own, all, rows * bytes_of(dtype, row_elements));
+  return all;
+}
+
 TensorId gather_rows(StepBuilder& b, const std::string& what, TensorId own) {
   if (b.plan().layout.tp == 1) return own;
-  const TensorId all = b.activation(in_layer(b, what + ".gathered"), group_tokens(b), b.model().hidden);
-  exchange_rows(b, Op::all_gather, "gather " + what, own, all);
-  return all;
+  return gather_in_group(b, what, own, b.tokens().fixed, b.model().hidden, b.activation_dtype());
 }
 
 TensorId sum_rows(StepBuilder& b, const std::string& what, TensorId partial) {
   if (b.plan().layout.tp == 1) return partial;
   const TensorId own = b.activation(in_layer(b, what + ".summed"), b.tokens(), b.model().hidden);
-  exchange_rows(b, Op::reduce_scatter, "sum " + what, partial, own);
+  exchange_rows(b, Op::reduce_scatter, "sum " + what, partial, own, bytes_of_tokens(b));
   return own;
 }
 

@@ -11,7 +11,10 @@ namespace moesaic {
 
 /// The tokens of a whole group.
 RowCount group_tokens(const StepBuilder& b);
-/// Its members' rows, in rank order.
+/// What its members hold, [rows, row_elements] each, in rank order.
+TensorId gather_in_group(StepBuilder& b, const std::string& what, TensorId own, int64_t rows, int64_t row_elements,
+                         DType dtype);
+/// Its members' rows of tokens, in rank order.
 TensorId gather_rows(StepBuilder& b, const std::string& what, TensorId own);
 /// The sum of its members' partial rows, of which each keeps its own tokens'.
 TensorId sum_rows(StepBuilder& b, const std::string& what, TensorId partial);

@@ -16,10 +16,9 @@ using operands::AdamW, operands::Collective;
 
 /// What the training step cannot do yet is refused here, for planner, simulator and executor alike.
 void check_trains(const Plan& plan) {
-  if (plan.model.latent_attention || plan.model.shared_intermediate > 0)
-    throw InputError(plan.name, "/documents/model",
-                     "has latent attention or shared experts, whose backward pass is not built",
-                     "a model without them for training", "plan its prefill or decode step");
+  if (plan.model.latent_attention)
+    throw InputError(plan.name, "/documents/model", "has latent attention, whose backward pass is not built",
+                     "a model without it for training", "plan its prefill or decode step");
   for (size_t layer = 0; layer < plan.placement.size(); ++layer)
     if (static_cast<int64_t>(plan.placement[layer].slot_to_expert.size()) > num_placed_experts(plan))
       throw InputError(plan.name, "/placement/" + std::to_string(layer),

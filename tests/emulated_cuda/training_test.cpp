@@ -107,6 +107,35 @@ TEST(TrainingOnCuda, Layouts) {
   expect_like_cpu(slices);
 }
 
+/// RMS norms, grouped queries, norms of queries and keys, gated experts, an own head.
+Model todays_model(bool whole, int64_t shared_intermediate) {
+  Model m = unchecked_plan_of(1, 1, 1).model;
+  m.num_heads = 4;
+  m.num_kv_heads = 2;
+  m.head_dim = 8;
+  m.qk_norm = true;
+  m.qk_norm_whole = whole;
+  m.normalize_top_k = !whole;
+  m.shared_intermediate = shared_intermediate;
+  m.activation = Activation::swiglu;
+  m.norm = Norm::rms_norm;
+  m.norm_epsilon = 1e-6;
+  m.rope_theta = 1e6;
+  m.tied_embeddings = false;
+  return m;
+}
+
+TEST(TrainingOnCuda, BlocksOfTodaysModels) {
+  Plan one = plan_of(1, 1, 1), experts = plan_of(1, 2, 2), tensor = unchecked_plan_of(1, 2, 1);
+  one.model = todays_model(false, 20);
+  expect_like_cpu(one);
+  experts.model = todays_model(true, 0);
+  expect_like_cpu(experts);
+  tensor.model = experts.model;  // heads that are normed together on two ranks
+  tensor.layout.tp = 2;
+  expect_like_cpu(tensor);
+}
+
 TEST(TrainingOnCuda, PartitionedStates) {
   for (int zero : {1, 2, 3}) {
     SCOPED_TRACE(zero);

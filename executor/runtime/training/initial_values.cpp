@@ -16,7 +16,7 @@ void fill_uniform(const std::string& name, uint64_t seed, int64_t begin, float* 
   }
 }
 
-void initialise(const Piece& piece, bool norm, int64_t hidden, uint64_t seed, float* local) {
+void initialise(const Piece& piece, bool norm, int64_t num_gains, uint64_t seed, float* local) {
   for (int64_t r = 0; r < piece.runs; ++r) {
     const int64_t begin = piece.logical_offset + r * piece.logical_stride;
     float* out = local + piece.local_offset + r * piece.local_stride;
@@ -24,7 +24,7 @@ void initialise(const Piece& piece, bool norm, int64_t hidden, uint64_t seed, fl
       fill_uniform(piece.tensor, seed, begin, out, piece.run);
       continue;
     }
-    for (int64_t i = 0; i < piece.run; ++i) out[i] = begin + i < hidden ? 1.0f : 0.0f;
+    for (int64_t i = 0; i < piece.run; ++i) out[i] = begin + i < num_gains ? 1.0f : 0.0f;
   }
 }
 

@@ -12,7 +12,7 @@ namespace moesaic::executor {
 void fill_uniform(const std::string& name, uint64_t seed, int64_t begin, float* out, int64_t count);
 
 /// Writes the initial values of a piece of a logical tensor to `local` + the piece's local offset: matrices uniform;
-/// norm gains 1 and biases 0 (`norm`; the first `hidden` logical elements are gains).
-void initialise(const Piece& piece, bool norm, int64_t hidden, uint64_t seed, float* local);
+/// norms (`norm`) 1 in the first `num_gains` logical elements, which are gains, and 0 in the biases behind them.
+void initialise(const Piece& piece, bool norm, int64_t num_gains, uint64_t seed, float* local);
 
 }  // namespace moesaic::executor

@@ -1,5 +1,6 @@
 #include "executor/runtime/training/rank_inputs.h"
 
+#include <limits>
 #include <set>
 
 #include "core/graph/holdings.h"
@@ -13,13 +14,14 @@ void initialise_weights(const TaskGraph& graph, const Plan& plan, int rank, Tens
   std::set<std::string> norms;
   for (const Parameter& parameter : graph.parameters)
     if (!parameter.decay) norms.insert(parameter.name);
+  const int64_t num_gains =
+      plan.model.norm == Norm::layer_norm ? plan.model.hidden : std::numeric_limits<int64_t>::max();
   StateMirror mirror(tensors);
   for (State state : {State::weight, State::master_weight}) {
     if (state == State::master_weight && !has_master_weights(graph)) continue;
     for (const Holding& holding : holdings_of(graph, rank, state))
       for (const Piece& piece : holding.pieces)
-        initialise(piece, norms.contains(piece.tensor), plan.model.hidden, plan.workload.seed,
-                   mirror.data(holding.tensor));
+        initialise(piece, norms.contains(piece.tensor), num_gains, plan.workload.seed, mirror.data(holding.tensor));
   }
   mirror.store();
 }

@@ -103,14 +103,27 @@ class Job {
 
 }  // namespace
 
+namespace {
+
+/// What a model has that no kernel computes; null: nothing.
+const char* untrained_part(const Model& m) {
+  if (m.latent_attention) return "latent attention";
+  if (m.attention_bias) return "biases of attention";
+  if (m.attention_sinks) return "attention sinks";
+  if (m.expert_bias) return "biases of experts";
+  if (m.router_bias) return "a bias of the router";
+  return nullptr;
+}
+
+}  // namespace
+
 void check_trainable(const Plan& plan, const std::string& file) {
   if (plan.workload.phase != WorkloadPhase::training)
     throw InputError(file, "/documents/workload/phase", "this executor trains; the plan is for inference",
                      "\"training\"", "simulate the plan instead");
-  if (plan.model.activation != Activation::gelu || plan.model.norm != Norm::layer_norm || plan.model.latent_attention ||
-      plan.model.shared_intermediate > 0)
-    throw InputError(file, "/documents/model", "this executor trains GPT-MoE blocks (layer norm, GELU) only",
-                     "family gpt_moe", "simulate the plan instead");
+  if (const char* part = untrained_part(plan.model))
+    throw InputError(file, "/documents/model", std::string("has ") + part + ", which this executor does not compute",
+                     "a model without", "simulate the plan instead");
   const int64_t tokens = plan.workload.sequence_length;
   for (int layer = 0; layer < plan.model.num_layers; ++layer)
     if (plan.model.keys_in_sight(layer, tokens) < tokens)

@@ -293,11 +293,10 @@ TEST(Baseline, AttentionOfWindowedLayersHasTheirWindow) {
 
 TEST(Baseline, RefusesToTrainWhatHasNoBackwardPass) {
   Plan plan = tiny_plan(1, 1);
-  plan.model.activation = Activation::swiglu;
-  plan.model.shared_intermediate = 16;
+  plan.model.latent_attention = LatentAttention{0, 4, 4, 4, 4};
   EXPECT_THROW(baseline_step(plan), InputError);
   plan.workload.phase = WorkloadPhase::prefill;
-  EXPECT_GE(find_task(baseline_step(plan), "layer 0 / forward / shared up"), 0);
+  EXPECT_GE(find_task(baseline_step(plan), "layer 0 / forward / kv_b"), 0);
 }
 
 TEST(Baseline, RefusesToTrainReplicasWhoseGradientsNobodyReduces) {

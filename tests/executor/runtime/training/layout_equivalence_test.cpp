@@ -2,16 +2,17 @@
 // logical tensor by logical tensor, the same gradients.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <numeric>
 
-#include "core/technique/lower.h"
-#include "tests/executor/runtime/training/tensors_after.h"
+#include "tests/executor/runtime/training/like_one_rank.h"
 
 namespace moesaic::executor {
 namespace {
 
 using testing::corpus;
+using testing::expect_like_one_rank;
+using testing::four_losses;
+using testing::gradients;
 using testing::Tensors;
 
 /// 1 MoE layer between 2 dense ones, 4 heads, 4 experts, top 2, 2 microbatches of 8 sequences of 8 tokens; one node
@@ -28,44 +29,6 @@ Plan plan_of(int ranks, int ep, int per_node = 8) {
   m.moe_layers = {false, true, false};
   plan.workload.sequence_length = 8;
   return plan;
-}
-
-std::vector<double> losses(const Plan& plan) {
-  check_plan(plan, "test");
-  TrainOptions options;
-  options.steps = 4;
-  return train_on_threads(plan, corpus(), options).loss;
-}
-
-/// First moments after one step, a tenth of the gradients, by logical tensor.
-Tensors gradients(const Plan& plan) {
-  check_plan(plan, "test");
-  return testing::tensors_after(1, State::first_moment, plan, lower(plan));
-}
-
-float largest(const std::vector<float>& values) {
-  float most = 0;
-  for (float value : values) most = std::max(most, std::abs(value));
-  return most;
-}
-
-/// Sums over parts associate differently: f32 rounding, 6e-8 a sum, of sums that cancel.
-void expect_like_one_rank(const Plan& plan) {
-  Plan one = plan_of(1, 1);
-  one.model = plan.model;
-  one.layout.micro_batches = plan.layout.micro_batches;
-  const Tensors expected = gradients(one);
-  const std::vector<double> one_rank = losses(one);
-  const Tensors found = gradients(plan);
-  ASSERT_EQ(found.size(), expected.size());
-  for (const auto& [name, values] : expected) {
-    const std::vector<float>& many = found.at(name);
-    ASSERT_EQ(many.size(), values.size()) << name;
-    for (size_t i = 0; i < values.size(); ++i)
-      ASSERT_NEAR(many[i], values[i], 1e-4f * largest(values)) << name << " element " << i;
-  }
-  const std::vector<double> many = losses(plan);
-  for (size_t step = 0; step < many.size(); ++step) EXPECT_NEAR(many[step], one_rank[step], 2e-5 * one_rank[step]);
 }
 
 Plan layout(int ranks, int ep, int tp, int slices, Recompute recompute = Recompute::none) {
@@ -111,7 +74,7 @@ TEST(PipelineStages, OfOneRankEachComputeTheSameBits) {
     const Tensors staged_gradients = gradients(plan);
     for (const auto& [name, expected] : gradients(one))
       EXPECT_TRUE(staged_gradients.at(name) == expected) << name << ", " << pp << " stages, " << micro_batches;
-    const std::vector<double> found = losses(plan), expected = losses(one);
+    const std::vector<double> found = four_losses(plan), expected = four_losses(one);
     for (size_t step = 0; step < found.size(); ++step) EXPECT_NEAR(found[step], expected[step], 1e-12);
   }
 }
@@ -161,12 +124,12 @@ TEST(ExpertSlices, TrainLikeOneRankWithEverythingElse) {
 
 TEST(ExpertSlices, TrainLikeOneRankFromHostMemory) {
   Plan plan = layout(4, 4, 2, 2, Recompute::full);
-  const std::vector<double> on_device = losses(plan);
+  const std::vector<double> on_device = four_losses(plan);
   plan.expert_storage.home = Tier::host;
   plan.prefetch.experts = 1;
-  EXPECT_EQ(losses(plan), on_device);
+  EXPECT_EQ(four_losses(plan), on_device);
   plan.layout.recompute = Recompute::none;
-  EXPECT_EQ(losses(plan), on_device);
+  EXPECT_EQ(four_losses(plan), on_device);
 }
 
 // 64 tokens of 16 sequences of 8 choose 2 experts per microbatch, whatever the slices.
@@ -181,13 +144,13 @@ TEST(ExpertSlices, ResultsCountRealExperts) {
 TEST(Recompute, ChangesNoBit) {
   for (const auto& [ranks, ep] : {std::pair{1, 1}, {2, 2}, {4, 2}}) {
     Plan plan = plan_of(ranks, ep);
-    const std::vector<double> kept = losses(plan);
+    const std::vector<double> kept = four_losses(plan);
     for (Recompute mode : {Recompute::full, Recompute::communication_aware}) {
       plan.layout.recompute = mode;
-      EXPECT_EQ(losses(plan), kept) << ranks << " ranks";
+      EXPECT_EQ(four_losses(plan), kept) << ranks << " ranks";
       Plan cut = plan;
       cut.dispatch.chunks = 2;
-      EXPECT_EQ(losses(cut), kept) << ranks << " ranks, 2 chunks";
+      EXPECT_EQ(four_losses(cut), kept) << ranks << " ranks, 2 chunks";
     }
   }
 }
@@ -195,9 +158,9 @@ TEST(Recompute, ChangesNoBit) {
 TEST(Recompute, ChangesNoBitAcrossNodes) {
   Plan plan = plan_of(4, 4, 2);
   plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
-  const std::vector<double> kept = losses(plan);
+  const std::vector<double> kept = four_losses(plan);
   plan.layout.recompute = Recompute::full;
-  EXPECT_EQ(losses(plan), kept);
+  EXPECT_EQ(four_losses(plan), kept);
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 
 #include "core/plan/plan.h"
 #include "core/schema/documents.h"
-#include "core/schema/hash.h"
 #include "executor/runtime/training/trainer.h"
+#include "tests/executor/runtime/training/twin_corpus.h"
 
 namespace moesaic::executor {
 namespace {
@@ -16,18 +16,6 @@ namespace {
 nlohmann::json twin() {
   std::ifstream file(MOESAIC_SOURCE_DIR "/tests/golden/torch_twin.json");
   return nlohmann::json::parse(file);
-}
-
-/// The twin's corpus, by the rule in tests/golden/README.md.
-Corpus twin_corpus(const nlohmann::json& golden) {
-  std::vector<uint8_t> bytes;
-  for (uint64_t i = 0; i < 16384; ++i) {
-    const uint64_t letter = (splitmix64(i / 7) + i % 7 * (splitmix64(i / 49) % 5)) % 26;
-    bytes.push_back(i % 11 == 10 ? ' ' : static_cast<uint8_t>('a' + letter));
-  }
-  EXPECT_EQ(fnv1a64(std::string(bytes.begin(), bytes.end())),
-            std::stoull(golden["corpus"]["fnv1a64"].get<std::string>(), nullptr, 16));
-  return Corpus(bytes);
 }
 
 Plan plan_of(const nlohmann::json& config, int ranks, int ep) {
@@ -41,6 +29,7 @@ Plan plan_of(const nlohmann::json& config, int ranks, int ep) {
   m.vocabulary = config["vocabulary"];
   m.num_experts = config["num_experts"];
   m.top_k = config["top_k"];
+  m.normalize_top_k = m.top_k > 1;
   m.expert_intermediate = m.dense_intermediate = config["intermediate"];
   m.moe_layers.assign(static_cast<size_t>(m.num_layers), false);
   for (int layer : config["moe_layers"]) m.moe_layers[static_cast<size_t>(layer)] = true;
@@ -54,7 +43,7 @@ Plan plan_of(const nlohmann::json& config, int ranks, int ep) {
   return plan;
 }
 
-class TorchTwin : public testing::TestWithParam<int> {};
+class TorchTwin : public ::testing::TestWithParam<int> {};
 
 // The twin's own f32 and f64 runs differ by 1.4e-7; leaving out any one rule of the model moves a loss by 1e-4 or more,
 // so 1e-5 tells them apart.
@@ -63,7 +52,7 @@ TEST_P(TorchTwin, LossesOfTwentyStepsAgree) {
   const nlohmann::json& expected = golden["cases"][static_cast<size_t>(GetParam())];
   TrainOptions options;
   options.steps = 20;
-  const TrainResult result = train_on_threads(plan_of(expected["config"], 1, 1), twin_corpus(golden), options);
+  const TrainResult result = train_on_threads(plan_of(expected["config"], 1, 1), testing::twin_corpus(golden), options);
   for (size_t step = 0; step < 20; ++step) {
     EXPECT_NEAR(result.loss[step], expected["loss"][step].get<double>(), 1e-5 * result.loss[step]) << "step " << step;
     EXPECT_NEAR(result.cross_entropy[step], expected["cross_entropy"][step].get<double>(), 1e-5 * result.loss[step])
@@ -76,7 +65,7 @@ TEST_P(TorchTwin, RoutesTheFirstStepAlike) {
   const nlohmann::json& expected = golden["cases"][static_cast<size_t>(GetParam())];
   TrainOptions options;
   options.steps = 1;
-  const TrainResult result = train_on_threads(plan_of(expected["config"], 1, 1), twin_corpus(golden), options);
+  const TrainResult result = train_on_threads(plan_of(expected["config"], 1, 1), testing::twin_corpus(golden), options);
   const auto experts = static_cast<size_t>(result.routing.num_experts),
              layers = static_cast<size_t>(result.routing.num_moe_layers);
   for (size_t layer = 0; layer < layers; ++layer)
@@ -89,7 +78,7 @@ TEST_P(TorchTwin, RoutesTheFirstStepAlike) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, TorchTwin, testing::Values(0, 1, 2));
+INSTANTIATE_TEST_SUITE_P(Cases, TorchTwin, ::testing::Values(0, 1, 2));
 
 }  // namespace
 }  // namespace moesaic::executor
