@@ -25,7 +25,7 @@ void sleep_until(Seconds when) {
 
 }  // namespace
 
-SlowedBackend::SlowedBackend(Backend& inner, double speed) : inner_(inner), speed_(speed) {
+SlowedBackend::SlowedBackend(Backend& inner, double speed) : ForwardingBackend(inner), speed_(speed) {
   prctl(PR_SET_TIMERSLACK, 1UL);  // ns; of this thread. Else the kernel may wake it 50 us late to save wake-ups
 }
 
@@ -33,7 +33,7 @@ SlowedBackend::SlowedBackend(Backend& inner, double speed) : inner_(inner), spee
 void SlowedBackend::launch(const Launch& launch) {
   const Seconds start = steady_seconds(), began = cpu_seconds(Counted::thread);
   if (start - last_end_ > kWaited) late_ = 0;
-  inner_.launch(launch);
+  ForwardingBackend::launch(launch);
   const Seconds lasts = (cpu_seconds(Counted::thread) - began) / speed_;
   const Seconds end = start - late_ + lasts;
   const Seconds worked = steady_seconds();

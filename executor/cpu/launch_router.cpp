@@ -8,12 +8,6 @@
 namespace moesaic::executor::cpu {
 namespace {
 
-/// Of what an expert takes altogether; kNoCapacity: as many as come.
-int64_t chunk_capacity(const Launch& l, int chunk, int num_chunks) {
-  const std::optional<int64_t> whole = expert_capacity(l);
-  return whole ? chunk_share(*whole, chunk, num_chunks) : kNoCapacity;
-}
-
 /// Chunk by chunk, because capacity and send buffers are the chunk's. local_counts: [chunks, num_experts].
 void router(const Launch& l, RoundedWeights&) {
   using Router = operands::Router;
@@ -21,7 +15,7 @@ void router(const Launch& l, RoundedWeights&) {
   const TaskGraph& graph = *l.context.graph;
   for (int chunk = 0; chunk < graph.num_chunks; ++chunk) {
     const TokenRange tokens = chunk_tokens(l, chunk, graph.num_chunks);
-    const int64_t capacity = chunk_capacity(l, chunk, graph.num_chunks);
+    const int64_t capacity = chunk_capacity(l, chunk, graph.num_chunks).value_or(kNoCapacity);
     const Route route = route_at(l, l.writes[Router::route], tokens.first);
     std::vector<int64_t> counts(static_cast<size_t>(experts));
     router_forward(l.reads[Router::z].f32() + tokens.first * h, l.reads[Router::w].f32(),

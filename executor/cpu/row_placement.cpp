@@ -13,7 +13,8 @@ std::vector<int32_t> slots_of_choices(const std::vector<int32_t>& chosen, const 
                                       std::span<const int> slot_to_expert) {
   std::vector<std::vector<int32_t>> slots_of(counts.size());
   for (size_t slot = 0; slot < slot_to_expert.size(); ++slot)
-    slots_of[static_cast<size_t>(slot_to_expert[slot])].push_back(static_cast<int32_t>(slot));
+    if (slot_to_expert[slot] >= 0)
+      slots_of[static_cast<size_t>(slot_to_expert[slot])].push_back(static_cast<int32_t>(slot));
   std::vector<int64_t> seen(counts.size(), 0);
   std::vector<int32_t> slots(chosen.size(), -1);
   for (size_t i = 0; i < chosen.size(); ++i) {

@@ -32,6 +32,11 @@ std::optional<int64_t> expert_capacity(const Launch& l) {
                        plan.model.num_experts);
 }
 
+std::optional<int64_t> chunk_capacity(const Launch& l, int chunk, int num_chunks) {
+  const std::optional<int64_t> whole = expert_capacity(l);
+  return whole ? std::optional(chunk_share(*whole, chunk, num_chunks)) : std::nullopt;
+}
+
 bool is_padded(const Launch& l) { return l.context.plan->dispatch.kind == DispatchKind::padded; }
 
 AuxiliaryTerm::AuxiliaryTerm(const Launch& l) {

@@ -30,6 +30,8 @@ struct ChunkRoute {
 
 /// Rows that an expert takes of this rank's tokens; nullopt: as many as come.
 std::optional<int64_t> expert_capacity(const Launch& launch);
+/// Of it, rows that one expert takes of a chunk of this rank's tokens.
+std::optional<int64_t> chunk_capacity(const Launch& launch, int chunk, int num_chunks);
 /// A token's weights are divided by their sum.
 inline bool normalises_weights(const Launch& launch) { return launch.context.plan->model.normalize_top_k; }
 /// Slots are padded to their capacity: rows that no token fills are zero.

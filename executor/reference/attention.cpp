@@ -42,19 +42,30 @@ struct Head {
   std::int64_t out(std::int64_t t) const { return ((item * shape.seq + t) * shape.heads + head) * shape.head_dim; }
 };
 
-// Probabilities of query t over keys 0..t
-Row probabilities(const double* qkv, const Head& at, std::int64_t t) {
+// Scaled scores of query t over keys 0..t
+Row scores(const double* qkv, const Head& at, std::int64_t t) {
   const std::int64_t d = at.shape.head_dim;
   const Row q = turned(qkv + at.q(t), t, d, at.shape.rope_theta, 1.0);
-  Row p(static_cast<std::size_t>(t + 1));
+  Row s(static_cast<std::size_t>(t + 1));
   for (std::int64_t j = 0; j <= t; ++j) {
     const Row k = turned(qkv + at.k(j), j, d, at.shape.rope_theta, 1.0);
-    p[static_cast<std::size_t>(j)] = dot(q.data(), k.data(), d) / std::sqrt(static_cast<double>(d));
+    s[static_cast<std::size_t>(j)] = dot(q.data(), k.data(), d) / std::sqrt(static_cast<double>(d));
   }
-  const double max = *std::max_element(p.begin(), p.end());
+  return s;
+}
+
+double log_sum_exp(const Row& s) {
+  const double max = *std::max_element(s.begin(), s.end());
   double sum = 0.0;
-  for (double& value : p) sum += value = std::exp(value - max);
-  for (double& value : p) value /= sum;
+  for (double value : s) sum += std::exp(value - max);
+  return max + std::log(sum);
+}
+
+// Of query t over keys 0..t
+Row probabilities(const double* qkv, const Head& at, std::int64_t t) {
+  Row p = scores(qkv, at, t);
+  const double log_sum = log_sum_exp(p);
+  for (double& value : p) value = std::exp(value - log_sum);
   return p;
 }
 
@@ -96,6 +107,13 @@ void attention_forward(const double* qkv, double* out, const AttentionShape& sha
       }
     }
   }
+}
+
+void attention_log_sums(const double* qkv, double* log_sums, const AttentionShape& shape) {
+  for (std::int64_t item = 0; item < shape.batch; ++item)
+    for (std::int64_t head = 0; head < shape.heads; ++head)
+      for (std::int64_t t = 0; t < shape.seq; ++t)
+        log_sums[(item * shape.heads + head) * shape.seq + t] = log_sum_exp(scores(qkv, {shape, item, head}, t));
 }
 
 void attention_backward(const double* dout, const double* qkv, double* dqkv, const AttentionShape& shape) {

@@ -6,10 +6,12 @@
 #include "executor/cpu/gelu.h"
 #include "executor/cpu/permute.h"
 #include "executor/cpu/router.h"
+#include "executor/cpu/row_placement.h"
 #include "executor/cpu/swiglu.h"
 #include "executor/reference/experts.h"
 #include "executor/reference/permute.h"
 #include "executor/reference/router.h"
+#include "executor/reference/row_placement.h"
 #include "tests/executor/cpu/test_arrays.h"
 
 namespace moesaic::executor::cpu {
@@ -136,6 +138,22 @@ TEST(Permute, AgreesWithTheReference) {
     std::iota(order.rbegin(), order.rend(), 0);
     return order;
   }());
+}
+
+// 5 experts in 2 slices each, in a scattered order with replicas and an empty slot: expert 0's slice 0 in three slots.
+TEST(RowPlacement, AgreesWithTheReference) {
+  const std::vector<int> slots{3, 0, 9, 4, -1, 0, 8, 1, 2, 5, 7, 0, 6, 9};
+  for (const bool drops : {false, true})
+    for (const std::int64_t padded_rows : {0, 40}) {
+      const Ints chosen = choices(37, 2, 5, drops);
+      Counts counts(5, 0);
+      for (const std::int32_t expert : chosen)
+        if (expert >= 0) ++counts[static_cast<std::size_t>(expert)];
+      Ints rows(chosen.size() * 2), expected(rows.size());
+      place_rows(chosen.data(), counts, 37, 2, {slots, 2, padded_rows}, rows.data());
+      reference::place_rows(chosen.data(), 37, 2, {slots, 2, padded_rows}, expected.data());
+      EXPECT_EQ(rows, expected) << drops << " " << padded_rows;
+    }
 }
 
 struct ExpertsCase {

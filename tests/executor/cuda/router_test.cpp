@@ -4,6 +4,7 @@
 
 #include "core/schema/error.h"
 #include "executor/reference/router.h"
+#include "executor/reference/row_placement.h"
 #include "tests/executor/cuda/cuda_test.h"
 
 namespace moesaic::executor::cuda {
@@ -32,24 +33,15 @@ struct Case {
   }
 };
 
-/// Slot by slot, the rows of the choices that it takes. Of an expert's n choices replica j of R takes those from
-/// floor(j n / R) to floor((j + 1) n / R).
+/// Chunk by chunk, each with a send buffer of its own.
 Ints expected_rows(const Case& c, const Ints& chosen) {
   const std::vector<int> slots = c.slot_to_expert();
-  Ints rows(chosen.size() * static_cast<size_t>(c.slices), -1);
+  Ints rows(chosen.size() * static_cast<size_t>(c.slices));
   for (int64_t chunk = 0; chunk < c.chunks; ++chunk) {
-    int64_t row = 0;
-    for (size_t slot = 0; slot < slots.size(); ++slot) {
-      const int64_t expert = slots[slot] / c.slices, slice = slots[slot] % c.slices;
-      if (c.padded) row = static_cast<int64_t>(slot) * c.chunk_capacity(chunk);
-      std::vector<int64_t> choices;
-      for (int64_t i = c.first_token(chunk) * c.shape.top_k; i < c.first_token(chunk + 1) * c.shape.top_k; ++i)
-        if (chosen[static_cast<size_t>(i)] == expert) choices.push_back(i);
-      const auto n = static_cast<int64_t>(choices.size()), count = std::count(slots.begin(), slots.end(), slots[slot]);
-      const auto replica = std::count(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(slot), slots[slot]);
-      for (int64_t taken = replica * n / count; taken < (replica + 1) * n / count; ++taken)
-        rows[static_cast<size_t>(choices[static_cast<size_t>(taken)] * c.slices + slice)] = static_cast<int32_t>(row++);
-    }
+    const int64_t first = c.first_token(chunk) * c.shape.top_k;
+    reference::place_rows(chosen.data() + first, c.first_token(chunk + 1) - c.first_token(chunk), c.shape.top_k,
+                          {slots, static_cast<int>(c.slices), c.padded ? c.chunk_capacity(chunk) : 0},
+                          rows.data() + first * c.slices);
   }
   return rows;
 }

@@ -1,0 +1,41 @@
+// AdamW tasks: one or several weights, each with its moments and gradient, which is cleared for the next step. In a
+// step that does not count nothing else happens.
+#include "core/operators/optimizer.h"
+#include "executor/launch/dense_operands.h"
+#include "executor/reference/adamw.h"
+#include "executor/reference/kernels.h"
+#include "executor/reference/values.h"
+
+namespace moesaic::executor::reference {
+namespace {
+
+/// bf16 weights follow an f32 master behind the moments.
+void update(const Update& u, const UpdateRange& range, const Launch& l) {
+  const Optimizer& o = l.context.plan->workload.optimizer;
+  const int64_t begin = range.begin, count = range.end - range.begin, elements = u.weight.elements();
+  const bool has_master = u.weight.dtype != DType::f32;
+  const Operand& updated = has_master ? u.moments : u.weight;
+  const int64_t at = has_master ? 2 * elements + begin : begin;
+  adamw_update(Output(updated, at, count), Input(u.gradient, begin, count), Output(u.moments, begin, count),
+               Output(u.moments, elements + begin, count), count,
+               {o.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay}, l.context.step + 1, range.decay);
+  if (has_master) write_values(read_values(updated, at, count), u.weight, begin);
+}
+
+void adamw(const Launch& l, Stateless&) {
+  for (const Update& u : updates_of(l)) {
+    if (!l.context.skip)
+      for (const UpdateRange& range : u.ranges) update(u, range, l);
+    set_to_zero(u.cleared);
+  }
+}
+
+void clear(const Launch& l, Stateless&) { set_to_zero(l.writes[operands::Clear::x]); }
+
+constexpr ReferenceKernel kKernels[] = {{Op::adamw, adamw}, {Op::clear, clear}};
+
+}  // namespace
+
+std::span<const ReferenceKernel> update_kernels() { return kKernels; }
+
+}  // namespace moesaic::executor::reference
