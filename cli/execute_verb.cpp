@@ -96,10 +96,10 @@ void tell_rejected(const Json& result, const Session& session) {
 }
 
 void run(const ExecuteOptions& o, Session& session) {
+  check_outputs({o.output, o.trace, o.report}, {o.plan, o.corpus, o.hosts});
   const Plan plan = session.load_plan(o.plan);
   check_ranks(o, plan);
   if (!o.device.empty()) check_device(o.device, o.plan, plan.cluster);
-  for (const std::string& output : {o.output, o.trace, o.report}) check_output(output);
   if (!o.hosts.empty() && !std::ifstream(o.hosts).good())
     throw InputError(o.hosts, "", "cannot be read", "a host file for mpirun: one host name a line");
   const TemporaryFolder folder;

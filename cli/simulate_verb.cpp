@@ -74,7 +74,7 @@ std::string basis_text(const Evaluation& e) {
 }
 
 void run(const SimulateOptions& o, Session& session) {
-  for (const std::string& output : {o.trace, o.report, o.timeline}) check_output(output);
+  check_outputs({o.trace, o.report, o.timeline}, {o.plan});
   const Plan loaded = session.load_plan(o.plan);
   Plan plan = with_edits(loaded, o.edits);
   if (o.seed->count() > 0) plan = with_seed(std::move(plan), session.seed, o.plan);
