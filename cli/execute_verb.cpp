@@ -10,8 +10,8 @@
 #include "cli/options/numbers.h"
 #include "cli/report_input.h"
 #include "cli/results.h"
+#include "cli/trace_file.h"
 #include "cli/verbs.h"
-#include "core/format/chrome_trace.h"
 #include "core/schema/error.h"
 #include "core/schema/formatted.h"
 #include "core/technique/lower.h"
@@ -21,7 +21,8 @@ namespace moesaic::cli {
 namespace {
 
 struct ExecuteOptions {
-  std::string plan, hosts, launcher, corpus, device, trace, report, output, checkpoint;
+  std::string plan, hosts, launcher, corpus, device, report, output, checkpoint;
+  TraceOptions trace;
   int ranks = 0;
   std::string communicator;
   bool pin = false, resume = false, cuda_graph = false;
@@ -96,9 +97,10 @@ void tell_rejected(const Json& result, const Session& session) {
 }
 
 void run(const ExecuteOptions& o, Session& session) {
-  check_outputs({o.output, o.trace, o.report}, {o.plan, o.corpus, o.hosts});
+  check_outputs({o.output, o.trace.file, o.report}, {o.plan, o.corpus, o.hosts});
   const Plan plan = session.load_plan(o.plan);
   check_ranks(o, plan);
+  traced_ranks(o.trace, plan);
   if (!o.device.empty()) check_device(o.device, o.plan, plan.cluster);
   if (!o.hosts.empty() && !std::ifstream(o.hosts).good())
     throw InputError(o.hosts, "", "cannot be read", "a host file for mpirun: one host name a line");
@@ -123,10 +125,10 @@ void run(const ExecuteOptions& o, Session& session) {
   const Timeline timeline = read_timeline(result["timeline"], "result");
   result["memory"] = write_memory(timeline, tier_memories(lower(plan), plan.cluster, rank_of_peak(timeline)));
   if (!o.output.empty()) write_file(o.output, result.dump() + "\n");
-  if (!o.trace.empty()) write_file(o.trace, chrome_trace(timeline));
+  Plan rerouted = plan;  // with the loads of the run, as its timeline is of the run
+  rerouted.routing = read_routing(result["routing"], "result", "/routing");
+  write_trace(o.trace, timeline, rerouted, result["timeline_step"]);
   if (!o.report.empty()) {
-    Plan rerouted = plan;  // with the loads of the run, as its timeline is of the run
-    rerouted.routing = read_routing(result["routing"], "result", "/routing");
     ReportInput input = report_input(rerouted, nullptr, &timeline, nullptr, result["peak_bytes"]);
     input.steps = read_measured_steps(result, "result");
     if (const std::string on = processors_of(result, "result"); !on.empty())
@@ -167,7 +169,7 @@ void add_execute(CLI::App& app, Session& session) {
                  "go on from the newest checkpoint that is whole, also with another plan; --steps counts from the "
                  "beginning of the run")
       ->needs(checkpoint);
-  verb->add_option("--trace", options->trace, "write a Chrome trace of the median step");
+  add_trace_options(*verb, options->trace, "write a Chrome trace of the median step");
   verb->add_option("--report", options->report, "write an HTML report");
   verb->add_option("-o,--output", options->output, "write the result document, for `moesaic compare`");
   verb->add_option("--communicator", options->communicator,
