@@ -7,6 +7,7 @@
 #include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
+#include "executor/checkpoint/text_gather.h"
 
 namespace moesaic::executor {
 namespace {
@@ -105,8 +106,22 @@ void TrainingCheckpoint::copy_experts(int64_t steps, bool back, std::vector<floa
   });
 }
 
+/// Rank 0 does it for all, and all hear how it went.
+void TrainingCheckpoint::lock_folder() {
+  std::string refusal;
+  try {
+    if (communicator_->rank() == 0) lock_.emplace(files_, policy_.folder);
+  } catch (const InputError& error) {
+    refusal = error.what();
+  }
+  TextGather answers(*communicator_, 0, refusal);
+  answers.wait();
+  if (!answers.texts()[0].empty()) throw InputError("", "", answers.texts()[0]);
+}
+
 ResumePoint TrainingCheckpoint::start() {
   if (!communicator_) return {};
+  lock_folder();
   FoundCheckpoint found = find_checkpoint(files_, policy_.folder, *communicator_);
   if (!policy_.resume && (found.manifest || !found.rejected.empty()))
     throw InputError(policy_.folder, "", "holds checkpoints of another run", "a new or empty folder",

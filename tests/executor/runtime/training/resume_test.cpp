@@ -160,6 +160,14 @@ TEST(Resume, RefusesWhatIsAnotherRun) {
   EXPECT_NE(refusal(plan, "/nonexistent/folder/checkpoints", false).find("cannot be made"), std::string::npos);
 }
 
+// All ranks hear of it, and the run that has the folder goes on.
+TEST(Resume, RefusesAFolderThatIsInUse) {
+  const TestFolder folder;
+  FileSystem files;
+  const FolderLock lock(files, folder.path);
+  EXPECT_NE(refusal(plan_of(2, 2), folder.path, true).find("is in use by process"), std::string::npos);
+}
+
 TEST(Resume, RefusesWhenNothingIsWhole) {
   const TestFolder folder;
   const Plan plan = plan_of(1, 1);
