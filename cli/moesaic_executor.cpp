@@ -152,6 +152,7 @@ void execute(const Options& o) {
   options.steps = o.steps;
   options.checkpoint = o.checkpoint;
   options.on_step = [&](int64_t step, double loss) { report_step(step, o.steps, loss); };
+  options.on_warning = [](const std::string& what) { speak("@warning " + what); };
   options.on_skip = [](int64_t step, const std::string& reason) {
     speak("@warning step " + std::to_string(step + 1) + " is skipped by all ranks: " + reason);
   };

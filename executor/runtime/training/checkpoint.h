@@ -27,6 +27,7 @@ struct CheckpointPolicy {
 struct ResumePoint {
   int64_t step = 0;  // training steps that are done
   std::vector<RejectedFile> rejected;
+  std::string warning;  // "": none
 };
 
 /// One rank's part of it. Does nothing where the policy names no folder. All functions but poll() are collective.
@@ -39,8 +40,9 @@ class TrainingCheckpoint {
   /// Before the first step: takes the folder for this run alone, and loads the newest whole checkpoint, where the
   /// policy says so and there is one, into the state, whatever plan and number of ranks saved it. InputError when it is
   /// of another model or optimizer, when none of those in the folder is whole, when another run uses the folder, and
-  /// when that of a run that does not resume holds some.
-  ResumePoint start();
+  /// when that of a run that does not resume holds some. `corpus`: Corpus::identity(); another one than the
+  /// checkpoint's is worth a warning.
+  ResumePoint start(const std::string& corpus);
   /// Saves when it is due; `steps_done` of `steps`.
   void after_step(int64_t steps_done, int64_t steps, double loss);
   /// Moves a checkpoint on that is being written.
@@ -69,13 +71,15 @@ class TrainingCheckpoint {
   /// Copies the experts' states, as of so many steps, from where they live, or back.
   void copy_experts(int64_t steps, bool back, std::vector<float>& copy);
   void lock_folder();
-  void load(const Manifest& manifest);
+  /// The warning, or "".
+  std::string load(const Manifest& manifest);
   std::string meta(double loss) const;
 
   const CheckpointPolicy policy_;
   const Plan& plan_;
   FileSystem files_;
   std::optional<FolderLock> lock_;  // of rank 0
+  std::string corpus_;
   StateMirror mirror_;
   std::vector<Saved> state_;
   SavedExperts experts_;

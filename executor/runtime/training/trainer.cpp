@@ -27,7 +27,8 @@ class Job {
   }
 
   TrainResult run(const Corpus& corpus, const TrainOptions& options) {
-    result_.start = checkpoint_.start();
+    result_.start = checkpoint_.start(corpus.identity());
+    if (rank_ == 0 && !result_.start.warning.empty()) options.on_warning(result_.start.warning);
     const auto check = [&] {
       options.check();
       checkpoint_.poll();

@@ -32,6 +32,7 @@ struct TrainOptions {
   std::function<bool()> ending = [] { return false; };  // true once the job is being ended from outside
   std::function<void(const Stall&, StallEvent)> on_stall = [](const Stall&, StallEvent) {};  // on any rank
   std::function<void(int64_t step, double loss)> on_step = [](int64_t, double) {};           // on rank 0
+  std::function<void(const std::string&)> on_warning = [](const std::string&) {};            // as well
   std::function<void(int64_t step, const std::string& reason)> on_skip = [](int64_t, const std::string&) {};  // as well
 };
 
