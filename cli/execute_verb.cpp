@@ -1,5 +1,6 @@
 // moesaic execute: trains a plan's model for real, through the executor's program.
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -43,13 +44,17 @@ std::string loss_at(const Json& loss, size_t step) {
   return (loss.is_null() ? "not finite" : formatted("%.4f", loss.get<double>())) + " at step " + std::to_string(step);
 }
 
-std::string text_of(const Plan& plan, const Json& result) {
+/// `stream`: where the losses of all steps are; "": here alone.
+std::string text_of(const Plan& plan, const Json& result, const std::string& stream) {
   const auto& loss = result["loss"];
-  const size_t before = result["first_step"].get<size_t>(), skipped = result["skipped_steps"].size();
-  const std::string losses = loss_at(loss.front(), before + 1) + ", " + loss_at(loss.back(), before + loss.size()) +
+  const size_t before = result["first_step"].get<size_t>(), steps = result["steps"].get<size_t>(),
+               skipped =
+                   steps > loss.size() ? result["sample"]["num_skipped"].get<size_t>() : result["skipped_steps"].size();
+  const std::string losses = loss_at(loss.front(), before + 1) + ", " + loss_at(loss.back(), before + steps) +
                              (skipped > 0 ? "; " + std::to_string(skipped) + " skipped" : "");
   std::vector<std::pair<std::string, std::string>> rows = {
-      {"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size())},
+      {"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size()) +
+                   (steps > loss.size() ? " of " + with_commas(static_cast<int64_t>(steps)) : "")},
       {"tokens per second", with_commas(static_cast<int64_t>(result["tokens_per_second"].get<double>()))},
       {"exposed communication", format_seconds(result["exposed_communication_seconds"])}};
   if (const Seconds transfer = result["exposed_transfer_seconds"]; transfer > 0)
@@ -62,12 +67,20 @@ std::string text_of(const Plan& plan, const Json& result) {
   for (const auto& [tier, bytes] : result["peak_bytes"].items())
     rows.emplace_back("peak memory, " + tier, format_bytes(bytes));
   rows.emplace_back("loss", losses);
+  if (!stream.empty()) rows.emplace_back("losses of all steps", stream);
   rows.emplace_back("a bigram model of this text", formatted("%.4f", result["bigram_entropy"].get<double>()));
-  const std::optional<MeasuredSteps> steps = read_measured_steps(result, "result");
-  const std::string disturbed = steps ? sentence_of(steps->disturbance) : "";
+  const std::optional<MeasuredSteps> measured = read_measured_steps(result, "result");
+  const std::string disturbed = measured ? sentence_of(measured->disturbance) : "";
   return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) +
          (plan.cluster.device.lanes_share_core ? " CPU rank" : " GPU rank") + (plan.layout.ranks > 1 ? "s" : "") +
          "\n" + (disturbed.empty() ? "" : disturbed + "\n") + aligned(rows);
+}
+
+/// Beside the result document, where that is a file: "out/result.json" -> "out/result.steps.jsonl".
+std::string stream_of(const std::string& output) {
+  namespace fs = std::filesystem;
+  if (output.empty() || output == "-" || (fs::exists(output) && !fs::is_regular_file(output))) return "";
+  return fs::absolute(output).replace_extension(".steps.jsonl").string();
 }
 
 LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::string& result) {
@@ -87,6 +100,8 @@ LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::s
     arguments.insert(arguments.end(),
                      {"--checkpoint", o.checkpoint, "--checkpoint-every", std::to_string(o.checkpoint_every)});
   if (o.resume) arguments.push_back("--resume");
+  if (const std::string stream = stream_of(o.output); !stream.empty())
+    arguments.insert(arguments.end(), {"--stream", stream});
   return request;
 }
 
@@ -135,8 +150,10 @@ void run(const ExecuteOptions& o, Session& session) {
       input.summary.emplace_back("measured on", on);
     write_file(o.report, html_report(input));
   }
-  const std::string text = text_of(plan, result);
+  const bool streamed = result.contains("sample") && result["sample"].contains("stream");
+  const std::string text = text_of(plan, result, streamed ? stream_of(o.output) : "");
   for (const char* bulky : {"timeline", "routing", "all_step_seconds", "memory"}) result.erase(bulky);
+  if (result.contains("sample")) result["sample"].erase("task_statistics");
   session.print(result, text);
 }
 
