@@ -84,7 +84,7 @@ std::optional<Timeline> simulated_again(const std::optional<Plan>& recorded, con
 }
 
 void run(const CompareOptions& o, Session& session) {
-  check_output(o.report);
+  check_outputs({o.report}, {o.a, o.b});
   const Side a = load(o.a);
   Side b = load(o.b);
   take_stage_meetings(a.timeline, b.timeline);

@@ -1,5 +1,6 @@
 // moesaic execute: trains a plan's model for real, through the executor's program.
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,8 +11,8 @@
 #include "cli/options/numbers.h"
 #include "cli/report_input.h"
 #include "cli/results.h"
+#include "cli/trace_file.h"
 #include "cli/verbs.h"
-#include "core/format/chrome_trace.h"
 #include "core/schema/error.h"
 #include "core/schema/formatted.h"
 #include "core/technique/lower.h"
@@ -21,7 +22,8 @@ namespace moesaic::cli {
 namespace {
 
 struct ExecuteOptions {
-  std::string plan, hosts, launcher, corpus, device, trace, report, output, checkpoint;
+  std::string plan, hosts, launcher, corpus, device, report, output, checkpoint;
+  TraceOptions trace;
   int ranks = 0;
   std::string communicator;
   bool pin = false, resume = false, cuda_graph = false;
@@ -42,13 +44,17 @@ std::string loss_at(const Json& loss, size_t step) {
   return (loss.is_null() ? "not finite" : formatted("%.4f", loss.get<double>())) + " at step " + std::to_string(step);
 }
 
-std::string text_of(const Plan& plan, const Json& result) {
+/// `stream`: where the losses of all steps are; "": here alone.
+std::string text_of(const Plan& plan, const Json& result, const std::string& stream) {
   const auto& loss = result["loss"];
-  const size_t before = result["first_step"].get<size_t>(), skipped = result["skipped_steps"].size();
-  const std::string losses = loss_at(loss.front(), before + 1) + ", " + loss_at(loss.back(), before + loss.size()) +
+  const size_t before = result["first_step"].get<size_t>(), steps = result["steps"].get<size_t>(),
+               skipped =
+                   steps > loss.size() ? result["sample"]["num_skipped"].get<size_t>() : result["skipped_steps"].size();
+  const std::string losses = loss_at(loss.front(), before + 1) + ", " + loss_at(loss.back(), before + steps) +
                              (skipped > 0 ? "; " + std::to_string(skipped) + " skipped" : "");
   std::vector<std::pair<std::string, std::string>> rows = {
-      {"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size())},
+      {"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size()) +
+                   (steps > loss.size() ? " of " + with_commas(static_cast<int64_t>(steps)) : "")},
       {"tokens per second", with_commas(static_cast<int64_t>(result["tokens_per_second"].get<double>()))},
       {"exposed communication", format_seconds(result["exposed_communication_seconds"])}};
   if (const Seconds transfer = result["exposed_transfer_seconds"]; transfer > 0)
@@ -61,12 +67,20 @@ std::string text_of(const Plan& plan, const Json& result) {
   for (const auto& [tier, bytes] : result["peak_bytes"].items())
     rows.emplace_back("peak memory, " + tier, format_bytes(bytes));
   rows.emplace_back("loss", losses);
+  if (!stream.empty()) rows.emplace_back("losses of all steps", stream);
   rows.emplace_back("a bigram model of this text", formatted("%.4f", result["bigram_entropy"].get<double>()));
-  const std::optional<MeasuredSteps> steps = read_measured_steps(result, "result");
-  const std::string disturbed = steps ? sentence_of(steps->disturbance) : "";
+  const std::optional<MeasuredSteps> measured = read_measured_steps(result, "result");
+  const std::string disturbed = measured ? sentence_of(measured->disturbance) : "";
   return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) +
          (plan.cluster.device.lanes_share_core ? " CPU rank" : " GPU rank") + (plan.layout.ranks > 1 ? "s" : "") +
          "\n" + (disturbed.empty() ? "" : disturbed + "\n") + aligned(rows);
+}
+
+/// Beside the result document, where that is a file: "out/result.json" -> "out/result.steps.jsonl".
+std::string stream_of(const std::string& output) {
+  namespace fs = std::filesystem;
+  if (output.empty() || output == "-" || (fs::exists(output) && !fs::is_regular_file(output))) return "";
+  return fs::absolute(output).replace_extension(".steps.jsonl").string();
 }
 
 LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::string& result) {
@@ -86,6 +100,8 @@ LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::s
     arguments.insert(arguments.end(),
                      {"--checkpoint", o.checkpoint, "--checkpoint-every", std::to_string(o.checkpoint_every)});
   if (o.resume) arguments.push_back("--resume");
+  if (const std::string stream = stream_of(o.output); !stream.empty())
+    arguments.insert(arguments.end(), {"--stream", stream});
   return request;
 }
 
@@ -96,10 +112,11 @@ void tell_rejected(const Json& result, const Session& session) {
 }
 
 void run(const ExecuteOptions& o, Session& session) {
+  check_outputs({o.output, o.trace.file, o.report}, {o.plan, o.corpus, o.hosts});
   const Plan plan = session.load_plan(o.plan);
   check_ranks(o, plan);
+  traced_ranks(o.trace, plan);
   if (!o.device.empty()) check_device(o.device, o.plan, plan.cluster);
-  for (const std::string& output : {o.output, o.trace, o.report}) check_output(output);
   if (!o.hosts.empty() && !std::ifstream(o.hosts).good())
     throw InputError(o.hosts, "", "cannot be read", "a host file for mpirun: one host name a line");
   const TemporaryFolder folder;
@@ -123,18 +140,20 @@ void run(const ExecuteOptions& o, Session& session) {
   const Timeline timeline = read_timeline(result["timeline"], "result");
   result["memory"] = write_memory(timeline, tier_memories(lower(plan), plan.cluster, rank_of_peak(timeline)));
   if (!o.output.empty()) write_file(o.output, result.dump() + "\n");
-  if (!o.trace.empty()) write_file(o.trace, chrome_trace(timeline));
+  Plan rerouted = plan;  // with the loads of the run, as its timeline is of the run
+  rerouted.routing = read_routing(result["routing"], "result", "/routing");
+  write_trace(o.trace, timeline, rerouted, result["timeline_step"]);
   if (!o.report.empty()) {
-    Plan rerouted = plan;  // with the loads of the run, as its timeline is of the run
-    rerouted.routing = read_routing(result["routing"], "result", "/routing");
     ReportInput input = report_input(rerouted, nullptr, &timeline, nullptr, result["peak_bytes"]);
     input.steps = read_measured_steps(result, "result");
     if (const std::string on = processors_of(result, "result"); !on.empty())
       input.summary.emplace_back("measured on", on);
     write_file(o.report, html_report(input));
   }
-  const std::string text = text_of(plan, result);
+  const bool streamed = result.contains("sample") && result["sample"].contains("stream");
+  const std::string text = text_of(plan, result, streamed ? stream_of(o.output) : "");
   for (const char* bulky : {"timeline", "routing", "all_step_seconds", "memory"}) result.erase(bulky);
+  if (result.contains("sample")) result["sample"].erase("task_statistics");
   session.print(result, text);
 }
 
@@ -167,7 +186,7 @@ void add_execute(CLI::App& app, Session& session) {
                  "go on from the newest checkpoint that is whole, also with another plan; --steps counts from the "
                  "beginning of the run")
       ->needs(checkpoint);
-  verb->add_option("--trace", options->trace, "write a Chrome trace of the median step");
+  add_trace_options(*verb, options->trace, "write a Chrome trace of the median step");
   verb->add_option("--report", options->report, "write an HTML report");
   verb->add_option("-o,--output", options->output, "write the result document, for `moesaic compare`");
   verb->add_option("--communicator", options->communicator,

@@ -36,7 +36,8 @@ namespace {
 using namespace moesaic;
 
 struct Options {
-  std::string transport = "local", communicator, plan, corpus, result, folder, command, commit, name = "measured";
+  std::string transport = "local", communicator, plan, corpus, result, stream, folder, command, commit,
+              name = "measured";
   std::vector<std::string> plans;
   executor::CheckpointPolicy checkpoint;
   int64_t steps = 10;
@@ -151,7 +152,9 @@ void execute(const Options& o) {
   executor::TrainOptions options;
   options.steps = o.steps;
   options.checkpoint = o.checkpoint;
+  options.stream = o.stream;
   options.on_step = [&](int64_t step, double loss) { report_step(step, o.steps, loss); };
+  options.on_warning = [](const std::string& what) { speak("@warning " + what); };
   options.on_skip = [](int64_t step, const std::string& reason) {
     speak("@warning step " + std::to_string(step + 1) + " is skipped by all ranks: " + reason);
   };
@@ -317,6 +320,7 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(int64_t{1}, int64_t{1000000000}));
   execute_verb->add_flag("--resume", o.checkpoint.resume);
   execute_verb->add_option("--result", o.result)->required();
+  execute_verb->add_option("--stream", o.stream, "file for the losses of a long run");
   add_transport(*execute_verb, o);
   execute_verb->add_flag("--pin", o.pin);
   execute_verb->add_flag("--emulate", o.emulate);

@@ -81,7 +81,7 @@ void report_infeasible(const planner::PlanResult& result, Session& session) {
 
 void run(const PlanOptions& o, Session& session) {
   const auto start = std::chrono::steady_clock::now();
-  check_output(o.output);
+  check_outputs({o.output}, {o.model, o.cluster, o.workload, o.routing, o.profile, o.preset});
   const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   planner::Problem problem = problem_of(o, session);
   problem.stop = [&] { return interrupted() || elapsed() > o.budget_s; };

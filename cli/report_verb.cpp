@@ -17,7 +17,7 @@ struct ReportOptions {
 };
 
 void run(const ReportOptions& o, Session& session) {
-  check_output(o.output);
+  check_outputs({o.output}, {o.result});
   const std::string extension = std::filesystem::path(o.output).extension();
   if (extension != ".html" && extension != ".svg")
     throw InputError(o.output, "", "is neither a page nor a picture by its name", "a name that ends in .html or .svg");

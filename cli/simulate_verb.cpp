@@ -9,9 +9,9 @@
 #include "cli/report/html_report.h"
 #include "cli/report_input.h"
 #include "cli/results.h"
+#include "cli/trace_file.h"
 #include "cli/verbs.h"
 #include "cli/what_if.h"
-#include "core/format/chrome_trace.h"
 #include "core/plan/plan_document.h"
 #include "core/plan/predicted.h"
 #include "core/schema/error.h"
@@ -23,7 +23,8 @@ namespace {
 
 struct SimulateOptions {
   const CLI::Option* seed = nullptr;
-  std::string plan, trace, report, timeline;
+  std::string plan, report, timeline;
+  TraceOptions trace;
   std::vector<std::string> edits;
 };
 
@@ -74,12 +75,13 @@ std::string basis_text(const Evaluation& e) {
 }
 
 void run(const SimulateOptions& o, Session& session) {
-  for (const std::string& output : {o.trace, o.report, o.timeline}) check_output(output);
+  check_outputs({o.trace.file, o.report, o.timeline}, {o.plan});
   const Plan loaded = session.load_plan(o.plan);
   Plan plan = with_edits(loaded, o.edits);
   if (o.seed->count() > 0) plan = with_seed(std::move(plan), session.seed, o.plan);
+  traced_ranks(o.trace, plan);
   const bool changed = !o.edits.empty() || o.seed->count() > 0;
-  const bool timeline = !o.trace.empty() || !o.report.empty() || !o.timeline.empty();
+  const bool timeline = !o.trace.file.empty() || !o.report.empty() || !o.timeline.empty();
   simulator::SimulationOptions options;
   options.timeline = timeline;
   simulator::SimulationResult result = simulate_interruptibly(plan, options);
@@ -87,7 +89,7 @@ void run(const SimulateOptions& o, Session& session) {
   if (timeline && e.feasible) {
     result.timeline.plan_hash = document_hash(write_plan(plan));
     if (!o.timeline.empty()) write_file(o.timeline, write_timeline(result.timeline).dump() + "\n");
-    if (!o.trace.empty()) write_file(o.trace, chrome_trace(result.timeline));
+    write_trace(o.trace, result.timeline, plan, options.step);
     if (!o.report.empty()) write_file(o.report, html_report(report_input(plan, &result.timeline, nullptr, nullptr)));
   }
   if (!e.feasible) session.exit_code = kInfeasible;
@@ -120,7 +122,7 @@ void add_simulate(CLI::App& app, Session& session) {
       ->expected(1)
       ->take_all()
       ->allow_extra_args(false);
-  verb->add_option("--trace", options->trace, "write a Chrome trace (opens in Perfetto)");
+  add_trace_options(*verb, options->trace, "write a Chrome trace (opens in Perfetto)");
   verb->add_option("--report", options->report, "write an HTML report");
   verb->add_option("--timeline", options->timeline, "write the timeline document, for `moesaic compare`");
   add_common_options(*verb, session);

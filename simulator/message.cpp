@@ -1,6 +1,11 @@
 #include "simulator/message.h"
 
+#include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
@@ -43,6 +48,22 @@ Evaluation read_evaluation(const Json& json) {
   return evaluation;
 }
 
+template <typename T>
+void append_bytes(const std::vector<T>& values, std::string& text) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  text.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+}
+
+/// Removes them from the front of `bytes`.
+template <typename T>
+std::vector<T> take_values(size_t count, std::string_view& bytes) {
+  MOESAIC_CHECK(count <= bytes.size() / sizeof(T), "an answer is cut short");
+  std::vector<T> values(count);
+  if (count > 0) std::memcpy(values.data(), bytes.data(), count * sizeof(T));
+  bytes.remove_prefix(count * sizeof(T));
+  return values;
+}
+
 std::exception_ptr read_error(const Json& error) {
   const std::string kind = error.at("kind").get<std::string>(), message = error.at("message").get<std::string>();
   if (kind == "input") return std::make_exception_ptr(InputError("", "", message));
@@ -82,10 +103,18 @@ std::string answer_request(const std::string& request) {
   }
 }
 
-std::string write_answer(const SimulationResult& result) {
+std::string write_answer(SimulationResult result) {
   Json answer{{"evaluation", write_evaluation(result.evaluation)}};
-  if (!result.timeline.rows.empty()) answer["timeline"] = write_timeline(result.timeline);
-  return answer.dump();
+  if (result.timeline.rows.empty()) return answer.dump();
+  const std::vector<TaskTime> times = std::exchange(result.timeline.times, {});
+  const std::vector<MemorySample> memory = std::exchange(result.timeline.memory, {});
+  answer["timeline"] = write_timeline(result.timeline);
+  answer["times"] = times.size();
+  answer["samples"] = memory.size();
+  std::string text = answer.dump() + "\n";
+  append_bytes(times, text);
+  append_bytes(memory, text);
+  return text;
 }
 
 std::string write_error(const std::string& kind, const std::string& message) {
@@ -94,14 +123,19 @@ std::string write_error(const std::string& kind, const std::string& message) {
 }
 
 SimulationOutcome read_answer(const std::string& answer) {
-  const Json json = parse_json(answer, "answer");
+  const size_t end = std::min(answer.find('\n'), answer.size());  // of the JSON, which has no line breaks
+  const Json json = parse_json(answer.substr(0, end), "answer");
   SimulationOutcome outcome;
   if (json.contains("error")) {
     outcome.error = read_error(json.at("error"));
     return outcome;
   }
   outcome.result.evaluation = read_evaluation(json.at("evaluation"));
-  if (json.contains("timeline")) outcome.result.timeline = read_timeline(json.at("timeline"), "answer");
+  if (!json.contains("timeline")) return outcome;
+  Timeline& timeline = outcome.result.timeline = read_timeline(json.at("timeline"), "answer");
+  std::string_view bytes = std::string_view(answer).substr(std::min(end + 1, answer.size()));
+  timeline.times = take_values<TaskTime>(json.at("times").get<size_t>(), bytes);
+  timeline.memory = take_values<MemorySample>(json.at("samples").get<size_t>(), bytes);
   return outcome;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// What goes to a worker and what comes back, as JSON text. Doubles keep their bits on the way.
+// What goes to a worker and what comes back: JSON, and behind an answer's the times and samples of its timeline as they
+// stand in memory, since a step of many ranks has millions. Doubles keep their bits on the way.
 
 #include <exception>
 #include <string>
@@ -21,7 +22,7 @@ std::string write_request(const Plan& plan, const SimulationOptions& options);
 /// Reads a request, simulates it here and writes the answer, whatever is thrown on the way.
 std::string answer_request(const std::string& request);
 
-std::string write_answer(const SimulationResult& result);
+std::string write_answer(SimulationResult result);
 /// `kind` is "input", "device" or "internal".
 std::string write_error(const std::string& kind, const std::string& message);
 SimulationOutcome read_answer(const std::string& answer);

@@ -24,7 +24,7 @@ ROOMS = {
     "core/cost": ["core/graph", "core/network"],
     "core/timeline": ["core/graph"],
     "core/evaluate": ["core/cost", "core/timeline", "core/technique"],
-    "core/format": ["core/timeline"],
+    "core/format": ["core/cost", "core/timeline"],
     "planner": ["core/evaluate", "core/network", "core/policy"],
     "simulator": ["core/evaluate", "core/network", "core/policy"],
     "executor/comm": ["core/schema"],

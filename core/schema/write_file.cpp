@@ -1,4 +1,4 @@
-// Whole files or none: see write_file in documents.h.
+// Whole files or none: see write_file in documents.h, write_file_in_parts in text_sink.h.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,6 +13,7 @@
 
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
+#include "core/schema/text_sink.h"
 
 namespace moesaic {
 namespace {
@@ -39,16 +40,37 @@ class Descriptor {
   int fd_;
 };
 
-bool write_all(int fd, const std::string& text) {
-  size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t count = ::write(fd, text.data() + done, text.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return false;
-    done += static_cast<size_t>(count);
+using Produce = std::function<void(const TextSink&)>;
+
+/// Small parts reach the system together.
+class Output {
+ public:
+  Output(const std::string& path, int fd) : path_(path), fd_(fd) {}
+
+  void write(const Produce& produce) {
+    produce([this](std::string_view part) {
+      constexpr size_t kTogether = 1 << 16;
+      waiting_ += part;
+      if (waiting_.size() >= kTogether) flush();
+    });
+    flush();
   }
-  return true;
-}
+
+ private:
+  void flush() {
+    for (std::string_view left = waiting_; !left.empty();) {
+      const ssize_t count = ::write(fd_, left.data(), left.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) refuse(path_, std::strerror(errno));
+      left.remove_prefix(static_cast<size_t>(count));
+    }
+    waiting_.clear();
+  }
+
+  const std::string& path_;
+  const int fd_;
+  std::string waiting_;
+};
 
 /// Removes the temporary file unless it was renamed.
 struct Temporary {
@@ -59,7 +81,7 @@ struct Temporary {
   }
 };
 
-void replace_file(const std::string& path, const fs::path& target, const std::string& text) {
+void replace_file(const std::string& path, const fs::path& target, const Produce& produce) {
   static std::atomic<unsigned> counter{0};  // two threads of one process may write into one folder
   Temporary temporary{target.string() + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(counter++)};
   struct stat old {};
@@ -69,10 +91,9 @@ void replace_file(const std::string& path, const fs::path& target, const std::st
     temporary.kept = true;  // not ours
     refuse(path, std::strerror(errno));
   }
-  if (!write_all(file.get(), text) || ::fsync(file.get()) != 0 || !file.close() ||
-      ::rename(temporary.path.c_str(), target.c_str()) != 0) {
+  Output(path, file.get()).write(produce);
+  if (::fsync(file.get()) != 0 || !file.close() || ::rename(temporary.path.c_str(), target.c_str()) != 0)
     refuse(path, std::strerror(errno));
-  }
   temporary.kept = true;
   // The rename itself is durable only after the folder is; not every file system offers that, and the file is complete
   // either way.
@@ -81,27 +102,34 @@ void replace_file(const std::string& path, const fs::path& target, const std::st
   if (directory.get() >= 0) ::fsync(directory.get());
 }
 
+void write_standard_output(const Produce& produce) {
+  const auto check = [](bool written) {
+    if (!written) throw InputError("standard output", "", std::string("cannot be written: ") + std::strerror(errno));
+  };
+  produce([&](std::string_view part) { check(std::fwrite(part.data(), 1, part.size(), stdout) == part.size()); });
+  check(std::fflush(stdout) == 0);
+}
+
 }  // namespace
 
 void write_file(const std::string& path, const std::string& text) {
-  if (path == "-") {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-      throw InputError("standard output", "", std::string("cannot be written: ") + std::strerror(errno));
-    }
-    return;
-  }
+  write_file_in_parts(path, [&](const TextSink& sink) { sink(text); });
+}
+
+void write_file_in_parts(const std::string& path, const Produce& produce) {
+  if (path == "-") return write_standard_output(produce);
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (fs::is_directory(status)) refuse(path, "is a directory");
   if (fs::exists(status) && !fs::is_regular_file(status)) {  // a pipe or /dev/stdout cannot be renamed over
     Descriptor device(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (device.get() < 0 || !write_all(device.get(), text)) refuse(path, std::strerror(errno));
-    return;
+    if (device.get() < 0) refuse(path, std::strerror(errno));
+    return Output(path, device.get()).write(produce);
   }
   // A symbolic link keeps pointing where it does: its target is replaced.
   const fs::path target = fs::exists(status) ? fs::canonical(path, error) : fs::path(path);
   if (error && fs::exists(status)) refuse(path, error.message());
-  replace_file(path, target, text);
+  replace_file(path, target, produce);
 }
 
 }  // namespace moesaic

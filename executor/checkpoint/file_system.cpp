@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +30,8 @@ int FileSystem::rename(const std::string& from, const std::string& to) { return 
 int FileSystem::unlink(const std::string& path) { return ::unlink(path.c_str()); }
 
 int FileSystem::mkdir(const std::string& path, mode_t mode) { return ::mkdir(path.c_str(), mode); }
+
+int FileSystem::lock(int file) { return ::flock(file, LOCK_EX | LOCK_NB); }
 
 int64_t FileSystem::size(int file) {
   struct stat status {};

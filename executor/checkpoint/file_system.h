@@ -24,6 +24,8 @@ class FileSystem {
   virtual int rename(const std::string& from, const std::string& to);
   virtual int unlink(const std::string& path);
   virtual int mkdir(const std::string& path, mode_t mode);
+  /// flock() for this open file alone, without waiting.
+  virtual int lock(int file);
   /// Bytes of an open regular file.
   virtual int64_t size(int file);
   /// Names in a folder, ascending; a folder that does not exist has none and is an error (ENOENT).

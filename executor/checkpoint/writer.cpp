@@ -9,6 +9,7 @@
 
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
+#include "executor/checkpoint/folder_lock.h"
 
 namespace moesaic::executor {
 namespace {
@@ -25,20 +26,13 @@ void append_packed(const SavedArray& array, std::vector<float>& out) {
     }
 }
 
-std::string folder_above(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
 
 CheckpointWriter::CheckpointWriter(FileSystem& files, Communicator& communicator, CheckpointOptions options)
     : files_(files), communicator_(communicator), options_(std::move(options)) {
   MOESAIC_CHECK(options_.keep >= 2, "a checkpoint that is being replaced needs one behind it");
   if (options_.loaded_step >= 0) kept_.push_back(options_.loaded_step);
-  make_folder();
+  make_checkpoint_folder(files_, options_.folder);
 }
 
 CheckpointWriter::~CheckpointWriter() = default;
@@ -132,14 +126,6 @@ std::string CheckpointWriter::commit() const {
   write_block_file(files_, options_.folder, kCurrent, std::as_bytes(std::span(name)), options_.block_bytes);
   remove_others();
   return {};
-}
-
-void CheckpointWriter::make_folder() const {
-  const auto made = uninterrupted([&] { return files_.mkdir(options_.folder, 0777); });
-  if (made == 0) return sync_folder(files_, folder_above(options_.folder), options_.folder);
-  if (errno != EEXIST)
-    throw InputError(options_.folder, "", std::string("cannot be made: ") + std::strerror(errno),
-                     "a folder whose parent exists and may be written");
 }
 
 /// Only once CURRENT is durable. What cannot be removed now is found again by the next commit, so failures are no

@@ -55,7 +55,6 @@ class CheckpointWriter {
   std::string write_own_shard() const;
   std::string write_own_manifest() const;
   std::string commit() const;
-  void make_folder() const;
   void remove_others() const;
 
   FileSystem& files_;

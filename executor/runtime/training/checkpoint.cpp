@@ -7,6 +7,7 @@
 #include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
+#include "executor/checkpoint/text_gather.h"
 
 namespace moesaic::executor {
 namespace {
@@ -105,8 +106,23 @@ void TrainingCheckpoint::copy_experts(int64_t steps, bool back, std::vector<floa
   });
 }
 
-ResumePoint TrainingCheckpoint::start() {
+/// Rank 0 does it for all, and all hear how it went.
+void TrainingCheckpoint::lock_folder() {
+  std::string refusal;
+  try {
+    if (communicator_->rank() == 0) lock_.emplace(files_, policy_.folder);
+  } catch (const InputError& error) {
+    refusal = error.what();
+  }
+  TextGather answers(*communicator_, 0, refusal);
+  answers.wait();
+  if (!answers.texts()[0].empty()) throw InputError("", "", answers.texts()[0]);
+}
+
+ResumePoint TrainingCheckpoint::start(const std::string& corpus) {
   if (!communicator_) return {};
+  corpus_ = corpus;
+  lock_folder();
   FoundCheckpoint found = find_checkpoint(files_, policy_.folder, *communicator_);
   if (!policy_.resume && (found.manifest || !found.rejected.empty()))
     throw InputError(policy_.folder, "", "holds checkpoints of another run", "a new or empty folder",
@@ -114,15 +130,15 @@ ResumePoint TrainingCheckpoint::start() {
   if (!found.manifest && !found.rejected.empty())
     throw InputError(policy_.folder, "", "holds no checkpoint that is whole: " + listed(found.rejected), "",
                      "name another folder to begin anew");
-  if (found.manifest) load(*found.manifest);
+  const std::string warning = found.manifest ? load(*found.manifest) : "";
   const int64_t step = found.manifest ? found.manifest->step : 0;
   CheckpointOptions options{policy_.folder};
   if (found.manifest) options.loaded_step = step;
   writer_ = std::make_unique<CheckpointWriter>(files_, *communicator_, options);
-  return {step, std::move(found.rejected)};
+  return {step, std::move(found.rejected), warning};
 }
 
-void TrainingCheckpoint::load(const Manifest& manifest) {
+std::string TrainingCheckpoint::load(const Manifest& manifest) {
   const std::string file = policy_.folder + "/" + manifest_name(manifest.step);
   const Json saved = parse_json(manifest.meta, file);
   expect_same(saved.value("model", Json()), shape_of(write_model(plan_.model)), "model", file);
@@ -136,6 +152,9 @@ void TrainingCheckpoint::load(const Manifest& manifest) {
   if (experts_.states != nullptr)  // what is loaded replaces all that was to be caught up
     for (int64_t step = 0; step < manifest.step; ++step) experts_.states->skip(step);
   copy_experts(manifest.step, true, experts);
+  const Json trained_on = saved.value("corpus", Json(corpus_));  // earlier checkpoints do not say
+  if (trained_on == corpus_) return "";
+  return file + " was trained on another corpus: " + trained_on.dump() + ", this one is " + Json(corpus_).dump();
 }
 
 std::string TrainingCheckpoint::meta(double loss) const {
@@ -144,6 +163,7 @@ std::string TrainingCheckpoint::meta(double loss) const {
                      {"plan_hash", document_hash(write_plan(plan_))},
                      {"ranks", plan_.layout.ranks},
                      {"seed", plan_.workload.seed},
+                     {"corpus", corpus_},
                      {"loss", loss}};
   return json.dump();
 }

@@ -3,11 +3,13 @@
 // How they become durable is executor/checkpoint's business.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/graph/holdings.h"
 #include "core/plan/plan.h"
+#include "executor/checkpoint/folder_lock.h"
 #include "executor/checkpoint/reader.h"
 #include "executor/checkpoint/writer.h"
 #include "executor/runtime/residency/expert_states.h"
@@ -25,6 +27,7 @@ struct CheckpointPolicy {
 struct ResumePoint {
   int64_t step = 0;  // training steps that are done
   std::vector<RejectedFile> rejected;
+  std::string warning;  // "": none
 };
 
 /// One rank's part of it. Does nothing where the policy names no folder. All functions but poll() are collective.
@@ -34,10 +37,12 @@ class TrainingCheckpoint {
   TrainingCheckpoint(const CheckpointPolicy& policy, const Plan& plan, const TaskGraph& graph, int rank,
                      TensorStore& tensors, ExpertStates* experts, Transport& transport);
 
-  /// Before the first step: loads the newest whole checkpoint, where the policy says so and there is one, into the
-  /// state, whatever plan and number of ranks saved it. InputError when it is of another model or optimizer, when none
-  /// of those in the folder is whole, and when the folder of a run that does not resume holds some.
-  ResumePoint start();
+  /// Before the first step: takes the folder for this run alone, and loads the newest whole checkpoint, where the
+  /// policy says so and there is one, into the state, whatever plan and number of ranks saved it. InputError when it is
+  /// of another model or optimizer, when none of those in the folder is whole, when another run uses the folder, and
+  /// when that of a run that does not resume holds some. `corpus`: Corpus::identity(); another one than the
+  /// checkpoint's is worth a warning.
+  ResumePoint start(const std::string& corpus);
   /// Saves when it is due; `steps_done` of `steps`.
   void after_step(int64_t steps_done, int64_t steps, double loss);
   /// Moves a checkpoint on that is being written.
@@ -65,12 +70,16 @@ class TrainingCheckpoint {
   void add_expert_piece(const Piece& piece, const Parameter& parameter, int64_t first);
   /// Copies the experts' states, as of so many steps, from where they live, or back.
   void copy_experts(int64_t steps, bool back, std::vector<float>& copy);
-  void load(const Manifest& manifest);
+  void lock_folder();
+  /// The warning, or "".
+  std::string load(const Manifest& manifest);
   std::string meta(double loss) const;
 
   const CheckpointPolicy policy_;
   const Plan& plan_;
   FileSystem files_;
+  std::optional<FolderLock> lock_;  // of rank 0
+  std::string corpus_;
   StateMirror mirror_;
   std::vector<Saved> state_;
   SavedExperts experts_;

@@ -24,30 +24,22 @@ uint64_t this_host() {
   return fnv1a64(name);
 }
 
-/// Over the steps; the first one makes kernels, and is left out where there are more.
-double lost_share(const std::vector<StepRecord>& records) {
-  Seconds lost = 0, all = 0;
-  for (size_t step = records.size() > 1 ? 1 : 0; step < records.size(); ++step)
-    lost += records[step].lost, all += records[step].seconds;
-  return all > 0 ? std::min(1.0, lost / all) : 0;
-}
-
-Entry entry_of(const RankMachine& own, const std::vector<StepRecord>& records) {
+Entry entry_of(const RankMachine& own) {
   Entry entry;
   own.processor.name.copy(entry.processor, sizeof entry.processor - 1);
   own.processor.instruction_set.copy(entry.instruction_set, sizeof entry.instruction_set - 1);
   entry.host = this_host();
   entry.cores = std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
   entry.involuntary_switches = own.between.involuntary_switches;
-  entry.lost_share = lost_share(records);
+  entry.lost_share = own.lost_share;
   entry.steal_share = own.between.steal_share;
   return entry;
 }
 
 /// Of the rank that lost most, [steps].
-std::vector<double> by_step(const std::vector<StepRecord>& records, Gather& gather) {
+std::vector<double> by_step(const std::vector<TrainedStep>& steps, Gather& gather) {
   std::vector<double> own;
-  for (const StepRecord& record : records)
+  for (const auto& [step, loss, cross_entropy, record] : steps)
     own.push_back(record.seconds > 0 ? std::min(1.0, record.lost / record.seconds) : 0);
   const std::vector<double> all = gather(own);
   std::vector<double> most(own.size(), 0);
@@ -67,11 +59,11 @@ void add_processor(const Entry& entry, std::vector<Processor>& processors) {
 
 }  // namespace
 
-void collect_machine(const RankMachine& own, const std::vector<StepRecord>& records, Gather& gather,
+void collect_machine(const RankMachine& own, const std::vector<TrainedStep>& steps, Gather& gather,
                      TrainResult& result) {
   RunDisturbance& disturbance = result.disturbance;
   std::map<uint64_t, int> ranks_of_host;
-  for (const Entry& entry : gather(std::vector<Entry>{entry_of(own, records)})) {
+  for (const Entry& entry : gather(std::vector<Entry>{entry_of(own)})) {
     add_processor(entry, result.processors);
     disturbance.involuntary_switches.push_back(entry.involuntary_switches);
     disturbance.steal_share = std::max(disturbance.steal_share, entry.steal_share);
@@ -79,7 +71,7 @@ void collect_machine(const RankMachine& own, const std::vector<StepRecord>& reco
                                                                           static_cast<double>(entry.cores));
     if (own.measures_lost) disturbance.by_rank.push_back(entry.lost_share);
   }
-  if (own.measures_lost) disturbance.by_step = by_step(records, gather);
+  if (own.measures_lost) disturbance.by_step = by_step(steps, gather);
 }
 
 }  // namespace moesaic::executor

@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <numeric>
-#include <type_traits>
 
 namespace moesaic::executor {
 namespace {
 
 /// Of the slowest rank, [steps].
-std::vector<Seconds> step_seconds(const std::vector<StepRecord>& records, Gather& gather) {
+std::vector<Seconds> step_seconds(const std::vector<TrainedStep>& steps, Gather& gather) {
   std::vector<Seconds> own;
-  for (const StepRecord& record : records) own.push_back(record.seconds);
+  for (const TrainedStep& step : steps) own.push_back(step.record.seconds);
   const std::vector<Seconds> all = gather(own);
   std::vector<Seconds> slowest(own.size(), 0);
   for (size_t i = 0; i < all.size(); ++i) slowest[i % own.size()] = std::max(slowest[i % own.size()], all[i]);
@@ -44,7 +43,7 @@ std::vector<T> in_program(const RankProgram& program, const std::vector<T>& own,
   for (T& entry : entries) entry.rank = -1;
   for (size_t i = 0; i < own.size(); ++i) {
     T& entry = entries[static_cast<size_t>(program.origin[i])] = own[i];
-    if constexpr (std::is_same_v<T, TaskTime>) entry.task = program.origin[i];
+    if constexpr (requires { entry.task; }) entry.task = program.origin[i];
   }
   std::vector<T> all = gather(entries);
   std::erase_if(all, [](const T& entry) { return entry.rank < 0; });
@@ -60,18 +59,28 @@ Timeline timeline_of(const StepRecord& record, const RankProgram& program, Gathe
   return timeline;
 }
 
-RoutingDocument routing_of(const Plan& plan, size_t layers, const std::vector<StepRecord>& records, Gather& gather) {
+LongRun long_run_of(const RankProgram& program, int rank, const StepHistory& history, Gather& gather) {
+  std::vector<TaskStatistics> own;
+  for (const DurationStatistics& task : history.tasks())
+    own.push_back({task.count() > 0 ? rank : -1, 0, task.figures()});
+  LongRun run;
+  run.steps = gather(std::vector<StepStatistics>{{rank, history.steps().figures()}});
+  run.tasks = in_program(program, own, gather);
+  return run;
+}
+
+RoutingDocument routing_of(const Plan& plan, size_t layers, const std::vector<TrainedStep>& steps, Gather& gather) {
   std::vector<int64_t> own;  // [steps * micro_batches * layers, num_experts]
-  int64_t steps = 0;
-  for (const StepRecord& record : records) {
-    if (record.captured) continue;  // the rows stayed on the device
-    own.insert(own.end(), record.expert_rows.begin(), record.expert_rows.end());
-    ++steps;
+  int64_t recorded = 0;
+  for (const TrainedStep& step : steps) {
+    if (step.record.captured) continue;  // the rows stayed on the device
+    own.insert(own.end(), step.record.expert_rows.begin(), step.record.expert_rows.end());
+    ++recorded;
   }
   const std::vector<int64_t> all = gather(own);
   RoutingDocument routing;
   routing.name = "recorded";
-  routing.num_iterations = steps * plan.layout.micro_batches;
+  routing.num_iterations = recorded * plan.layout.micro_batches;
   routing.num_moe_layers = static_cast<int64_t>(layers);
   routing.num_sources = plan.layout.stage_ranks();
   routing.num_experts = plan.model.num_experts;
@@ -89,19 +98,28 @@ RoutingDocument routing_of(const Plan& plan, size_t layers, const std::vector<St
 
 }  // namespace
 
-void collect_results(const Plan& plan, const RankProgram& program, const std::vector<StepRecord>& records,
-                     const MemoryUse& own, const RankMachine& machine, Gather gather, TrainResult& result) {
-  result.step_seconds = step_seconds(records, gather);
-  collect_machine(machine, records, gather, result);
+void collect_results(const Plan& plan, const RankProgram& program, StepHistory& history, const MemoryUse& own,
+                     const RankMachine& machine, Gather gather, TrainResult& result) {
+  const std::vector<TrainedStep> steps = history.take_kept();
+  for (const TrainedStep& step : steps) {
+    result.steps.push_back(step.step);
+    result.loss.push_back(step.loss);
+    result.cross_entropy.push_back(step.cross_entropy);
+  }
+  result.num_steps = history.num_steps();
+  result.step_seconds = step_seconds(steps, gather);
+  collect_machine(machine, steps, gather, result);
   result.memory = memory_of_job(own, gather);
   const size_t shown = median_step(result.step_seconds);
   result.timeline_step = static_cast<int64_t>(shown);
-  result.timeline = timeline_of(records[shown], program, gather);
+  result.timeline = timeline_of(steps[shown].record, program, gather);
   result.timeline.num_ranks = plan.layout.ranks;
   result.timeline.num_stages = plan.layout.pp;
-  result.timeline.num_steps = static_cast<int>(records.size());
+  result.timeline.num_steps = static_cast<int>(steps.size());
   result.timeline.step_seconds = result.step_seconds[shown];
-  result.routing = routing_of(plan, program.graph.placement.size(), records, gather);
+  result.routing = routing_of(plan, program.graph.placement.size(), steps, gather);
+  if (result.num_steps > static_cast<int64_t>(steps.size()))
+    result.long_run = long_run_of(program, gather.rank(), history, gather);
 }
 
 }  // namespace moesaic::executor

@@ -6,9 +6,9 @@
 
 #include "core/graph/stages.h"
 #include "core/technique/lower.h"
-#include "executor/runtime/lanes/step_recorder.h"
 #include "executor/runtime/training/collect_machine.h"
 #include "executor/runtime/training/gather.h"
+#include "executor/runtime/training/step_history.h"
 #include "executor/runtime/training/train_result.h"
 
 namespace moesaic::executor {
@@ -23,9 +23,9 @@ struct RankProgram {
   TaskGraph graph;
 };
 
-/// Fills the step_seconds, processors, disturbance, memory, timeline and routing of `result`, alike on all ranks.
-/// `records`: this rank's steps, one at least.
-void collect_results(const Plan& plan, const RankProgram& program, const std::vector<StepRecord>& records,
-                     const MemoryUse& own, const RankMachine& machine, Gather gather, TrainResult& result);
+/// Fills of `result` what its steps and ranks have measured, alike on all ranks. `history`: of this rank, with one step
+/// at least; what it keeps is taken.
+void collect_results(const Plan& plan, const RankProgram& program, StepHistory& history, const MemoryUse& own,
+                     const RankMachine& machine, Gather gather, TrainResult& result);
 
 }  // namespace moesaic::executor

@@ -1,12 +1,14 @@
 #include "executor/runtime/training/corpus.h"
 
 #include <algorithm>
+#include <cinttypes>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "core/schema/error.h"
+#include "core/schema/formatted.h"
 #include "core/schema/hash.h"
 
 namespace moesaic::executor {
@@ -65,6 +67,17 @@ void Corpus::sequence(uint64_t seed, int64_t step, int64_t index, int64_t sequen
     inputs[i] = bytes_[start + static_cast<size_t>(i)];
     targets[i] = bytes_[start + static_cast<size_t>(i) + 1];
   }
+}
+
+std::string Corpus::identity() const {
+  constexpr size_t kBlocks = 64, kBlockBytes = 4096;
+  const size_t size = bytes_.size(), length = std::min(size, kBlockBytes);
+  uint64_t hash = size;
+  for (size_t block = 0; block < kBlocks; ++block) {  // the first and the last bytes are in one
+    const size_t at = (size - length) * block / (kBlocks - 1);
+    hash = splitmix64(hash ^ fnv1a64({reinterpret_cast<const char*>(bytes_.data()) + at, length}));
+  }
+  return with_commas(static_cast<int64_t>(size)) + " bytes, hash " + formatted("%016" PRIx64, hash);
 }
 
 double Corpus::bigram_entropy() const {

@@ -21,6 +21,9 @@ class Corpus {
   void sequence(uint64_t seed, int64_t step, int64_t index, int64_t sequence_length, int32_t* inputs,
                 int32_t* targets) const;
 
+  /// Tells corpora apart at little cost, whatever their files are called: size, and a hash of blocks spread over it.
+  std::string identity() const;
+
   const std::vector<uint8_t>& bytes() const { return bytes_; }
   /// Entropy of a byte given the one before it, in nats: what a bigram model reaches on the corpus itself.
   double bigram_entropy() const;

@@ -15,6 +15,8 @@ class Gather {
   Gather(Communicator& control, int64_t sequence, Watch& watch)
       : control_(control), sequence_(sequence), watch_(watch) {}
 
+  int rank() const { return control_.rank(); }
+
   template <typename T>
   std::vector<T> operator()(const std::vector<T>& values) {
     std::vector<T> all(values.size() * static_cast<size_t>(control_.size()));

@@ -1,5 +1,6 @@
 #include "executor/runtime/training/result_document.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/plan/plan_document.h"
@@ -34,6 +35,31 @@ Json processors(const std::vector<Processor>& processors) {
   return list;
 }
 
+Json append_figures(Json row, const DurationFigures& figures) {
+  for (const Json& value :
+       {Json(figures.count), Json(figures.mean), Json(figures.median), Json(figures.least), Json(figures.most)})
+    row.push_back(value);
+  return row;
+}
+
+/// What the series of a long run are of, and what there is of all its steps.
+Json sample(const TrainResult& result) {
+  Json kept = Json::array(), steps = Json::array(), tasks = Json::array();
+  for (const int64_t step : result.steps) kept.push_back(step + 1);
+  for (const StepStatistics& rank : result.long_run->steps)
+    steps.push_back(append_figures(Json::array({rank.rank}), rank.seconds));
+  for (const TaskStatistics& task : result.long_run->tasks)
+    tasks.push_back(append_figures(Json::array({task.rank, task.task.value()}), task.seconds));
+  Json json = {{"steps", std::move(kept)},
+               {"num_skipped", result.num_skipped},
+               {"median_error", DurationStatistics::kMedianError},
+               {"step_statistics", std::move(steps)},
+               {"task_statistics", std::move(tasks)}};
+  if (!result.long_run->stream.empty())
+    json["stream"] = std::filesystem::path(result.long_run->stream).filename().string();
+  return json;
+}
+
 }  // namespace
 
 Json write_result(const Plan& plan, const TrainResult& result, const Corpus& corpus, const std::string& device) {
@@ -49,32 +75,34 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
             {"ranks", plan.layout.ranks}, {"first_step", result.start.step},      {"steps", 0},
             {"loss", Json::array()},      {"rejected_checkpoint_files", rejected}};
   const Seconds step = timeline.step_seconds;
-  return {{"kind", "moesaic.result/1"},
-          {"plan_hash", timeline.plan_hash},
-          {"device", device},
-          {"ranks", plan.layout.ranks},
-          {"processors", processors(result.processors)},
-          {"disturbance", write_disturbance(result.disturbance)},
-          {"first_step", result.start.step},
-          {"steps", result.loss.size()},
-          {"captured", result.captured},
-          {"step_seconds", step},
-          {"tokens_per_second", static_cast<double>(plan.workload.tokens_per_step()) / step},
-          {"peak_bytes", peak_bytes(result.memory)},
-          {"expert_traffic", expert_traffic(result.memory.expert_bytes)},
-          {"exposed_communication_seconds", exposed_communication(timeline)},
-          {"bubble_seconds", pipeline_bubble(timeline)},
-          {"exposed_transfer_seconds", exposed_transfer(timeline)},
-          {"tasks", timeline.times.size()},
-          {"loss", result.loss},
-          {"cross_entropy", result.cross_entropy},
-          {"skipped_steps", skipped},
-          {"rejected_checkpoint_files", rejected},
-          {"bigram_entropy", corpus.bigram_entropy()},
-          {"all_step_seconds", result.step_seconds},
-          {"timeline_step", result.timeline_step},
-          {"timeline", write_timeline(timeline)},
-          {"routing", write_routing(result.routing)}};
+  Json json = {{"kind", "moesaic.result/1"},
+               {"plan_hash", timeline.plan_hash},
+               {"device", device},
+               {"ranks", plan.layout.ranks},
+               {"processors", processors(result.processors)},
+               {"disturbance", write_disturbance(result.disturbance)},
+               {"first_step", result.start.step},
+               {"steps", result.num_steps},
+               {"captured", result.captured},
+               {"step_seconds", step},
+               {"tokens_per_second", static_cast<double>(plan.workload.tokens_per_step()) / step},
+               {"peak_bytes", peak_bytes(result.memory)},
+               {"expert_traffic", expert_traffic(result.memory.expert_bytes)},
+               {"exposed_communication_seconds", exposed_communication(timeline)},
+               {"bubble_seconds", pipeline_bubble(timeline)},
+               {"exposed_transfer_seconds", exposed_transfer(timeline)},
+               {"tasks", timeline.times.size()},
+               {"loss", result.loss},
+               {"cross_entropy", result.cross_entropy},
+               {"skipped_steps", skipped},
+               {"rejected_checkpoint_files", rejected},
+               {"bigram_entropy", corpus.bigram_entropy()},
+               {"all_step_seconds", result.step_seconds},
+               {"timeline_step", result.timeline_step},
+               {"timeline", write_timeline(timeline)},
+               {"routing", write_routing(result.routing)}};
+  if (result.long_run) json["sample"] = sample(result);
+  return json;
 }
 
 }  // namespace moesaic::executor

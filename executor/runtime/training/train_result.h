@@ -1,6 +1,7 @@
 #pragma once
 // What a training job did, as its ranks have measured it.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "core/timeline/disturbance.h"
 #include "core/timeline/timeline.h"
 #include "executor/runtime/training/checkpoint.h"
+#include "executor/runtime/training/duration_statistics.h"
 
 namespace moesaic::executor {
 
@@ -23,15 +25,39 @@ struct MemoryUse {
   MovedBytes expert_bytes;                  // that moved between the tiers, of all ranks together
 };
 
-/// What a job did; complete on rank 0, own values elsewhere. [steps] are those from start.step on; a run that was
-/// complete already has none, and then no timeline and no routing.
+/// Of all steps of one rank.
+struct StepStatistics {
+  int rank = 0;
+  DurationFigures seconds;
+};
+
+/// Of one task of one rank, over the steps in which it ran.
+struct TaskStatistics {
+  int rank = 0;
+  TaskIndex task = 0;
+  DurationFigures seconds;
+};
+
+/// What a run that is too long to remember all of it has instead; nothing of a shorter one.
+struct LongRun {
+  std::vector<StepStatistics> steps;  // [ranks]
+  std::vector<TaskStatistics> tasks;
+  std::string stream;  // file with the losses of all steps (step_stream.h); "": none
+};
+
+/// What a job did; complete on rank 0, own values elsewhere. A run that was complete already has no steps, and then no
+/// timeline and no routing.
 struct TrainResult {
   ResumePoint start;
-  std::vector<double> loss;            // [steps]: cross-entropy + auxiliary, before the step's update; NaN: skipped
-  std::vector<int64_t> skipped_steps;  // from 0, of the whole run: a loss or gradient was not finite, no rank updated
+  int64_t num_steps = 0;       // from start.step on
+  std::vector<int64_t> steps;  // from 0, of the whole run: those that are remembered (StepHistory), [steps] below
+  std::vector<double> loss;    // [steps]: cross-entropy + auxiliary, before the step's update; NaN: skipped
+  int64_t num_skipped = 0;     // a loss or gradient was not finite, no rank updated
+  std::vector<int64_t> skipped_steps;  // from 0, of the whole run: the first StepHistory::kKept of them
   std::vector<double> cross_entropy;   // [steps]
   std::vector<Seconds> step_seconds;   // [steps]: of the slowest rank
-  std::vector<Processor> processors;   // that the ranks ran on, in the order of their first rank
+  std::optional<LongRun> long_run;
+  std::vector<Processor> processors;  // that the ranks ran on, in the order of their first rank
   RunDisturbance disturbance;
   MemoryUse memory;
   bool captured = false;      // of such steps the timeline has the updates only, and the routing nothing

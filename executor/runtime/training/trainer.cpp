@@ -1,12 +1,15 @@
 #include "executor/runtime/training/trainer.h"
 
 #include <array>
+#include <optional>
+#include <utility>
 
 #include "core/schema/error.h"
 #include "executor/comm/threads.h"
 #include "executor/cpu/cpu_backend.h"
 #include "executor/runtime/training/collect_results.h"
 #include "executor/runtime/training/rank_inputs.h"
+#include "executor/runtime/training/step_stream.h"
 #include "executor/runtime/training/training_step.h"
 
 namespace moesaic::executor {
@@ -21,13 +24,16 @@ class Job {
         program_(plan, rank),
         graph_(program_.graph),
         step_(graph_, plan, rank, backend, transport, {options.storage_folder, options.device_groups, options.capture}),
-        checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), step_.experts(), transport) {
+        checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), step_.experts(), transport),
+        history_(graph_.tasks.size()) {
     initialise_weights(graph_, plan, rank, step_.tensors());
     load_task_rows(graph_, plan, rank, step_.tensors());
   }
 
   TrainResult run(const Corpus& corpus, const TrainOptions& options) {
-    result_.start = checkpoint_.start();
+    result_.start = checkpoint_.start(corpus.identity());
+    if (rank_ == 0 && !result_.start.warning.empty()) options.on_warning(result_.start.warning);
+    open_stream(options);
     const auto check = [&] {
       options.check();
       checkpoint_.poll();
@@ -38,30 +44,40 @@ class Job {
       load_batch(graph_, plan_, rank_, step, corpus, step_.tensors());
       std::array<double, 2> loss{};  // cross-entropy, auxiliary
       step_.tensors().write(graph_.inputs.loss, loss.data(), sizeof loss);
-      if (records_.size() < 2) begin_ = read_disturbance(Counted::thread);  // the first step counts if it is all
-      records_.push_back(step_.run(step, watch_));
+      if (history_.num_steps() < 2) begin_ = read_disturbance(Counted::thread);  // the first step counts if it is all
+      StepRecord record = step_.run(step, watch_);
       step_.tensors().read(graph_.inputs.loss, loss.data(), sizeof loss);
-      result_.cross_entropy.push_back(loss[0]);
-      result_.loss.push_back(loss[0] + loss[1]);
-      if (rank_ == 0) options.on_step(step, result_.loss.back());
-      result_.captured |= records_.back().captured;
+      remember({step, loss[0] + loss[1], loss[0], std::move(record)}, options);
       note_skip(step, step_.skipped_because(), options);
-      checkpoint_.after_step(step + 1, options.steps, result_.loss.back());
+      checkpoint_.after_step(step + 1, options.steps, loss[0] + loss[1]);
     }
     const DisturbanceReading end = read_disturbance(Counted::thread);
     checkpoint_.finish();
-    if (!records_.empty())
-      collect_results(plan_, program_, records_, own_memory(), own_machine(options, end),
+    if (history_.num_steps() > 0)
+      collect_results(plan_, program_, history_, own_memory(), own_machine(options, end),
                       Gather(step_.control(), RankStep::kControlPerStep * options.steps, watch_), result_);
+    if (result_.long_run && !options.stream.empty()) result_.long_run->stream = options.stream;
     return std::move(result_);
   }
 
  private:
+  void open_stream(const TrainOptions& options) {
+    if (rank_ == 0 && !options.stream.empty() && is_long(options.steps) && result_.start.step < options.steps)
+      stream_.emplace(options.stream, result_.start.step);
+  }
+
+  void remember(TrainedStep step, const TrainOptions& options) {
+    if (rank_ == 0) options.on_step(step.step, step.loss);
+    if (stream_) stream_->write(step);
+    result_.captured |= step.record.captured;
+    history_.add(std::move(step));
+  }
+
   /// `reason` "": the step counted.
   void note_skip(int64_t step, const std::string& reason, const TrainOptions& options) {
     skipped_in_a_row_ = reason.empty() ? 0 : skipped_in_a_row_ + 1;
     if (reason.empty()) return;
-    result_.skipped_steps.push_back(step);
+    if (++result_.num_skipped <= static_cast<int64_t>(StepHistory::kKept)) result_.skipped_steps.push_back(step);
     if (rank_ == 0) options.on_skip(step, reason);
     if (skipped_in_a_row_ < kMaxSkippedInARow) return;
     checkpoint_.finish();
@@ -83,7 +99,7 @@ class Job {
 
   RankMachine own_machine(const TrainOptions& options, const DisturbanceReading& end) const {
     const std::string device = backend_.device_name();
-    return {device.empty() ? options.processor : Processor{device, "", 1}, step_.measures_lost(),
+    return {device.empty() ? options.processor : Processor{device, "", 1}, step_.measures_lost(), history_.lost_share(),
             disturbance_between(begin_, end)};
   }
 
@@ -96,7 +112,8 @@ class Job {
   TrainingCheckpoint checkpoint_;
   Watch watch_;
   DisturbanceReading begin_;
-  std::vector<StepRecord> records_;
+  StepHistory history_;
+  std::optional<StepStream> stream_;
   int skipped_in_a_row_ = 0;
   TrainResult result_;
 };

@@ -23,6 +23,7 @@ constexpr int kMaxSkippedInARow = 10;
 struct TrainOptions {
   int64_t steps = 10;  // of the whole run, those before a checkpoint that is resumed included
   CheckpointPolicy checkpoint;
+  std::string stream;                   // file for the losses of a run that is_long() (step_stream.h); "": none
   std::string storage_folder;           // for expert states whose home is storage; "": the system's temporary folder
   std::function<void()> check = [] {};  // called between tasks while waiting; throws to end the run
   Processor processor;                  // of this host, where the backend is its CPU
@@ -32,6 +33,7 @@ struct TrainOptions {
   std::function<bool()> ending = [] { return false; };  // true once the job is being ended from outside
   std::function<void(const Stall&, StallEvent)> on_stall = [](const Stall&, StallEvent) {};  // on any rank
   std::function<void(int64_t step, double loss)> on_step = [](int64_t, double) {};           // on rank 0
+  std::function<void(const std::string&)> on_warning = [](const std::string&) {};            // as well
   std::function<void(int64_t step, const std::string& reason)> on_skip = [](int64_t, const std::string&) {};  // as well
 };
 

@@ -8,6 +8,7 @@
 
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
+#include "core/schema/text_sink.h"
 
 namespace moesaic {
 namespace {
@@ -43,6 +44,28 @@ TEST_F(WriteFile, ReplacesAndLeavesNothingBeside) {
   write_file(path, std::string(1 << 20, 'x'));
   EXPECT_EQ(content(path), std::string(1 << 20, 'x'));
   EXPECT_EQ(fs::status(path).permissions(), fs::perms(0640));
+  EXPECT_EQ(files(), 1u);
+}
+
+// 100,000 numbers, many times what is handed to the system together.
+TEST_F(WriteFile, InPartsIsTheSame) {
+  std::string whole;
+  for (int i = 0; i < 100000; ++i) whole += std::to_string(i) + ",";
+  write_file_in_parts(folder_ / "a.json", [](const TextSink& sink) {
+    for (int i = 0; i < 100000; ++i) sink(std::to_string(i) + ",");
+  });
+  EXPECT_EQ(content(folder_ / "a.json"), whole);
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(WriteFile, APartThatCannotBeMadeLeavesTheOldFile) {
+  write_file(folder_ / "a.json", "old");
+  const auto produce = [](const TextSink& sink) {
+    sink(std::string(1 << 20, 'x'));
+    throw DeviceError("no more");
+  };
+  EXPECT_THROW(write_file_in_parts(folder_ / "a.json", produce), DeviceError);
+  EXPECT_EQ(content(folder_ / "a.json"), "old");
   EXPECT_EQ(files(), 1u);
 }
 

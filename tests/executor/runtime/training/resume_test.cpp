@@ -160,6 +160,48 @@ TEST(Resume, RefusesWhatIsAnotherRun) {
   EXPECT_NE(refusal(plan, "/nonexistent/folder/checkpoints", false).find("cannot be made"), std::string::npos);
 }
 
+// All ranks hear of it, and the run that has the folder goes on.
+TEST(Resume, RefusesAFolderThatIsInUse) {
+  const TestFolder folder;
+  FileSystem files;
+  const FolderLock lock(files, folder.path);
+  EXPECT_NE(refusal(plan_of(2, 2), folder.path, true).find("is in use by process"), std::string::npos);
+}
+
+// The same text again, one with another byte in the middle, and a checkpoint that does not say what it was trained on.
+TEST(Resume, WarnsOfAnotherCorpus) {
+  const TestFolder folder;
+  const Plan plan = plan_of(2, 2);
+  std::vector<uint8_t> bytes = testing::corpus().bytes();
+  bytes[bytes.size() / 2] ^= 1;
+  std::vector<std::string> warnings;
+  TrainOptions options;
+  options.on_warning = [&](const std::string& what) { warnings.push_back(what); };
+  for (const Corpus& corpus : {testing::corpus(), testing::corpus(), Corpus(bytes)}) {
+    ++options.steps;
+    options.checkpoint = {folder.path, 1, options.steps > 11};
+    train_on_threads(plan, corpus, options);
+  }
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0], folder.path + "/step-000000012.manifest was trained on another corpus: \"" +
+                             testing::corpus().identity() + "\", this one is \"" + Corpus(bytes).identity() + "\"");
+}
+
+// 8,192 bytes are less than 64 blocks of 4,096: any byte counts. Of 1 MiB, the first and the last do.
+TEST(Corpus, IdentityIsItsSizeAndSampledBytes) {
+  const Corpus corpus = testing::corpus();
+  EXPECT_EQ(corpus.identity().substr(0, 17), "8,192 bytes, hash");
+  EXPECT_EQ(Corpus(corpus.bytes()).identity(), corpus.identity());
+  const std::vector<uint8_t> large(1 << 20, 'a');
+  for (const std::vector<uint8_t>& bytes : {corpus.bytes(), large})
+    for (const size_t at : {size_t{0}, bytes.size() - 1}) {
+      std::vector<uint8_t> other = bytes;
+      other[at] ^= 1;
+      EXPECT_NE(Corpus(other).identity(), Corpus(bytes).identity());
+    }
+  EXPECT_NE(Corpus(std::vector<uint8_t>(3, 'a')).identity(), Corpus(std::vector<uint8_t>(4, 'a')).identity());
+}
+
 TEST(Resume, RefusesWhenNothingIsWhole) {
   const TestFolder folder;
   const Plan plan = plan_of(1, 1);
