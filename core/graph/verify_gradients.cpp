@@ -33,6 +33,7 @@ class Gradients {
     clearings_.resize(tensors, 1);
     over_.resize(tensors, -1);
     replicas_.resize(tensors, -1);
+    partition_.resize(tensors, -1);
     expert_replicas_.resize(graph_.placement.size(), -1);
     for (size_t i = 0; i < tensors; ++i) {
       const Tensor& tensor = graph_.tensors[i];
@@ -41,6 +42,7 @@ class Gradients {
     }
     sums_[graph_.inputs.loss] = Sum::cleared;
     for (const Parameter& parameter : graph_.parameters) {
+      partition_[parameter.gradient] = parameter.partition;
       if (!is_shared(graph_, parameter)) continue;
       replicas_[parameter.weight] = parameter.replicas;
       if (parameter.moe_layer >= 0) expert_replicas_[parameter.moe_layer] = parameter.replicas;
@@ -80,6 +82,9 @@ class Gradients {
         break;
       case Op::add:
         accumulate(task);
+        break;
+      case Op::regroup:
+        regroup(task);
         break;
       case Op::adamw:
         update(task);
@@ -140,10 +145,31 @@ class Gradients {
     over(to) = task.communicator;
   }
 
-  /// Sums of microbatches; every other addition is of activations.
+  /// Of activations nothing is said.
+  void regroup(const Task& task) {
+    const TensorId from = input_of(task), to = output_of(task);
+    if (sum(from) == Sum::none) return;
+    MOESAIC_CHECK(sum(from) == Sum::own && is_complete(from) && sum(to) == Sum::none,
+                  subject_.at(task) + "moves " + named(from) + " before all of it has been added");
+    sum(from) = Sum::used;
+    sum(to) = Sum::own;
+    added_[graph_.base_of(to)] = 1;
+  }
+
+  /// What the members of a partition have added to the part of a parameter that this rank holds.
+  bool adds_to_part(const Task& task) const {
+    const int partition = partition_[task.writes[Add::sum]];
+    return partition >= 0 && over_[graph_.base_of(task.reads[Add::b])] == partition;
+  }
+
+  /// Sums of microbatches, and of a part; every other addition is of activations.
   void accumulate(const Task& task) {
     const Sum a = sum(task.reads[Add::a]), b = sum(task.reads[Add::b]);
     if (a == Sum::none && b == Sum::none) return;
+    if (b == Sum::all && adds_to_part(task) && task.writes[Add::sum] == task.reads[Add::a]) {
+      sum(task.reads[Add::b]) = Sum::used;
+      return add_own(task, task.writes[Add::sum]);
+    }
     MOESAIC_CHECK(a == Sum::all && b == Sum::all && over(task.reads[Add::a]) == over(task.reads[Add::b]) &&
                       task.writes[Add::sum] == task.reads[Add::a],
                   subject_.at(task) + "adds gradients that are not summed over ranks");
@@ -183,6 +209,7 @@ class Gradients {
   OfTensors<int> added_;             // of them those that have been added to
   OfTensors<int> is_added_;          // the clearing of the base behind which a part was added to
   OfTensors<int> clearings_;         // how often a base has been cleared, and once more
+  OfTensors<int> partition_;         // of gradients, the communicator over which the parameter is cut
   OfTensors<int> replicas_;          // of weights and shares, the communicator that sums their gradients
   Table<int, int> expert_replicas_;  // [num_moe_layers]
 };

@@ -28,9 +28,6 @@ const FieldTable<EmbeddingTable>& fields_of<EmbeddingTable>() {
 
 void check_embedding(const Plan& plan, const PlanChecker& check) {
   if (plan.embedding == Embedding::replicated) return;
-  check.require(!plan.model.tied_embeddings, "/embedding",
-                "cuts the columns of a table that is the head too, which needs them all",
-                "take a model whose tied_embeddings are false, or set embedding to \"replicated\"");
   check.require(!plan.elastic.present(), "/embedding", "exchanges as many tokens with every rank; the batch is uneven",
                 "share the batch evenly, or set embedding to \"replicated\"");
   check.require(plan.model.hidden % plan.layout.ranks == 0, "/embedding",

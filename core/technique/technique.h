@@ -25,7 +25,8 @@ void hierarchical_all_to_all(TaskGraph& graph, const Plan& plan);
 
 /// Cuts the embedding table by columns over all ranks (plan.embedding; SE-MoE section 4.3): each looks the tokens of
 /// all ranks up in its columns, an all-to-all brings every rank all columns of its own tokens, and backward another one
-/// takes gradients the same way back. Each rank updates its columns alone: no gradient of the table is reduced.
+/// takes gradients the same way back. Each rank updates its columns alone: no gradient of the table is reduced. A head
+/// that is tied to the table gathers it for one microbatch at a time, and its gradient is summed over the ranks.
 void embedding_partition(TaskGraph& graph, const Plan& plan);
 
 /// Gives expert states a home in host memory or on storage (plan.expert_storage; SE-MoE section 3.2.1): per pass of a

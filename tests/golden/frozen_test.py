@@ -41,6 +41,7 @@ CASES = {
     "tiny_zero3_prefetch": tiny(layout={"zero": 3}, prefetch={"dense": 1}, gradient_bucket_bytes="1 MB"),
     "tiny_host_experts": tiny(layout={"ep": 2}, expert_storage={"home": "host"}, prefetch={"experts": 1}),
     "tiny_storage_experts": tiny(layout={"ep": 2}, expert_storage={"home": "storage"}),
+    "tiny_tied_columns": tiny(embedding="column_partition", layout={"zero": 1}),
     "tiny_slices_recompute": tiny(layout={"ep": 1, "expert_slices": 2, "recompute": "full"}),
     "tiny_hierarchical": tiny(layout={"ep": 2, "micro_batches": 2}, dispatch={"all_to_all": "hierarchical_2d"}),
     "ufo_teams": {**planned("ufo-tiny", "cpu-2core", "ufo-16-8-4-4", "--effort", "4"), "train": True},

@@ -105,12 +105,13 @@ TEST(MakePlan, ReportsWhatItDecided) {
     }
 }
 
-// Nine layouts, and of the first what each decision has besides the baseline that stands: ZeRO-1 to 3, tp 2, 1
-// all-to-all, 6 buckets, 3 placements, 3 numbers of chunks. Of two layers, also two stages with 2, 4 or 8 microbatches.
+// Nine layouts, and of the first what each decision has besides the baseline that stands: ZeRO-1 to 3, tp 2, the
+// embedding in columns, 1 all-to-all, 6 buckets, 3 placements, 3 numbers of chunks. Of two layers, also two stages with
+// 2, 4 or 8 microbatches.
 TEST(MakePlan, KeepsTheFirstBaselineUntilSomethingIsFaster) {
   KnownPrices prices([](const Plan&) { return 1.0; });
   Problem problem = tiny_problem();
-  problem.effort = 9 + 3 + 1 + 1 + 6 + 3 + 3;
+  problem.effort = 9 + 3 + 1 + 1 + 1 + 6 + 3 + 3;
   const Plan plan = make_plan(problem, prices).plan;
   EXPECT_EQ(prices.asked, problem.effort);
   std::vector<std::pair<std::string, std::string>> decisions;
@@ -123,11 +124,12 @@ TEST(MakePlan, KeepsTheFirstBaselineUntilSomethingIsFaster) {
             (std::vector<std::pair<std::string, std::string>>{{"layout", "4 ranks, ep 4, 1 microbatch"},
                                                               {"training states", "whole on every rank"},
                                                               {"tensor parallelism", "tp 1"},
+                                                              {"embedding", "replicated"},
                                                               {"all-to-all", "flat"},
                                                               {"gradient buckets", "one collective per gradient"},
                                                               {"expert placement", "contiguous"},
                                                               {"chunks", "1 chunk"}}));
-  EXPECT_EQ(runners_up, (std::vector<size_t>{8, 3, 1, 1, 6, 3, 3}));
+  EXPECT_EQ(runners_up, (std::vector<size_t>{8, 3, 1, 1, 1, 6, 3, 3}));
 }
 
 // What only ZeRO-1 makes fast is found where ZeRO-0 fits, and so are stages, with microbatches that the nine layouts
@@ -347,6 +349,7 @@ TEST(MakePlan, FixedDecisionsStand) {
   problem.fixed.set(&Layout::zero, 0);
   problem.fixed.set(&Layout::tp, 1);
   problem.fixed.set(&Layout::pp, 1);
+  problem.fixed.set(&EmbeddingTable::embedding, Embedding::replicated);
   KnownPrices prices(separable);
   const Plan plan = make_plan(problem, prices).plan;
   EXPECT_EQ(plan.layout, (Layout{4, 2, 4}));

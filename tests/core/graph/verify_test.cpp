@@ -1,119 +1,26 @@
 #include "core/graph/verify.h"
 
-#include <gtest/gtest.h>
-
-#include <functional>
-
 #include "core/graph/ledger.h"
-#include "core/schema/error.h"
-#include "core/technique/lower.h"
-#include "tests/core/graph/tiny_plan.h"
+#include "tests/core/graph/damaged_plans.h"
 
 namespace moesaic {
 namespace {
 
-using testing::find_task;
-using testing::tiny_plan;
-
-Task& named(TaskGraph& graph, const std::string& label) { return graph.tasks.at(find_task(graph, label)); }
-Tensor& tensor_named(TaskGraph& graph, const std::string& name) {
-  for (Tensor& tensor : graph.tensors)
-    if (tensor.name == name) return tensor;
-  throw std::out_of_range(name);
-}
-/// Dependencies count places: without them a task can come or go, as it does between two passes.
-void unlink(TaskGraph& graph) {
-  for (Task& task : graph.tasks) task.dependencies.clear();
-}
-void erase(TaskGraph& graph, const std::string& label) {
-  unlink(graph);
-  graph.tasks.erase(graph.tasks.begin() + find_task(graph, label).value());
-}
-/// Puts a copy right behind the original.
-void repeat(TaskGraph& graph, const std::string& label) {
-  unlink(graph);
-  const TaskIndex place = find_task(graph, label);
-  Task again = graph.tasks.at(place);
-  again.label += ", again";
-  graph.tasks.insert(graph.tasks.begin() + place.value() + 1, again);
-}
-
-/// Two ranks that share two experts each.
-Plan plain() { return tiny_plan(2, 2); }
-/// Two nodes of two ranks, two chunks, one bucket.
-Plan cut() {
-  Plan plan = tiny_plan(4, 4);
-  plan.dispatch.chunks = 2;
-  plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
-  plan.gradient_bucket_bytes = 1 << 20;
-  return plan;
-}
-/// Every parameter of two ranks its own group, two microbatches.
-Plan divided(int zero) {
-  Plan plan = tiny_plan(2, 1);
-  plan.layout.micro_batches = 2;
-  plan.layout.zero = zero;
-  return plan;
-}
-/// Two stages of two ranks, two microbatches, forward again in backward.
-Plan pipelined() {
-  Plan plan = tiny_plan(4, 2);
-  plan.model.num_layers = 2;
-  plan.model.moe_layers = {false, true};
-  plan.layout.pp = plan.layout.micro_batches = 2;
-  plan.layout.recompute = Recompute::full;
-  return plan;
-}
-/// Each half of the experts on two of four ranks, in host memory.
-Plan offloaded() {
-  Plan plan = tiny_plan(4, 2);
-  plan.expert_storage.home = Tier::host;
-  return plan;
-}
-Plan stored() {
-  Plan plan = offloaded();
-  plan.expert_storage.home = Tier::storage;
-  plan.cluster.storage_bytes = Bytes{1} << 30;
-  plan.cluster.storage_read_bytes_per_s = plan.cluster.storage_write_bytes_per_s = 1e9;
-  return plan;
-}
-Plan partitioned() {
-  Plan plan = tiny_plan(2, 2);
-  plan.model.tied_embeddings = false;
-  plan.embedding = Embedding::column_partition;
-  return plan;
-}
-Plan tensor_parallel() {
-  Plan plan = tiny_plan(2, 2);
-  plan.layout.tp = 2;
-  return plan;
-}
-
-struct Case {
-  const char* complaint;
-  std::function<void(TaskGraph&)> damage;
-};
-
-/// What verify() says about the lowered plan after `damage`; "" when it accepts.
-std::string complaint(const Plan& plan, const std::function<void(TaskGraph&)>& damage) {
-  check_plan(plan, "test");
-  TaskGraph graph = lower(plan);
-  damage(graph);
-  try {
-    verify(graph, "damage");
-  } catch (const InvariantError& error) {
-    return error.what();
-  }
-  return "";
-}
-
-void expect_complaints(const Plan& plan, const std::vector<Case>& cases) {
-  EXPECT_EQ(complaint(plan, [](TaskGraph&) {}), "");
-  for (const Case& c : cases)
-    EXPECT_NE(complaint(plan, c.damage).find("after damage, " + std::string(c.complaint)), std::string::npos)
-        << c.complaint << "\n"
-        << complaint(plan, c.damage);
-}
+using testing::complaint;
+using testing::cut;
+using testing::divided;
+using testing::drop_dependencies;
+using testing::erase;
+using testing::expect_complaints;
+using testing::named;
+using testing::offloaded;
+using testing::partitioned;
+using testing::pipelined;
+using testing::plain;
+using testing::repeat;
+using testing::stored;
+using testing::tensor_named;
+using testing::tensor_parallel;
 
 TEST(Verify, RefusesTasksThatCannotRun) {
   expect_complaints(
@@ -262,66 +169,6 @@ TEST(Verify, RefusesAnUpdateThatIsMissingOrDone) {
                                 [](TaskGraph& g) { erase(g, "layer 0 / update / store experts"); }}});
 }
 
-TEST(Verify, RefusesGradientsThatAreNotSummedOnce) {
-  const std::string reduce = "backward / reduce final_norm";
-  expect_complaints(
-      plain(),
-      {{"task 'update / adamw final_norm': 'final_norm.gradient' is not summed over its ranks once",
-        [=](TaskGraph& g) { erase(g, reduce); }},
-       {"task 'update / adamw final_norm': 'final_norm.gradient' is not summed over its ranks once",
-        [=](TaskGraph& g) { named(g, reduce).communicator = g.find_communicator("node"); }},
-       {"task 'backward / reduce final_norm, again': sums 'final_norm.gradient' a second time",
-        [=](TaskGraph& g) { repeat(g, reduce); }},
-       {"task 'backward / embed, again': adds to 'embedding.gradient' behind its reduction",
-        [=](TaskGraph& g) {
-          repeat(g, "backward / embed");
-          std::swap(named(g, "backward / embed, again"), named(g, "backward / reduce embedding"));
-        }},
-       {"tensor 'loss': is not summed over all ranks once", [](TaskGraph& g) { erase(g, "update / sum losses"); }}});
-  expect_complaints(
-      cut(), {{"task 'backward / reduce world bucket 0': sums 'gradient bucket 0' before all of it has been added",
-               [](TaskGraph& g) { erase(g, "layer 0 / backward / qkv wgrad"); }}});
-  expect_complaints(
-      divided(2),
-      {{"task 'microbatch 0 / backward / final_norm': adds to all of 'group 1 gradients.0', in which single "
-        "gradients lie",
-        [](TaskGraph& g) {
-          named(g, "microbatch 0 / backward / final_norm").writes[1] =
-              named(g, "microbatch 0 / backward / reduce group 1").reads[0];
-        }},
-       {"task 'microbatch 0 / backward / reduce group 1, again': sums 'group 1 gradients.0' a second time",
-        [](TaskGraph& g) { repeat(g, "microbatch 0 / backward / reduce group 1"); }},
-       {"task 'microbatch 1 / backward / clear gradients of group 1, again': clears 'group 1 gradients.1' a "
-        "second time",
-        [](TaskGraph& g) {
-          repeat(g, "microbatch 1 / backward / clear gradients of group 1");
-          Task& again = named(g, "microbatch 1 / backward / clear gradients of group 1, again");
-          again.reads = again.writes;  // in place
-        }},
-       {"task 'microbatch 1 / backward / reduce group 1': overwrites the sum in 'group 1 gradients share'",
-        [](TaskGraph& g) {
-          erase(g, "microbatch 1 / backward / reduce group 1 / accumulate");
-          named(g, "microbatch 1 / backward / reduce group 1").writes =
-              named(g, "microbatch 0 / backward / reduce group 1").writes;
-        }},
-       {"tensor 'group 1 summand.1': holds gradients that no update uses",
-        [](TaskGraph& g) { erase(g, "microbatch 1 / backward / reduce group 1 / accumulate"); }}});
-  expect_complaints(
-      offloaded(),
-      {{"task 'layer 0 / backward / drain expert gradients': 'layers.0.experts.down.gradient.used.0' is not summed "
-        "over "
-        "its ranks once",
-        [](TaskGraph& g) { erase(g, "layer 0 / backward / reduce layers.0.experts.down"); }},
-       {"task 'layer 0 / backward / experts wgrad': adds to 'layers.0.experts.up.gradient.used.0', which nobody has "
-        "cleared",
-        [](TaskGraph& g) { erase(g, "layer 0 / backward / clear layers.0.experts.up gradient"); }},
-       {"tensor 'layers.0.experts.up.gradient.used.0': holds gradients that no update uses", [](TaskGraph& g) {
-          erase(g, "layer 0 / backward / drain expert gradients");
-          named(g, "layer 0 / update / update experts").reads = {};
-          for (Task& task : g.tasks) task.after = {};
-        }}});
-}
-
 TEST(Verify, RefusesMemoryThatNobodyCounts) {
   expect_complaints(plain(),
                     {{"tensor 'tokens.0': lives from step to step, and its size is unknown",
@@ -368,7 +215,7 @@ TEST(Verify, MissesNoTask) {
                            tensor_parallel(), pipelined()}) {
     check_plan(plan, "test");
     TaskGraph graph = lower(plan);
-    unlink(graph);
+    drop_dependencies(graph);
     const Ledger before(graph);
     ASSERT_FALSE(is_refused(graph, before));
     for (const Task& task : graph.tasks) {

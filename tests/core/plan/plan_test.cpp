@@ -67,7 +67,6 @@ TEST(Plan, IllegalPlansAreRefusedWhereTheyAreWrong) {
 
 // The sample's table [256, 16] is cut over 4 ranks.
 TEST(Plan, ColumnsOfTheEmbeddingAreCutEvenlyInTrainingAndNotFromTheHead) {
-  EXPECT_EQ(refused_at([](Plan& plan) { plan.model.tied_embeddings = true; }), "/embedding");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.hidden = 18; }), "/embedding");
   EXPECT_EQ(refused_at([](Plan& plan) {
               plan.layout.tp = 1, plan.elastic.sequences_per_rank = {1, 4, 2, 1};

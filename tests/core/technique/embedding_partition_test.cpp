@@ -92,6 +92,48 @@ TEST(EmbeddingPartition, GivesEveryElementOnePrimary) {
   }
 }
 
+Plan tied(int ranks, int ep, Embedding embedding) {
+  Plan plan = tiny_plan(ranks, ep);
+  plan.embedding = embedding;
+  check_plan(plan, "test");
+  return plan;
+}
+
+// One gather, used forward and backward; one sum, of the whole gradient. The gather waits for what the last layer
+// reads.
+TEST(TiedHead, GathersTheTableAndScattersItsGradient) {
+  const TaskGraph graph = lower(tied(2, 2, Embedding::column_partition));
+  std::vector<std::string> labels;
+  for (const Task& task : graph.tasks)
+    if (task.label.find("head") != std::string::npos || task.label.find("backward / embed") != std::string::npos)
+      labels.push_back(task.label);
+  EXPECT_EQ(labels, (std::vector<std::string>{
+                        "forward / head / gather table", "forward / head / join columns", "forward / head",
+                        "backward / head dgrad", "backward / head wgrad / clear gradient", "backward / head wgrad",
+                        "backward / head wgrad / split columns", "backward / head wgrad / reduce columns",
+                        "backward / embed / add head", "backward / embed / split columns",
+                        "backward / embed / exchange columns", "backward / embed"}));
+  const TaskIndex gather = find_task(graph, "forward / head / gather table");
+  const Task& next = graph.tasks[gather.value() + 1];
+  EXPECT_EQ(next.label, "layer 0 / forward / norm1");
+  EXPECT_EQ(graph.tasks[gather].after, std::vector<TensorId>{next.reads[0]});
+}
+
+// [16, 8] of f32 on 2 ranks: 16 * 4 * 4 bytes of each rank.
+TEST(TiedHead, MovesTheTableOnceEachWay) {
+  const TaskGraph graph = lower(tied(2, 2, Embedding::column_partition));
+  EXPECT_EQ(task_named(graph, "forward / head / gather table").bytes, 256);
+  EXPECT_EQ(task_named(graph, "backward / head wgrad / reduce columns").bytes, 256);
+  EXPECT_EQ(task_named(graph, "backward / embed / add head").fixed_rows, 64);
+}
+
+// As an untied one: nothing of the whole table stays.
+TEST(TiedHead, KeepsAShareOfEveryState) {
+  EXPECT_EQ(resident_bytes(lower(tied(4, 2, Embedding::replicated))) -
+                resident_bytes(lower(tied(4, 2, Embedding::column_partition))),
+            2048 * 3 / 4);
+}
+
 TEST(EmbeddingPartition, ChangesNothingOnOneRank) {
   EXPECT_EQ(testing::labels_of(partitioned(1, 1)), testing::labels_of(lower(untied(1, 1, Embedding::replicated))));
 }

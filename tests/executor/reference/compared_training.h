@@ -31,11 +31,6 @@ inline void round_operands(Plan& plan) {
   plan.dispatch.chunks = 2;
 }
 
-inline void cut_embedding(Plan& plan) {
-  plan.model.tied_embeddings = false;
-  plan.embedding = Embedding::column_partition;
-}
-
 inline void share_states(Plan& plan) {
   plan.layout.zero = 2;
   plan.gradient_bucket_bytes = 30'000;
@@ -79,7 +74,7 @@ inline std::vector<NamedPlan> compared_plans() {
                                 })},
       {"rounded operands", with(two, round_operands)},
       {"hierarchical", with(plan_of(2, 2, 4), [](Plan& p) { p.dispatch.all_to_all = AllToAllKind::hierarchical_2d; })},
-      {"columns of the embedding", with(two, cut_embedding)},
+      {"columns of the embedding", with(two, [](Plan& p) { p.embedding = Embedding::column_partition; })},
       {"shares of states", with(two, share_states)},
       {"shares of weights, tensor parallel", with(unchecked_plan_of(1, 4, 2), share_weights)},
       {"blocks of today's models", todays_blocks(two, false)},

@@ -133,7 +133,6 @@ TEST(Preset, FixesWhatALayoutCuts) {
 
 TEST(Preset, FixesWhereExpertsAndTheEmbeddingLive) {
   Problem problem = testing::tiny_problem();
-  problem.model.tied_embeddings = false;
   problem.cluster.storage_bytes = 1'000'000'000;
   problem.cluster.storage_read_bytes_per_s = problem.cluster.storage_write_bytes_per_s = 1e9;
   problem.fixed = read_preset(parse_json(R"({"kind": "moesaic.preset/1", "name": "far", "embedding": "column_partition",

@@ -1,8 +1,7 @@
 // ZeRO divides training states and fuses communication; it changes what is stored where, not what is computed.
 #include <gtest/gtest.h>
 
-#include "core/graph/memory.h"
-#include "core/technique/lower.h"
+#include "tests/executor/runtime/training/counted_peak.h"
 #include "tests/executor/runtime/training/small_training.h"
 
 namespace moesaic::executor {
@@ -57,19 +56,6 @@ TEST_P(Zero, AddsMicrobatchesInAnotherOrder) {
 
 INSTANTIATE_TEST_SUITE_P(Ranks, Zero, ::testing::Values(Case{1, 2, 2}, Case{1, 4, 2}, Case{2, 2, 4}));
 
-/// Of the run's own routing, on its fullest rank: what the graph says of the task with the most memory.
-Bytes counted_peak(const Plan& plan, const RoutingDocument& recorded) {
-  Plan replayed = plan;
-  replayed.routing = recorded;
-  const TaskGraph graph = lower(plan);
-  const RoutingBinding binding(replayed);
-  Bytes peak = 0;
-  for (int64_t step = 0; step < recorded.num_iterations / plan.layout.micro_batches; ++step)
-    for (int rank = 0; rank < plan.layout.ranks; ++rank)
-      peak = std::max(peak, memory_peak(graph, binding, rank, step).bytes);
-  return peak;
-}
-
 // 73,664 elements (dense 24,512, experts 49,152), all on 4 ranks: stages leave a quarter of the moments (8 bytes), of
 // the gradients and of the weights (4 bytes each). What ranks wait for each other with moves the peak of a run by less
 // than 1 %.
@@ -82,7 +68,7 @@ TEST(ZeroMemory, FallsFromStageToStage) {
     const Plan plan = staged(base, stage, 30'000, 0);
     resident.push_back(resident_bytes(lower(plan)));
     const TrainResult result = train_on_threads(plan, testing::corpus(), options);
-    const auto counted = static_cast<double>(counted_peak(plan, result.routing));
+    const auto counted = static_cast<double>(testing::counted_peak(plan, result.routing));
     EXPECT_NEAR(static_cast<double>(result.memory.device_bytes), counted, 0.01 * counted) << "stage " << stage;
   }
   EXPECT_EQ(resident[0] - resident[1], 73'664 * 8 * 3 / 4);
