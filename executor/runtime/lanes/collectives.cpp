@@ -31,7 +31,7 @@ std::unique_ptr<Operation> Collectives::start(const Launch& launch) {
   const CollectiveCalls& calls = calls_of(launch.task.op);
   const auto family = static_cast<size_t>(launch.task.communicator);
   if (!groups_.empty()) return calls.on_devices(launch, *groups_[family]);
-  const int64_t sequence = launch.context.step * per_step_[family] + launch.task.sequence;
+  const int64_t sequence = launch.context.run * per_step_[family] + launch.task.sequence;
   return calls.on_host(launch, *communicators_[family], sequence);
 }
 

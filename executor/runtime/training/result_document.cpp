@@ -94,6 +94,7 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
                {"tasks", timeline.times.size()},
                {"loss", result.loss},
                {"cross_entropy", result.cross_entropy},
+               {"learning_rate", result.learning_rate},
                {"skipped_steps", skipped},
                {"rejected_checkpoint_files", rejected},
                {"bigram_entropy", corpus.bigram_entropy()},
@@ -101,6 +102,7 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
                {"timeline_step", result.timeline_step},
                {"timeline", write_timeline(timeline)},
                {"routing", write_routing(result.routing)}};
+  if (!result.gradient_norm.empty()) json["gradient_norm"] = result.gradient_norm;
   if (result.long_run) json["sample"] = sample(result);
   return json;
 }

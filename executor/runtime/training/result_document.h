@@ -13,7 +13,8 @@ namespace moesaic::executor {
 /// `processors` (name, instruction set, and how many ranks ran on such), `disturbance` (core/timeline/disturbance.h),
 /// `plan_hash`, `bigram_entropy` (nats per byte of the corpus, given the byte before), `first_step` (steps that were
 /// done before, in the run that was resumed), `rejected_checkpoint_files`, `skipped_steps` (numbers from 1 of those
-/// without a finite loss and gradients, which no rank took; their `loss` and `cross_entropy` are null), `captured`
+/// without a finite loss and gradients, which no rank took; their `loss` and `cross_entropy` are null), `learning_rate`
+/// and, where gradients are clipped, `gradient_norm` of each step (before clipping; null where skipped), `captured`
 /// (whether forward and backward ran as a graph from the second step on: `timeline` then shows updates only, with the
 /// memory at their ends, and `routing` the first step).
 /// A run of more than StepHistory::kKept steps has series (`loss`, `cross_entropy`, `all_step_seconds`, by_step,

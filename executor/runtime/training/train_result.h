@@ -55,6 +55,8 @@ struct TrainResult {
   int64_t num_skipped = 0;     // a loss or gradient was not finite, no rank updated
   std::vector<int64_t> skipped_steps;  // from 0, of the whole run: the first StepHistory::kKept of them
   std::vector<double> cross_entropy;   // [steps]
+  std::vector<double> learning_rate;   // [steps]
+  std::vector<double> gradient_norm;   // [steps]: of all gradients, before clipping; NaN: skipped; empty: no clipping
   std::vector<Seconds> step_seconds;   // [steps]: of the slowest rank
   std::optional<LongRun> long_run;
   std::vector<Processor> processors;  // that the ranks ran on, in the order of their first rank

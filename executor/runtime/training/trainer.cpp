@@ -47,7 +47,7 @@ class Job {
       if (history_.num_steps() < 2) begin_ = read_disturbance(Counted::thread);  // the first step counts if it is all
       StepRecord record = step_.run(step, watch_);
       step_.tensors().read(graph_.inputs.loss, loss.data(), sizeof loss);
-      remember({step, loss[0] + loss[1], loss[0], std::move(record)}, options);
+      remember({step, loss[0] + loss[1], loss[0], std::move(record), norm_of_step()}, options);
       note_skip(step, step_.skipped_because(), options);
       checkpoint_.after_step(step + 1, options.steps, loss[0] + loss[1]);
     }
@@ -55,7 +55,7 @@ class Job {
     checkpoint_.finish();
     if (history_.num_steps() > 0)
       collect_results(plan_, program_, history_, own_memory(), own_machine(options, end),
-                      Gather(step_.control(), RankStep::kControlPerStep * options.steps, watch_), result_);
+                      Gather(step_.control(), step_.free_control(), watch_), result_);
     if (result_.long_run && !options.stream.empty()) result_.long_run->stream = options.stream;
     return std::move(result_);
   }
@@ -64,6 +64,10 @@ class Job {
   void open_stream(const TrainOptions& options) {
     if (rank_ == 0 && !options.stream.empty() && is_long(options.steps) && result_.start.step < options.steps)
       stream_.emplace(options.stream, result_.start.step);
+  }
+
+  std::optional<double> norm_of_step() const {
+    return plan_.workload.optimizer.clips() ? std::optional(step_.gradient_norm()) : std::nullopt;
   }
 
   void remember(TrainedStep step, const TrainOptions& options) {

@@ -8,10 +8,13 @@
 #include "core/schema/documents.h"
 #include "executor/runtime/training/trainer.h"
 #include "tests/executor/checkpoint/toy_state.h"
+#include "tests/executor/runtime/training/newest_checkpoint.h"
 #include "tests/executor/runtime/training/small_training.h"
 
 namespace moesaic::executor {
 namespace {
+
+using testing::contents, testing::newest;
 
 /// As small_training.h's, on one node; the experts of both MoE layers placed as told.
 Plan plan_of(int ranks, int ep, const std::vector<int>& slot_to_expert = {}, int zero = 0, int pp = 1) {
@@ -28,17 +31,6 @@ TrainResult run(const Plan& plan, const std::string& folder, int64_t steps, bool
   options.steps = steps;
   options.checkpoint = {folder, every, resume};
   return train_on_threads(plan, testing::corpus(), options);
-}
-
-std::string contents(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-/// All bytes of the newest checkpoint: its manifest holds the hash of every shard.
-std::string newest(const std::string& folder) {
-  FileSystem files;
-  return contents(folder + "/" + manifest_name(find_checkpoint(files, folder).manifest->step));
 }
 
 struct Shape {
