@@ -11,7 +11,7 @@ namespace moesaic::executor {
 RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
                    TensorStore& tensors, const RankStepOptions& options)
     : state_(graph, plan, rank, backend, tensors, options),
-      collectives_(graph, transport, rank, backend, options.device_groups),
+      collectives_(graph, transport, rank, backend, options.device_groups, options.first_communicator),
       ends_(state_),
       network_(state_, ends_, collectives_),
       storage_(state_, ends_),

@@ -8,6 +8,7 @@
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "executor/checkpoint/text_gather.h"
+#include "executor/runtime/lanes/collectives.h"
 
 namespace moesaic::executor {
 namespace {
@@ -65,7 +66,7 @@ TrainingCheckpoint::TrainingCheckpoint(const CheckpointPolicy& policy, const Pla
   find_experts(graph, rank);
   std::vector<int> all;
   for (int r = 0; r < graph.num_ranks; ++r) all.push_back(r);
-  const int id = static_cast<int>(graph.communicators.size()) + 1;  // the one before is Collectives' control
+  const int id = Collectives::numbers_of(graph);
   communicator_ = std::make_unique<Communicator>(transport, all, id);
 }
 

@@ -45,6 +45,13 @@ struct LongRun {
   std::string stream;  // file with the losses of all steps (step_stream.h); "": none
 };
 
+/// On text that is not trained on.
+struct ValidationLoss {
+  int64_t steps_done = 0;
+  double cross_entropy = 0;  // without the auxiliary loss
+  bool operator==(const ValidationLoss&) const = default;
+};
+
 /// What a job did; complete on rank 0, own values elsewhere. A run that was complete already has no steps, and then no
 /// timeline and no routing.
 struct TrainResult {
@@ -57,7 +64,8 @@ struct TrainResult {
   std::vector<double> cross_entropy;   // [steps]
   std::vector<double> learning_rate;   // [steps]
   std::vector<double> gradient_norm;   // [steps]: of all gradients, before clipping; NaN: skipped; empty: no clipping
-  std::vector<Seconds> step_seconds;   // [steps]: of the slowest rank
+  std::vector<ValidationLoss> validation;
+  std::vector<Seconds> step_seconds;  // [steps]: of the slowest rank
   std::optional<LongRun> long_run;
   std::vector<Processor> processors;  // that the ranks ran on, in the order of their first rank
   RunDisturbance disturbance;

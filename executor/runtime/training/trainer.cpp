@@ -26,6 +26,9 @@ class Job {
         step_(graph_, plan, rank, backend, transport, {options.storage_folder, options.device_groups, options.capture}),
         checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), step_.experts(), transport),
         history_(graph_.tasks.size()) {
+    if (options.validation.corpus != nullptr)
+      validation_.emplace(plan, rank, backend, transport, step_, options.device_groups,
+                          Collectives::numbers_of(graph_) + TrainingCheckpoint::kCommunicators);
     initialise_weights(graph_, plan, rank, step_.tensors());
     load_task_rows(graph_, plan, rank, step_.tensors());
   }
@@ -49,6 +52,8 @@ class Job {
       step_.tensors().read(graph_.inputs.loss, loss.data(), sizeof loss);
       remember({step, loss[0] + loss[1], loss[0], std::move(record), norm_of_step()}, options);
       note_skip(step, step_.skipped_because(), options);
+      if (options.validation.is_due(step + 1, options.steps))
+        result_.validation.push_back({step + 1, validation_->loss(step + 1, options.validation, watch_)});
       checkpoint_.after_step(step + 1, options.steps, loss[0] + loss[1]);
     }
     const DisturbanceReading end = read_disturbance(Counted::thread);
@@ -114,6 +119,7 @@ class Job {
   const TaskGraph& graph_;
   TrainingStep step_;
   TrainingCheckpoint checkpoint_;
+  std::optional<Validation> validation_;
   Watch watch_;
   DisturbanceReading begin_;
   StepHistory history_;
@@ -152,9 +158,6 @@ void check_trainable(const Plan& plan, const std::string& file) {
                        "shows " + std::to_string(plan.model.sliding_window) + " of " + std::to_string(tokens) +
                            " tokens, and this executor's attention sees all tokens before its own",
                        "a window of at least the sequence_length", "simulate the plan instead");
-  if (plan.model.vocabulary < 256)
-    throw InputError(file, "/documents/model/vocabulary", "is " + std::to_string(plan.model.vocabulary),
-                     "at least 256: the tokens are bytes", "");
 }
 
 TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,

@@ -164,7 +164,7 @@ TEST(Resume, RefusesAFolderThatIsInUse) {
 TEST(Resume, WarnsOfAnotherCorpus) {
   const TestFolder folder;
   const Plan plan = plan_of(2, 2);
-  std::vector<uint8_t> bytes = testing::corpus().bytes();
+  std::vector<uint8_t> bytes = testing::corpus_bytes();
   bytes[bytes.size() / 2] ^= 1;
   std::vector<std::string> warnings;
   TrainOptions options;
@@ -183,9 +183,9 @@ TEST(Resume, WarnsOfAnotherCorpus) {
 TEST(Corpus, IdentityIsItsSizeAndSampledBytes) {
   const Corpus corpus = testing::corpus();
   EXPECT_EQ(corpus.identity().substr(0, 17), "8,192 bytes, hash");
-  EXPECT_EQ(Corpus(corpus.bytes()).identity(), corpus.identity());
+  EXPECT_EQ(Corpus(testing::corpus_bytes()).identity(), corpus.identity());
   const std::vector<uint8_t> large(1 << 20, 'a');
-  for (const std::vector<uint8_t>& bytes : {corpus.bytes(), large})
+  for (const std::vector<uint8_t>& bytes : {testing::corpus_bytes(), large})
     for (const size_t at : {size_t{0}, bytes.size() - 1}) {
       std::vector<uint8_t> other = bytes;
       other[at] ^= 1;
