@@ -155,6 +155,7 @@ void run(const ExecuteOptions& o, Session& session) {
   if (!o.report.empty()) {
     ReportInput input = report_input(rerouted, nullptr, &timeline, nullptr, result["peak_bytes"]);
     input.steps = read_measured_steps(result, "result");
+    input.training = read_training_curves(result, "result");
     if (const std::string on = processors_of(result, "result"); !on.empty())
       input.summary.emplace_back("measured on", on);
     write_file(o.report, html_report(input));
