@@ -9,6 +9,7 @@
 #include "cli/arguments.h"
 #include "cli/launcher.h"
 #include "cli/options/numbers.h"
+#include "cli/options/training_data.h"
 #include "cli/report_input.h"
 #include "cli/results.h"
 #include "cli/trace_file.h"
@@ -22,8 +23,9 @@ namespace moesaic::cli {
 namespace {
 
 struct ExecuteOptions {
-  std::string plan, hosts, launcher, corpus, device, report, output, checkpoint;
+  std::string plan, hosts, launcher, device, report, output, checkpoint;
   TraceOptions trace;
+  TrainingData data;
   int ranks = 0;
   std::string communicator;
   bool pin = false, resume = false, cuda_graph = false;
@@ -68,7 +70,11 @@ std::string text_of(const Plan& plan, const Json& result, const std::string& str
     rows.emplace_back("peak memory, " + tier, format_bytes(bytes));
   rows.emplace_back("loss", losses);
   if (!stream.empty()) rows.emplace_back("losses of all steps", stream);
-  rows.emplace_back("a bigram model of this text", formatted("%.4f", result["bigram_entropy"].get<double>()));
+  if (const Json validation = result.value("validation", Json::array()); !validation.empty())
+    rows.emplace_back("validation loss", loss_at(validation.front()["loss"], validation.front()["step"]) + ", " +
+                                             loss_at(validation.back()["loss"], validation.back()["step"]));
+  if (result.contains("bigram_entropy"))
+    rows.emplace_back("a bigram model of this text", formatted("%.4f", result["bigram_entropy"].get<double>()));
   const std::optional<MeasuredSteps> measured = read_measured_steps(result, "result");
   const std::string disturbed = measured ? sentence_of(measured->disturbance) : "";
   return "executed " + plan.name + " on " + std::to_string(plan.layout.ranks) +
@@ -95,7 +101,7 @@ LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::s
   if (o.cuda_graph) arguments.push_back("--cuda-graph");
   if (o.pin) arguments.push_back("--pin");
   if (!o.communicator.empty()) arguments.insert(arguments.end(), {"--communicator", o.communicator});
-  if (!o.corpus.empty()) arguments.insert(arguments.end(), {"--corpus", o.corpus});
+  for (std::string& argument : arguments_of(o.data)) arguments.push_back(std::move(argument));
   if (!o.checkpoint.empty())
     arguments.insert(arguments.end(),
                      {"--checkpoint", o.checkpoint, "--checkpoint-every", std::to_string(o.checkpoint_every)});
@@ -112,7 +118,10 @@ void tell_rejected(const Json& result, const Session& session) {
 }
 
 void run(const ExecuteOptions& o, Session& session) {
-  check_outputs({o.output, o.trace.file, o.report}, {o.plan, o.corpus, o.hosts});
+  std::vector<std::string> inputs = {o.plan, o.hosts};
+  for (const std::vector<std::string>* files : {&o.data.files, &o.data.validation_files})
+    inputs.insert(inputs.end(), files->begin(), files->end());
+  check_outputs({o.output, o.trace.file, o.report}, inputs);
   const Plan plan = session.load_plan(o.plan);
   check_ranks(o, plan);
   traced_ranks(o.trace, plan);
@@ -146,6 +155,7 @@ void run(const ExecuteOptions& o, Session& session) {
   if (!o.report.empty()) {
     ReportInput input = report_input(rerouted, nullptr, &timeline, nullptr, result["peak_bytes"]);
     input.steps = read_measured_steps(result, "result");
+    input.training = read_training_curves(result, "result");
     if (const std::string on = processors_of(result, "result"); !on.empty())
       input.summary.emplace_back("measured on", on);
     write_file(o.report, html_report(input));
@@ -173,7 +183,7 @@ void add_execute(CLI::App& app, Session& session) {
   verb->add_option("--steps", options->steps, "training steps")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
       ->default_str("10");
-  verb->add_option("--corpus", options->corpus, "text to train on; default: the licence texts of a Debian system");
+  add_training_data(*verb, options->data);
   verb->add_option("--device", options->device, "cpu or cuda: must be the plan's; default: that one");
   CLI::Option* checkpoint = verb->add_option(
       "--checkpoint", options->checkpoint, "folder for checkpoints; a new or empty one, or that of the run to resume");
@@ -207,7 +217,10 @@ void add_execute(CLI::App& app, Session& session) {
               "weights and batches are drawn with the seed of the plan's workload; make the plan for a workload with "
               "another one");
   verb->footer("Example:\n  moesaic execute plan.json --steps 20 --trace trace.json -o result.json");
-  verb->callback([options, &session] { run(*options, session); });
+  verb->callback([options, verb, &session] {
+    check_training_data(*verb, options->data);
+    run(*options, session);
+  });
 }
 
 }  // namespace moesaic::cli

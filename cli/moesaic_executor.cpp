@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "cli/options/numbers.h"
+#include "cli/options/training_data.h"
 #include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
@@ -36,8 +37,8 @@ namespace {
 using namespace moesaic;
 
 struct Options {
-  std::string transport = "local", communicator, plan, corpus, result, stream, folder, command, commit,
-              name = "measured";
+  std::string transport = "local", communicator, plan, result, stream, folder, command, commit, name = "measured";
+  cli::TrainingData data;
   std::vector<std::string> plans;
   executor::CheckpointPolicy checkpoint;
   int64_t steps = 10;
@@ -144,12 +145,21 @@ void as_process(const Options& o, int ranks_per_node, const std::function<void(e
 #endif
 }
 
+executor::Corpora corpora_of(const cli::TrainingData& d, const Plan& plan) {
+  return executor::open_corpora(
+      {d.files, d.weights, executor::token_format(d.tokens), d.validation_files, d.validation_share},
+      plan.workload.sequence_length, plan.model.vocabulary);
+}
+
 void execute(const Options& o) {
   const Plan plan = read_plan(read_json(o.plan), o.plan);
   executor::check_trainable(plan, o.plan);
   if (o.cuda_graph) executor::check_captures(plan, o.plan);
-  const executor::Corpus corpus = executor::Corpus::load(o.corpus, plan.workload.sequence_length);
+  const executor::Corpora corpora = corpora_of(o.data, plan);
+  const executor::Corpus& corpus = corpora.training;
   executor::TrainOptions options;
+  if (corpora.validation)
+    options.validation = {&*corpora.validation, o.data.validation_every, o.data.validation_batches};
   options.steps = o.steps;
   options.checkpoint = o.checkpoint;
   options.stream = o.stream;
@@ -313,7 +323,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   CLI::App* execute_verb = app.add_subcommand("execute", "train a plan's model");
   execute_verb->add_option("--plan", o.plan)->required();
-  execute_verb->add_option("--corpus", o.corpus);
+  cli::add_training_data(*execute_verb, o.data);
   execute_verb->add_option("--steps", o.steps)->check(CLI::Range(int64_t{1}, int64_t{1000000000}));
   execute_verb->add_option("--checkpoint", o.checkpoint.folder);
   execute_verb->add_option("--checkpoint-every", o.checkpoint.every)

@@ -26,7 +26,7 @@ std::string embedded_json(const Json& json) {
 std::string scripts() {
   std::string text;
   for (const char* part : {"units.js", "colours.js", "headline.js", "timeline_view.js", "timeline.js", "charts.js",
-                           "memory.js", "tables.js", "placement.js"}) {
+                           "training.js", "memory.js", "tables.js", "placement.js"}) {
     text += report_asset(part);
   }
   return text;

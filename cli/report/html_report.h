@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/report/training_curves.h"
 #include "core/timeline/comparison.h"
 #include "core/timeline/memory_series.h"
 #include "core/timeline/timeline.h"
@@ -22,6 +23,7 @@ struct ReportInput {
   const Timeline* predicted = nullptr;
   const Timeline* measured = nullptr;
   const Comparison* comparison = nullptr;
+  std::optional<TrainingCurves> training;         // of the measured run
   std::optional<MeasuredSteps> steps;             // of the measured run, where no comparison says what disturbed it
   std::vector<ExpertPlacement> placement;         // [num_moe_layers]
   std::vector<std::vector<double>> expert_loads;  // [num_moe_layers, num_experts], rows per microbatch; empty: unknown

@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kWorstTasks = 15;
 constexpr size_t kMostCurves = 16;     // ranks whose memory is drawn
-constexpr size_t kCurvePoints = 2000;  // of one rank: more than the page is wide, to have something left to zoom into
+constexpr size_t kCurvePoints = 2000;  // of one curve: more than the page is wide, to have something left to zoom into
 
 int64_t nanoseconds(Seconds seconds) { return std::llround(seconds * 1e9); }
 
@@ -186,6 +186,7 @@ Json report_data(const ReportInput& input) {
   json["comparison"] = input.comparison != nullptr ? comparison_data(*input.comparison) : Json();
   json["disturbance"] = disturbance_data(input);
   json["placement"] = placement_data(input);
+  json["training"] = input.training ? training_data(*input.training, kCurvePoints) : Json();
   json["loads_recorded"] = input.loads_recorded;
   return json;
 }

@@ -6,6 +6,7 @@
 #include "core/operators/collectives.h"
 #include "core/routing/routing_rules.h"
 #include "core/schema/error.h"
+#include "core/schema/exact_squares.h"
 
 namespace moesaic {
 namespace {
@@ -16,6 +17,11 @@ int64_t elements_of(const std::vector<Share>& shares) {
   int64_t elements = 0;
   for (const Share& share : shares) elements += share.piece.elements();
   return elements;
+}
+
+/// StepInputs::loss: doubles of two f32 words each.
+int64_t loss_words(const Optimizer& optimizer) {
+  return 2 * (2 + (optimizer.clips() ? static_cast<int64_t>(ExactSquares::kWords) : 0));
 }
 
 }  // namespace
@@ -35,7 +41,8 @@ StepBuilder::StepBuilder(const Plan& plan)
   if (plan.model.routed_by_task)
     graph_.inputs.task_rows =
         resident("task_rows", TensorKind::input, graph_.placement.at(0).slots_per_rank, DType::i32);
-  if (training()) graph_.inputs.loss = resident("loss", TensorKind::input, 4, DType::f32);
+  if (training())
+    graph_.inputs.loss = resident("loss", TensorKind::input, loss_words(plan.workload.optimizer), DType::f32);
 }
 
 void StepBuilder::share_tokens(const Table<int, int64_t>& tokens) {

@@ -119,7 +119,8 @@ struct ParameterGroup {
 /// What a rank loads before a step, and reads behind it. -1, empty: this step has none.
 struct StepInputs {
   std::vector<TensorId> tokens, targets;  // [micro_batches]: one integer per token; targets: training
-  TensorId loss = -1;       // training: [cross-entropy, auxiliary] as two doubles in four f32 words, added to
+  TensorId loss = -1;       // training: doubles of two f32 words each: cross-entropy and auxiliary, added to, and where
+                            // gradients are clipped the sum of their squares, as ExactSquares::words()
   TensorId task_rows = -1;  // models that route by task: rows of each slot of this rank, as integers
 };
 

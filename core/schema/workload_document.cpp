@@ -10,9 +10,41 @@ namespace {
 
 constexpr const char* kPhases[] = {"training", "prefill", "decode"};
 constexpr const char* kComputeTypes[] = {"f32", "bf16"};
+constexpr const char* kDecays[] = {"constant", "linear", "cosine"};
 constexpr IntegerRange kBatch{1, 1 << 24};
+constexpr IntegerRange kSteps{0, 1000000000};
 // Products of tokens, top_k, hidden and element size stay within 64 bits.
 constexpr int64_t kMaxTokens = int64_t{1} << 36;
+
+LearningRateSchedule read_schedule(const Field& field, double learning_rate) {
+  using Decay = LearningRateSchedule::Decay;
+  LearningRateSchedule schedule;
+  if (!field.present()) return schedule;
+  ObjectReader reader = field.object();
+  schedule.decay = static_cast<Decay>(reader["decay"].choice(kDecays));
+  schedule.warmup_steps = reader["warmup_steps"].integer(kSteps, schedule.warmup_steps);
+  if (schedule.decay != Decay::constant) {
+    const Field steps = reader["decay_steps"], least = reader["min_learning_rate"];
+    schedule.decay_steps = steps.integer(kSteps);
+    if (schedule.decay_steps <= schedule.warmup_steps)
+      steps.refuse("is " + std::to_string(schedule.decay_steps) + ", and the warm-up alone has " +
+                       std::to_string(schedule.warmup_steps) + " steps",
+                   "more than warmup_steps, which it includes", "count from the beginning of the run");
+    schedule.min_learning_rate = least.number(kNotNegative, schedule.min_learning_rate);
+    if (schedule.min_learning_rate > learning_rate)
+      least.refuse("is above the learning_rate", "at most the peak", "it is a rate, not a share of the peak");
+  }
+  reader.finish();
+  return schedule;
+}
+
+Json written(const LearningRateSchedule& schedule) {
+  Json json = {{"decay", kDecays[static_cast<size_t>(schedule.decay)]}, {"warmup_steps", schedule.warmup_steps}};
+  if (schedule.decay == LearningRateSchedule::Decay::constant) return json;
+  json["decay_steps"] = schedule.decay_steps;
+  json["min_learning_rate"] = schedule.min_learning_rate;
+  return json;
+}
 
 Optimizer read_optimizer(const Field& field) {
   Optimizer optimizer;
@@ -24,8 +56,22 @@ Optimizer read_optimizer(const Field& field) {
   optimizer.beta2 = reader["beta2"].number(kBeta, optimizer.beta2);
   optimizer.epsilon = reader["epsilon"].number(kPositive, optimizer.epsilon);
   optimizer.weight_decay = reader["weight_decay"].number(kNotNegative, optimizer.weight_decay);
+  optimizer.schedule = read_schedule(reader["schedule"], optimizer.learning_rate);
+  optimizer.max_gradient_norm = reader["max_gradient_norm"].number(kNotNegative, optimizer.max_gradient_norm);
   reader.finish();
   return optimizer;
+}
+
+/// What is off is left out: documents from before it was there, and their hashes, stay as they are.
+Json written(const Optimizer& optimizer) {
+  Json json = {{"learning_rate", optimizer.learning_rate},
+               {"beta1", optimizer.beta1},
+               {"beta2", optimizer.beta2},
+               {"epsilon", optimizer.epsilon},
+               {"weight_decay", optimizer.weight_decay}};
+  if (optimizer.schedule != LearningRateSchedule{}) json["schedule"] = written(optimizer.schedule);
+  if (optimizer.clips()) json["max_gradient_norm"] = optimizer.max_gradient_norm;
+  return json;
 }
 
 /// The tasks' batches give the global batch.
@@ -70,19 +116,13 @@ Workload read_workload(const Json& json, const std::string& file, const std::str
 }
 
 Json write_workload(const Workload& workload) {
-  const Optimizer& optimizer = workload.optimizer;
   Json json = {{"kind", "moesaic.workload/1"},
                {"name", workload.name},
                {"phase", kPhases[static_cast<size_t>(workload.phase)]},
                {"global_batch", workload.global_batch},
                {"sequence_length", workload.sequence_length},
                {"compute_dtype", name_of(workload.compute_dtype)},
-               {"optimizer",
-                {{"learning_rate", optimizer.learning_rate},
-                 {"beta1", optimizer.beta1},
-                 {"beta2", optimizer.beta2},
-                 {"epsilon", optimizer.epsilon},
-                 {"weight_decay", optimizer.weight_decay}}},
+               {"optimizer", written(workload.optimizer)},
                {"seed", workload.seed}};
   for (const WorkloadTask& task : workload.tasks) json["tasks"].push_back({{"name", task.name}, {"batch", task.batch}});
   return json;

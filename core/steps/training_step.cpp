@@ -81,7 +81,7 @@ void update(StepBuilder& b) {
     Task& sum = b.task(Op::all_reduce, "sum losses", {}, 0, {{Collective::sent, loss}}, {{Collective::received, loss}});
     sum.lane = Lane::network;
     sum.communicator = b.communicator("world");
-    sum.bytes = bytes_of(DType::f32, 4);
+    sum.bytes = bytes_of(DType::f32, b.graph().tensors[loss].row_elements);
   }
   for (const Parameter& p : b.graph().parameters) {
     b.enter({Phase::update, -1, -1, 0, p.stage});

@@ -12,18 +12,26 @@
 #include "core/graph/holdings.h"
 #include "core/graph/task_graph.h"
 #include "core/routing/slot_counts.h"
+#include "core/schema/exact_squares.h"
 #include "executor/backend/lane_set.h"
 
 namespace moesaic::executor {
+
+/// What the owner of a step says of its updates.
+struct UpdateDecision {
+  bool skip = false;         // AdamW changes nothing and only clears gradients
+  float gradient_scale = 1;  // what AdamW multiplies gradients with
+};
 
 /// What every launch of one rank's step shares.
 struct StepContext {
   const TaskGraph* graph = nullptr;
   const Plan* plan = nullptr;
   int rank = 0;
-  int64_t step = 0;                                   // from 0
+  int64_t step = 0;                                   // from 0: so many updates have been done, or skipped by all
+  int64_t run = 0;                                    // from 0, alike on all ranks: of this graph in this job
   OfTensors<std::vector<UpdateRange>> update_ranges;  // of weights that AdamW updates
-  bool skip = false;  // known when updates begin: AdamW changes nothing and only clears gradients
+  UpdateDecision update;                              // known when updates begin
 
   int position() const { return rank % plan->layout.ep; }  // in the expert-parallel group
   int group_first_rank() const { return rank - position(); }
@@ -107,8 +115,8 @@ class Backend {
   /// Appends: all bytes become zero.
   virtual void clear(Lane lane, void* data, Bytes bytes) = 0;
   /// The first element, in the order of the operands, whose square is not finite, behind all work of the compute lane.
-  /// Waits for the answer.
-  virtual NonFinite find_non_finite(std::span<const Operand> operands) = 0;
+  /// Waits for the answer. `squares`, where given, gains those of all elements, unless there is such a one.
+  virtual NonFinite find_non_finite(std::span<const Operand> operands, ExactSquares* squares) = 0;
 
   /// An event behind everything on the lane so far; done() never blocks; wait_for() makes a lane wait for an event of
   /// another one.

@@ -23,7 +23,9 @@ class ForwardingBackend : public Backend {
   void launch(const Launch& launch) override { inner_.launch(launch); }
   void copy(Lane lane, void* to, const void* from, Bytes bytes) override { inner_.copy(lane, to, from, bytes); }
   void clear(Lane lane, void* data, Bytes bytes) override { inner_.clear(lane, data, bytes); }
-  NonFinite find_non_finite(std::span<const Operand> operands) override { return inner_.find_non_finite(operands); }
+  NonFinite find_non_finite(std::span<const Operand> operands, ExactSquares* squares) override {
+    return inner_.find_non_finite(operands, squares);
+  }
   Event record(Lane lane) override { return inner_.record(lane); }
   bool done(Event event) override { return inner_.done(event); }
   void wait_for(Lane lane, Event event) override { inner_.wait_for(lane, event); }

@@ -4,7 +4,11 @@
 namespace moesaic::executor {
 
 StepContext make_step_context(const TaskGraph& graph, const Plan& plan, int rank) {
-  StepContext context{&graph, &plan, rank, 0, OfTensors<std::vector<UpdateRange>>(graph.tensors.size())};
+  StepContext context;
+  context.graph = &graph;
+  context.plan = &plan;
+  context.rank = rank;
+  context.update_ranges.resize(graph.tensors.size());
   using operands::AdamW;
   for (const Task& task : graph.tasks)
     for (size_t i = 0; task.op == Op::adamw && i < task.reads.size() / AdamW::kReads; ++i) {

@@ -62,9 +62,10 @@ void CpuBackend::clear(Lane lane, void* data, Bytes bytes) {
   rounded_.forget(data, bytes);
 }
 
-NonFinite CpuBackend::find_non_finite(std::span<const Operand> operands) {
+NonFinite CpuBackend::find_non_finite(std::span<const Operand> operands, ExactSquares* squares) {
   for (size_t i = 0; i < operands.size(); ++i)
-    if (const int64_t element = find_non_finite_square(operands[i].f32(), operands[i].elements()); element >= 0)
+    if (const int64_t element = find_non_finite_square(operands[i].f32(), operands[i].elements(), squares);
+        element >= 0)
       return {static_cast<int>(i), element};
   return {};
 }

@@ -24,7 +24,7 @@ class CpuBackend : public InlineBackend {
   void launch(const Launch& launch) override;
   void copy(Lane lane, void* to, const void* from, Bytes bytes) override;
   void clear(Lane lane, void* data, Bytes bytes) override;
-  NonFinite find_non_finite(std::span<const Operand> operands) override;
+  NonFinite find_non_finite(std::span<const Operand> operands, ExactSquares* squares) override;
 
   static const KernelTable<RoundedWeights>& kernels();
 

@@ -15,19 +15,21 @@ constexpr int64_t kStretch = 8192;  // elements: the weights are still in a near
 
 void update(const Update& u, const UpdateRange& range, const Launch& l, RoundedWeights& rounded) {
   const Optimizer& o = l.context.plan->workload.optimizer;
-  const AdamW settings{o.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay};
+  const StepContext& c = l.context;
+  const AdamW settings{o.learning_rate_at(c.step), o.beta1, o.beta2, o.epsilon, o.weight_decay,
+                       c.update.gradient_scale};
   float *first_moment = u.moments.f32(), *second_moment = u.moments.f32() + u.weight.elements();
   for (int64_t begin = range.begin; begin < range.end; begin += kStretch) {
     const int64_t end = std::min(begin + kStretch, range.end);
     adamw_update(u.weight.f32() + begin, u.gradient.f32() + begin, first_moment + begin, second_moment + begin,
-                 end - begin, settings, l.context.step + 1, range.decay);
+                 end - begin, settings, c.step + 1, range.decay);
     rounded.renew(u.weight, begin, end);
   }
 }
 
 void adamw(const Launch& l, RoundedWeights& rounded) {
   for (const Update& u : updates_of(l)) {
-    if (!l.context.skip)
+    if (!l.context.update.skip)
       for (const UpdateRange& range : u.ranges) update(u, range, l, rounded);
     set_to_zero(u.cleared);
   }

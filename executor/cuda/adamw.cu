@@ -14,14 +14,15 @@ constexpr int kWidth = 4;                          // elements of a thread's acc
 constexpr int64_t kChunk = 4 * kWidth * kThreads;  // of a block
 
 struct Factors {
-  float b1, new_b1, b2, new_b2, m_scale, v_scale, eps, lr, decay;
+  float b1, new_b1, b2, new_b2, m_scale, v_scale, eps, lr, decay, gradient_scale;
 };
 
 template <typename Element>
 using Table = ArrayTable<AdamWParameter<Element>, 512, kChunk>;
 static_assert(sizeof(Table<float>) + sizeof(Factors) <= 32764);
 
-__device__ void update(float& w, float g, float& m, float& v, const Factors& f, float decay) {
+__device__ void update(float& w, float gradient, float& m, float& v, const Factors& f, float decay) {
+  const float g = f.gradient_scale * gradient;
   m = f.b1 * m + f.new_b1 * g;
   v = f.b2 * v + f.new_b2 * (g * g);
   const float direction = (m * f.m_scale) / (sqrtf(v * f.v_scale) + f.eps);
@@ -83,7 +84,8 @@ Factors factors(const AdamW& s, int64_t step) {
           f32(1.0 / (1.0 - std::pow(s.b2, t))),
           f32(s.eps),
           f32(s.lr),
-          f32(s.decay)};
+          f32(s.decay),
+          s.gradient_scale};
 }
 
 }  // namespace

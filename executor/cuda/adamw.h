@@ -15,6 +15,7 @@ struct AdamW {
   double b2 = 0.95;
   double eps = 1e-8;
   double decay = 0.1;
+  float gradient_scale = 1;  // of g, before anything else
 };
 
 // All arrays [count] on the device. The master weight is what is updated; w is its rounded copy, or the same array
@@ -27,9 +28,9 @@ struct AdamWParameter {
   bool decay;
 };
 
-// m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w = w - lr ((m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + decay w);
-// g = 0. Step t counts from 1; without `decay` the last term is left out (norm gains and biases).
-// One launch per 512 parameters.
+// g = gradient_scale g; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w = w - lr ((m / (1-b1^t)) / (sqrt(v / (1-b2^t)) +
+// eps) + decay w); g = 0. Step t counts from 1; without `decay` the last term is left out (norm gains and biases). One
+// launch per 512 parameters.
 template <typename Element>
 void adamw_update(std::span<const AdamWParameter<Element>> parameters, const AdamW& settings, int64_t step,
                   Stream stream);

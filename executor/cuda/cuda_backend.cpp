@@ -3,6 +3,7 @@
 #include <nvtx3/nvToolsExt.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/schema/error.h"
@@ -197,17 +198,23 @@ void CudaBackend::clear(Lane lane, void* data, Bytes bytes) {
   CUDA_CHECK(cudaMemsetAsync(data, 0, static_cast<size_t>(bytes), stream(lane)));
 }
 
-NonFinite CudaBackend::find_non_finite(std::span<const Operand> operands) {
+NonFinite CudaBackend::find_non_finite(std::span<const Operand> operands, ExactSquares* squares) {
+  struct Answer {
+    int64_t first;
+    std::array<std::array<uint64_t, ExactSquares::kExponents>, 2> sums;  // low and high halves
+  };
   std::vector<Gradient> arrays;
   for (const Operand& operand : operands) arrays.push_back({operand.data, operand.elements(), operand.dtype});
-  auto* found = static_cast<int64_t*>(allocate(sizeof(int64_t)));
-  cuda::find_non_finite(arrays, found, append_to(Lane::compute));
-  int64_t first = -1;
-  copy(Lane::compute, &first, found, sizeof first);
+  auto* on_device = static_cast<Answer*>(allocate(sizeof(Answer)));
+  cuda::find_non_finite(arrays, &on_device->first, squares != nullptr ? on_device->sums[0].data() : nullptr,
+                        append_to(Lane::compute));
+  Answer answer{};
+  copy(Lane::compute, &answer, on_device, squares != nullptr ? sizeof answer : sizeof answer.first);
   CUDA_CHECK(cudaStreamSynchronize(stream(Lane::compute)));
-  release(found);
-  if (first < 0) return {};
-  return {static_cast<int>(array_of(first)), element_of(first)};
+  release(on_device);
+  if (answer.first >= 0) return {static_cast<int>(array_of(answer.first)), element_of(answer.first)};
+  for (size_t half = 0; squares != nullptr && half < answer.sums.size(); ++half) squares->add(answer.sums[half], half);
+  return {};
 }
 
 Event CudaBackend::record(Lane lane) {

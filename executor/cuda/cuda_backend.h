@@ -40,7 +40,7 @@ class CudaBackend final : public Backend {
   void launch(const Launch& launch) override;
   void copy(Lane lane, void* to, const void* from, Bytes bytes) override;
   void clear(Lane lane, void* data, Bytes bytes) override;
-  NonFinite find_non_finite(std::span<const Operand> operands) override;
+  NonFinite find_non_finite(std::span<const Operand> operands, ExactSquares* squares) override;
   Event record(Lane lane) override;
   bool done(Event event) override;
   void wait_for(Lane lane, Event event) override;

@@ -32,12 +32,14 @@ template <typename Element>
 void update(const Launch& l, const std::vector<Update>& updates, Stream stream) {
   const Optimizer& o = l.context.plan->workload.optimizer;
   std::vector<AdamWParameter<Element>> parameters;
-  if (!l.context.skip)
+  if (!l.context.update.skip)
     for (const Update& u : updates) append_ranges(u, parameters);
-  adamw_update<Element>(parameters, {o.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay}, l.context.step + 1,
-                        stream);
+  adamw_update<Element>(parameters,
+                        {o.learning_rate_at(l.context.step), o.beta1, o.beta2, o.epsilon, o.weight_decay,
+                         l.context.update.gradient_scale},
+                        l.context.step + 1, stream);
   for (const Update& u : updates)
-    if (l.context.skip || has_more(u)) set_to_zero(u.cleared, stream);
+    if (l.context.update.skip || has_more(u)) set_to_zero(u.cleared, stream);
 }
 
 void adamw(const Launch& l, CudaKernels& device) {

@@ -68,7 +68,7 @@ std::vector<Exchange::Step> Exchange::steps_of(Leg leg) {
 }
 
 void Exchange::run(const std::vector<Step>& steps, const std::function<void()>& idle) {
-  ++context_.step;  // numbers of collectives differ from one run to the next
+  ++context_.run;  // numbers of collectives differ from one run to the next
   for (const Step& step : steps) {
     const Launch launch{*step.task, {&step.from, 1}, {&step.to, 1}, counts_, context_};
     if (step.task->op != Op::all_to_all) {

@@ -18,13 +18,15 @@ void update(const Update& u, const UpdateRange& range, const Launch& l) {
   const int64_t at = has_master ? 2 * elements + begin : begin;
   adamw_update(Output(updated, at, count), Input(u.gradient, begin, count), Output(u.moments, begin, count),
                Output(u.moments, elements + begin, count), count,
-               {o.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay}, l.context.step + 1, range.decay);
+               {o.learning_rate_at(l.context.step), o.beta1, o.beta2, o.epsilon, o.weight_decay,
+                l.context.update.gradient_scale},
+               l.context.step + 1, range.decay);
   if (has_master) write_values(read_values(updated, at, count), u.weight, begin);
 }
 
 void adamw(const Launch& l, Stateless&) {
   for (const Update& u : updates_of(l)) {
-    if (!l.context.skip)
+    if (!l.context.update.skip)
       for (const UpdateRange& range : u.ranges) update(u, range, l);
     set_to_zero(u.cleared);
   }

@@ -38,9 +38,10 @@ Plan dense() {
   return plan;
 }
 
-TrainResult train(const Plan& plan, bool capture) {
+TrainResult train(const Plan& plan, bool capture, const ValidationPolicy& validation = {}) {
   check_plan(plan, "test");
   TrainOptions options;
+  options.validation = validation;
   options.steps = kCapturedSteps;
   options.capture = capture;
   return train_on_threads(plan, corpus(), options, [](int) { return std::make_unique<cuda::CudaBackend>(); });
@@ -61,6 +62,19 @@ TEST(CapturedStep, TrainsADenseModelToTheSameBits) { expect_same_bits(dense()); 
 TEST(CapturedStep, TrainsWithPaddedDispatchToTheSameBits) { expect_same_bits(padded(1)); }
 
 TEST(CapturedStep, TrainsInChunksOfBFloat16ToTheSameBits) { expect_same_bits(padded(2, DType::bf16)); }
+
+// Factors are known behind the graph; validation runs between its replays.
+TEST(CapturedStep, ClipsAndValidatesToTheSameBits) {
+  Plan plan = padded(1);
+  plan.workload.optimizer.max_gradient_norm = 0.1;
+  const Corpus text = corpus();
+  const TrainResult launched = train(plan, false, {&text, 1, 1}), captured = train(plan, true, {&text, 1, 1});
+  EXPECT_TRUE(captured.captured);
+  EXPECT_EQ(captured.loss, launched.loss);
+  EXPECT_EQ(captured.gradient_norm, launched.gradient_norm);
+  EXPECT_EQ(captured.validation, launched.validation);
+  EXPECT_EQ(captured.loss, train(plan, true).loss);
+}
 
 TEST(CapturedStep, EveryOrderOfTheStreamsGivesTheSameBits) {
   const std::vector<double> expected = train(padded(1), false).loss;

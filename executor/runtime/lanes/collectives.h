@@ -21,8 +21,10 @@ class Collectives {
  public:
   /// One communicator per family of the graph, for the group of this rank. Where device memory is not the host's, its
   /// collectives go through device groups: those of `make_groups`, or, where that is empty, staged through host memory.
+  /// It takes numbers_of(graph) numbers of communicators from `first` on.
   Collectives(const TaskGraph& graph, Transport& transport, int rank, Backend& backend,
-              const MakeDeviceGroups& make_groups);
+              const MakeDeviceGroups& make_groups, int first = 0);
+  static int numbers_of(const TaskGraph& graph) { return static_cast<int>(graph.communicators.size()) + 1; }
 
   std::unique_ptr<Operation> start(const Launch& launch);
 

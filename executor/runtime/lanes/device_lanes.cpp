@@ -44,7 +44,7 @@ bool DeviceLanes::acts_on_host(TaskIndex index) const {
 /// Of a rank alone the gate is its first update, and nothing has to come from others.
 void DeviceLanes::pass_gate() {
   state_.gate->before_task();
-  state_.context.skip = state_.gate->skips(state_.context.step);
+  state_.context.update = state_.gate->decide(state_.context.step);
 }
 
 }  // namespace moesaic::executor

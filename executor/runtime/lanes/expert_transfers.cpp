@@ -25,7 +25,8 @@ bool ExpertTransfers::move(TaskIndex index, const TaskOperands& operands) {
   } else {
     MOESAIC_CHECK(task.op == Op::update_experts,
                   "no transfer of the host lane is called " + std::string(name_of(task.op)));
-    state_.experts->update(task, state_.routing.active_slots(task), state_.context.step);
+    state_.experts->update(task, state_.routing.active_slots(task), state_.context.step,
+                           state_.context.update.gradient_scale);
   }
   return true;
 }

@@ -11,7 +11,7 @@ namespace moesaic::executor {
 RankStep::RankStep(const TaskGraph& graph, const Plan& plan, int rank, Backend& backend, Transport& transport,
                    TensorStore& tensors, const RankStepOptions& options)
     : state_(graph, plan, rank, backend, tensors, options),
-      collectives_(graph, transport, rank, backend, options.device_groups),
+      collectives_(graph, transport, rank, backend, options.device_groups, options.first_communicator),
       ends_(state_),
       network_(state_, ends_, collectives_),
       storage_(state_, ends_),
@@ -29,14 +29,15 @@ StepRecord RankStep::run(int64_t step, Watch& watch) {
     else
       idle(watch);
   StepRecord record = finish(start);
-  watch.wait(*control().barrier(kControlPerStep * step + 1), "end of step " + std::to_string(step + 1));
+  watch.wait(*control().barrier(free_control() + 1), "end of step " + std::to_string(step + 1));
+  ++state_.context.run;
   return record;
 }
 
 void RankStep::start(int64_t step, Watch& watch) {
   state_.start_step(step);
   state_.backend.settle();
-  watch.wait(*control().barrier(kControlPerStep * step), "start of step " + std::to_string(step + 1));
+  watch.wait(*control().barrier(free_control()), "start of step " + std::to_string(step + 1));
 }
 
 /// The step before has left all memory that captured tasks need with the backend, and shapes are what they were.

@@ -17,16 +17,18 @@ class RankStep {
   RankStep& operator=(const RankStep&) = delete;
 
   bool measures_lost() const { return state_.busy.measures(); }
-  /// Steps use its sequence numbers below kControlPerStep * steps; results come after them.
+  /// Of its sequence numbers those from free_control() on are free, once no step runs any more.
   Communicator& control() { return collectives_.control(); }
-  static constexpr int64_t kControlPerStep = 3;
-  /// Behind the step's end, for one operation of whoever runs it.
-  static constexpr int64_t owners_control(int64_t step) { return kControlPerStep * step + 2; }
+  int64_t free_control() const { return kControlPerStep * state_.context.run; }
+  /// Of the step that has just run, for one operation of whoever runs it.
+  int64_t owners_control() const { return free_control() - 1; }
 
   /// Runs step number `step` (from 0) between two barriers. `watch` counts the waits for other ranks.
   StepRecord run(int64_t step, Watch& watch);
 
  private:
+  static constexpr int64_t kControlPerStep = 3;  // start, end, the owner's
+
   void start(int64_t step, Watch& watch);
   void replay_captured();
   bool progress();

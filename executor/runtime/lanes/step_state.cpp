@@ -26,7 +26,7 @@ Launch StepState::launch_of(const Task& task, TaskOperands& operands) {
 
 void StepState::start_step(int64_t step) {
   context.step = step;
-  context.skip = false;
+  context.update = {};
   recorder.start_step();
   routing.start_step();
   order.start_step();

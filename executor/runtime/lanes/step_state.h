@@ -23,6 +23,7 @@ struct RankStepOptions {
   MakeDeviceGroups device_groups;   // of devices with memory of their own; empty: staged through host memory
   bool capture = false;  // from the second step on the tasks before the gate are a graph of the device, if it has such;
                          // every step does the same at the same addresses
+  int first_communicator = 0;  // number of the first that it takes of Collectives::numbers_of(graph)
 };
 
 struct TaskOperands {

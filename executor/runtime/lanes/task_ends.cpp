@@ -17,7 +17,7 @@ void TaskEnds::ended(TaskIndex index, Seconds start) {
   const Task& task = state_.task(index);
   if (state_.routing.announces(task)) return fetch_counts(index);
   if (index == state_.gate_task && is_collective(task.op))
-    state_.context.skip = state_.gate->skips(state_.context.step);
+    state_.context.update = state_.gate->decide(state_.context.step);
   left(index);
   state_.order.ended(index);
 }

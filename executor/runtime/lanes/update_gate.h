@@ -1,8 +1,9 @@
 #pragma once
-// The one place of a step where its owner has a say: whether what comes behind it may change anything. What it looks at
-// and why is the owner's business.
+// The one place of a step where its owner has a say: whether what comes behind it may change anything, and what it
+// multiplies gradients with. What it looks at and why is the owner's business.
 
 #include "core/graph/task_graph.h"
+#include "executor/backend/backend.h"
 
 namespace moesaic::executor {
 
@@ -14,8 +15,8 @@ class UpdateGate {
   virtual TaskIndex task() const = 0;
   /// Everything that the task depends on is complete, and it has not begun: what it reads may be looked at and changed.
   virtual void before_task() = 0;
-  /// It is complete, on all ranks that share it; of an update it has not begun. True: this step changes nothing.
-  virtual bool skips(int64_t step) = 0;
+  /// It is complete, on all ranks that share it; of an update it has not begun.
+  virtual UpdateDecision decide(int64_t step) = 0;
 };
 
 }  // namespace moesaic::executor

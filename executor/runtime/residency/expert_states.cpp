@@ -130,13 +130,13 @@ void ExpertStates::drain(const Task& task, std::span<const Operand> gradients) {
   moved_.from_device += from_device_.start(task.lane, task.moe_layer, gradients);
 }
 
-void ExpertStates::update(const Task& task, std::span<const int> active, int64_t step) {
+void ExpertStates::update(const Task& task, std::span<const int> active, int64_t step, float gradient_scale) {
   std::vector<int> changed;
   for (int slot : active) {
     const SharedStates states = find(task, slot);
     adamw_.catch_up(*states, step);
     if (adamw_.skips(step)) continue;
-    adamw_.update(*states, gradients_.of(task.moe_layer, slot));
+    adamw_.update(*states, gradients_.of(task.moe_layer, slot), gradient_scale);
     changed.push_back(slot);
   }
   for (int64_t block : residency_.updated(task.moe_layer, changed))
@@ -146,8 +146,8 @@ void ExpertStates::update(const Task& task, std::span<const int> active, int64_t
   forget_load_of(task);
 }
 
-int ExpertStates::find_non_finite() const {
-  const std::optional<GradientSums::Place> found = gradients_.find_non_finite();
+int ExpertStates::find_non_finite(ExactSquares* squares) const {
+  const std::optional<GradientSums::Place> found = gradients_.find_non_finite(squares);
   return found ? parameters_[static_cast<size_t>(found->moe_layer)][found->parameter] : -1;
 }
 

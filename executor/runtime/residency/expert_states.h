@@ -40,12 +40,12 @@ class ExpertStates {
   /// The same from the device, `gradients` as above; finish_drain() adds what has arrived, true once it has.
   void drain(const Task& task, std::span<const Operand> gradients);
   bool finish_drain() { return from_device_.finish(gradients_); }
-  /// Done at once. active: as above.
-  void update(const Task& task, std::span<const int> active, int64_t step);
+  /// Done at once. active: as above. `gradient_scale`: of the drained gradients.
+  void update(const Task& task, std::span<const int> active, int64_t step, float gradient_scale);
 
   /// A parameter of which a gradient drained in this step has no finite square, as index into TaskGraph::parameters;
-  /// -1: none.
-  int find_non_finite() const;
+  /// -1: none. `squares`, where given, gains those of all drained gradients, unless there is such a one.
+  int find_non_finite(ExactSquares* squares) const;
   /// From now on that step counts as not taken: nobody catches it up.
   void skip(int64_t step) { adamw_.skip(step); }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/schema/exact_squares.h"
 #include "executor/runtime/residency/peak_bytes.h"
 #include "executor/runtime/residency/slot_states.h"
 
@@ -27,8 +28,9 @@ class GradientSums {
     size_t parameter;
     bool operator==(const Place&) const = default;
   };
-  /// The first, by layer, slot and parameter, that has no finite square.
-  std::optional<Place> find_non_finite() const;
+  /// The first, by layer, slot and parameter, that has no finite square. `squares`, where given, gains those of all,
+  /// unless there is such a one.
+  std::optional<Place> find_non_finite(ExactSquares* squares) const;
 
  private:
   float* sum_of(int moe_layer, int slot, size_t parameter);

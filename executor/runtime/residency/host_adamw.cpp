@@ -17,12 +17,13 @@ void HostAdamW::catch_up(SlotStates& states, int64_t steps) const {
     if (skips(states.steps))
       ++states.steps;
     else
-      update(states, none);
+      update(states, none, 1);
 }
 
-void HostAdamW::update(SlotStates& states, const SlotGradients& gradients) const {
+void HostAdamW::update(SlotStates& states, const SlotGradients& gradients, float gradient_scale) const {
   const Optimizer& o = optimizer_;
-  const cpu::AdamW settings{o.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay};
+  const cpu::AdamW settings{
+      o.learning_rate_at(states.steps), o.beta1, o.beta2, o.epsilon, o.weight_decay, gradient_scale};
   ++states.steps;  // the kernel counts from 1
   for (size_t p = 0; p < kSlotParameters; ++p) {
     float* w = states.data() + layout_.offset(p);

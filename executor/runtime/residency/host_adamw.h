@@ -21,8 +21,8 @@ class HostAdamW {
 
   /// Applies the steps before step number `steps` that the states lack, without gradients.
   void catch_up(SlotStates& states, int64_t steps) const;
-  /// Applies the next step.
-  void update(SlotStates& states, const SlotGradients& gradients) const;
+  /// Applies the next step, to gradients times `gradient_scale`.
+  void update(SlotStates& states, const SlotGradients& gradients, float gradient_scale) const;
 
  private:
   const Optimizer optimizer_;

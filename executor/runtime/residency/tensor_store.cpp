@@ -31,9 +31,16 @@ std::vector<TensorId> memory_of(const TaskGraph& graph, const Task& task) {
 }  // namespace
 
 TensorStore::TensorStore(const TaskGraph& graph, Backend& backend, int rank)
+    : TensorStore(graph, backend, rank, nullptr) {}
+
+TensorStore::TensorStore(const TaskGraph& graph, const TensorStore& residents)
+    : TensorStore(graph, residents.backend_, residents.rank_, &residents) {}
+
+TensorStore::TensorStore(const TaskGraph& graph, Backend& backend, int rank, const TensorStore* residents)
     : graph_(graph),
       backend_(backend),
       rank_(rank),
+      borrows_(residents != nullptr),
       operands_(graph.tensors.size()),
       users_(graph.tensors.size(), 0),
       pending_(graph.tensors.size(), 0),
@@ -48,14 +55,19 @@ TensorStore::TensorStore(const TaskGraph& graph, Backend& backend, int rank)
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     const Tensor& info = graph.tensors[i];
     if (info.kind == TensorKind::activation || info.view_of >= 0 || info.tier != Tier::device) continue;
+    if (borrows_) {
+      operands_[i] = residents->operands_[i];
+      continue;
+    }
     create(TensorId(i), info.fixed_rows, Lane::compute);
     backend_.clear(Lane::compute, operands_[i].data, operands_[i].bytes());
   }
 }
 
 TensorStore::~TensorStore() {
-  for (const Operand& operand : operands_)
-    if (operand.data != nullptr) backend_.release(operand.data);
+  for (size_t i = 0; i < operands_.size(); ++i)
+    if (operands_[i].data != nullptr && !(borrows_ && graph_.tensors[i].kind != TensorKind::activation))
+      backend_.release(operands_[i].data);
 }
 
 void TensorStore::start_step() { pending_ = users_; }

@@ -15,6 +15,9 @@ class TensorStore {
  public:
   /// Allocates every tensor that lives from the start; gradients and optimizer state are zero, weights undefined.
   TensorStore(const TaskGraph& graph, Backend& backend, int rank);
+  /// For a graph with the tensors of another one, whose store must outlive this: those that live from the start are the
+  /// same. What this store counts as bytes is its own activations.
+  TensorStore(const TaskGraph& graph, const TensorStore& residents);
   ~TensorStore();
   TensorStore(const TensorStore&) = delete;
   TensorStore& operator=(const TensorStore&) = delete;
@@ -42,12 +45,14 @@ class TensorStore {
   Backend& backend() const { return backend_; }
 
  private:
+  TensorStore(const TaskGraph& graph, Backend& backend, int rank, const TensorStore* residents);
   void create(TensorId tensor, int64_t rows, Lane first_user);
   Operand view(TensorId tensor, Lane first_user);
 
   const TaskGraph& graph_;
   Backend& backend_;
   const int rank_;
+  const bool borrows_;  // what lives from the start
   OfTasks<std::vector<TensorId>> memory_of_task_;
   OfTensors<Operand> operands_;                 // of views none
   OfTensors<int> users_, pending_;              // tasks that use its memory, and those still to come in this step

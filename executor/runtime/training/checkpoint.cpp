@@ -8,6 +8,7 @@
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "executor/checkpoint/text_gather.h"
+#include "executor/runtime/lanes/collectives.h"
 
 namespace moesaic::executor {
 namespace {
@@ -28,13 +29,16 @@ Json shape_of(Json model) {
 
 /// InputError naming the first key in which what was saved differs from what is trained.
 void expect_same(const Json& saved, const Json& trained, const std::string& what, const std::string& file) {
-  for (const auto& [key, value] : trained.items())
-    if (!saved.is_object() || !saved.contains(key) || saved[key] != value)
-      throw InputError(file, "/meta/" + what + "/" + key,
-                       "is " + (saved.is_object() && saved.contains(key) ? saved[key].dump() : std::string("missing")) +
-                           ", the plan's is " + value.dump(),
-                       "a checkpoint of the same " + what,
-                       "make the plan for that " + what + ", or use another folder");
+  const auto value_of = [](const Json& json, const std::string& key) {
+    return json.is_object() && json.contains(key) ? json[key].dump() : std::string("missing");
+  };
+  for (const Json* one : {&trained, &saved})
+    for (const auto& [key, value] : one->items())
+      if (value_of(saved, key) != value_of(trained, key))
+        throw InputError(file, "/meta/" + what + "/" + key,
+                         "is " + value_of(saved, key) + ", the plan's is " + value_of(trained, key),
+                         "a checkpoint of the same " + what,
+                         "make the plan for that " + what + ", or use another folder");
 }
 
 std::string listed(const std::vector<RejectedFile>& files) {
@@ -62,7 +66,7 @@ TrainingCheckpoint::TrainingCheckpoint(const CheckpointPolicy& policy, const Pla
   find_experts(graph, rank);
   std::vector<int> all;
   for (int r = 0; r < graph.num_ranks; ++r) all.push_back(r);
-  const int id = static_cast<int>(graph.communicators.size()) + 1;  // the one before is Collectives' control
+  const int id = Collectives::numbers_of(graph);
   communicator_ = std::make_unique<Communicator>(transport, all, id);
 }
 

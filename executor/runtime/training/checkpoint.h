@@ -34,6 +34,7 @@ struct ResumePoint {
 class TrainingCheckpoint {
  public:
   /// `experts`: those whose home is not the device; null: none.
+  static constexpr int kCommunicators = 1;  // behind those of the step
   TrainingCheckpoint(const CheckpointPolicy& policy, const Plan& plan, const TaskGraph& graph, int rank,
                      TensorStore& tensors, ExpertStates* experts, Transport& transport);
 

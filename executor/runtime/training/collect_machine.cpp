@@ -39,8 +39,10 @@ Entry entry_of(const RankMachine& own) {
 /// Of the rank that lost most, [steps].
 std::vector<double> by_step(const std::vector<TrainedStep>& steps, Gather& gather) {
   std::vector<double> own;
-  for (const auto& [step, loss, cross_entropy, record] : steps)
+  for (const TrainedStep& step : steps) {
+    const StepRecord& record = step.record;
     own.push_back(record.seconds > 0 ? std::min(1.0, record.lost / record.seconds) : 0);
+  }
   const std::vector<double> all = gather(own);
   std::vector<double> most(own.size(), 0);
   for (size_t i = 0; i < all.size(); ++i) most[i % own.size()] = std::max(most[i % own.size()], all[i]);

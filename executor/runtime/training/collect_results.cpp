@@ -105,6 +105,8 @@ void collect_results(const Plan& plan, const RankProgram& program, StepHistory& 
     result.steps.push_back(step.step);
     result.loss.push_back(step.loss);
     result.cross_entropy.push_back(step.cross_entropy);
+    result.learning_rate.push_back(plan.workload.optimizer.learning_rate_at(step.step));
+    if (step.gradient_norm) result.gradient_norm.push_back(*step.gradient_norm);
   }
   result.num_steps = history.num_steps();
   result.step_seconds = step_seconds(steps, gather);

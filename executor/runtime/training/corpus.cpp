@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <numeric>
 
 #include "core/schema/error.h"
 #include "core/schema/formatted.h"
@@ -14,47 +12,45 @@
 namespace moesaic::executor {
 namespace {
 
-namespace fs = std::filesystem;
+/// In [0, 1).
+double fraction_of(uint64_t draw) { return static_cast<double>(draw >> 11) * 0x1p-53; }
 
-constexpr const char* kLicences = "/usr/share/common-licenses";  // on every Debian system (package base-files)
-
-void append(const fs::path& file, std::vector<uint8_t>& bytes) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw InputError(file.string(), "", "cannot be read", "a readable file", "check its permissions");
-  bytes.insert(bytes.end(), std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+/// Where sequences may start.
+int64_t starts_in(const Corpus::Stretch& stretch, int64_t sequence_length) {
+  return stretch.end - stretch.begin - sequence_length;
 }
 
-std::vector<uint8_t> read_bytes(const std::string& path) {
-  std::vector<uint8_t> bytes;
-  if (!path.empty()) {
-    if (fs::is_directory(path))
-      throw InputError(path, "", "is a directory", "a text file", "name one file, for example --corpus book.txt");
-    if (!fs::exists(path))
-      throw InputError(path, "", "does not exist", "a text file",
-                       "name an existing file, or leave --corpus out to train on the licence texts");
-    append(path, bytes);
-    return bytes;
+/// Calls visit(tokens, count) for [begin, end), piece by piece; the last token of a piece is the first of the next one.
+template <typename Visit>
+void for_each_piece(const TokenFile& file, int64_t begin, int64_t end, const Visit& visit) {
+  constexpr int64_t kPiece = 1 << 16;
+  std::vector<int32_t> tokens(kPiece);
+  for (; begin + 1 < end; begin += kPiece - 1) {
+    const int64_t count = std::min(kPiece, end - begin);
+    file.read(begin, count, tokens.data());
+    visit(tokens.data(), count);
   }
-  if (!fs::is_directory(kLicences))
-    throw InputError(kLicences, "", "does not exist", "the licence texts of a Debian system",
-                     "name a text with --corpus FILE");
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(kLicences))
-    if (entry.is_regular_file() && !entry.is_symlink()) files.push_back(entry.path());
-  std::sort(files.begin(), files.end());
-  for (const fs::path& file : files) append(file, bytes);
-  return bytes;
 }
 
 }  // namespace
 
-Corpus Corpus::load(const std::string& path, int64_t sequence_length) {
-  std::vector<uint8_t> bytes = read_bytes(path);
-  if (static_cast<int64_t>(bytes.size()) <= sequence_length)
-    throw InputError(path.empty() ? kLicences : path, "", "has " + std::to_string(bytes.size()) + " bytes",
-                     "more than the sequence length of " + std::to_string(sequence_length),
-                     "give a longer text or a shorter sequence_length");
-  return Corpus(std::move(bytes));
+Corpus::Corpus(std::vector<Stretch> stretches, std::vector<double> weights, int64_t sequence_length)
+    : stretches_(std::move(stretches)), weights_(std::move(weights)) {
+  for (const Stretch& stretch : stretches_)
+    if (starts_in(stretch, sequence_length) <= 0)
+      throw InputError(stretch.file->name(), "",
+                       "has " + std::to_string(stretch.end - stretch.begin) +
+                           (stretch.file->format() == TokenFormat::bytes ? " bytes" : " tokens") +
+                           (stretch.end - stretch.begin < stretch.file->size() ? " in this part of it" : ""),
+                       "more than the sequence length of " + std::to_string(sequence_length),
+                       "give a longer text or a shorter sequence_length");
+  const double sum = std::accumulate(weights_.begin(), weights_.end(), 0.0);
+  for (double& weight : weights_) weight /= sum;
+}
+
+Corpus::Corpus(std::vector<uint8_t> bytes) {
+  const auto size = static_cast<int64_t>(bytes.size());
+  stretches_.push_back({std::make_shared<TokenFile>("text", std::move(bytes)), 0, size});
 }
 
 void Corpus::sequence(uint64_t seed, int64_t step, int64_t index, int64_t sequence_length, int32_t* inputs,
@@ -62,34 +58,55 @@ void Corpus::sequence(uint64_t seed, int64_t step, int64_t index, int64_t sequen
   constexpr uint64_t kStream = 0x636F72707573ull;  // "corpus"
   const uint64_t draw = splitmix64(splitmix64(seed ^ kStream) + static_cast<uint64_t>(step) * (1ull << 20) +
                                    static_cast<uint64_t>(index));
-  const size_t start = draw % (bytes_.size() - static_cast<size_t>(sequence_length));
-  for (int64_t i = 0; i < sequence_length; ++i) {
-    inputs[i] = bytes_[start + static_cast<size_t>(i)];
-    targets[i] = bytes_[start + static_cast<size_t>(i) + 1];
+  const auto starts = [&](size_t i) { return static_cast<uint64_t>(starts_in(stretches_[i], sequence_length)); };
+  size_t chosen = 0;
+  uint64_t start = 0;
+  if (weights_.empty()) {
+    uint64_t all = 0;
+    for (size_t i = 0; i < stretches_.size(); ++i) all += starts(i);
+    for (start = draw % all; start >= starts(chosen); ++chosen) start -= starts(chosen);
+  } else {
+    for (double left = fraction_of(splitmix64(draw)); chosen + 1 < weights_.size(); ++chosen)
+      if ((left -= weights_[chosen]) < 0) break;
+    start = draw % starts(chosen);
   }
+  std::vector<int32_t> tokens(static_cast<size_t>(sequence_length) + 1);
+  stretches_[chosen].file->read(stretches_[chosen].begin + static_cast<int64_t>(start), sequence_length + 1,
+                                tokens.data());
+  std::copy_n(tokens.begin(), sequence_length, inputs);
+  std::copy_n(tokens.begin() + 1, sequence_length, targets);
 }
 
-std::string Corpus::identity() const {
-  constexpr size_t kBlocks = 64, kBlockBytes = 4096;
-  const size_t size = bytes_.size(), length = std::min(size, kBlockBytes);
-  uint64_t hash = size;
-  for (size_t block = 0; block < kBlocks; ++block) {  // the first and the last bytes are in one
-    const size_t at = (size - length) * block / (kBlocks - 1);
-    hash = splitmix64(hash ^ fnv1a64({reinterpret_cast<const char*>(bytes_.data()) + at, length}));
-  }
-  return with_commas(static_cast<int64_t>(size)) + " bytes, hash " + formatted("%016" PRIx64, hash);
-}
-
-double Corpus::bigram_entropy() const {
+std::optional<double> Corpus::bigram_entropy() const {
   std::vector<double> pairs(256 * 256, 0), firsts(256, 0);
-  for (size_t i = 0; i + 1 < bytes_.size(); ++i) {
-    pairs[bytes_[i] * 256u + bytes_[i + 1]] += 1;
-    firsts[bytes_[i]] += 1;
+  const int64_t most = kMostForEntropy / static_cast<int64_t>(stretches_.size());
+  for (const Stretch& stretch : stretches_) {
+    if (stretch.file->format() != TokenFormat::bytes) return std::nullopt;
+    for_each_piece(*stretch.file, stretch.begin, std::min(stretch.end, stretch.begin + most),
+                   [&](const int32_t* bytes, int64_t count) {
+                     for (int64_t i = 0; i + 1 < count; ++i) {
+                       pairs[static_cast<size_t>(bytes[i] * 256 + bytes[i + 1])] += 1;
+                       firsts[static_cast<size_t>(bytes[i])] += 1;
+                     }
+                   });
   }
   double nats = 0;
   for (size_t i = 0; i < pairs.size(); ++i)
     if (pairs[i] > 0) nats -= pairs[i] * std::log(pairs[i] / firsts[i / 256]);
-  return nats / static_cast<double>(bytes_.size() - 1);
+  return nats / std::accumulate(firsts.begin(), firsts.end(), 0.0);
+}
+
+std::string Corpus::identity() const {
+  std::string text;
+  for (size_t i = 0; i < stretches_.size(); ++i) {
+    const auto& [file, begin, end] = stretches_[i];
+    text += (i == 0 ? "" : "; ") + with_commas(file->size());
+    text += file->format() == TokenFormat::bytes ? " bytes" : std::string(" tokens of ") + name_of(file->format());
+    text += formatted(", hash %016" PRIx64, file->sampled_hash());
+    if (begin > 0 || end < file->size()) text += ", from " + with_commas(begin) + " to " + with_commas(end);
+    if (!weights_.empty()) text += formatted(", weight %.6g", weights_[i]);
+  }
+  return text;
 }
 
 }  // namespace moesaic::executor

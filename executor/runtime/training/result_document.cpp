@@ -94,13 +94,17 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
                {"tasks", timeline.times.size()},
                {"loss", result.loss},
                {"cross_entropy", result.cross_entropy},
+               {"learning_rate", result.learning_rate},
                {"skipped_steps", skipped},
                {"rejected_checkpoint_files", rejected},
-               {"bigram_entropy", corpus.bigram_entropy()},
                {"all_step_seconds", result.step_seconds},
                {"timeline_step", result.timeline_step},
                {"timeline", write_timeline(timeline)},
                {"routing", write_routing(result.routing)}};
+  if (!result.gradient_norm.empty()) json["gradient_norm"] = result.gradient_norm;
+  for (const ValidationLoss& loss : result.validation)
+    json["validation"].push_back({{"step", loss.steps_done}, {"loss", loss.cross_entropy}});
+  if (const std::optional<double> entropy = corpus.bigram_entropy()) json["bigram_entropy"] = *entropy;
   if (result.long_run) json["sample"] = sample(result);
   return json;
 }

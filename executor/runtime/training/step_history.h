@@ -18,6 +18,7 @@ struct TrainedStep {
   double loss = 0;   // cross-entropy + auxiliary, before the step's update; NaN: skipped
   double cross_entropy = 0;
   StepRecord record;
+  std::optional<double> gradient_norm = std::nullopt;  // before clipping, NaN: skipped; none: the plan does not clip
 };
 
 class StepHistory {

@@ -41,6 +41,7 @@ StepStream::StepStream(const std::string& path, int64_t steps_done) : path_(path
 void StepStream::write(const TrainedStep& step) {
   const std::string line = "{\"step\":" + std::to_string(step.step + 1) + ",\"loss\":" + number_or_null(step.loss) +
                            ",\"cross_entropy\":" + number_or_null(step.cross_entropy) +
+                           (step.gradient_norm ? ",\"gradient_norm\":" + number_or_null(*step.gradient_norm) : "") +
                            ",\"seconds\":" + formatted("%.6g", step.record.seconds) + "}\n";
   if (std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() || std::fflush(file_.get()) != 0)
     throw DeviceError(path_ + ": cannot be written: " + std::strerror(errno));

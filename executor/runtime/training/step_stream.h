@@ -12,7 +12,8 @@
 namespace moesaic::executor {
 
 /// {"step":1,"loss":5.54,"cross_entropy":5.53,"seconds":0.0125}: the step's number from 1 of the whole run; loss and
-/// cross-entropy null where it was skipped; the seconds are the writing rank's.
+/// cross-entropy null where it was skipped; the seconds are the writing rank's. Where gradients are clipped, their norm
+/// before that stands before the seconds: "gradient_norm":1.25.
 class StepStream {
  public:
   /// Goes on behind the lines of the first `steps_done` steps, where the file has them, and drops what follows: steps

@@ -1,9 +1,11 @@
 #include "executor/runtime/training/step_verdict.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 
+#include "core/graph/holdings.h"
 #include "core/operators/optimizer.h"
 #include "core/schema/error.h"
 #include "core/technique/agree_on_update.h"
@@ -15,22 +17,45 @@ using operands::AdamW;
 
 constexpr int kNothing = -1, kLoss = -2;
 
+constexpr size_t kLosses = 2;  // cross-entropy, auxiliary
+constexpr size_t kLossBytes = kLosses * sizeof(double);
+using Sums = std::array<double, kLosses + ExactSquares::kWords>;  // TaskGraph::inputs.loss
+
 }  // namespace
 
-StepVerdict::StepVerdict(const TaskGraph& graph, int rank, TensorStore& tensors, ExpertStates* experts)
-    : graph_(graph), rank_(rank), tensors_(tensors), experts_(experts), task_(verdict_task(graph)), found_(kNothing) {
+StepVerdict::StepVerdict(const TaskGraph& graph, const Optimizer& optimizer, int rank, TensorStore& tensors,
+                         ExpertStates* experts)
+    : graph_(graph),
+      optimizer_(optimizer),
+      rank_(rank),
+      tensors_(tensors),
+      experts_(experts),
+      task_(verdict_task(graph)),
+      found_(kNothing) {
   for (const Task& task : graph.tasks)
     for (size_t i = 0; task.op == Op::adamw && i < task.reads.size() / AdamW::kReads; ++i)
       gradients_.push_back(described(task.reads[AdamW::of_parameter(i, AdamW::gradient)],
                                      task.writes[AdamW::of_parameter(i, AdamW::weight)]));
+  const auto others = std::ranges::stable_partition(
+      gradients_, [this](const Gradient& gradient) { return gradient.group >= 0 || counts(gradient.parameter); });
+  num_counted_ = gradients_.size() - others.size();
+  for (size_t i = 0; i < graph.parameters.size(); ++i)
+    if (graph.parameters[i].home != Tier::device) counts_experts_ = counts(static_cast<int>(i));  // all are alike
 }
 
 StepVerdict::Gradient StepVerdict::described(TensorId gradient, TensorId weight) const {
+  const std::vector<UpdateRange> ranges = update_ranges(graph_, weight, rank_);
+  const int64_t elements = ranges.empty() ? 0 : ranges.back().end;
   for (size_t i = 0; i < graph_.groups.size(); ++i)
-    if (graph_.groups[i].weight_share == weight) return {gradient, -1, static_cast<int>(i)};
+    if (graph_.groups[i].weight_share == weight) return {gradient, -1, static_cast<int>(i), elements};
   for (size_t i = 0; i < graph_.parameters.size(); ++i)
-    if (graph_.parameters[i].weight == weight) return {gradient, static_cast<int>(i), -1};
+    if (graph_.parameters[i].weight == weight) return {gradient, static_cast<int>(i), -1, elements};
   throw InvariantError(__FILE__, __LINE__, "weight", "an update of what is no parameter");
+}
+
+/// Of the ranks that hold the same elements the first counts them; of a group each rank has a share of its own.
+bool StepVerdict::counts(int parameter) const {
+  return graph_.position(graph_.parameters[parameter].replicas, rank_) == 0;
 }
 
 /// Which parameter the element of this rank's share belongs to.
@@ -44,28 +69,47 @@ int StepVerdict::parameter_at(const Gradient& gradient, int64_t element) const {
   return group.parameters[i];
 }
 
-void StepVerdict::before_task() {
-  std::array<double, 2> own{};
-  tensors_.read(graph_.inputs.loss, own.data(), sizeof own);
-  found_ = std::isfinite(own[0]) && std::isfinite(own[1]) ? kNothing : kLoss;
-  if (found_ == kNothing) {
-    std::vector<Operand> operands;
-    for (const Gradient& gradient : gradients_) operands.push_back(tensors_.resident(gradient.tensor));
-    const NonFinite found = tensors_.backend().find_non_finite(operands);
-    if (found.operand >= 0) found_ = parameter_at(gradients_[static_cast<size_t>(found.operand)], found.element);
+int StepVerdict::find_non_finite(std::span<const Gradient> gradients, ExactSquares* squares) {
+  std::vector<Operand> operands;
+  for (const Gradient& gradient : gradients) {
+    operands.push_back(tensors_.resident(gradient.tensor));
+    operands.back().rows = 1;
+    operands.back().row_elements = gradient.elements;
   }
-  if (found_ == kNothing && experts_ != nullptr) found_ = experts_->find_non_finite();
-  if (found_ == kNothing) return;
-  own[0] = std::numeric_limits<double>::quiet_NaN();
-  tensors_.write(graph_.inputs.loss, own.data(), sizeof own);
+  const NonFinite found = tensors_.backend().find_non_finite(operands, squares);
+  return found.operand < 0 ? kNothing : parameter_at(gradients[static_cast<size_t>(found.operand)], found.element);
 }
 
-bool StepVerdict::skips(int64_t step) {
-  std::array<double, 2> sum{};
-  tensors_.read(graph_.inputs.loss, sum.data(), sizeof sum);
+/// `squares`: null where nobody wants them.
+int StepVerdict::look(ExactSquares* squares) {
+  const std::span<const Gradient> all = gradients_;
+  int found = find_non_finite(squares != nullptr ? all.first(num_counted_) : all, squares);
+  if (found == kNothing && squares != nullptr) found = find_non_finite(all.subspan(num_counted_), nullptr);
+  if (found == kNothing && experts_ != nullptr) found = experts_->find_non_finite(counts_experts_ ? squares : nullptr);
+  return found;
+}
+
+void StepVerdict::before_task() {
+  Sums own{};
+  tensors_.read(graph_.inputs.loss, own.data(), kLossBytes);
+  ExactSquares squares;
+  found_ = std::isfinite(own[0]) && std::isfinite(own[1]) ? look(optimizer_.clips() ? &squares : nullptr) : kLoss;
+  if (found_ != kNothing) own[0] = std::numeric_limits<double>::quiet_NaN();
+  if (found_ != kNothing || optimizer_.clips()) {
+    std::ranges::copy(squares.words(), own.begin() + kLosses);
+    tensors_.write(graph_.inputs.loss, own.data(), optimizer_.clips() ? sizeof own : kLossBytes);
+  }
+}
+
+UpdateDecision StepVerdict::decide(int64_t step) {
+  Sums sum{};
+  tensors_.read(graph_.inputs.loss, sum.data(), optimizer_.clips() ? sizeof sum : kLossBytes);
   skipped_ = !std::isfinite(sum[0]) || !std::isfinite(sum[1]);
   if (skipped_ && experts_ != nullptr) experts_->skip(step);
-  return skipped_;
+  gradient_norm_ = std::numeric_limits<double>::quiet_NaN();
+  if (skipped_ || !optimizer_.clips()) return {skipped_};
+  gradient_norm_ = std::sqrt(ExactSquares::of_words(std::span(sum).last<ExactSquares::kWords>()).value());
+  return {false, optimizer_.gradient_scale(gradient_norm_)};
 }
 
 std::string StepVerdict::reason(Communicator& control, int64_t sequence, Watch& watch) const {

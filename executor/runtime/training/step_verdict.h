@@ -1,7 +1,10 @@
 #pragma once
-// Whether a training step counts: only if the losses and gradients of all ranks are finite. The verdict travels in the
-// sum of the losses, which a NaN poisons everywhere; it does not know what happens to a step that does not count.
+// Whether a training step counts: only if the losses and gradients of all ranks are finite; and, where the plan clips
+// gradients, their global norm, from the same look. Both travel in the sum of the losses, which a NaN poisons
+// everywhere. It does not know what happens to a step that does not count.
 
+#include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,18 +19,23 @@ namespace moesaic::executor {
 class StepVerdict final : public UpdateGate {
  public:
   /// `experts`: null where their states live on the device.
-  StepVerdict(const TaskGraph& graph, int rank, TensorStore& tensors, ExpertStates* experts);
+  StepVerdict(const TaskGraph& graph, const Optimizer& optimizer, int rank, TensorStore& tensors,
+              ExpertStates* experts);
 
   /// The sum of the losses, or the first update of a rank alone (core/technique/agree_on_update.h).
   TaskIndex task() const override { return task_; }
   /// Adds NaN to this rank's loss unless that and all gradients are finite: what ranks share of them has been summed;
-  /// under ZeRO each rank looks at its share.
+  /// under ZeRO each rank looks at its share. Where gradients are clipped, the squares of those that this rank counts
+  /// go with it.
   void before_task() override;
-  /// After the sum: the same on all ranks. Expert states outside the device learn of it.
-  bool skips(int64_t step) override;
+  /// After the sum: the same on all ranks. Expert states outside the device learn of a step that does not count.
+  UpdateDecision decide(int64_t step) override;
 
   /// Of the last step that came to its end.
   bool skipped() const { return skipped_; }
+  /// The global norm of its gradients before they were clipped: every element of every parameter once, whoever holds
+  /// it, in an exact sum. NaN where the step was skipped or the plan does not clip.
+  double gradient_norm() const { return gradient_norm_; }
   /// Which rank found what in a step that all skip. Collective.
   std::string reason(Communicator& control, int64_t sequence, Watch& watch) const;
 
@@ -35,19 +43,27 @@ class StepVerdict final : public UpdateGate {
   struct Gradient {  // what one update reads
     TensorId tensor;
     int parameter, group;  // one of the two is -1
+    int64_t elements = 0;  // from the first on; what follows is padding
   };
 
   Gradient described(TensorId gradient, TensorId weight) const;
+  bool counts(int parameter) const;
+  int look(ExactSquares* squares);
+  int find_non_finite(std::span<const Gradient> gradients, ExactSquares* squares);
   int parameter_at(const Gradient& gradient, int64_t element) const;
 
   const TaskGraph& graph_;
+  const Optimizer& optimizer_;
   const int rank_;
   TensorStore& tensors_;
   ExpertStates* const experts_;
+  bool counts_experts_ = true;  // those of experts_
   TaskIndex task_ = -1;
   std::vector<Gradient> gradients_;
-  int found_;  // by this rank in this step: a parameter, or one of the kinds in the .cpp
+  size_t num_counted_ = 0;  // of them, the first
+  int found_;               // by this rank in this step: a parameter, or one of the kinds in the .cpp
   bool skipped_ = false;
+  double gradient_norm_ = std::numeric_limits<double>::quiet_NaN();
 };
 
 }  // namespace moesaic::executor

@@ -45,6 +45,13 @@ struct LongRun {
   std::string stream;  // file with the losses of all steps (step_stream.h); "": none
 };
 
+/// On text that is not trained on.
+struct ValidationLoss {
+  int64_t steps_done = 0;
+  double cross_entropy = 0;  // without the auxiliary loss
+  bool operator==(const ValidationLoss&) const = default;
+};
+
 /// What a job did; complete on rank 0, own values elsewhere. A run that was complete already has no steps, and then no
 /// timeline and no routing.
 struct TrainResult {
@@ -55,7 +62,10 @@ struct TrainResult {
   int64_t num_skipped = 0;     // a loss or gradient was not finite, no rank updated
   std::vector<int64_t> skipped_steps;  // from 0, of the whole run: the first StepHistory::kKept of them
   std::vector<double> cross_entropy;   // [steps]
-  std::vector<Seconds> step_seconds;   // [steps]: of the slowest rank
+  std::vector<double> learning_rate;   // [steps]
+  std::vector<double> gradient_norm;   // [steps]: of all gradients, before clipping; NaN: skipped; empty: no clipping
+  std::vector<ValidationLoss> validation;
+  std::vector<Seconds> step_seconds;  // [steps]: of the slowest rank
   std::optional<LongRun> long_run;
   std::vector<Processor> processors;  // that the ranks ran on, in the order of their first rank
   RunDisturbance disturbance;

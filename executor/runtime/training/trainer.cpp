@@ -26,6 +26,9 @@ class Job {
         step_(graph_, plan, rank, backend, transport, {options.storage_folder, options.device_groups, options.capture}),
         checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), step_.experts(), transport),
         history_(graph_.tasks.size()) {
+    if (options.validation.corpus != nullptr)
+      validation_.emplace(plan, rank, backend, transport, step_, options.device_groups,
+                          Collectives::numbers_of(graph_) + TrainingCheckpoint::kCommunicators);
     initialise_weights(graph_, plan, rank, step_.tensors());
     load_task_rows(graph_, plan, rank, step_.tensors());
   }
@@ -47,15 +50,17 @@ class Job {
       if (history_.num_steps() < 2) begin_ = read_disturbance(Counted::thread);  // the first step counts if it is all
       StepRecord record = step_.run(step, watch_);
       step_.tensors().read(graph_.inputs.loss, loss.data(), sizeof loss);
-      remember({step, loss[0] + loss[1], loss[0], std::move(record)}, options);
+      remember({step, loss[0] + loss[1], loss[0], std::move(record), norm_of_step()}, options);
       note_skip(step, step_.skipped_because(), options);
+      if (options.validation.is_due(step + 1, options.steps))
+        result_.validation.push_back({step + 1, validation_->loss(step + 1, options.validation, watch_)});
       checkpoint_.after_step(step + 1, options.steps, loss[0] + loss[1]);
     }
     const DisturbanceReading end = read_disturbance(Counted::thread);
     checkpoint_.finish();
     if (history_.num_steps() > 0)
       collect_results(plan_, program_, history_, own_memory(), own_machine(options, end),
-                      Gather(step_.control(), RankStep::kControlPerStep * options.steps, watch_), result_);
+                      Gather(step_.control(), step_.free_control(), watch_), result_);
     if (result_.long_run && !options.stream.empty()) result_.long_run->stream = options.stream;
     return std::move(result_);
   }
@@ -64,6 +69,10 @@ class Job {
   void open_stream(const TrainOptions& options) {
     if (rank_ == 0 && !options.stream.empty() && is_long(options.steps) && result_.start.step < options.steps)
       stream_.emplace(options.stream, result_.start.step);
+  }
+
+  std::optional<double> norm_of_step() const {
+    return plan_.workload.optimizer.clips() ? std::optional(step_.gradient_norm()) : std::nullopt;
   }
 
   void remember(TrainedStep step, const TrainOptions& options) {
@@ -110,6 +119,7 @@ class Job {
   const TaskGraph& graph_;
   TrainingStep step_;
   TrainingCheckpoint checkpoint_;
+  std::optional<Validation> validation_;
   Watch watch_;
   DisturbanceReading begin_;
   StepHistory history_;
@@ -148,9 +158,6 @@ void check_trainable(const Plan& plan, const std::string& file) {
                        "shows " + std::to_string(plan.model.sliding_window) + " of " + std::to_string(tokens) +
                            " tokens, and this executor's attention sees all tokens before its own",
                        "a window of at least the sequence_length", "simulate the plan instead");
-  if (plan.model.vocabulary < 256)
-    throw InputError(file, "/documents/model/vocabulary", "is " + std::to_string(plan.model.vocabulary),
-                     "at least 256: the tokens are bytes", "");
 }
 
 TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,

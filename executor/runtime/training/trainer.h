@@ -14,6 +14,7 @@
 #include "executor/runtime/training/checkpoint.h"
 #include "executor/runtime/training/corpus.h"
 #include "executor/runtime/training/train_result.h"
+#include "executor/runtime/training/validation.h"
 
 namespace moesaic::executor {
 
@@ -23,6 +24,7 @@ constexpr int kMaxSkippedInARow = 10;
 struct TrainOptions {
   int64_t steps = 10;  // of the whole run, those before a checkpoint that is resumed included
   CheckpointPolicy checkpoint;
+  ValidationPolicy validation;
   std::string stream;                   // file for the losses of a run that is_long() (step_stream.h); "": none
   std::string storage_folder;           // for expert states whose home is storage; "": the system's temporary folder
   std::function<void()> check = [] {};  // called between tasks while waiting; throws to end the run

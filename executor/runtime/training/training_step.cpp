@@ -22,7 +22,7 @@ TrainingStep::TrainingStep(const TaskGraph& graph, const Plan& plan, int rank, B
                            const TrainingStepOptions& options)
     : tensors_(graph, backend, rank),
       experts_(make_experts(graph, plan, rank, backend, options.storage_folder)),
-      verdict_(graph, rank, tensors_, experts_.get()),
+      verdict_(graph, plan.workload.optimizer, rank, tensors_, experts_.get()),
       step_(graph, plan, rank, backend, transport, tensors_,
             {experts_.get(), &verdict_, options.device_groups, options.capture}) {
   MOESAIC_CHECK(!options.capture || captures(graph, plan), "this plan's steps cannot be captured");
@@ -30,7 +30,7 @@ TrainingStep::TrainingStep(const TaskGraph& graph, const Plan& plan, int rank, B
 
 StepRecord TrainingStep::run(int64_t step, Watch& watch) {
   StepRecord record = step_.run(step, watch);
-  skipped_because_ = verdict_.skipped() ? verdict_.reason(control(), RankStep::owners_control(step), watch) : "";
+  skipped_because_ = verdict_.skipped() ? verdict_.reason(control(), step_.owners_control(), watch) : "";
   return record;
 }
 

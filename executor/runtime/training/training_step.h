@@ -24,14 +24,17 @@ class TrainingStep {
 
   TensorStore& tensors() { return tensors_; }
   ExpertStates* experts() { return experts_.get(); }  // null: they live on the device
-  /// After the last step its sequence numbers from RankStep::kControlPerStep * steps on are free.
+  /// After the last step its sequence numbers from free_control() on are free.
   Communicator& control() { return step_.control(); }
+  int64_t free_control() const { return step_.free_control(); }
   bool measures_lost() const { return step_.measures_lost(); }
 
   /// As RankStep::run().
   StepRecord run(int64_t step, Watch& watch);
   /// Not "": the last step did not count, for no rank.
   const std::string& skipped_because() const { return skipped_because_; }
+  /// Of the last step, as StepVerdict::gradient_norm().
+  double gradient_norm() const { return verdict_.gradient_norm(); }
 
  private:
   TensorStore tensors_;

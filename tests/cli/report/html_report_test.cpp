@@ -75,6 +75,33 @@ TEST(HtmlReport, SaysWhatDisturbedARunWithoutAComparison) {
   EXPECT_EQ(report_data(input)["disturbance"]["undisturbed_step_error"], 0.5);
 }
 
+// Steps 11 to 15 of a run, the third of them skipped; of at most 3 points each is the mean of two steps: (4 + 3) / 2, 2
+// alone, 1.5.
+TEST(HtmlReport, ShowsHowARunLearnt) {
+  const Json result = Json::parse(R"({"first_step": 10, "loss": [4, 3, null, 2, 1.5], "learning_rate": [1, 1, 2, 2, 3],
+                                      "validation": [{"step": 12, "loss": 3.5}, {"step": 15, "loss": 1.75}]})");
+  ReportInput input;
+  EXPECT_TRUE(report_data(input)["training"].is_null());
+  input.training = read_training_curves(result, "result.json");
+  EXPECT_EQ(report_data(input)["training"], Json::parse(R"({
+      "steps": [11.0, 12.0, 13.0, 14.0, 15.0], "steps_per_point": 1, "sampled": false,
+      "loss": [4.0, 3.0, null, 2.0, 1.5],
+      "learning_rate": [1.0, 1.0, 2.0, 2.0, 3.0], "gradient_norm": [], "validation": [[12, 3.5], [15, 1.75]]})"));
+  const Json thinned = training_data(*input.training, 3);
+  EXPECT_EQ(thinned["steps_per_point"], 2);
+  EXPECT_EQ(thinned["loss"], Json::parse("[3.5, 2.0, 1.5]"));
+  EXPECT_EQ(thinned["learning_rate"], Json::parse("[1.0, 2.0, 3.0]"));
+  EXPECT_EQ(thinned["steps"], Json::parse("[11.5, 13.5, 15.0]"));
+}
+
+// What a long run remembers.
+TEST(HtmlReport, ShowsASampleOfALongRun) {
+  const Json result = Json::parse(R"({"first_step": 0, "loss": [4, 3, 2], "sample": {"steps": [1, 700, 900]}})");
+  const Json data = training_data(read_training_curves(result, "result.json"), 2000);
+  EXPECT_EQ(data["steps"], Json::parse("[1.0, 700.0, 900.0]"));
+  EXPECT_EQ(data["sampled"], true);
+}
+
 TEST(HtmlReport, HoldsMemoryByTier) {
   SyntheticStep step;
   const Json data = report_data(step.input());

@@ -58,6 +58,19 @@ void expect_agreement(const Plan& plan) {
   EXPECT_GE(updates, 1);
 }
 
+// Two losses, and where gradients are clipped 15 words of the sum of their squares: doubles of 8 bytes.
+TEST(AgreeOnUpdate, CarriesTheNormOfClippedGradients) {
+  Plan plan = testing::tiny_plan(2, 2);
+  const auto bytes = [&] {
+    const TaskGraph graph = lower(plan);
+    return graph.tasks[verdict_task(graph)].bytes;
+  };
+  EXPECT_EQ(bytes(), 16);
+  plan.workload.optimizer.max_gradient_norm = 1;
+  EXPECT_EQ(bytes(), 136);
+  expect_agreement(plan);
+}
+
 TEST(AgreeOnUpdate, HoldsForEveryDivisionOfTheStates) {
   for (int ranks : {1, 2, 4})
     for (int zero : {0, 1, 2, 3})

@@ -211,5 +211,19 @@ TEST(AdamW, FollowsTheReferenceOverSteps) {
   }
 }
 
+// What clipping multiplies with, it multiplies gradients with before all else.
+TEST(AdamW, ScalesGradients) {
+  Floats g = {0.5f, -3, 1e-9f, 0.75f}, w = {1, 2, 3, 4}, m(4, 0.25f), v(4, 0.5f);
+  Floats scaled = g, w2 = w, m2 = m, v2 = v;
+  for (float& x : scaled) x *= 0.3f;
+  AdamW settings;
+  adamw_update(w2.data(), scaled.data(), m2.data(), v2.data(), 4, settings, 5, true);
+  settings.gradient_scale = 0.3f;
+  adamw_update(w.data(), g.data(), m.data(), v.data(), 4, settings, 5, true);
+  EXPECT_EQ(w, w2);
+  EXPECT_EQ(m, m2);
+  EXPECT_EQ(v, v2);
+}
+
 }  // namespace
 }  // namespace moesaic::executor::cpu

@@ -32,5 +32,22 @@ TEST(Finite, FindsTheFirstAnywhere) {
   }
 }
 
+// Sums of integers below 2^24: a double has them exactly. 40,001 elements are more than the stretch that is read twice.
+TEST(Finite, SumsSquares) {
+  std::vector<float> x;
+  double expected = 0;
+  for (int i = 0; i < 40'001; ++i) {
+    x.push_back(static_cast<float>(i % 1001 - 500) * 0.25f);
+    expected += static_cast<double>(x.back()) * x.back();
+  }
+  ExactSquares squares;
+  EXPECT_EQ(find_non_finite_square(x.data(), 40'001, &squares), -1);
+  EXPECT_EQ(squares.value(), expected);
+  EXPECT_EQ(find_non_finite_square(x.data(), 40'001, &squares), -1);
+  EXPECT_EQ(squares.value(), 2 * expected);
+  x[40'000] = x[30'000] = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(find_non_finite_square(x.data(), 40'001, &squares), 30'000);
+}
+
 }  // namespace
 }  // namespace moesaic::executor::cpu

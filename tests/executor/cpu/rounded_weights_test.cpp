@@ -81,7 +81,7 @@ TEST(RoundedWeights, AStepThatDoesNotCountChangesNothing) {
   Step step;
   CpuBackend backend;
   const Floats before = step.run_product(backend);
-  step.context.skip = true;
+  step.context.update.skip = true;
   step.run_update(backend);
   EXPECT_EQ(step.run_product(backend), before);
 }

@@ -6,6 +6,8 @@
 namespace moesaic::executor::cuda {
 namespace {
 
+constexpr float kScale = 0.625f;  // of gradients
+
 void append(Floats& all, const Floats& part, int64_t first, int64_t count) {
   all.insert(all.end(), part.begin() + first, part.begin() + first + count);
 }
@@ -61,10 +63,12 @@ class AdamWOnCuda : public CudaTestOf<Element> {
         Trained<Element>& t = *all[i];
         const auto g = random_elements<Element>(t.count, 100 * i + static_cast<uint64_t>(step), 0.1);
         t.g.assign(g);
-        reference::adamw_update(t.w64.data(), to_double(g).data(), t.m64.data(), t.v64.data(), t.count, {}, step,
-                                i % 3 != 0);
+        reference::adamw_update(t.w64.data(), to_double(g).data(), t.m64.data(), t.v64.data(), t.count,
+                                {.gradient_scale = kScale}, step, i % 3 != 0);
       }
-      adamw_update<Element>(parameters, {}, step, this->stream);
+      AdamW settings;
+      settings.gradient_scale = kScale;
+      adamw_update<Element>(parameters, settings, step, this->stream);
     }
     expect_trained(all);
   }

@@ -137,10 +137,10 @@ TEST_F(BackendOnCuda, FindsTheFirstElementWithoutAFiniteSquare) {
   bad[700] = 0x1p64f, bad[900] = std::numeric_limits<float>::quiet_NaN();
   const DeviceFloats good(*backend, Floats(1000, 1.0f)), wrong(*backend, bad);
   const Operand fine{0, good.data(), 1, 1000}, broken{1, wrong.data(), 1, 1000};
-  const NonFinite found = backend->find_non_finite(std::vector<Operand>{fine, broken, fine});
+  const NonFinite found = backend->find_non_finite(std::vector<Operand>{fine, broken, fine}, nullptr);
   EXPECT_EQ(found.operand, 1);
   EXPECT_EQ(found.element, 700);
-  EXPECT_EQ(backend->find_non_finite(std::vector<Operand>{fine, fine}).operand, -1);
+  EXPECT_EQ(backend->find_non_finite(std::vector<Operand>{fine, fine}, nullptr).operand, -1);
 }
 
 TEST_F(BackendOnCuda, OutOfMemoryNamesTheBytesAndLeavesTheBackendUsable) {

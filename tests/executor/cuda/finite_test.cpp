@@ -13,7 +13,7 @@ class FiniteOnCuda : public CudaTestOf<Element> {
  protected:
   int64_t search(const std::vector<Gradient>& gradients) {
     const DeviceArray<int64_t> found(*this->backend, {77});
-    find_non_finite(gradients, found.data(), this->stream);
+    find_non_finite(gradients, found.data(), nullptr, this->stream);
     return found.values()[0];
   }
   int64_t search(const Floats& values, size_t offset = 0) {
@@ -44,6 +44,24 @@ TYPED_TEST(FiniteOnCuda, TakesSquaresBelowTheLargestFloatOnly) {
   EXPECT_EQ(this->search({0x1.fep63f, -0x1.fep63f}), -1);
   for (const float value : {0x1p64f, -0x1p64f, kInfinity, -kInfinity, kNaN, -kNaN})
     EXPECT_EQ(this->search({1.0f, value}), 1) << value;
+}
+
+// 2,000 times seven quarters and three eighths, an infinity that does not count, and what a block of 8192 leaves over.
+TYPED_TEST(FiniteOnCuda, SumsSquares) {
+  Floats x(20'001, 0.375f);
+  std::fill_n(x.begin(), 2'000, -1.75f);
+  const double expected = 2'000 * 1.75 * 1.75 + 18'001 * 0.375 * 0.375;
+  const DeviceArray<TypeParam> array(*this->backend, as_elements<TypeParam>(x));
+  const DeviceArray<int64_t> found(*this->backend, {77});
+  const DeviceArray<uint64_t> sums(*this->backend, std::vector<uint64_t>(2 * ExactSquares::kExponents, 77));
+  find_non_finite(std::vector<Gradient>(3, {array.data(), 20'001, kFormatOf<TypeParam>}), found.data(), sums.data(),
+                  this->stream);
+  EXPECT_EQ(found.values()[0], -1);
+  const std::vector<uint64_t> halves = sums.values();
+  ExactSquares squares;
+  squares.add(std::span(halves).template first<ExactSquares::kExponents>(), 0);
+  squares.add(std::span(halves).template last<ExactSquares::kExponents>(), 1);
+  EXPECT_EQ(squares.value(), 3 * expected);
 }
 
 // More arrays than one launch holds, empty ones among them, and both formats.

@@ -103,7 +103,7 @@ class UpdateOnCuda : public CudaTestOf<Element> {
     context.plan = &plan;
     context.step = 6;
     context.update_ranges = {{}, {{3, 10, true}, {10, 40, false}}, {}};
-    context.skip = skip;
+    context.update.skip = skip;
     this->backend->launch({task, reads, writes, {}, context});
   }
 

@@ -19,7 +19,7 @@ class LateDevice : public InlineBackend {
   void* allocate(Bytes bytes, Lane) override { return allocate_host(bytes); }
   void release(void* data, LaneSet) override { release_host(data); }
   void launch(const Launch&) override { FAIL() << "a collective launches no operator"; }
-  NonFinite find_non_finite(std::span<const Operand>) override { return {}; }
+  NonFinite find_non_finite(std::span<const Operand>, ExactSquares*) override { return {}; }
 
   void copy(Lane lane, void* to, const void* from, Bytes bytes) override {
     EXPECT_EQ(lane, Lane::network);

@@ -32,6 +32,8 @@ inline void round_operands(Plan& plan) {
 }
 
 inline void share_states(Plan& plan) {
+  plan.workload.optimizer.schedule = {LearningRateSchedule::Decay::linear, 1, 3, 0};
+  plan.workload.optimizer.max_gradient_norm = 0.1;  // of norms from 0.4 on
   plan.layout.zero = 2;
   plan.gradient_bucket_bytes = 30'000;
 }

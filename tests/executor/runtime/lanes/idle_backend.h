@@ -11,7 +11,7 @@ class IdleBackend : public InlineBackend {
   void* allocate(Bytes, Lane) override { return nullptr; }
   void release(void*, LaneSet) override {}
   void launch(const Launch&) override {}
-  NonFinite find_non_finite(std::span<const Operand>) override { return {}; }
+  NonFinite find_non_finite(std::span<const Operand>, ExactSquares*) override { return {}; }
 };
 
 }  // namespace moesaic::executor::testing

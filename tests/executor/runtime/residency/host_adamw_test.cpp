@@ -63,7 +63,7 @@ TEST(HostAdamW, IsTheKernelOnBothParameters) {
   SlotStates states = slot();
   Plain plain;
   for (int64_t number : {1, 2, 3}) {
-    adamw.update(states, gradients());
+    adamw.update(states, gradients(), 1);
     plain.step(number, kGradients);
   }
   EXPECT_EQ(states.steps, 3);
@@ -75,7 +75,7 @@ TEST(HostAdamW, CatchesUpWithTheStepsThatCounted) {
   HostAdamW adamw(optimizer(), kLayout);
   SlotStates states = slot();
   Plain plain;
-  adamw.update(states, gradients());
+  adamw.update(states, gradients(), 1);
   plain.step(1, kGradients);
   adamw.skip(2);
   EXPECT_TRUE(adamw.skips(2));
@@ -86,8 +86,28 @@ TEST(HostAdamW, CatchesUpWithTheStepsThatCounted) {
   expect_same(states, plain);
   adamw.catch_up(states, 5);  // it has
   expect_same(states, plain);
-  adamw.update(states, gradients());
+  adamw.update(states, gradients(), 1);
   plain.step(6, kGradients);
+  expect_same(states, plain);
+}
+
+// Rates 0.1 / 4 (t + 1) up to t = 2, then 0.1: those of the steps that it slept through, one by one; clipped in the
+// end.
+TEST(HostAdamW, FollowsTheScheduleInItsSleep) {
+  Optimizer o = optimizer();
+  o.schedule = {LearningRateSchedule::Decay::constant, 3};
+  const HostAdamW adamw(o, kLayout);
+  SlotStates states = slot();
+  adamw.catch_up(states, 4);
+  adamw.update(states, gradients(), 0.5f);
+  Plain plain;
+  for (int64_t number : {1, 2, 3, 4, 5}) {
+    Floats g(5, 0.0f);
+    for (size_t i = 0; number == 5 && i < g.size(); ++i) g[i] = 0.5f * kGradients[i];
+    const cpu::AdamW settings{std::min(0.1, 0.025 * static_cast<double>(number)), o.beta1, o.beta2, o.epsilon,
+                              o.weight_decay};
+    cpu::adamw_update(plain.w.data(), g.data(), plain.m.data(), plain.v.data(), 5, settings, number, true);
+  }
   expect_same(states, plain);
 }
 

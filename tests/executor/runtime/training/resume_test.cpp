@@ -8,10 +8,13 @@
 #include "core/schema/documents.h"
 #include "executor/runtime/training/trainer.h"
 #include "tests/executor/checkpoint/toy_state.h"
+#include "tests/executor/runtime/training/newest_checkpoint.h"
 #include "tests/executor/runtime/training/small_training.h"
 
 namespace moesaic::executor {
 namespace {
+
+using testing::contents, testing::newest;
 
 /// As small_training.h's, on one node; the experts of both MoE layers placed as told.
 Plan plan_of(int ranks, int ep, const std::vector<int>& slot_to_expert = {}, int zero = 0, int pp = 1) {
@@ -28,17 +31,6 @@ TrainResult run(const Plan& plan, const std::string& folder, int64_t steps, bool
   options.steps = steps;
   options.checkpoint = {folder, every, resume};
   return train_on_threads(plan, testing::corpus(), options);
-}
-
-std::string contents(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-/// All bytes of the newest checkpoint: its manifest holds the hash of every shard.
-std::string newest(const std::string& folder) {
-  FileSystem files;
-  return contents(folder + "/" + manifest_name(find_checkpoint(files, folder).manifest->step));
 }
 
 struct Shape {
@@ -172,7 +164,7 @@ TEST(Resume, RefusesAFolderThatIsInUse) {
 TEST(Resume, WarnsOfAnotherCorpus) {
   const TestFolder folder;
   const Plan plan = plan_of(2, 2);
-  std::vector<uint8_t> bytes = testing::corpus().bytes();
+  std::vector<uint8_t> bytes = testing::corpus_bytes();
   bytes[bytes.size() / 2] ^= 1;
   std::vector<std::string> warnings;
   TrainOptions options;
@@ -191,9 +183,9 @@ TEST(Resume, WarnsOfAnotherCorpus) {
 TEST(Corpus, IdentityIsItsSizeAndSampledBytes) {
   const Corpus corpus = testing::corpus();
   EXPECT_EQ(corpus.identity().substr(0, 17), "8,192 bytes, hash");
-  EXPECT_EQ(Corpus(corpus.bytes()).identity(), corpus.identity());
+  EXPECT_EQ(Corpus(testing::corpus_bytes()).identity(), corpus.identity());
   const std::vector<uint8_t> large(1 << 20, 'a');
-  for (const std::vector<uint8_t>& bytes : {corpus.bytes(), large})
+  for (const std::vector<uint8_t>& bytes : {testing::corpus_bytes(), large})
     for (const size_t at : {size_t{0}, bytes.size() - 1}) {
       std::vector<uint8_t> other = bytes;
       other[at] ^= 1;

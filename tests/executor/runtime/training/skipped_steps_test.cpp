@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -15,12 +14,14 @@
 #include "executor/comm/threads.h"
 #include "executor/cpu/cpu_backend.h"
 #include "tests/executor/checkpoint/toy_state.h"
+#include "tests/executor/runtime/training/newest_checkpoint.h"
 #include "tests/executor/runtime/training/small_training.h"
 
 namespace moesaic::executor {
 namespace {
 
 using operands::AdamW;
+using testing::newest;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinity = std::numeric_limits<float>::infinity();
 
@@ -312,13 +313,6 @@ TEST(Skips, TenInARowEndTheRun) {
 TEST(Skips, GradientsWithoutASquare) {
   EXPECT_EQ(trained(two_ranks(), in_a_row(1, 1, 3e38f), 3).results[1].skipped_steps, std::vector<int64_t>{1});
   EXPECT_EQ(trained(two_ranks(), in_a_row(1, 1, 1e19f), 3).results[1].skipped_steps, std::vector<int64_t>{});
-}
-
-/// The manifest, which holds the hash of every weight and moment.
-std::string newest(const std::string& folder) {
-  FileSystem files;
-  std::ifstream stream(folder + "/" + manifest_name(find_checkpoint(files, folder).manifest->step), std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
 }
 
 // Steps 1 and 4 are skipped; a checkpoint after three of six steps, and then a run that goes on from there.

@@ -11,11 +11,12 @@ namespace moesaic::executor::testing {
 
 constexpr int64_t kSteps = 6;
 
-inline Corpus corpus() {
+inline std::vector<uint8_t> corpus_bytes() {
   std::vector<uint8_t> bytes;
   for (uint64_t i = 0; i < 8192; ++i) bytes.push_back(static_cast<uint8_t>('a' + splitmix64(i / 3) % 20));
-  return Corpus(bytes);
+  return bytes;
 }
+inline Corpus corpus() { return Corpus(corpus_bytes()); }
 
 /// 2 MoE layers and 1 dense layer, 8 experts, top 2; `nodes` of `per_node` ranks; 2 microbatches of 8 sequences of 16
 /// tokens. For tests that change more before they check it.

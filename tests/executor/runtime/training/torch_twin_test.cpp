@@ -2,6 +2,8 @@
 // holds what that printed.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -76,6 +78,27 @@ TEST_P(TorchTwin, RoutesTheFirstStepAlike) {
       EXPECT_EQ(rows, expected["counts_step_0"][layer][expert].get<int64_t>())
           << "layer " << layer << ", expert " << expert;
     }
+}
+
+// The global norm is the root of the sum of squares of the parameters' norms, as torch has them: on one rank, on ranks
+// that share experts or hold each their own, in stages, with divided states.
+TEST_P(TorchTwin, GradientsHaveItsNorm) {
+  const nlohmann::json golden = twin();
+  const nlohmann::json& expected = golden["cases"][static_cast<size_t>(GetParam())];
+  double squares = 0;
+  for (const auto& [parameter, norm] : expected["gradient_norms_step_0"].items())
+    squares += norm.get<double>() * norm.get<double>();
+  for (const auto& [ranks, ep, pp, zero] :
+       std::vector<std::array<int, 4>>{{1, 1, 1, 0}, {2, 1, 1, 0}, {2, 2, 1, 0}, {2, 1, 2, 0}, {4, 2, 1, 3}}) {
+    Plan plan = plan_of(expected["config"], ranks, ep);
+    plan.layout.pp = pp;
+    plan.layout.zero = zero;
+    plan.workload.optimizer.max_gradient_norm = 1e9;
+    TrainOptions options;
+    options.steps = 1;
+    const TrainResult result = train_on_threads(plan, testing::twin_corpus(golden), options);
+    EXPECT_NEAR(result.gradient_norm[0] / std::sqrt(squares), 1, 1e-5) << ranks << " ranks, ep " << ep << ", pp " << pp;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, TorchTwin, ::testing::Values(0, 1, 2));
