@@ -55,11 +55,16 @@ bool replaces(const std::string& output, const std::string& other) {
 void check_output(const std::string& path) {
   namespace fs = std::filesystem;
   if (path.empty() || path == "-") return;
-  std::error_code ignored;
-  if (fs::is_directory(path, ignored)) throw InputError(path, "", "is a folder", "a file to write");
-  if (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored)) return;  // a pipe or device
+  std::error_code error;
+  const fs::file_type type = fs::status(path, error).type();
+  if (error == std::errc::filename_too_long) throw InputError(path, "", "cannot be written: " + error.message());
+  if (type == fs::file_type::directory) throw InputError(path, "", "is a folder", "a file to write");
+  const bool absent = type == fs::file_type::not_found || type == fs::file_type::none;
+  if (!absent && type != fs::file_type::regular) return;  // a pipe or device
   const fs::path parent = fs::path(path).parent_path();
   const std::string folder = parent.empty() ? "." : parent.string();
+  if (fs::exists(folder, error) && !fs::is_directory(folder, error))
+    throw InputError(path, "", "cannot be written: " + folder + " is no folder", "a folder that can be written");
   if (access(folder.c_str(), W_OK | X_OK) != 0)
     throw InputError(path, "", "cannot be written: folder " + folder + ": " + std::strerror(errno),
                      "a folder that can be written", "make it first, or give another path");

@@ -10,7 +10,7 @@ namespace {
 
 /// "50 % of the peak FLOP/s (origin)".
 std::string said(const Assumption& assumption) {
-  const std::string share = formatted("%.3g %%", 100 * assumption.value);
+  const std::string share = format_share(assumption.value);
   const std::string origin = " (" + assumption.origin + ")";
   if (assumption.what == "flops_efficiency") return share + " of the peak FLOP/s" + origin;
   if (assumption.what == "bandwidth_efficiency") return share + " of the memory bandwidth" + origin;

@@ -7,8 +7,8 @@
 
 #include "cli/arguments.h"
 #include "cli/interruptible_evaluator.h"
+#include "cli/measured_run.h"
 #include "cli/report_input.h"
-#include "cli/results.h"
 #include "cli/verbs.h"
 #include "core/plan/plan_document.h"
 #include "core/schema/error.h"
@@ -24,22 +24,17 @@ struct CompareOptions {
 
 /// One side: a timeline, and what it came from.
 struct Side {
-  Timeline timeline;
-  std::optional<Plan> plan;                // of a plan document
-  std::optional<RoutingDocument> routing;  // of a result document
-  std::map<std::string, Bytes> peaks;      // by tier, of a result document
-  std::string processors;                  // of a result document
-  int64_t step = 0;                        // of the recorded routing
-  std::optional<MeasuredSteps> steps;      // of a result document that says what disturbed it
+  std::string file;
+  std::optional<Plan> plan;  // of a plan document
+  MeasuredRun run;           // of any other document than a result the timeline alone
 };
 
-Timeline simulated(const Plan& plan, int64_t step) {
+Timeline simulated(const Plan& plan, int64_t step, const std::string& file) {
   simulator::SimulationOptions options;
   options.timeline = true;
   options.step = step;
   simulator::SimulationResult result = simulate_interruptibly(plan, options);
-  if (!result.evaluation.feasible)
-    throw InputError(plan.name, "", "the plan is infeasible: " + result.evaluation.reason);
+  if (!result.evaluation.feasible) throw InputError(file, "", "the plan is infeasible: " + result.evaluation.reason);
   return std::move(result.timeline);
 }
 
@@ -47,61 +42,65 @@ Side load(const std::string& file) {
   const Json json = read_json(file);
   const std::string kind = document_kind(json, file);
   Side side;
+  side.file = file;
   if (kind == "timeline") {
-    side.timeline = read_timeline(json, file);
+    side.run.timeline = read_timeline(json, file);
   } else if (kind == "plan") {
     side.plan = read_plan(json, file);
-    side.timeline = simulated(*side.plan, 0);
-    side.timeline.plan_hash = document_hash(write_plan(*side.plan));
+    side.run.timeline = simulated(*side.plan, 0, file);
+    side.run.timeline.plan_hash = document_hash(write_plan(*side.plan));
   } else if (kind == "result") {
-    if (!json.contains("timeline") || !json.contains("routing") || !json.contains("timeline_step"))
-      throw InputError(file, "", "is a result without a timeline", "what `moesaic execute -o` wrote");
-    side.timeline = read_timeline(json["timeline"], file);
-    side.routing = read_routing(json["routing"], file, "/routing");
-    side.step = json["timeline_step"];
-    side.peaks = json.value("peak_bytes", side.peaks);
-    side.processors = processors_of(json, file);
-    side.steps = read_measured_steps(json, file);
+    side.run = read_measured_run(json, file);
   } else {
-    throw InputError(file, "/kind", "is a " + kind + " document", "a plan, a timeline or a result");
+    throw InputError(file, "/kind", "is the document of another kind: " + kind, "a plan, a timeline or a result");
   }
   return side;
 }
 
+/// A measurement is never the prediction of what was not measured, whatever the order in which the two are named.
+void put_measured_last(Side& a, Side& b) {
+  if (!a.run.timeline.measured || b.run.timeline.measured) return;
+  std::swap(a, b);
+  Session::say(b.file + " was measured and " + a.file + " was not: the prediction is " + a.file);
+}
+
 /// The plan with the routing that the run really had.
 std::optional<Plan> with_recorded_routing(const Side& a, const Side& b) {
-  if (!a.plan || !b.routing || !b.routing->recorded()) return std::nullopt;
+  if (!a.plan || !b.run.routing.recorded()) return std::nullopt;
   Plan plan = *a.plan;
-  plan.routing = *b.routing;
+  plan.routing = b.run.routing;
   return plan;
 }
 
 std::optional<Timeline> simulated_again(const std::optional<Plan>& recorded, const Side& a, const Side& b) {
   if (!recorded) return std::nullopt;
-  Timeline timeline = simulated(*recorded, b.step);
-  timeline.plan_hash = a.timeline.plan_hash;
+  Timeline timeline = simulated(*recorded, b.run.timeline_step, a.file);
+  timeline.plan_hash = a.run.timeline.plan_hash;
   return timeline;
 }
 
 void run(const CompareOptions& o, Session& session) {
   check_outputs({o.report}, {o.a, o.b});
-  const Side a = load(o.a);
-  Side b = load(o.b);
-  take_stage_meetings(a.timeline, b.timeline);
+  Side a = load(o.a), b = load(o.b);
+  put_measured_last(a, b);
+  const MeasuredRun& measured = b.run;
+  take_stage_meetings(a.run.timeline, b.run.timeline);
   const std::optional<Plan> rerouted = with_recorded_routing(a, b);
   const std::optional<Timeline> recorded = simulated_again(rerouted, a, b);
-  const Timeline& predicted = recorded ? *recorded : a.timeline;
-  Comparison comparison = compare(predicted, b.timeline);
-  if (recorded) comparison.planned = compare_planned(a.timeline.step_seconds, b.timeline.step_seconds);
-  if (b.steps) comparison.disturbance = compare_undisturbed(comparison.predicted_step, *b.steps);
+  const Timeline& predicted = recorded ? *recorded : a.run.timeline;
+  Comparison comparison = compare(predicted, measured.timeline);
+  if (recorded) comparison.planned = compare_planned(a.run.timeline.step_seconds, measured.timeline.step_seconds);
+  if (measured.steps) comparison.disturbance = compare_undisturbed(comparison.predicted_step, *measured.steps);
   Json json = write_comparison(comparison);
-  if (!b.processors.empty()) json["measured_on"] = b.processors;
+  if (!measured.processors.empty()) json["measured_on"] = measured.processors;
   std::string text = comparison_table(comparison);
-  if (a.steps && a.steps->disturbance.disturbed()) text = o.a + ": " + sentence_of(a.steps->disturbance) + "\n" + text;
+  if (a.run.steps && a.run.steps->disturbance.disturbed())
+    text = a.file + ": " + sentence_of(a.run.steps->disturbance) + "\n" + text;
   if (!o.report.empty()) {
-    if (!a.plan) throw InputError(o.a, "", "is no plan", "a plan on the left side for --report");
-    ReportInput input = report_input(rerouted ? *rerouted : *a.plan, &predicted, &b.timeline, &comparison, b.peaks);
-    if (!b.processors.empty()) input.summary.emplace_back("measured on", b.processors);
+    if (!a.plan) throw InputError(a.file, "", "is no plan", "a plan and what was measured with it for --report");
+    ReportInput input =
+        report_input(rerouted ? *rerouted : *a.plan, &predicted, &measured.timeline, &comparison, measured.peaks);
+    if (!measured.processors.empty()) input.summary.emplace_back("measured on", measured.processors);
     write_file(o.report, html_report(input));
   }
   session.print(json, text);
@@ -112,9 +111,11 @@ void run(const CompareOptions& o, Session& session) {
 void add_compare(CLI::App& app, Session& session) {
   auto options = std::make_shared<CompareOptions>();
   CLI::App* verb = app.add_subcommand("compare", "prediction against measurement, task by task");
-  verb->add_option("A", options->a, "prediction: a plan, timeline or result")->required();
+  verb->add_option("A", options->a,
+                   "prediction: a plan, timeline or result; what was measured and B was not counts as B")
+      ->required();
   verb->add_option("B", options->b, "measurement: a plan, timeline or result")->required();
-  verb->add_option("--report", options->report, "write an HTML report; A must be a plan");
+  verb->add_option("--report", options->report, "write an HTML report; one of the two must be a plan");
   add_json_option(*verb, session);
   refuse_seed(*verb, "a comparison makes no random choice");
   verb->footer("Example:\n  moesaic compare plan.json result.json --report report.html");

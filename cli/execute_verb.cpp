@@ -17,6 +17,7 @@
 #include "core/schema/error.h"
 #include "core/schema/formatted.h"
 #include "core/technique/lower.h"
+#include "core/timeline/critical_path.h"
 #include "core/timeline/disturbance.h"
 
 namespace moesaic::cli {
@@ -57,7 +58,8 @@ std::string text_of(const Plan& plan, const Json& result, const std::string& str
   std::vector<std::pair<std::string, std::string>> rows = {
       {"step", format_seconds(result["step_seconds"]) + ", median of " + std::to_string(loss.size()) +
                    (steps > loss.size() ? " of " + with_commas(static_cast<int64_t>(steps)) : "")},
-      {"tokens per second", with_commas(static_cast<int64_t>(result["tokens_per_second"].get<double>()))},
+      {"bound by", what_bounds(result["critical_path_seconds"])},
+      {"tokens per second", tokens_text(plan, result["tokens_per_second"])},
       {"exposed communication", format_seconds(result["exposed_communication_seconds"])}};
   if (const Seconds transfer = result["exposed_transfer_seconds"]; transfer > 0)
     rows.emplace_back("exposed transfer", format_seconds(transfer));

@@ -1,64 +1,32 @@
 // moesaic experiment: lists the questions under experiments/, runs one, or summarizes its result again. Results are
 // written beside the question.
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/laboratory.h"
+#include "cli/questions.h"
 #include "cli/report/picture.h"
 #include "cli/verbs.h"
 #include "core/plan/plan_document.h"
 #include "core/schema/error.h"
-#include "experiments/studies.h"
+#include "core/schema/formatted.h"
 #include "simulator/simgrid_evaluator.h"
 
 namespace moesaic::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using experiments::Study;
 
-/// A folder under experiments/. Without a study it is run by a script or by hand.
-struct Question {
-  std::string name;
-  const Study* study = nullptr;
-
-  std::string file(const std::string& of_folder) const { return (fs::path(kExperiments) / name / of_folder).string(); }
-};
-
-/// Folders that begin with a number are questions; the others are shared by them.
-std::vector<std::string> question_names() {
-  std::vector<std::string> names;
-  if (fs::is_directory(kExperiments))
-    for (const auto& entry : fs::directory_iterator(kExperiments))
-      if (const std::string name = entry.path().filename(); name[0] >= '0' && name[0] <= '9') names.push_back(name);
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-Question read_question(const std::string& name) {
-  Question question{name, nullptr};
-  if (const std::string file = question.file("experiment.json"); fs::is_regular_file(file))
-    question.study = experiments::study_of(read_json(file), file);
+/// A question that a study of this program answers.
+Question answerable(const std::string& asked) {
+  Question question = question_of(asked);
+  if (question.study == nullptr)
+    throw InputError(question.name, "", "is not run by this program", "",
+                     "see experiments/" + question.name + "/README.md");
   return question;
-}
-
-/// The question of a name or of its leading number, which has a study.
-Question question_of(const std::string& asked) {
-  std::string known;
-  for (const std::string& name : question_names()) {
-    if (name == asked || name.substr(0, name.find('_')) == asked) {
-      const Question question = read_question(name);
-      if (question.study) return question;
-      throw InputError(name, "", "is not run by this program", "", "see experiments/" + name + "/README.md");
-    }
-    known += (known.empty() ? "" : ", ") + name;
-  }
-  throw InputError(asked, "", "no experiment of this name", known);
 }
 
 /// Replaces what stands between the README's markers.
@@ -96,17 +64,16 @@ Json result_of(const Question& question, const Session& session) {
 }
 
 void run(const std::string& name, Session& session) {
-  const Question question = question_of(name);
+  const Question question = answerable(name);
   publish(question, result_of(question, session), session);
 }
 
 void summarize(const std::string& name, Session& session) {
-  const Question question = question_of(name);
+  const Question question = answerable(name);
   if (!question.study->summarize) {
     std::string able;
-    for (const std::string& other : question_names())
-      if (const Study* study = read_question(other).study; study && study->summarize)
-        able += (able.empty() ? "" : ", ") + other;
+    for (const Question& other : questions())
+      if (other.study != nullptr && other.study->summarize) able += (able.empty() ? "" : ", ") + other.name;
     throw InputError(name, "", "its result does not hold what its summary is computed from", able,
                      "moesaic experiment run " + name);
   }
@@ -114,11 +81,27 @@ void summarize(const std::string& name, Session& session) {
   publish(question, question.study->summarize(read_json(file), file), session);
 }
 
+/// "About 4 min": a figure that is measured once and varies.
+std::string about(Seconds takes) {
+  constexpr Seconds kMinutesFrom = 90;
+  return "About " + (takes < kMinutesFrom ? formatted("%.0f s", takes) : formatted("%.2g min", takes / 60));
+}
+
+std::string line_of(const Question& question) {
+  std::string line = question.name + ": " + question.asks;
+  if (question.takes > 0) line += " " + about(question.takes) + ".";
+  if (question.study == nullptr) line += " Not run by this program: see its README.md.";
+  return line + "\n";
+}
+
 void list(Session& session) {
   std::string text;
-  for (const std::string& name : question_names())
-    text += name + (read_question(name).study ? "\n" : "  (not run by this program: see its README.md)\n");
-  session.print(question_names(), text);
+  Json names = Json::array();
+  for (const Question& question : questions()) {
+    text += line_of(question);
+    names.push_back(question.name);
+  }
+  session.print(names, text);
 }
 
 }  // namespace
@@ -127,7 +110,8 @@ void add_experiment(CLI::App& app, Session& session) {
   CLI::App* verb =
       app.add_subcommand("experiment", "list the questions under experiments/, run one, or summarize its result again");
   verb->require_subcommand(1);
-  CLI::App* list_verb = verb->add_subcommand("list", "names of the experiments");
+  CLI::App* list_verb =
+      verb->add_subcommand("list", "names of the experiments, what each asks and how long its answer takes");
   add_json_option(*list_verb, session);
   refuse_seed(*list_verb, "a list of names draws nothing");
   list_verb->footer("Example:\n  moesaic experiment list --json");

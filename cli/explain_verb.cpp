@@ -15,7 +15,7 @@ namespace {
 std::string cost_text(const Alternative& alternative, Seconds chosen) {
   if (!alternative.reason.empty()) return alternative.reason;
   const std::string step = format_seconds(alternative.step_seconds);
-  return chosen > 0 ? step + " (" + percent(alternative.step_seconds / chosen - 1) + ")" : step;
+  return chosen > 0 ? step + " (" + format_change(alternative.step_seconds / chosen - 1) + ")" : step;
 }
 
 /// Fastest first, refused ones last.
@@ -42,7 +42,7 @@ void run(const std::string& file, Session& session) {
   std::string text = "plan for " + plan.name + (plan.interrupted ? ", search interrupted" : "") + ", " +
                      with_commas(plan.evaluations) + (plan.evaluations == 1 ? " plan" : " plans") + " evaluated\n" +
                      aligned(plan_rows(plan, Summary::of_all)) +
-                     (of_another || plan.prediction.step_seconds == 0 ? "" : prediction_text(plan.prediction)) +
+                     (of_another || plan.prediction.step_seconds == 0 ? "" : prediction_text(plan, plan.prediction)) +
                      (doubt.empty() ? "" : doubt + "\n") +
                      (of_another ? "its old prediction and runners-up are not shown\n" : "");
   Json decisions = Json::array();

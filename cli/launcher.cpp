@@ -18,6 +18,7 @@
 #include "cli/tcp_ranks.h"
 #include "cli/waits.h"
 #include "core/schema/error.h"
+#include "core/schema/temporary_folder.h"
 
 namespace moesaic::cli {
 namespace {
@@ -210,7 +211,7 @@ void launch(const LaunchRequest& request) {
 }
 
 TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "moesaic-XXXXXX").string();
+  std::string pattern = temporary_folder() + "/moesaic-XXXXXX";
   if (mkdtemp(pattern.data()) == nullptr)
     throw InputError(pattern, "", std::string("cannot be made: ") + std::strerror(errno), "",
                      "set TMPDIR to a folder that can be written");

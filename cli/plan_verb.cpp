@@ -11,6 +11,7 @@
 #include "cli/options/numbers.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
+#include "cli/what_if.h"
 #include "core/plan/plan_document.h"
 #include "core/schema/error.h"
 #include "planner/make_plan.h"
@@ -24,14 +25,26 @@ struct PlanOptions {
   int ranks = 0, workers = 2;
   int64_t effort = 60;
   Seconds budget_s = std::numeric_limits<Seconds>::infinity();
+  std::vector<std::string> edits;
 };
+
+std::string devices_text(int devices) { return with_commas(devices) + (devices == 1 ? " device" : " devices"); }
 
 planner::Problem problem_of(const PlanOptions& o, const Session& session) {
   planner::Problem problem = session.load_problem(o.model, o.cluster, o.workload, o.routing, o.profile);
+  Json preset = {{"kind", "moesaic.preset/1"}, {"name", ""}};
+  std::string file = "--set, decisions";
   if (!o.preset.empty()) {
-    const std::string file = session.preset_path(o.preset);
-    problem.fixed = planner::read_preset(read_json(file), file);
+    file = session.preset_path(o.preset);
+    preset = read_json(file);
+    problem.fixed = planner::read_preset(preset, file);
   }
+  problem.files.preset = o.preset.empty() && o.edits.empty() ? "" : file;
+  if (o.ranks > problem.cluster.num_devices())
+    throw InputError("--ranks " + std::to_string(o.ranks), "",
+                     problem.files.cluster + " has " + devices_text(problem.cluster.num_devices()),
+                     "at most one rank per device");
+  if (!o.edits.empty()) edit_problem(problem, std::move(preset), file, o.edits);
   problem.ranks = o.ranks;
   problem.effort = o.effort;
   problem.seed = session.seed;
@@ -52,17 +65,26 @@ std::string nothing_found_text(const planner::PlanResult& result, const PlanOpti
   return text;
 }
 
+/// The keys of --json about a search that found nothing: every reason, and why layouts are out of the question, told
+/// together.
+Json refusals_json(const planner::PlanResult& result, std::vector<std::string> reasons) {
+  for (const planner::RefusedLayout& refused : result.refused)
+    reasons.push_back(refused.layout + ": " + refused.refusal.reason);
+  return {{"reasons", reasons}, {"grouped_reasons", planner::grouped(result.refused)}};
+}
+
+std::string refusals_text(const planner::PlanResult& result) {
+  std::string text;
+  for (const std::string& line : planner::grouped(result.refused)) text += "  " + line + "\n";
+  return text;
+}
+
 void report_nothing_found(const planner::PlanResult& result, const PlanOptions& o, Session& session) {
   const std::string sentence = nothing_found_text(result, o);
-  std::string text = sentence + "\n";
-  std::vector<std::string> reasons = {sentence};
-  for (const std::string& reason : result.reasons) {
-    text += "  " + reason + "\n";
-    reasons.push_back(reason);
-  }
-  Json json = {{"feasible", nullptr}, {"found", false}, {"reasons", reasons}, {"evaluations", result.evaluations}};
+  Json json = {{"feasible", nullptr}, {"found", false}, {"evaluations", result.evaluations}};
+  json.update(refusals_json(result, {sentence}));
   if (result.needed_effort > 0) json["needed_effort"] = result.needed_effort;
-  session.print(json, text);
+  session.print(json, sentence + "\n" + refusals_text(result));
   session.exit_code = kNothingFound;
 }
 
@@ -72,10 +94,34 @@ std::string ended_early(const Plan& plan, const PlanOptions& o) {
          std::string(": the best so far)");
 }
 
-void report_infeasible(const planner::PlanResult& result, Session& session) {
-  std::string text = "infeasible: no layout fits\n";
-  for (const std::string& reason : result.reasons) text += "  " + reason + "\n";
-  session.print({{"feasible", false}, {"reasons", result.reasons}}, text);
+/// What keeps the nearest layout out stands in a document, and what was fixed need not be.
+std::vector<std::string> remedies(const planner::PlanResult& result, const planner::Problem& problem,
+                                  const PlanOptions& o) {
+  std::vector<std::string> lines;
+  if (const planner::RefusedLayout* nearest = planner::nearest_to_fit(result.refused)) {
+    const bool on_device = nearest->refusal.where == "on the device";
+    lines.push_back(problem.files.cluster + (on_device ? " /device/memory_bytes" : " /nodes/host_memory_bytes") +
+                    " is too small: the nearest layout needs at least " +
+                    format_bytes(static_cast<double>(nearest->refusal.needs)) + " of " +
+                    format_bytes(static_cast<double>(nearest->refusal.has)));
+  }
+  if (!o.preset.empty()) lines.push_back(problem.files.preset + " fixes decisions: plan without --preset");
+  const int devices = problem.cluster.num_devices();
+  if (o.ranks > 0 && o.ranks < devices)
+    lines.push_back("--ranks " + std::to_string(o.ranks) + " uses " + std::to_string(o.ranks) + " of " +
+                    devices_text(devices) + " of the cluster: leave it out to use all");
+  return lines;
+}
+
+void report_infeasible(const planner::PlanResult& result, const planner::Problem& problem, const PlanOptions& o,
+                       Session& session) {
+  std::string text = "infeasible: no layout fits\n" + refusals_text(result);
+  const std::vector<std::string> lines = remedies(result, problem, o);
+  for (const std::string& line : lines) text += line + "\n";
+  Json json = {{"feasible", false}};
+  json.update(refusals_json(result, {}));
+  json["remedies"] = lines;
+  session.print(json, text);
   session.exit_code = kInfeasible;
 }
 
@@ -95,9 +141,9 @@ void run(const PlanOptions& o, Session& session) {
   progress.reset();
   if (!result.feasible && interrupted()) throw DeviceError("interrupted before any plan was priced; none is written");
   if (!result.feasible && !result.complete) return report_nothing_found(result, o, session);
-  if (!result.feasible) return report_infeasible(result, session);
+  if (!result.feasible) return report_infeasible(result, problem, o, session);
   write_file(o.output, write_plan(result.plan).dump(1) + "\n");
-  Json json = prediction_json(result.plan.prediction);
+  Json json = prediction_json(result.plan, result.plan.prediction);
   json["feasible"] = true;
   json["evaluations"] = result.plan.evaluations;
   json["interrupted"] = result.plan.interrupted;
@@ -105,7 +151,7 @@ void run(const PlanOptions& o, Session& session) {
   const std::vector<Assumption> assumptions = assumptions_of(result.plan.profile, result.evaluation.price_basis);
   json["assumptions"] = assumptions_json(assumptions);
   session.print(json, "plan for " + result.plan.name + " -> " + o.output + ended_early(result.plan, o) + "\n" +
-                          aligned(plan_rows(result.plan)) + prediction_text(result.plan.prediction) +
+                          aligned(plan_rows(result.plan)) + prediction_text(result.plan, result.plan.prediction) +
                           assumptions_text(assumptions));
   if (interrupted()) session.exit_code = kInterrupted;
 }
@@ -130,6 +176,12 @@ void add_plan(CLI::App& app, Session& session) {
   verb->add_option("--preset", options->preset,
                    "decisions of a published system (semoe, deepspeed_moe, megatron), or a file with yours; "
                    "planner/problem/README.md lists its keys");
+  verb->add_option("--set", options->edits,
+                   "plan for other documents, KEY=VALUE or KEY*=FACTOR, or fix a decision, for example "
+                   "workload.sequence_length=2048 or layout.ep=4; may be repeated")
+      ->expected(1)
+      ->take_all()
+      ->allow_extra_args(false);
   verb->add_option("--objective", options->objective, "what to minimise; only `time` is built")
       ->check(CLI::Validator(
           [](const std::string& objective) {

@@ -55,10 +55,10 @@ std::vector<std::string> plans_to_measure(const ProfileVerbOptions& o, const Ses
 
 /// What the budget reached, and how quiet the machine was: nothing about either where nothing happened.
 std::vector<std::pair<std::string, std::string>> rows_of(const MeasuringRecord& record) {
-  const auto share = [](double part) { return formatted("%.1f %%", 100 * part); };
-  std::vector<std::pair<std::string, std::string>> rows = {
-      {"points", formatted("%lld, measured in %.1f s of %g s", static_cast<long long>(record.points), record.spent_s,
-                           record.budget_s)}};
+  const auto share = [](double part) { return format_share(part); };
+  std::vector<std::pair<std::string, std::string>> rows = {{"points", with_commas(record.points) + ", measured in " +
+                                                                          format_seconds(record.spent_s) + " of " +
+                                                                          format_seconds(record.budget_s)}};
   if (!record.left_out.empty())
     rows.push_back({"left out", std::to_string(record.left_out.size()) +
                                     " that the budget did not reach; the first: " + record.left_out.front()});

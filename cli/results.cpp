@@ -2,19 +2,24 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "core/plan/predicted.h"
 #include "core/schema/object_reader.h"
+#include "core/timeline/critical_path.h"
+#include "core/timeline/utilization.h"
 
 namespace moesaic::cli {
 
-Json prediction_json(const Prediction& p) {
+Json prediction_json(const Plan& plan, const Prediction& p) {
+  const Utilization used = utilization_of(plan, p.tokens_per_second);
   Json peaks = Json::object();
   for (const auto& [tier, bytes] : p.peak_bytes) peaks[tier] = bytes;
   Json json = {{"step_seconds", p.step_seconds},
                {"tokens_per_second", p.tokens_per_second},
+               {"tokens_per_second_per_device", used.tokens_per_second_per_device},
+               {"mfu", used.mfu},
+               {"critical_path_seconds", p.critical_path_seconds},
                {"peak_bytes", peaks},
                {"exposed_communication_seconds", p.exposed_communication_seconds},
                {"bubble_seconds", p.bubble_seconds},
@@ -29,7 +34,7 @@ Json prediction_json(const Prediction& p) {
 
 Json carried_prediction_json(const Plan& plan) {
   const std::optional<bool> belongs = prediction_belongs(plan);
-  Json json = belongs == false ? Json::object() : prediction_json(plan.prediction);
+  Json json = belongs == false ? Json::object() : prediction_json(plan, plan.prediction);
   json["prediction_belongs"] = belongs ? Json(*belongs) : Json();
   return json;
 }
@@ -52,15 +57,29 @@ std::string aligned(const std::vector<std::pair<std::string, std::string>>& rows
   return text;
 }
 
-std::string prediction_text(const Prediction& p) {
+std::string rate_text(double per_second) {
+  constexpr double kWhole = 99.95;  // from here on a fraction says nothing
+  return per_second < kWhole ? formatted("%.3g", per_second) : with_commas(std::llround(per_second));
+}
+
+std::string tokens_text(const Plan& plan, double tokens_per_second) {
+  const Utilization used = utilization_of(plan, tokens_per_second);
+  return rate_text(tokens_per_second) + "; " + rate_text(used.tokens_per_second_per_device) + " per device, MFU " +
+         format_share(used.mfu);
+}
+
+std::string prediction_text(const Plan& plan, const Prediction& p) {
   std::vector<std::pair<std::string, std::string>> rows = {
       {"step", format_seconds(p.step_seconds)},
-      {"tokens per second", with_commas(static_cast<int64_t>(p.tokens_per_second))},
+      {"tokens per second", tokens_text(plan, p.tokens_per_second)},
       {"exposed communication", format_seconds(p.exposed_communication_seconds)}};
+  if (!p.critical_path_seconds.empty())
+    rows.insert(rows.begin() + 1, {"bound by", what_bounds(p.critical_path_seconds)});
   if (p.exposed_transfer_seconds > 0) rows.emplace_back("exposed transfer", format_seconds(p.exposed_transfer_seconds));
   if (p.bubble_seconds > 0) rows.emplace_back("pipeline bubble", format_seconds(p.bubble_seconds));
   if (p.lower_bound_seconds > 0)
-    rows.emplace_back("lower bound", format_seconds(p.lower_bound_seconds) + " of this layout, gap " + percent(p.gap));
+    rows.emplace_back("lower bound",
+                      format_seconds(p.lower_bound_seconds) + " of this layout, gap " + format_change(p.gap));
   for (const auto& [tier, bytes] : p.peak_bytes)
     rows.emplace_back("peak memory, " + tier, format_bytes(static_cast<double>(bytes)));
   rows.emplace_back("tasks", with_commas(p.tasks));
@@ -94,13 +113,6 @@ std::string processors_of(const Json& result, const std::string& file) {
     text += (i == 0 ? "" : "; ") + name + (name.empty() || set.empty() ? "" : ", ") + set;
     if (list.size() > 1) text += " (" + std::to_string(ranks) + (ranks > 1 ? " ranks)" : " rank)");
   }
-  return text;
-}
-
-std::string percent(double fraction) {
-  char text[32];
-  const double percents = std::abs(fraction) < 0.0005 ? 0 : 100 * fraction;  // no "-0.0 %"
-  std::snprintf(text, sizeof text, "%+.1f %%", percents);
   return text;
 }
 

@@ -11,11 +11,18 @@
 
 namespace moesaic::cli {
 
-/// step_seconds, tokens_per_second, peak_bytes, exposed_communication_seconds, bubble_seconds,
+/// What is predicted for a plan, by its own prediction or a new one: step_seconds, tokens_per_second,
+/// tokens_per_second_per_device, mfu, critical_path_seconds, peak_bytes, exposed_communication_seconds, bubble_seconds,
 /// exposed_transfer_seconds, tasks; where a bound is known (a plan's prediction, not a simulation) also
 /// lower_bound_seconds and gap.
-Json prediction_json(const Prediction& prediction);
-std::string prediction_text(const Prediction& prediction);
+Json prediction_json(const Plan& plan, const Prediction& prediction);
+std::string prediction_text(const Plan& plan, const Prediction& prediction);
+
+/// "26,394", "0.664".
+std::string rate_text(double per_second);
+
+/// "26,394; 13,197 per device, MFU 41.2 %".
+std::string tokens_text(const Plan& plan, double tokens_per_second);
 
 /// The same of the prediction that a plan carries, with prediction_belongs: true, null where the plan does not say, or
 /// false; then there are no figures, since they are another plan's.
@@ -31,8 +38,5 @@ std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan, Sum
 
 /// "AMD EPYC, AVX512_CORE_BF16"; with the ranks of each where they ran on several kinds; "" where nobody knows.
 std::string processors_of(const Json& result, const std::string& file);
-
-/// "+4.2 %".
-std::string percent(double fraction);
 
 }  // namespace moesaic::cli

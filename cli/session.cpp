@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -21,12 +22,13 @@ namespace fs = std::filesystem;
 
 volatile std::sig_atomic_t g_interrupted = 0;
 
-/// `name` as a folder or a name under devices/ that holds `file`; "" when it is neither.
+/// `name` as a folder or a name under devices/ that holds `file`; "" when it is neither, whatever the name.
 std::string in_device_folder(const std::string& name, const std::string& file, const std::vector<std::string>& roots) {
-  if (fs::is_regular_file(fs::path(name) / file)) return (fs::path(name) / file).string();
-  for (const std::string& root : roots)
-    if (fs::is_regular_file(fs::path(root) / "devices" / name / file))
-      return (fs::path(root) / "devices" / name / file).string();
+  std::vector<fs::path> candidates = {fs::path(name) / file};
+  for (const std::string& root : roots) candidates.push_back(fs::path(root) / "devices" / name / file);
+  std::error_code ignored;
+  for (const fs::path& candidate : candidates)
+    if (fs::is_regular_file(candidate, ignored)) return candidate.string();
   return "";
 }
 
@@ -89,19 +91,31 @@ std::string Session::preset_path(const std::string& name) const {
   return resolve_document(name, "presets", {fs::path(preset_folder()).parent_path()});
 }
 
+std::string Session::model_file(const std::string& name) const {
+  return resolve_document(name, "models", document_roots());
+}
+
+std::string Session::cluster_file(const std::string& name) const {
+  const std::string file = in_device_folder(name, "cluster.json", document_roots());
+  return file.empty() ? resolve_document(name, "clusters", document_roots()) : file;
+}
+
+std::string Session::workload_file(const std::string& name) const {
+  return resolve_document(name, "workloads", document_roots());
+}
+
 Model Session::load_model(const std::string& name) const {
-  const std::string file = resolve_document(name, "models", document_roots());
+  const std::string file = model_file(name);
   return read_model(read_json(file), file);
 }
 
 Cluster Session::load_cluster(const std::string& name) const {
-  std::string file = in_device_folder(name, "cluster.json", document_roots());
-  if (file.empty()) file = resolve_document(name, "clusters", document_roots());
+  const std::string file = cluster_file(name);
   return read_cluster(read_json(file), file);
 }
 
 Workload Session::load_workload(const std::string& name) const {
-  const std::string file = resolve_document(name, "workloads", document_roots());
+  const std::string file = workload_file(name);
   return read_workload(read_json(file), file);
 }
 
@@ -151,6 +165,7 @@ planner::Problem Session::load_problem(const std::string& model, const std::stri
   problem.model = load_model(model);
   problem.cluster = load_cluster(cluster);
   problem.workload = load_workload(workload);
+  problem.files = {model_file(model), cluster_file(cluster), workload_file(workload), ""};
   problem.routing = load_routing(routing);
   const bool measured = profile.empty() && !in_device_folder(cluster, "profile.json", document_roots()).empty() &&
                         !in_device_folder(cluster, "cluster.json", document_roots()).empty();
@@ -215,7 +230,8 @@ void Progress::update(double done, double total, const std::string& what) {
   if (elapsed < kQuietSeconds || !isatty(STDERR_FILENO)) return;
   shown_ = true;
   const double left = done > 0 ? elapsed * (total - done) / done : 0;
-  std::fprintf(stderr, "\r\033[K%3.0f %%  %s, %.0f s left", total > 0 ? 100 * done / total : 0, what.c_str(), left);
+  std::fprintf(stderr, "\r\033[K%3.0f %%  %s, %s left", total > 0 ? 100 * done / total : 0, what.c_str(),
+               format_seconds(std::ceil(left)).c_str());
 }
 
 }  // namespace moesaic::cli

@@ -38,8 +38,13 @@ struct Session {
   std::string preset_folder() const;
   std::string preset_path(const std::string& name) const;
 
+  /// Where the document of a name stands. Clusters and profiles also resolve to the folder that `moesaic profile`
+  /// writes.
+  std::string model_file(const std::string& name) const;
+  std::string cluster_file(const std::string& name) const;
+  std::string workload_file(const std::string& name) const;
+
   Model load_model(const std::string& name) const;
-  /// Clusters and profiles also resolve to the folder that `moesaic profile` writes.
   Cluster load_cluster(const std::string& name) const;
   Workload load_workload(const std::string& name) const;
   RoutingDocument load_routing(const std::string& name) const;  // "" is uniform

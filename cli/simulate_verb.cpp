@@ -5,6 +5,7 @@
 
 #include "cli/arguments.h"
 #include "cli/assumed_prices.h"
+#include "cli/difference.h"
 #include "cli/interruptible_evaluator.h"
 #include "cli/report/html_report.h"
 #include "cli/report_input.h"
@@ -40,16 +41,17 @@ Plan with_seed(Plan plan, uint64_t seed, const std::string& file) {
   return plan;
 }
 
-/// Whether edits left every figure of the prediction that the plan was made with.
-bool same_figures(const Prediction& a, const Prediction& b) {
-  return a.step_seconds == b.step_seconds && a.exposed_communication_seconds == b.exposed_communication_seconds &&
-         a.bubble_seconds == b.bubble_seconds && a.exposed_transfer_seconds == b.exposed_transfer_seconds &&
-         a.tokens_per_second == b.tokens_per_second && a.peak_bytes == b.peak_bytes && a.tasks == b.tasks;
+/// Of the plan as it was before its edits: what it predicts itself where that is still its own, else simulated.
+Evaluation of_unedited(const Plan& plan) {
+  if (prediction_belongs(plan) != true) return simulate_interruptibly(plan, {}).evaluation;
+  Evaluation evaluation;
+  evaluation.prediction = plan.prediction;
+  return evaluation;
 }
 
 Json result_json(const Plan& plan, const simulator::SimulationResult& result) {
   const Evaluation& e = result.evaluation;
-  Json json = prediction_json(e.prediction);
+  Json json = prediction_json(plan, e.prediction);
   json["feasible"] = e.feasible;
   if (!e.feasible) json["reason"] = e.reason;
   json["activities"] = e.activities;
@@ -94,22 +96,19 @@ void run(const SimulateOptions& o, Session& session) {
   }
   if (!e.feasible) session.exit_code = kInfeasible;
   Json json = result_json(plan, result);
-  if (!e.feasible) return session.print(json, "infeasible: " + e.reason + "\n");
-  std::string text = "simulated " + plan.name + "\n" + prediction_text(e.prediction) +
-                     aligned({{"prices", basis_text(e)},
-                              {"activities", with_commas(e.activities)},
-                              {"simulated in", format_seconds(e.wall_seconds)}}) +
-                     assumptions_text(assumptions_of(plan.profile, e.price_basis));
-  if (changed && prediction_belongs(loaded) == false) {
-    json["figures_changed"] = nullptr;
-    text +=
-        "cannot say what --set changes: the plan's prediction is of an earlier version of it; simulate without --set "
-        "to compare\n";
-  } else if (changed) {
-    json["figures_changed"] = !same_figures(e.prediction, plan.prediction);
-    if (!json["figures_changed"]) text += "the edits leave every figure of the plan's own prediction as it was\n";
+  std::string difference;
+  if (changed) {
+    const Evaluation before = of_unedited(loaded);
+    add_difference(loaded, before, e, json);
+    difference = difference_text(before, e);
   }
-  session.print(json, text);
+  if (!e.feasible) return session.print(json, "infeasible: " + e.reason + "\n" + difference);
+  const std::string text = "simulated " + plan.name + "\n" + prediction_text(plan, e.prediction) +
+                           aligned({{"prices", basis_text(e)},
+                                    {"activities", with_commas(e.activities)},
+                                    {"simulated in", format_seconds(e.wall_seconds)}}) +
+                           assumptions_text(assumptions_of(plan.profile, e.price_basis));
+  session.print(json, text + difference);
 }
 
 }  // namespace

@@ -5,12 +5,15 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/documents_asked.h"
+#include "cli/measured_run.h"
+#include "cli/questions.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
 #include "core/plan/plan_document.h"
 #include "core/schema/error.h"
-#include "core/timeline/disturbance.h"
+#include "core/schema/nearest_name.h"
 #include "core/timeline/timeline.h"
+#include "experiments/laboratory/published_system.h"
 #include "planner/problem/preset.h"
 
 namespace moesaic::cli {
@@ -45,6 +48,30 @@ Finding plan_finding(const Json& document, const std::string& file) {
                                              (doubt.empty() ? "" : "; " + doubt)};
 }
 
+Finding experiment_finding(const Json& document, const std::string& file) {
+  const std::string question = experiments::open_experiment(document, file)["question"].text();
+  const experiments::Study* study = experiments::study_of(document, file);
+  if (study != nullptr) study->check(document, file);
+  return {{{"question", question}}, question};
+}
+
+/// Of an execution, or of an experiment.
+Finding result_finding(const Json& document, const std::string& file) {
+  ObjectReader result(document, file, "");
+  const Field experiment = result["experiment"];
+  if (!experiment.present()) return {{{"tasks", read_measured_run(document, file).timeline.rows.size()}}, "fine"};
+  const std::string name = experiment.text();
+  std::vector<std::string> readable;
+  for (const Question& question : questions()) {
+    if (question.study == nullptr) continue;
+    readable.push_back(question.name);
+    if (question.name != name) continue;
+    question.study->tables(document, file);
+    return {{{"experiment", name}}, name};
+  }
+  experiment.refuse("is no experiment that a study of this program reads", "", suggestion(name, readable));
+}
+
 Finding finding_of(const std::string& kind, const Json& document, const std::string& file) {
   if (kind == "model") return model_finding(document, file);
   if (kind == "plan") return plan_finding(document, file);
@@ -68,22 +95,17 @@ Finding finding_of(const std::string& kind, const Json& document, const std::str
   }
   if (kind == "timeline") return {{{"tasks", read_timeline(document, file).rows.size()}}, "fine"};
   if (kind == "preset") return {{{"preset", planner::read_preset(document, file).preset}}, "fine"};
-  if (kind == "result" && document.contains("timeline") && document.contains("routing")) {
-    read_routing(document["routing"], file, "/routing");
-    read_measured_steps(document, file);
-    processors_of(document, file);
-    return {{{"tasks", read_timeline(document["timeline"], file).rows.size()}}, "fine"};
+  if (kind == "experiment") return experiment_finding(document, file);
+  if (kind == "published_system") {
+    const experiments::PublishedSystem system = experiments::read_published_system(document, file);
+    return {{{"rows", system.training.size()}}, std::to_string(system.training.size()) + " published rows of training"};
   }
-  throw InputError(file, "/kind", "no reader for " + kind + " documents",
-                   "model, cluster, workload, routing, profile, plan, timeline, preset, or a result with its timeline");
+  return result_finding(document, file);
 }
 
 Finding checked(const std::string& file) {
   const Json document = read_json(file);
-  const std::string kind =
-      document.is_object() && document.value("kind", Json()).is_string() && document["kind"] == "moesaic.preset/1"
-          ? "preset"
-          : document_kind(document, file);
+  const std::string kind = document_kind(document, file);
   Finding finding = finding_of(kind, document, file);
   finding.json["file"] = file;
   finding.json["kind"] = kind;

@@ -132,7 +132,7 @@ PlanResult make_plan(const Problem& problem, Evaluator& evaluator) {
     result.plan.evaluations = prices.evaluations();
     result.plan.interrupted = prices.interrupted();
   }
-  result.reasons = starts.reasons;
+  result.refused = starts.refused;
   result.complete = starts.dropped == 0 && !problem.stop();
   result.promising = starts.promising;
   result.evaluations = prices.evaluations();

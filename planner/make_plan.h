@@ -7,17 +7,18 @@
 
 #include "core/evaluate/evaluator.h"
 #include "planner/problem/problem.h"
+#include "planner/problem/refusal.h"
 
 namespace moesaic::planner {
 
 struct PlanResult {
   bool feasible = false;
-  Plan plan;                         // complete with prediction, bound, gap and decisions when feasible
-  Evaluation evaluation;             // of the plan
-  std::vector<std::string> reasons;  // infeasible: each layout and what kept it out
-  bool complete = true;              // infeasible: false where effort or time ended before every layout was tried
-  int64_t evaluations = 0;           // plans that were priced
-  int64_t needed_effort = 0;         // not complete: with this effort the answer is certain; 0 where time ended
+  Plan plan;                           // complete with prediction, bound, gap and decisions when feasible
+  Evaluation evaluation;               // of the plan
+  std::vector<RefusedLayout> refused;  // infeasible: each layout and what kept it out
+  bool complete = true;                // infeasible: false where effort or time ended before every layout was tried
+  int64_t evaluations = 0;             // plans that were priced
+  int64_t needed_effort = 0;           // not complete: with this effort the answer is certain; 0 where time ended
   std::string promising;  // not complete: the first layout that fits in program order; "" where none is known
 };
 

@@ -46,11 +46,11 @@ class StartSearch {
     Candidates candidates;
     for (const LayoutCandidate& layout : layouts_) {
       const std::string choice = describe_layout(baseline_plan(problem_, layout.layout));
-      std::string refusal = problem_.stop() ? "not looked at: the search was ended" : layout.refusal;
+      Refusal refusal = problem_.stop() ? not_looked_at() : layout.refusal;
       Plan plan;
       if (refusal.empty()) {
         plan = baseline_of(layout);
-        refusal = lowering_refusal(plan);
+        refusal = refused_for(lowering_refusal(plan));
       }
       if (refusal.empty())
         add(std::move(plan), candidates);
@@ -70,7 +70,7 @@ class StartSearch {
       const std::vector<Relief> ways = memory_reliefs(problem_, plan);
       if (way >= ways.size()) continue;
       ways[way].apply(plan);
-      std::string refusal = ways[way].refusal.empty() ? lowering_refusal(plan) : ways[way].refusal;
+      Refusal refusal = ways[way].refusal.empty() ? refused_for(lowering_refusal(plan)) : ways[way].refusal;
       if (refusal.empty()) refusal = memory_refusal(plan);
       if (refusal.empty())
         add(std::move(plan), candidates);
@@ -97,7 +97,7 @@ class StartSearch {
     for (const PricedPlan& candidate : candidates) {
       if (next == priced.end() || next->choice != candidate.choice) {
         ++starts_.dropped;
-        refuse(candidate.choice, "not evaluated: the effort or the time was spent");
+        refuse(candidate.choice, refused_for("not evaluated: the effort or the time was spent"));
         continue;
       }
       const Evaluation& evaluation = (next++)->evaluation;
@@ -105,13 +105,22 @@ class StartSearch {
       if (evaluation.feasible)
         starts_.alternatives.push_back({candidate.choice, evaluation.prediction.step_seconds, ""});
       else
-        refuse(candidate.choice, evaluation.reason);
+        refuse(candidate.choice, refusal_of(evaluation));
     }
   }
 
-  void refuse(const std::string& layout, const std::string& reason) {
-    starts_.reasons.push_back(layout + ": " + reason);
-    starts_.alternatives.push_back({layout, 0, reason});
+  void refuse(const std::string& layout, const Refusal& refusal) {
+    starts_.refused.push_back({layout, refusal});
+    starts_.alternatives.push_back({layout, 0, refusal.reason});
+  }
+
+  /// Of a plan that was priced and does not fit: by far the most do not for the device's memory.
+  Refusal refusal_of(const Evaluation& evaluation) const {
+    const auto peak = evaluation.prediction.peak_bytes.find("device");
+    const Bytes capacity = problem_.cluster.device.memory_bytes;
+    if (peak == evaluation.prediction.peak_bytes.end() || peak->second <= capacity)
+      return refused_for(evaluation.reason);
+    return {evaluation.reason, "the step does not fit", peak->second, capacity, "on the device"};
   }
 
   const Problem& problem_;

@@ -24,6 +24,7 @@ Json write_evaluation(const Evaluation& evaluation) {
               {"bubble_seconds", prediction.bubble_seconds},
               {"exposed_transfer_seconds", prediction.exposed_transfer_seconds},
               {"peak_bytes", prediction.peak_bytes},
+              {"critical_path_seconds", prediction.critical_path_seconds},
               {"tasks", prediction.tasks},
               {"activities", evaluation.activities},
               {"wall_seconds", evaluation.wall_seconds},
@@ -41,6 +42,7 @@ Evaluation read_evaluation(const Json& json) {
   json.at("bubble_seconds").get_to(prediction.bubble_seconds);
   json.at("exposed_transfer_seconds").get_to(prediction.exposed_transfer_seconds);
   json.at("peak_bytes").get_to(prediction.peak_bytes);
+  json.at("critical_path_seconds").get_to(prediction.critical_path_seconds);
   json.at("tasks").get_to(prediction.tasks);
   json.at("activities").get_to(evaluation.activities);
   json.at("wall_seconds").get_to(evaluation.wall_seconds);

@@ -10,6 +10,7 @@
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
+#include "core/timeline/critical_path.h"
 #include "simulator/step_simulation.h"
 #include "simulator/worker_pool.h"
 
@@ -52,7 +53,7 @@ void judge_memory(const TaskGraph& graph, const Cluster& cluster, const StepSimu
   if (largest >= 0)
     evaluation.reason += "; the largest tensor then is '" + graph.tensors[largest].name + "' with " +
                          format_bytes(static_cast<double>(rows.bytes(largest, peak.rank)));
-  evaluation.reason += "; more ranks per expert group, more micro-batches or more memory would lift it";
+  evaluation.reason += "; a device with that much memory would lift it, or a plan that needs less";
 }
 
 /// Host memory and storage hold the same bytes all the time; the ranks of a node share them.
@@ -66,7 +67,7 @@ void judge_tier(const TaskGraph& graph, const Cluster& cluster, Tier tier, const
   evaluation.feasible = false;
   evaluation.reason = "out of " + std::string(name) + " memory: the expert states of a node need " +
                       format_bytes(static_cast<double>(of_node)) + ", it has " +
-                      format_bytes(static_cast<double>(capacity)) + "; more nodes or a lower tier would lift it";
+                      format_bytes(static_cast<double>(capacity)) + "; that much in each node would lift it";
 }
 
 /// The interpreter keeps about 100 bytes per task of every rank; 4e7 of them are 4 GB, and minutes.
@@ -105,6 +106,7 @@ SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& pl
   prediction.exposed_communication_seconds = exposed_communication(timeline);
   prediction.bubble_seconds = pipeline_bubble(timeline);
   prediction.exposed_transfer_seconds = exposed_transfer(timeline);
+  prediction.critical_path_seconds = critical_path(timeline, graph);
   prediction.tasks = static_cast<int64_t>(timeline.times.size());
   evaluation.activities = simulation.activities();
   evaluation.price_basis = prices.basis();

@@ -20,13 +20,18 @@ function axis(title, extra = {}) {
 
 const chartFont = () => { Chart.defaults.font.family = "system-ui, sans-serif"; Chart.defaults.font.size = 12; Chart.defaults.animation = false; };
 
+// A window in which the labels of an axis would leave no room for the chart.
+const narrowWindow = matchMedia("(max-width: 640px)");
+const isNarrow = () => narrowWindow.matches;
+narrowWindow.addEventListener("change", redrawAll);
+
 // Bars stand on the end of the previous one: [{label, kind, predicted: [from, to], measured: [from, to]}] in seconds.
 function waterfallBars() {
   const at = Object.fromEntries(sides.map((side) => [side, 0]));
   const bars = [];
   report[sides[0]].phases.forEach((phase, p) => {
     for (const [kind, name] of classes) {
-      const bar = { label: `${phase.name}: ${name}`, kind };
+      const bar = { label: isNarrow() ? [`${phase.name}:`, name] : `${phase.name}: ${name}`, kind };
       for (const side of sides) {
         const seconds = report[side].phases[p][kind];
         bar[side] = [at[side], at[side] + seconds];
@@ -42,6 +47,7 @@ function waterfallBars() {
 function waterfallChart() {
   chartFont();
   const bars = waterfallBars();
+  byId("waterfall-frame").style.height = isNarrow() ? `${60 + 36 * bars.length}px` : "";  // two lines for each label
   const [factor, unit] = axisUnit(Math.max(...sides.map((side) => bars[bars.length - 1][side][1])), "seconds");
   const colour = (bar) => (bar.kind === "total" ? css("muted") : css(bar.kind));
   return {

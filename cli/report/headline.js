@@ -1,4 +1,4 @@
-function card(name, [value, unit], note, className) {
+function card(name, [value, unit = ""], note, className) {
   const figure = element("div", "value " + (className || ""), value, " ", element("small", "", unit));
   return element("div", "card", element("div", "name", name), figure, element("div", "note", note));
 }

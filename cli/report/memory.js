@@ -114,7 +114,7 @@ function memoryChart(tier, isLast) {
   const top = Math.max(sum(tier.held.map(([, bytes]) => bytes)), ...lines.map((line) => line.peak[1]));
   const highest = tier.capacity_bytes > 0 && capacityFits(tier, top) ? Math.max(tier.capacity_bytes * headroom[0], top * headroom[1]) : top * headroom[1];
   const [factor, unit] = axisUnit(highest, "bytes");
-  const x = axis("time since the start of the step, as in the timeline above", { type: "linear", min: timeWindow.from, max: timeWindow.to, ticks: { maxRotation: 0, autoSkip: false, callback: (_, i, ticks) => ticks[i].text } });
+  const x = axis(`time since the start of the step${isNarrow() ? "" : ", as in the timeline above"}`, { type: "linear", min: timeWindow.from, max: timeWindow.to, ticks: { maxRotation: 0, autoSkip: false, callback: (_, i, ticks) => ticks[i].text } });
   x.title.display = isLast;
   x.afterBuildTicks = (scale) => { scale.ticks = timeTicks().filter(([time]) => time < timeWindow.to - 0.02 * (timeWindow.to - timeWindow.from)).map(([value, text]) => ({ value, text })); };
   const y = axis(`${tier.tier} (${unit})`, { min: 0, max: highest / factor, ticks: { includeBounds: false, maxTicksLimit: tier.tier === "device" ? 7 : 4 } });

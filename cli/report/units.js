@@ -28,7 +28,9 @@ const formatSeconds = (s) => secondsParts(s).join(" ");
 const formatBytes = (b) => bytesParts(b).join(" ");
 const formatMs = (s) => (s * 1e3).toFixed(3);
 
+// From one figure to another; from ten times on as a factor.
 function formatPercent(share, places = 1) {
+  if (share >= 9) return Math.round(1 + share).toLocaleString("en") + "x";
   const text = (100 * share).toFixed(places);
   const zero = Number(text) === 0;
   return (zero ? "0" + (places ? "." + "0".repeat(places) : "") : share > 0 ? "+" + text : text.replace("-", "−")) + " %";

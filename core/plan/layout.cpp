@@ -31,7 +31,7 @@ void check_ranks(const Plan& plan, const PlanChecker& check) {
   check.require(plan.elastic.present() || plan.workload.global_batch % parts == 0, "/layout",
                 "a global batch of " + std::to_string(plan.workload.global_batch) + " does not split over " +
                     std::to_string(layout.stage_ranks()) + of + " and " + std::to_string(layout.micro_batches) +
-                    " microbatches",
+                    (layout.micro_batches == 1 ? " microbatch" : " microbatches"),
                 "choose a global_batch that is a multiple of " + std::to_string(parts));
 }
 

@@ -48,6 +48,11 @@ Prediction read_prediction(const Field& field) {
     }
     tiers.finish();
   }
+  if (const Field path = reader["critical_path_seconds"]; path.present()) {
+    ObjectReader resources = path.object();
+    for (const auto& [resource, seconds] : resources.json().items())
+      prediction.critical_path_seconds[resource] = resources[resource].number(kNotNegative);
+  }
   prediction.tasks = reader["tasks"].integer(kNotNegativeCount, 0);
   prediction.made_for = reader["made_for"].text("");
   reader.finish();
@@ -72,6 +77,7 @@ Json write_prediction(const Prediction& prediction) {
     json["lower_bound_seconds"] = prediction.lower_bound_seconds;
     json["gap"] = prediction.gap;
   }
+  if (!prediction.critical_path_seconds.empty()) json["critical_path_seconds"] = prediction.critical_path_seconds;
   if (!prediction.made_for.empty()) json["made_for"] = prediction.made_for;
   return json;
 }

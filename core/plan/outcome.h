@@ -24,6 +24,8 @@ struct Prediction {
   Seconds bubble_seconds = 0;               // in which a rank only waits for another pipeline stage, mean over ranks
   Seconds exposed_transfer_seconds = 0;     // in which only copies between tiers run, mean over ranks
   std::map<std::string, Bytes> peak_bytes;  // by tier: "device", "host", "storage"
+  /// What the step is bound by, by resource (core/timeline/critical_path.h); empty: not said.
+  std::map<std::string, Seconds> critical_path_seconds;
   int64_t tasks = 0;
   std::string made_for;  // hash of the decisions and documents (predicted.h); "": not said
   bool operator==(const Prediction&) const = default;

@@ -16,9 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The kinds of this suite; timeline and result have their readers beside their structs.
-const std::vector<std::string> kKinds = {"model", "cluster",  "workload", "routing",   "profile",
-                                         "plan",  "timeline", "result",   "experiment"};
+/// The kinds of this suite; those that are not of core/schema have their readers beside their structs.
+const std::vector<std::string> kKinds = {"model",    "cluster", "workload",   "routing", "profile",         "plan",
+                                         "timeline", "result",  "experiment", "preset",  "published_system"};
 
 bool is_readable_file(const fs::path& path) {
   std::error_code ignored;
@@ -39,6 +39,15 @@ std::vector<std::string> names_in(const std::string& folder, const std::vector<s
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
+}
+
+/// ", but in clusters": a name that was given in another's place.
+std::string elsewhere(const std::string& name, const std::string& folder, const std::vector<std::string>& roots) {
+  for (const char* other : {"models", "clusters", "workloads", "routing"})
+    for (const std::string& root : roots)
+      if (other != folder && is_readable_file(fs::path(root) / other / (name + ".json")))
+        return std::string(", but in ") + other;
+  return "";
 }
 
 }  // namespace
@@ -81,7 +90,7 @@ std::string resolve_document(const std::string& name, const std::string& folder,
     if (is_readable_file(candidate)) return candidate.string();
   }
   const std::vector<std::string> names = names_in(folder, roots);
-  throw InputError(name, "", "no document of this name in " + folder, "",
+  throw InputError(name, "", "no document of this name in " + folder + elsewhere(name, folder, roots), "",
                    names.empty() ? "give a path" : suggestion(name, names));
 }
 

@@ -16,8 +16,12 @@ namespace moesaic {
 
 using Json = nlohmann::ordered_json;
 
-/// Reads a JSON file. Refuses duplicate keys, depth over 100, NaN and overflowing numbers, truncation: InputError with
-/// file and pointer.
+/// Throws InputError where `path` is no regular file nor a link to one: a pipe or device may block whoever opens it, or
+/// never end. `expected` is what should be there.
+void check_regular_file(const std::string& path, const std::string& expected);
+
+/// Reads a JSON file, a regular one. Refuses duplicate keys, depth over 100, NaN and overflowing numbers, truncation:
+/// InputError with file and pointer.
 Json read_json(const std::string& path);
 Json parse_json(const std::string& text, const std::string& file);
 

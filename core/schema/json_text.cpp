@@ -144,6 +144,18 @@ void refuse_byte_order_mark(const std::string& text, const std::string& file) {
 
 }  // namespace
 
+void check_regular_file(const std::string& path, const std::string& expected) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::file_type type = fs::status(path, error).type();
+  if (type == fs::file_type::regular) return;
+  if (error) throw InputError(path, "", "cannot be read: " + error.message());
+  if (type == fs::file_type::directory) throw InputError(path, "", "is a directory", expected);
+  const bool waits = type == fs::file_type::fifo || type == fs::file_type::socket;
+  throw InputError(path, "", waits ? "is a pipe or a socket" : "is a device", expected,
+                   waits ? "write what it sends to a file first" : "");
+}
+
 Json parse_json(const std::string& text, const std::string& file) {
   refuse_byte_order_mark(text, file);
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) throw InputError(file, "", "is empty", "a JSON document");
@@ -158,8 +170,7 @@ Json parse_json(const std::string& text, const std::string& file) {
 }
 
 Json read_json(const std::string& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) throw InputError(path, "", "is a directory", "a JSON file");
+  check_regular_file(path, "a JSON file");
   errno = 0;
   std::ifstream stream(path, std::ios::binary);
   if (!stream) throw InputError(path, "", std::string("cannot be read: ") + std::strerror(errno));

@@ -8,11 +8,32 @@ namespace {
 
 // Longer names are cut before they are compared, which bounds the quadratic work on hostile input.
 constexpr size_t kLongestName = 100;
+// "mixtral" is the beginning of "mixtral-8x7b", however far the two are apart; a letter or two are of everything.
+constexpr size_t kShortestBeginning = 3;
 
 std::string joined(const std::vector<std::string>& names, const std::string& quote, const std::string& separator) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : separator) + quote + name + quote;
   return text;
+}
+
+/// "links.nic.latency_s" -> "links", "nic", "latency", "s".
+std::vector<std::string> words_of(std::string_view path) {
+  std::vector<std::string> words(1);
+  for (const char c : path) {
+    if (c != '.' && c != '_')
+      words.back() += c;
+    else if (!words.back().empty())
+      words.emplace_back();
+  }
+  return words;
+}
+
+/// The same word but for a letter, or the beginning of it; what units are called tells nothing.
+bool are_alike(const std::string& asked, const std::string& word) {
+  constexpr size_t kShort = 3;
+  if (asked.size() < kShort) return false;
+  return word.starts_with(asked) || asked == word || (asked.size() > kShort && edit_distance(asked, word) <= 1);
 }
 
 }  // namespace
@@ -43,7 +64,10 @@ std::vector<std::string> nearest_names(std::string_view name, const std::vector<
   std::vector<std::pair<size_t, std::string>> near;
   for (const std::string& candidate : candidates) {
     const size_t distance = edit_distance(name, candidate);
-    if (distance <= threshold && distance < candidate.size()) near.emplace_back(distance, candidate);
+    if (distance <= threshold && distance < candidate.size())
+      near.emplace_back(distance, candidate);
+    else if (name.size() >= kShortestBeginning && candidate.starts_with(name))
+      near.emplace_back(threshold + 1, candidate);
   }
   std::stable_sort(near.begin(), near.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> names;
@@ -51,11 +75,36 @@ std::vector<std::string> nearest_names(std::string_view name, const std::vector<
   return names;
 }
 
+std::vector<std::string> nearest_paths(std::string_view path, const std::vector<std::string>& candidates) {
+  constexpr size_t kMost = 3;
+  if (std::vector<std::string> near = nearest_names(path, candidates, kMost); !near.empty()) return near;
+  const std::vector<std::string> asked = words_of(path.substr(0, kLongestName));
+  std::vector<std::pair<size_t, std::string>> sharing;  // words that they do not share
+  for (const std::string& candidate : candidates) {
+    const std::vector<std::string> words = words_of(candidate);
+    const auto shared = static_cast<size_t>(std::count_if(asked.begin(), asked.end(), [&](const std::string& word) {
+      return std::any_of(words.begin(), words.end(), [&](const std::string& other) { return are_alike(word, other); });
+    }));
+    if (shared > 0) sharing.emplace_back(asked.size() - shared, candidate);
+  }
+  std::stable_sort(sharing.begin(), sharing.end(), [](const auto& a, const auto& b) {
+    return std::make_pair(a.first, a.second.size()) < std::make_pair(b.first, b.second.size());
+  });
+  std::vector<std::string> paths;
+  for (const auto& [missing, candidate] : sharing)
+    if (paths.size() < kMost && missing == sharing.front().first) paths.push_back(candidate);
+  return paths;
+}
+
+std::string did_you_mean(const std::vector<std::string>& names) {
+  return "did you mean " + joined(names, "\"", " or ") + "?";
+}
+
 std::string suggestion(std::string_view name, const std::vector<std::string>& candidates) {
   if (candidates.empty()) return "";
   const std::vector<std::string> near = nearest_names(name, candidates);
   if (near.empty()) return "one of: " + joined(candidates, "", ", ");
-  return "did you mean " + joined(near, "\"", " or ") + "?";
+  return did_you_mean(near);
 }
 
 }  // namespace moesaic

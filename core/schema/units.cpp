@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "core/schema/error.h"
+#include "core/schema/formatted.h"
 
 namespace moesaic {
 namespace {
@@ -152,6 +153,17 @@ std::string format_seconds(double seconds) {
   }
   if (std::abs(seconds) >= 0.9995) return with_prefix(seconds, std::span(kDecimalPrefixes, 1), "s");
   return with_prefix(seconds, kPrefixes, "s");
+}
+
+std::string format_share(double share) { return formatted("%.3g %%", 100 * share); }
+
+std::string format_change(double change, int decimals) {
+  constexpr double kFactorsFrom = 9;  // ten times as much
+  constexpr double kMost = 9e18;      // that with_commas() can write
+  if (change >= kFactorsFrom && change < kMost) return with_commas(std::llround(1 + change)) + "x";
+  const double scale = std::pow(10, decimals);
+  const double rounded = std::round(100 * change * scale) / scale;
+  return formatted("%+.*f %%", decimals, rounded == 0 ? 0.0 : rounded);
 }
 
 }  // namespace moesaic

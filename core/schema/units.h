@@ -30,4 +30,10 @@ std::string format_bytes(double bytes);
 std::string format_seconds(double seconds);
 std::string format_count(double count);
 
+/// Of a whole: 0.4123 -> "41.2 %", 0.00042 -> "0.042 %".
+std::string format_share(double share);
+/// From one figure to another, (b - a) / a: 0.0423 -> "+4.2 %"; from ten times on as the factor b / a: 1466 ->
+/// "1,467x". What rounds to nothing is "+0.0 %" whatever its sign.
+std::string format_change(double change, int decimals = 1);
+
 }  // namespace moesaic

@@ -1,6 +1,5 @@
 #pragma once
-// Where the time of a step goes: every instant of every rank is compute, exposed communication, exposed transfer,
-// bubble or idle, by phase. It only classifies; core/timeline/stage_waits.h says until when a task waits for a stage.
+// Where the time of a step goes: the pieces of all ranks (rank_pieces.h), summed by phase. It only adds up.
 
 #include <array>
 
@@ -10,16 +9,17 @@ namespace moesaic {
 
 inline constexpr int kNumPhases = 3;  // forward, backward, update
 
+/// The uses of a rank's time, as rank_pieces.h defines them.
 struct PhaseTime {
-  Seconds compute = 0;                // a task of the compute lane runs
-  Seconds exposed_communication = 0;  // else a task of the network lane is open that waits for no other stage
-  Seconds exposed_transfer = 0;       // else a copy or storage task is open
-  Seconds bubble = 0;                 // else a task of the network lane waits for another pipeline stage
-  Seconds idle = 0;                   // else
+  Seconds compute = 0;
+  Seconds exposed_communication = 0;
+  Seconds exposed_transfer = 0;
+  Seconds bubble = 0;
+  Seconds idle = 0;
   bool operator==(const PhaseTime&) const = default;
 };
 
-/// All fields of PhaseTime, and their names.
+/// All fields of PhaseTime, in the order of Use, and their names.
 inline constexpr Seconds PhaseTime::*kPhaseTimeFields[] = {&PhaseTime::compute, &PhaseTime::exposed_communication,
                                                            &PhaseTime::exposed_transfer, &PhaseTime::bubble,
                                                            &PhaseTime::idle};

@@ -1,6 +1,5 @@
 // A comparison as JSON for programs and as tables for people.
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/schema/formatted.h"
@@ -49,36 +48,47 @@ Json write_tasks(const std::vector<TaskComparison>& tasks) {
   return list;
 }
 
-/// Signed, with a unit; what rounds to nothing is "+0.0 %" whatever its sign.
-std::string percent(double share, int decimals, int width = 9) {
-  const double scale = std::pow(10, decimals);
-  const double rounded = std::round(100 * share * scale) / scale;
-  return formatted(" %+*.*f %%", width, decimals, rounded == 0 ? 0.0 : rounded);
+/// The unit in which all times of a comparison's tables are: the longer step has readable numbers in it.
+struct TableUnit {
+  const char* name;
+  double per_second;
+};
+
+TableUnit unit_of(const Comparison& comparison) {
+  const Seconds step = std::max(comparison.predicted_step, comparison.measured_step);
+  if (step >= 10) return {"s", 1};
+  return step >= 1e-3 ? TableUnit{"ms", 1e3} : TableUnit{"us", 1e6};
 }
 
-std::string table_row(const std::string& name, int width, Seconds predicted, Seconds measured, double error) {
-  return formatted("  %-*s %12.3f %12.3f", width, name.c_str(), 1e3 * predicted, 1e3 * measured) + percent(error, 1);
+std::string title_row(const TableUnit& unit, const std::string& title, int width, const char* share_title) {
+  return formatted("\n  %-*s %12s %12s %11s", width, title.c_str(), (std::string("predicted ") + unit.name).c_str(),
+                   (std::string("measured ") + unit.name).c_str(), share_title);
+}
+
+std::string table_row(const TableUnit& unit, const std::string& name, int width, Seconds predicted, Seconds measured,
+                      double error) {
+  return formatted("  %-*s %12.3f %12.3f %11s", width, name.c_str(), unit.per_second * predicted,
+                   unit.per_second * measured, format_change(error).c_str());
 }
 
 /// What neither side has is left out.
 template <typename Sum>
-std::string sums_table(const char* title, const std::vector<Sum>& sums, const char* share_title, double Sum::*share) {
-  std::string text = formatted("\n  %-21s %12s %12s %11s\n", title, "predicted ms", "measured ms", share_title);
+std::string sums_table(const TableUnit& unit, const char* title, const std::vector<Sum>& sums, const char* share_title,
+                       double Sum::*share) {
+  std::string text = title_row(unit, title, 21, share_title) + "\n";
   for (const Sum& sum : sums)
     if (sum.predicted > 0 || sum.measured > 0)
-      text += table_row(sum.name, 21, sum.predicted, sum.measured, sum.*share) + "\n";
+      text += table_row(unit, sum.name, 21, sum.predicted, sum.measured, sum.*share) + "\n";
   return text;
 }
 
-std::string worst_table(const std::vector<TaskComparison>& tasks) {
+std::string worst_table(const TableUnit& unit, const std::vector<TaskComparison>& tasks) {
   int width = 20;
   for (const TaskComparison& task : tasks) width = std::max(width, static_cast<int>(task.label.size()));
-  std::string text = formatted("\n  %-*s %12s %12s %11s %11s\n", width, "worst tasks", "predicted ms", "measured ms",
-                               "error", "of the step");
-  for (const TaskComparison& task : tasks) {
-    text += table_row(task.label, width, task.predicted, task.measured, task.relative_error);
-    text += percent(task.contribution, 2) + "\n";
-  }
+  std::string text = title_row(unit, "worst tasks", width, "error") + formatted(" %11s\n", "of the step");
+  for (const TaskComparison& task : tasks)
+    text += table_row(unit, task.label, width, task.predicted, task.measured, task.relative_error) +
+            formatted(" %11s\n", format_change(task.contribution, 2).c_str());
   return text;
 }
 
@@ -101,18 +111,18 @@ void add_planned(const Comparison& comparison, Json& json) {
 }
 
 std::string step_line(const Comparison& comparison) {
-  std::string text = formatted("step: predicted %.3f ms", 1e3 * comparison.predicted_step);
+  std::string text = "step: predicted " + format_seconds(comparison.predicted_step);
   if (comparison.planned)
-    text += formatted(" with the routing of the run (%.3f ms as planned)", 1e3 * comparison.planned->seconds);
-  return text +
-         formatted(", measured %.3f ms, error %+.1f %%\n", 1e3 * comparison.measured_step, 100 * comparison.step_error);
+    text += " with the routing of the run (" + format_seconds(comparison.planned->seconds) + " as planned)";
+  return text + ", measured " + format_seconds(comparison.measured_step) + ", error " +
+         format_change(comparison.step_error) + "\n";
 }
 
 std::string parts_of_error(const Comparison& comparison) {
   if (!has_parts_of_error(comparison)) return "";
   const double total = comparison.planned->error;
-  return "\nstep error as planned" + percent(total, 1, 0) + " = prices" + percent(comparison.step_error, 1, 0) +
-         ", routing forecast" + percent(total - comparison.step_error, 1, 0) + "\n";
+  return "\nstep error as planned " + format_change(total) + " = prices " + format_change(comparison.step_error) +
+         ", routing forecast " + format_change(total - comparison.step_error) + "\n";
 }
 
 /// The error is null where there are no undisturbed steps.
@@ -131,8 +141,8 @@ std::string disturbed_lines(const DisturbedComparison& disturbance) {
   const UndisturbedSteps& undisturbed = disturbance.undisturbed;
   const char* const first = undisturbed.without_first ? " (the first is not counted)" : "";
   if (undisturbed.steps > 0)
-    text += formatted("undisturbed steps: %d of %d%s, median %.3f ms, error %+.1f %%\n", undisturbed.steps,
-                      undisturbed.of, first, 1e3 * undisturbed.median, 100 * disturbance.undisturbed_step_error);
+    text += formatted("undisturbed steps: %d of %d%s, median ", undisturbed.steps, undisturbed.of, first) +
+            format_seconds(undisturbed.median) + ", error " + format_change(disturbance.undisturbed_step_error) + "\n";
   else if (undisturbed.of > 0)
     text += formatted("undisturbed steps: none of %d%s\n", undisturbed.of, first);
   if (disturbance.shown_share >= kDisturbedShare)
@@ -168,18 +178,18 @@ std::string comparison_table(const Comparison& comparison) {
   if (!comparison.same_plan) text += "The two timelines come from different plans.\n";
   text += step_line(comparison);
   if (comparison.disturbance) text += disturbed_lines(*comparison.disturbance);
-  text += formatted(
-      "tasks: median error %.1f %%, 95th percentile %.1f %% (%d of %zu tasks: those longer than 20 us or 0.1 %% of the "
-      "step)\n",
-      100 * comparison.median_task_error, 100 * comparison.p95_task_error, comparison.counted_tasks,
-      comparison.tasks.size());
+  text += "tasks: median error " + format_share(comparison.median_task_error) + ", 95th percentile " +
+          format_share(comparison.p95_task_error) +
+          formatted(" (%d of %zu tasks: those longer than 20 us or 0.1 %% of the step)\n", comparison.counted_tasks,
+                    comparison.tasks.size());
   text += one_sided("predicted", comparison.only_predicted) + one_sided("measured", comparison.only_measured);
-  text += worst_table(worst_tasks(comparison, kWorstTasks));
+  const TableUnit unit = unit_of(comparison);
+  text += worst_table(unit, worst_tasks(comparison, kWorstTasks));
   if (comparison.num_stages > 1)
     text += "\n  operators and lanes: sum over tasks of each task's mean over the ranks that ran it (stages add up)\n";
-  text += sums_table("operators", comparison.operators, "error", &GroupComparison::relative_error);
-  text += sums_table("lanes", comparison.lanes, "error", &GroupComparison::relative_error);
-  text += sums_table("time of a rank", comparison.breakdown, "of the step", &TimeComparison::contribution);
+  text += sums_table(unit, "operators", comparison.operators, "error", &GroupComparison::relative_error);
+  text += sums_table(unit, "lanes", comparison.lanes, "error", &GroupComparison::relative_error);
+  text += sums_table(unit, "time of a rank", comparison.breakdown, "of the step", &TimeComparison::contribution);
   return text + parts_of_error(comparison);
 }
 

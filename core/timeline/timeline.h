@@ -73,6 +73,6 @@ Seconds compute_busy(const Timeline& timeline);
 Bytes peak_memory(const Timeline& timeline);
 
 Json write_timeline(const Timeline& timeline);  // kind moesaic.timeline/1
-Timeline read_timeline(const Json& json, const std::string& file);
+Timeline read_timeline(const Json& json, const std::string& file, const std::string& pointer = "");
 
 }  // namespace moesaic

@@ -113,8 +113,8 @@ Json write_timeline(const Timeline& timeline) {
   return json;
 }
 
-Timeline read_timeline(const Json& json, const std::string& file) {
-  ObjectReader reader = open_document(json, file, "", "timeline");
+Timeline read_timeline(const Json& json, const std::string& file, const std::string& pointer) {
+  ObjectReader reader = open_document(json, file, pointer, "timeline");
   Timeline timeline;
   timeline.measured = reader["measured"].boolean();
   timeline.plan_hash = reader["plan_hash"].text();

@@ -9,6 +9,7 @@
 
 #include "core/schema/error.h"
 #include "core/schema/hash.h"
+#include "core/schema/temporary_folder.h"
 #include "executor/backend/host_memory.h"
 #include "executor/cpu/bfloat16.h"
 #include "executor/profiling/timed.h"
@@ -138,8 +139,8 @@ Seconds disk_rate_within(Seconds seconds) { return (seconds - kDiskRest) / kDisk
 
 void measure_disk(Seconds per_rate, Cluster& cluster) {
   try {
-    const std::filesystem::path folder = std::filesystem::temp_directory_path();
-    const StorageRates rates = measure_storage(folder.string(), per_rate);
+    const std::string folder = temporary_folder();
+    const StorageRates rates = measure_storage(folder, per_rate);
     cluster.storage_bytes = static_cast<Bytes>(std::filesystem::space(folder).available);
     cluster.storage_read_bytes_per_s = rates.read_bytes_per_s;
     cluster.storage_write_bytes_per_s = rates.write_bytes_per_s;

@@ -4,7 +4,9 @@ namespace moesaic::experiments {
 
 ObjectReader open_experiment(const Json& experiment, const std::string& file) {
   ObjectReader reader = open_document(experiment, file, "", "experiment");
-  for (const char* key : {"study", "name", "question"}) reader[key].text();
+  reader["study"].text("");
+  for (const char* key : {"name", "question"}) reader[key].text();
+  reader["takes_seconds"].number(kPositive, 0);
   return reader;
 }
 

@@ -14,6 +14,8 @@ namespace moesaic::experiments {
 
 struct Study {
   const char* name;  // `study` of an experiment.json
+  /// InputError where the axes cannot be read.
+  void (*check)(const Json& experiment, const std::string& file);
   /// The result document; `file` is the experiment's, for refusals.
   Json (*run)(const Json& experiment, const std::string& file, const Laboratory& laboratory);
   /// The result as Markdown. InputError where it is none of this study.
@@ -31,14 +33,17 @@ constexpr Study typed_study(const char* name, Json (*summarize)(const Json&, con
   using Axes = std::invoke_result_t<decltype(kReadAxes), const Json&, const std::string&>;
   using Result = std::invoke_result_t<decltype(kRun), const Axes&, const Laboratory&>;
   return {name,
+          [](const Json& experiment, const std::string& file) { static_cast<void>(kReadAxes(experiment, file)); },
           [](const Json& experiment, const std::string& file, const Laboratory& laboratory) {
             return write_document(kRun(kReadAxes(experiment, file), laboratory));
           },
           [](const Json& result, const std::string& file) { return kTables(read_document<Result>(result, file)); },
-          summarize, own_document};
+          summarize,
+          own_document};
 }
 
-/// Opens an experiment.json and takes what those of all studies have: `kind`, `study`, `name`, `question`.
+/// Opens an experiment.json and takes what all have: `kind`, `name`, `question`, and, optional, `study` and
+/// `takes_seconds`, how long the study took where its answer was measured.
 ObjectReader open_experiment(const Json& experiment, const std::string& file);
 
 }  // namespace moesaic::experiments

@@ -33,16 +33,14 @@ std::vector<LayoutCandidate> splits_of(const Problem& problem, const Layout& bas
       Layout layout = base;
       layout.ep = ep;
       layout.micro_batches = count;
-      candidates.push_back({layout, ""});
+      candidates.push_back({layout, {}});
     }
   }
   return candidates;
 }
 
-const char* const kNotLookedAt = "not looked at: the search was ended";
-
-std::string refusal_of(const Problem& problem, const Layout& layout) {
-  return problem.stop() ? kNotLookedAt : memory_refusal(baseline_plan(problem, layout));
+Refusal refusal_of(const Problem& problem, const Layout& layout) {
+  return problem.stop() ? not_looked_at() : memory_refusal(baseline_plan(problem, layout));
 }
 
 /// The candidates after a change of their layouts, where they can then be lowered.
@@ -58,7 +56,7 @@ std::vector<LayoutCandidate> with_layouts(const Problem& problem, std::vector<La
 
 bool any_fits(const std::vector<LayoutCandidate>& candidates) {
   return std::any_of(candidates.begin(), candidates.end(),
-                     [](const auto& candidate) { return candidate.refusal == ""; });
+                     [](const auto& candidate) { return candidate.refusal.empty(); });
 }
 
 bool may_be_staged(const Problem& problem) {
@@ -103,19 +101,18 @@ void add_reliefs(const Problem& problem, Layout base, std::vector<LayoutCandidat
 
 }  // namespace
 
-std::string memory_refusal(const Plan& plan) {
+Refusal memory_refusal(const Plan& plan) {
   const TaskGraph graph = lower(plan);
   const Bytes capacity = plan.cluster.device.memory_bytes;
   Bytes resident = 0;
   for (int stage = 0; stage < graph.num_stages; ++stage)
     resident = std::max(resident, resident_bytes(graph, Tier::device, stage));
-  if (resident <= capacity) return "";
-  const bool training = plan.workload.phase == WorkloadPhase::training;
-  const bool spread = plan.layout.ep == std::min<int64_t>(plan.layout.stage_ranks(), num_placed_experts(plan));
-  return std::string(training ? "parameters, gradients and optimizer state" : "parameters and key-value cache") +
-         " of one rank take " + format_bytes(static_cast<double>(resident)) + "; the device has " +
-         format_bytes(static_cast<double>(capacity)) +
-         (spread ? "; more devices or a smaller model would lift it" : "; a larger ep would need less");
+  if (resident <= capacity) return {};
+  const std::string what = plan.workload.phase == WorkloadPhase::training ? "parameters, gradients and optimizer state"
+                                                                          : "parameters and key-value cache";
+  return {what + " of one rank take " + format_bytes(static_cast<double>(resident)) + "; the device has " +
+              format_bytes(static_cast<double>(capacity)),
+          what + " do not fit", resident, capacity, "on the device"};
 }
 
 std::vector<int> dividing_micro_batches(const Problem& problem, int ranks) {
@@ -180,12 +177,26 @@ Layout fixed_layout(const Problem& problem) {
   return fixed.layout;
 }
 
+/// Batch or experts divide over no layout.
+[[noreturn]] void refuse_division(const Problem& problem) {
+  const int ranks = std::max(1, fixed_layout(problem).stage_ranks());
+  if (const std::optional<int> ep = problem.fixed.get(&Layout::ep); ep && !experts_divide(problem, ranks, *ep))
+    throw InputError(problem.files.preset, "/layout/ep",
+                     std::to_string(problem.model.num_experts) + " experts and " + std::to_string(ranks) +
+                         " ranks do not divide with the fixed ep " + std::to_string(*ep),
+                     "an ep that divides both", "or leave it open");
+  throw InputError(
+      problem.files.workload, "/global_batch", undivided(problem, ranks) + " divide over no layout",
+      "an expert count that shares a divisor with the ranks, and a global batch that is a multiple of the ranks",
+      "change global_batch in the workload, or --ranks");
+}
+
 }  // namespace
 
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
   if (problem.model.routed_by_task && problem.workload.tasks.empty())
     throw InputError(
-        "", "",
+        problem.files.workload, "/tasks",
         "model " + problem.model.name + " is routed by task and workload " + problem.workload.name + " has no tasks",
         "a workload with `tasks`, each with its batch", "add `tasks` to the workload");
   Layout base = fixed_layout(problem);
@@ -194,16 +205,10 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
   while (candidates.empty() && may_be_staged(problem) &&
          base.pp < std::min<int64_t>(base.ranks, problem.model.num_layers))
     if (base.ranks % ++base.pp == 0) candidates = splits_of(problem, base);
-  if (candidates.empty())
-    throw InputError(
-        "", "",
-        undivided(problem, std::max(1, fixed_layout(problem).stage_ranks())) + " divide over no layout" +
-            (problem.fixed.has(&Layout::ep) ? " with the fixed ep" : ""),
-        "an expert count that shares a divisor with the ranks, and a global batch that is a multiple of the ranks",
-        "change global_batch in the workload, or --ranks");
+  if (candidates.empty()) refuse_division(problem);
   for (LayoutCandidate& candidate : candidates) {
     const bool first = &candidate == &candidates.front();  // one layout is worth more than none
-    if (first || !problem.stop()) check_plan(baseline_plan(problem, candidate.layout), "");
+    if (first || !problem.stop()) check_plan(baseline_plan(problem, candidate.layout), problem.files.preset);
     candidate.refusal =
         first ? memory_refusal(baseline_plan(problem, candidate.layout)) : refusal_of(problem, candidate.layout);
   }

@@ -6,12 +6,13 @@
 #include <vector>
 
 #include "planner/problem/problem.h"
+#include "planner/problem/refusal.h"
 
 namespace moesaic::planner {
 
 struct LayoutCandidate {
   Layout layout;
-  std::string refusal;  // "" when it may be tried
+  Refusal refusal;  // empty: it may be tried
 };
 
 /// ep over the divisors of the ranks, microbatches over powers of two, in as few pipeline stages as let the batch
@@ -21,8 +22,8 @@ struct LayoutCandidate {
 /// by task and the workload has no tasks.
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem);
 
-/// Why the resident tensors of the plan do not fit the device; "" when they do.
-std::string memory_refusal(const Plan& plan);
+/// Why the resident tensors of the plan do not fit the device; empty when they do.
+Refusal memory_refusal(const Plan& plan);
 
 /// Numbers of microbatches into which the batch can be cut, so that `ranks` share each evenly; ascending, in training
 /// powers of two up to 64 unless one is fixed.

@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "planner/problem/problem.h"
+#include "planner/problem/refusal.h"
 
 namespace moesaic::planner {
 
 struct Relief {
   std::function<void(Plan&)> apply;
-  std::string refusal;  // an inequality of SE-MoE's section 3.2.1 that the way breaks; "" when it may be tried
+  Refusal refusal;  // an inequality of SE-MoE's section 3.2.1 that the way breaks; empty when it may be tried
 };
 
 /// For a training plan that does not fit.

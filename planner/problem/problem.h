@@ -16,7 +16,13 @@ struct Fixed : PartialPlan {
   std::optional<std::string> placement;  // a policy of placement/policies.h
 };
 
+/// Where the documents of a problem stand, for those who say what is wrong with them; "" where nobody knows.
+struct DocumentFiles {
+  std::string model, cluster, workload, preset;
+};
+
 struct Problem {
+  DocumentFiles files;
   Model model;
   Cluster cluster;
   Workload workload;

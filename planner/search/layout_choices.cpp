@@ -35,7 +35,7 @@ class Dimension {
       if (!problem_.fixed.has(&Dispatch::chunks)) plan.dispatch.chunks = 1;
     }
     if (!can_be_lowered(plan)) return;
-    const std::string refusal = memory_refusal(plan);
+    const std::string refusal = memory_refusal(plan).reason;
     space_.choices.push_back({name, [plan = std::move(plan)](Plan& p) { p = plan; }, refusal});
   }
 

@@ -237,7 +237,7 @@ TEST(MakePlan, ALayoutThatWasNotEvaluatedSaysSo) {
   EXPECT_FALSE(none.feasible);
   EXPECT_FALSE(none.complete);
   // 9 layouts, 3 ways to need less for each, 2 ways without host memory and storage
-  EXPECT_EQ(none.reasons.size(), 38u);
+  EXPECT_EQ(none.refused.size(), 38u);
   EXPECT_EQ(none.needed_effort, 36);
   problem.effort = 36;
   NothingFits nothing;
@@ -278,18 +278,19 @@ TEST(MakePlan, InfeasibleNamesTheMemoryOfEveryLayout) {
   EXPECT_FALSE(result.feasible);
   EXPECT_EQ(prices.asked, 0);
   EXPECT_TRUE(result.complete);
-  ASSERT_EQ(result.reasons.size(), 31u);
+  ASSERT_EQ(result.refused.size(), 31u);
   for (size_t i = 0; i < 27; ++i)
-    EXPECT_NE(result.reasons[i].find("parameters, gradients and optimizer state of one rank take"), std::string::npos);
+    EXPECT_EQ(result.refused[i].refusal.limit, "parameters, gradients and optimizer state do not fit");
 }
 
 TEST(MakePlan, InfeasiblePassesOnTheEvaluatorsReason) {
   NothingFits evaluator;
   const PlanResult result = make_plan(tiny_problem(), evaluator);
   EXPECT_FALSE(result.feasible);
-  ASSERT_EQ(result.reasons.size(),
+  ASSERT_EQ(result.refused.size(),
             38u);  // 9 layouts, 3 ways to need less for each, 2 ways without host memory and storage
-  EXPECT_EQ(result.reasons[0], "4 ranks, ep 4, 1 microbatch: activations");
+  EXPECT_EQ(result.refused[0].layout, "4 ranks, ep 4, 1 microbatch");
+  EXPECT_EQ(result.refused[0].refusal.reason, "activations");
 }
 
 // One rank: nothing can be divided. Its states take 16 bytes per weight; the experts' gradients alone stay on the

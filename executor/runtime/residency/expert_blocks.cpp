@@ -1,15 +1,15 @@
 #include "executor/runtime/residency/expert_blocks.h"
 
 #include <algorithm>
-#include <filesystem>
+
+#include "core/schema/temporary_folder.h"
 
 namespace moesaic::executor {
 
 ExpertBlocks::ExpertBlocks(Tier home, int64_t num_blocks, Bytes bytes, const std::string& folder, PeakBytes& host)
     : bytes_(bytes), host_(host), memory_(bytes), stored_steps_(static_cast<size_t>(num_blocks), 0) {
   if (home != Tier::storage) return;
-  store_ = std::make_unique<BlockStore>(folder.empty() ? std::filesystem::temp_directory_path().string() : folder,
-                                        num_blocks, bytes);
+  store_ = std::make_unique<BlockStore>(folder.empty() ? temporary_folder() : folder, num_blocks, bytes);
 }
 
 SharedStates ExpertBlocks::make() {

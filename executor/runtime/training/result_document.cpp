@@ -5,6 +5,9 @@
 
 #include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
+#include "core/technique/lower.h"
+#include "core/timeline/critical_path.h"
+#include "core/timeline/utilization.h"
 
 namespace moesaic::executor {
 
@@ -75,6 +78,8 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
             {"ranks", plan.layout.ranks}, {"first_step", result.start.step},      {"steps", 0},
             {"loss", Json::array()},      {"rejected_checkpoint_files", rejected}};
   const Seconds step = timeline.step_seconds;
+  const double tokens_per_second = static_cast<double>(plan.workload.tokens_per_step()) / step;
+  const Utilization used = utilization_of(plan, tokens_per_second);
   Json json = {{"kind", "moesaic.result/1"},
                {"plan_hash", timeline.plan_hash},
                {"device", device},
@@ -85,7 +90,10 @@ Json write_result(const Plan& plan, const TrainResult& result, const Corpus& cor
                {"steps", result.num_steps},
                {"captured", result.captured},
                {"step_seconds", step},
-               {"tokens_per_second", static_cast<double>(plan.workload.tokens_per_step()) / step},
+               {"tokens_per_second", tokens_per_second},
+               {"tokens_per_second_per_device", used.tokens_per_second_per_device},
+               {"mfu", used.mfu},
+               {"critical_path_seconds", critical_path(timeline, lower(plan))},
                {"peak_bytes", peak_bytes(result.memory)},
                {"expert_traffic", expert_traffic(result.memory.expert_bytes)},
                {"exposed_communication_seconds", exposed_communication(timeline)},

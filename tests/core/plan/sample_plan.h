@@ -25,8 +25,17 @@ inline Plan sample_plan() {
   plan.routing.name = "sample";
   plan.routing.generator = {0.8, 7, true};
   plan.profile = sample_profile();
-  plan.prediction = {
-      0.125, 16384, 0.1, 0.25, 0.01, 0.02, 0.03, {{"device", 1000}, {"host", 2000}}, 321, "0123456789abcdef"};
+  plan.prediction = {0.125,
+                     16384,
+                     0.1,
+                     0.25,
+                     0.01,
+                     0.02,
+                     0.03,
+                     {{"device", 1000}, {"host", 2000}},
+                     {{"experts", 0.08}, {"all_to_all", 0.045}},
+                     321,
+                     "0123456789abcdef"};
   plan.decisions = {{"layout", "ep 4", {{"ep 2", 0.25, ""}, {"ep 1", 0, "device memory"}}}};
   plan.seed = 9, plan.evaluations = 1000, plan.interrupted = true;
   return plan;

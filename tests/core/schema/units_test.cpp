@@ -88,5 +88,23 @@ TEST(Units, CountsBytesOfElements) {
   EXPECT_STREQ(name_of(DType::bf16), "bf16");
 }
 
+TEST(Units, SharesHaveThreeDigits) {
+  EXPECT_EQ(format_share(0.4123), "41.2 %");
+  EXPECT_EQ(format_share(1), "100 %");
+  EXPECT_EQ(format_share(0.00042), "0.042 %");
+  EXPECT_EQ(format_share(0), "0 %");
+}
+
+// 1465.84 more than once is 1466.84 times, nearest 1,467.
+TEST(Units, ChangesAreSignedPercentsAndFactorsFromTenTimesOn) {
+  EXPECT_EQ(format_change(0.0423), "+4.2 %");
+  EXPECT_EQ(format_change(-0.123), "-12.3 %");
+  EXPECT_EQ(format_change(-0.0004), "+0.0 %");
+  EXPECT_EQ(format_change(0.125, 2), "+12.50 %");
+  EXPECT_EQ(format_change(8.99), "+899.0 %");
+  EXPECT_EQ(format_change(9), "10x");
+  EXPECT_EQ(format_change(1465.84), "1,467x");
+}
+
 }  // namespace
 }  // namespace moesaic

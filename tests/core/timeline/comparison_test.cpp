@@ -131,8 +131,8 @@ TEST(WriteComparison, HasThePromisedKeysAndTheTasks) {
 
 TEST(ComparisonTable, WholeText) {
   EXPECT_EQ(comparison_table(compare(sample_timeline(), measured_sample())),
-            R"(step: predicted 10.000 ms, measured 8.000 ms, error +25.0 %
-tasks: median error 10.0 %, 95th percentile 50.0 % (3 of 3 tasks: those longer than 20 us or 0.1 % of the step)
+            R"(step: predicted 10 ms, measured 8 ms, error +25.0 %
+tasks: median error 10 %, 95th percentile 50 % (3 of 3 tasks: those longer than 20 us or 0.1 % of the step)
 
   worst tasks           predicted ms  measured ms       error of the step
   layer 0 / attention          3.000        2.000     +50.0 %    +12.50 %
@@ -162,7 +162,7 @@ TEST(ComparisonTable, SaysWhatThePlanSaidAndWhyItIsAnother) {
   comparison.planned = compare_planned(0.006, 0.008);
   std::string text = comparison_table(comparison);
   EXPECT_EQ(text.substr(0, text.find('\n')),
-            "step: predicted 10.000 ms with the routing of the run (6.000 ms as planned), measured 8.000 ms, error "
+            "step: predicted 10 ms with the routing of the run (6 ms as planned), measured 8 ms, error "
             "+25.0 %");
   EXPECT_EQ(text.substr(text.rfind("\n\n")),
             "\n\nstep error as planned -25.0 % = prices +25.0 %, routing forecast -50.0 %\n");

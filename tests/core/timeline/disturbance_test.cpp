@@ -46,10 +46,10 @@ std::string first_lines(const std::string& text, int lines) {
 TEST(Disturbance, ComparesWithTheUndisturbedStepsToo) {
   const Comparison comparison = sample_comparison(sample_result());
   EXPECT_EQ(first_lines(comparison_table(comparison), 4),
-            "step: predicted 10.000 ms, measured 8.000 ms, error +25.0 %\n"
+            "step: predicted 10 ms, measured 8 ms, error +25.0 %\n"
             "the machine was disturbed: 15 % of the ranks' time\n"
-            "undisturbed steps: 6 of 10 (the first is not counted), median 8.100 ms, error +23.5 %\n"
-            "tasks: median error 0.0 %, 95th percentile 0.0 % (3 of 3 tasks: those longer than 20 us or 0.1 % of the "
+            "undisturbed steps: 6 of 10 (the first is not counted), median 8.1 ms, error +23.5 %\n"
+            "tasks: median error 0 %, 95th percentile 0 % (3 of 3 tasks: those longer than 20 us or 0.1 % of the "
             "step)\n");
   Json json = write_comparison(comparison)["disturbance"];
   EXPECT_NEAR(json["share"].get<double>(), 0.15, 1e-15);
@@ -67,7 +67,7 @@ TEST(Disturbance, SaysWhenNoStepWasUndisturbed) {
   for (Json& share : result["disturbance"]["by_step"]) share = 0.3;
   const Comparison comparison = sample_comparison(result);
   EXPECT_EQ(first_lines(comparison_table(comparison), 4),
-            "step: predicted 10.000 ms, measured 8.000 ms, error +25.0 %\n"
+            "step: predicted 10 ms, measured 8 ms, error +25.0 %\n"
             "the machine was disturbed: 15 % of the ranks' time\n"
             "undisturbed steps: none of 10 (the first is not counted)\n"
             "the tasks below are of a step in which a rank lost 30 % of its time\n");

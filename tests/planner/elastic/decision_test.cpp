@@ -67,7 +67,7 @@ TEST(ShareOfTheRanks, TeamsOfUnequalSizeDivideNoStates) {
   problem.cluster.device.memory_bytes = 1000;
   for (const LayoutCandidate& candidate : enumerate_layouts(problem)) {
     EXPECT_EQ(candidate.layout.zero, 0);
-    EXPECT_NE(candidate.refusal, "");
+    EXPECT_FALSE(candidate.refusal.empty());
   }
   const Plan plan = with_baseline_choices(problem, baseline_plan(problem, {8, 8, 1}));
   for (const Relief& way : memory_reliefs(problem, plan)) {
