@@ -77,6 +77,15 @@ Plan stored() {
   plan.cluster.storage_read_bytes_per_s = plan.cluster.storage_write_bytes_per_s = 1e9;
   return plan;
 }
+/// Expert 0 on both ranks of either group, expert 2 twice on the second one; two microbatches.
+Plan replicated(int zero) {
+  Plan plan = tiny_plan(4, 2);
+  plan.placement = {{3, {0, 1, 3, /**/ 2, 0, 2}}};
+  plan.workload.global_batch = 8;
+  plan.layout.micro_batches = 2;
+  plan.layout.zero = zero;
+  return plan;
+}
 Plan partitioned() {
   Plan plan = tiny_plan(2, 2);
   plan.model.tied_embeddings = false;
@@ -365,7 +374,7 @@ bool is_refused(const TaskGraph& graph, const Ledger& before) {
 // Of every technique's graph, no task may go, none may come twice.
 TEST(Verify, MissesNoTask) {
   for (const Plan& plan : {plain(), cut(), divided(1), divided(2), divided(3), offloaded(), stored(), partitioned(),
-                           tensor_parallel(), pipelined()}) {
+                           tensor_parallel(), pipelined(), replicated(0), replicated(2)}) {
     check_plan(plan, "test");
     TaskGraph graph = lower(plan);
     unlink(graph);
