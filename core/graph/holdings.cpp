@@ -16,16 +16,19 @@ std::string expert_name(const std::string& parameter, int expert) {
 
 std::vector<Piece> slot_pieces(const TaskGraph& graph, const Parameter& parameter, int rank) {
   const ExpertPlacement& placement = graph.placement[parameter.moe_layer];
+  const std::vector<int>& slots = placement.slot_to_expert;
   const int first = graph.position(graph.find_communicator("ep"), rank) * placement.slots_per_rank;
+  const bool by_task = graph.inputs.task_rows >= 0;  // the ranks of a team have the same slots: nothing is placed twice
   std::vector<Piece> pieces;
   for (int slot = 0; slot < placement.slots_per_rank; ++slot)
     for (const Share& share : parameter.shares) {
-      const int placed = placement.slot_to_expert[static_cast<size_t>(first + slot)];
+      const int placed = slots[static_cast<size_t>(first + slot)];
       if (placed == kNoExpert) continue;
       Piece piece = share.piece;
       piece.tensor = expert_name(parameter.name, placed / graph.expert_slices);
       piece.logical_offset += placed % graph.expert_slices * share.step;
       piece.local_offset += slot * parameter.slot_elements;
+      piece.is_copy = !by_task && std::find(slots.begin(), slots.end(), placed) != slots.begin() + first + slot;
       pieces.push_back(std::move(piece));
     }
   return pieces;

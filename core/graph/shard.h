@@ -15,6 +15,7 @@ struct Piece {
   int64_t logical_offset = 0, logical_stride = 0;
   int64_t local_offset = 0, local_stride = 0;
   int64_t run = 0, runs = 1;
+  bool is_copy = false;  // another slot that holds the same expert stands for the elements, as where they are saved
 
   int64_t elements() const { return run * runs; }
   bool operator==(const Piece&) const = default;

@@ -11,7 +11,8 @@
 namespace moesaic::rules {
 namespace {
 
-using operands::Add, operands::AdamW, operands::Clear, operands::DrainGradients;
+using operands::Add, operands::AdamW, operands::Clear, operands::DrainGradients, operands::GatherReplicas,
+    operands::SpreadReplicas;
 
 /// What a tensor in which gradients (or losses) add up holds as the program runs. Views count as their base.
 enum class Sum : uint8_t {
@@ -32,6 +33,8 @@ class Gradients {
     is_added_.resize(tensors, 0);
     clearings_.resize(tensors, 1);
     over_.resize(tensors, -1);
+    is_gathered_.resize(tensors, 0);
+    unspread_.resize(tensors, 0);
     replicas_.resize(tensors, -1);
     partition_.resize(tensors, -1);
     expert_replicas_.resize(graph_.placement.size(), -1);
@@ -48,6 +51,7 @@ class Gradients {
       if (parameter.moe_layer >= 0) expert_replicas_[parameter.moe_layer] = parameter.replicas;
     }
     for (const ParameterGroup& group : graph_.groups) replicas_[group.weight_share] = group.communicator;
+    find_rounds();
   }
 
   void run() {
@@ -66,9 +70,26 @@ class Gradients {
   int& over(TensorId id) { return over_[graph_.base_of(id)]; }
   std::string named(TensorId id) const { return "'" + subject_.tensor(id).name + "'"; }
 
+  /// Before the first exchange among replicas has been put into the graph each slot is an expert of its own.
+  void find_rounds() {
+    rounds_.resize(graph_.placement.size(), 0);
+    const bool exchanges = std::any_of(graph_.tasks.begin(), graph_.tasks.end(),
+                                       [](const Task& task) { return task.op == Op::gather_replicas; });
+    for (size_t layer = 0; exchanges && layer < rounds_.size(); ++layer) {
+      const std::vector<int> round_of_slot = replica_rounds(graph_.placement[layer]);
+      rounds_[layer] = *std::max_element(round_of_slot.begin(), round_of_slot.end()) + 1;
+    }
+  }
+
   void step(const Task& task) {
     for (TensorId id : added_to_by(task)) add_own(task, id);
     switch (task.op) {
+      case Op::gather_replicas:
+        gather(task);
+        break;
+      case Op::spread_replicas:
+        spread(task);
+        break;
       case Op::clear:
         MOESAIC_CHECK(sum(task.writes[Clear::x]) == Sum::none,
                       subject_.at(task) + "clears " + named(task.writes[Clear::x]) + " a second time");
@@ -100,7 +121,7 @@ class Gradients {
   void clear(TensorId id) {
     const auto base = static_cast<size_t>(graph_.base_of(id));
     sums_[base] = Sum::cleared;
-    added_[base] = 0;
+    added_[base] = unspread_[base] = 0;
     ++clearings_[base];
   }
 
@@ -111,10 +132,46 @@ class Gradients {
     MOESAIC_CHECK(sums_[base] != Sum::all, subject_.at(task) + "adds to " + named(id) + " behind its reduction");
     MOESAIC_CHECK(parts_[base] == 0 || static_cast<size_t>(id) != base,
                   subject_.at(task) + "adds to all of " + named(id) + ", in which single gradients lie");
+    MOESAIC_CHECK(is_gathered_[id] != clearings_[base],
+                  subject_.at(task) + "adds to " + named(id) + " behind the exchange among replicas");
     sums_[base] = Sum::own;
     if (is_added_[id] == clearings_[base]) return;
     is_added_[id] = clearings_[base];
     ++added_[base];
+    if (task.op == Op::experts_wgrad && rounds_[task.moe_layer] > 0) ++unspread_[base];
+  }
+
+  /// What this rank has added to its slots of replicated experts.
+  void gather(const Task& task) {
+    MOESAIC_CHECK(std::ssize(task.writes) == rounds_[task.moe_layer],
+                  subject_.at(task) + "has not the rounds of its placement");
+    for (TensorId id : {task.reads[GatherReplicas::d_up], task.reads[GatherReplicas::d_down]}) {
+      MOESAIC_CHECK(is_added_[id] == clearings_[graph_.base_of(id)] && sum(id) == Sum::own,
+                    subject_.at(task) + "takes " + named(id) + " before it has been added to, or behind its reduction");
+      is_gathered_[id] = clearings_[graph_.base_of(id)];
+    }
+    for (TensorId id : task.writes) sum(id) = Sum::own, added_[id] = 1;
+  }
+
+  void spread(const Task& task) {
+    MOESAIC_CHECK(std::ssize(task.reads) == rounds_[task.moe_layer] + int64_t{SpreadReplicas::sums},
+                  subject_.at(task) + "has not the rounds of its placement");
+    for (size_t read = SpreadReplicas::sums; read < task.reads.size(); ++read) {
+      MOESAIC_CHECK(sum(task.reads[read]) == Sum::all,
+                    subject_.at(task) + named(task.reads[read]) + " is not summed over replicas");
+      sum(task.reads[read]) = Sum::used;
+    }
+    for (TensorId id : {task.writes[SpreadReplicas::up], task.writes[SpreadReplicas::down]}) {
+      const auto base = static_cast<size_t>(graph_.base_of(id));
+      MOESAIC_CHECK(is_gathered_[id] == clearings_[base] && unspread_[base] > 0,
+                    subject_.at(task) + "spreads what was not gathered from " + named(id));
+      --unspread_[base];
+    }
+  }
+
+  void check_replicas_agree(const Task& task, TensorId id) const {
+    MOESAIC_CHECK(unspread_[graph_.base_of(id)] == 0,
+                  subject_.at(task) + "takes " + named(id) + " before replicas have exchanged theirs");
   }
 
   /// All views of a stretch, where it has some.
@@ -125,6 +182,7 @@ class Gradients {
 
   void reduce(const Task& task) {
     const TensorId id = input_of(task);
+    check_replicas_agree(task, id);
     MOESAIC_CHECK(sum(id) != Sum::all && sum(id) != Sum::used,
                   subject_.at(task) + "sums " + named(id) + " a second time");
     MOESAIC_CHECK(sum(id) == Sum::own && is_complete(id),
@@ -178,6 +236,7 @@ class Gradients {
 
   /// replicas: communicator; -1: this rank alone has the gradient.
   void use(const Task& task, TensorId gradient, int replicas) {
+    check_replicas_agree(task, gradient);
     if (replicas < 0)
       MOESAIC_CHECK(sum(gradient) == Sum::own,
                     subject_.at(task) + named(gradient) + " has not been added to, or is summed for nothing");
@@ -210,14 +269,18 @@ class Gradients {
   OfTensors<int> is_added_;          // the clearing of the base behind which a part was added to
   OfTensors<int> clearings_;         // how often a base has been cleared, and once more
   OfTensors<int> partition_;         // of gradients, the communicator over which the parameter is cut
+  OfTensors<int> is_gathered_;       // the clearing of the base behind which replicas exchange it
+  OfTensors<int> unspread_;          // of bases: parts that replicas have still to exchange
+  Table<int, int> rounds_;           // [num_moe_layers]: of the exchange among replicas
   OfTensors<int> replicas_;          // of weights and shares, the communicator that sums their gradients
   Table<int, int> expert_replicas_;  // [num_moe_layers]
 };
 
 }  // namespace
 
-/// Every gradient that several ranks hold over all of them, once, when it is complete and before its update; none that
-/// a rank holds alone. What is summed per microbatch adds up. Losses likewise.
+/// Gradients of experts with several slots over these first. Every gradient that several ranks hold over all of them,
+/// once, when it is complete and before its update; none that a rank holds alone. What is summed per microbatch adds
+/// up. Losses likewise.
 void gradients_are_summed_once(const Subject& subject) {
   if (subject.trains()) Gradients(subject).run();
 }

@@ -44,6 +44,8 @@ enum class Op : uint8_t {
   // update
   adamw,
   clear,
+  gather_replicas,
+  spread_replicas,
   // transfers between tiers
   load_experts,
   fetch_experts,

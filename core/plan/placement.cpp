@@ -1,7 +1,10 @@
 #include "core/plan/placement.h"
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 #include "core/plan/decision_field.h"
 #include "core/plan/plan.h"
@@ -41,6 +44,37 @@ const FieldTable<Placement>& fields_of<Placement>() {
 }
 
 int64_t num_placed_experts(const Plan& plan) { return plan.model.num_experts * plan.layout.expert_slices; }
+
+std::vector<int> replica_rounds(const ExpertPlacement& placement) {
+  const auto rank_of = [&](size_t slot) { return slot / static_cast<size_t>(placement.slots_per_rank); };
+  std::map<int, std::vector<size_t>> slots_of;  // by expert
+  for (size_t slot = 0; slot < placement.slot_to_expert.size(); ++slot)
+    if (placement.slot_to_expert[slot] != kNoExpert) slots_of[placement.slot_to_expert[slot]].push_back(slot);
+  std::vector<std::vector<size_t>> replicated;
+  for (auto& [expert, slots] : slots_of)
+    if (slots.size() > 1) replicated.push_back(std::move(slots));
+  const auto num_ranks = [&](const std::vector<size_t>& slots) {
+    std::set<size_t> ranks;
+    for (size_t slot : slots) ranks.insert(rank_of(slot));
+    return ranks.size();
+  };
+  std::stable_sort(replicated.begin(), replicated.end(),
+                   [&](const auto& a, const auto& b) { return num_ranks(a) > num_ranks(b); });
+  std::vector<int> round_of_slot(placement.slot_to_expert.size(), -1);
+  std::vector<std::set<size_t>> busy;  // [rounds]: ranks
+  for (const std::vector<size_t>& slots : replicated) {
+    const auto is_free = [&](const std::set<size_t>& ranks) {
+      return std::none_of(slots.begin(), slots.end(), [&](size_t slot) { return ranks.contains(rank_of(slot)); });
+    };
+    const auto round = std::find_if(busy.begin(), busy.end(), is_free) - busy.begin();
+    if (round == std::ssize(busy)) busy.emplace_back();
+    for (size_t slot : slots) {
+      busy[static_cast<size_t>(round)].insert(rank_of(slot));
+      round_of_slot[slot] = static_cast<int>(round);
+    }
+  }
+  return round_of_slot;
+}
 
 ExpertPlacement contiguous_placement(int num_experts, int ep) {
   MOESAIC_CHECK(ep > 0 && num_experts % ep == 0, "contiguous placement needs experts that divide evenly over ep");

@@ -32,6 +32,11 @@ const FieldTable<Placement>& fields_of<Placement>();
 /// What placement counts: experts, or their slices.
 int64_t num_placed_experts(const Plan& plan);
 
+/// Rounds in which experts that hold several slots exchange something among these, so that no rank takes part for two
+/// experts in one round: an expert with slots on many ranks first, into the first round in which all of them are free.
+/// [slots] of one expert-parallel group: the round of the slot's expert; -1: the expert has no other slot.
+std::vector<int> replica_rounds(const ExpertPlacement& placement);
+
 /// Contiguous placement: expert e in slot e. Requires num_experts % ep == 0.
 ExpertPlacement contiguous_placement(int num_experts, int ep);
 

@@ -51,15 +51,28 @@ int64_t RecordedRouting::iteration_before(int64_t iteration) const {
   return plan_.routing.num_iterations > 0 ? plan_.routing.num_iterations - 1 : 2 * rules_.micro_batches - 1;
 }
 
+/// Where the expert of a slot has rows, in whatever slot of whatever group.
+RecordedRouting::HasRows RecordedRouting::is_used(int64_t iteration, int moe_layer, int rank) const {
+  const ExpertPlacement& placement = rules_.placement[moe_layer];
+  const std::vector<int>& experts = placement.slot_to_expert;
+  const auto* own = experts.data() + rules_.position(rank) * placement.slots_per_rank;
+  HasRows used(static_cast<size_t>(placement.slots_per_rank), false);
+  for (int group = 0; group < rules_.ranks; group += rules_.ep) {
+    const SlotCounts& rows = counts(iteration, moe_layer, group, 0, 1);
+    for (size_t slot = 0; slot < used.size(); ++slot)
+      for (size_t other = 0; other < experts.size(); ++other)
+        for (int source = 0; experts[other] == own[slot] && source < rows.num_ranks() && !used[slot]; ++source)
+          used[slot] = rows.at(source, static_cast<int>(other)) > 0;
+  }
+  return used;
+}
+
 std::vector<int> RecordedRouting::slots(Rows window, int64_t iteration, int moe_layer, int rank) const {
+  if (window == Rows::used_slots) return set_slots(is_used(iteration, moe_layer, rank));
   HasRows chosen = has_rows(window == Rows::predicted_slots ? iteration_before(iteration) : iteration, moe_layer, rank);
   if (window == Rows::missing_slots) {
     const HasRows predicted = has_rows(iteration_before(iteration), moe_layer, rank);
     for (size_t slot = 0; slot < chosen.size(); ++slot) chosen[slot] = chosen[slot] && !predicted[slot];
-  }
-  for (int twin = rules_.position(rank); window == Rows::used_slots && twin < rules_.ranks; twin += rules_.ep) {
-    const HasRows there = has_rows(iteration, moe_layer, twin);
-    for (size_t slot = 0; slot < chosen.size(); ++slot) chosen[slot] = chosen[slot] || there[slot];
   }
   return set_slots(chosen);
 }

@@ -31,6 +31,7 @@ class RecordedRouting {
  private:
   using HasRows = std::vector<bool>;  // [slots_per_rank]
   HasRows has_rows(int64_t iteration, int moe_layer, int rank) const;
+  HasRows is_used(int64_t iteration, int moe_layer, int rank) const;
   int64_t iteration_before(int64_t iteration) const;
   SlotCounts routed_counts(int64_t iteration, int moe_layer, int group, int chunk, int num_chunks) const;
 

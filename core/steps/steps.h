@@ -7,7 +7,8 @@
 namespace moesaic {
 
 /// Every microbatch through all stages of the pipeline and back, the gradients' reductions, the update. Throws
-/// InputError where a part of the model has no backward pass, or a placement replicates experts.
+/// InputError where a part of the model has no backward pass. Slots that hold the same expert are experts of their own
+/// until replica_gradients (core/technique) sums their gradients.
 TaskGraph training_step(const Plan& plan);
 
 /// The forward pass of a prefill step (all tokens of each sequence) or of a decode step (one token of each).

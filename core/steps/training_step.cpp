@@ -19,11 +19,6 @@ void check_trains(const Plan& plan) {
   if (plan.model.latent_attention)
     throw InputError(plan.name, "/documents/model", "has latent attention, whose backward pass is not built",
                      "a model without it for training", "plan its prefill or decode step");
-  for (size_t layer = 0; layer < plan.placement.size(); ++layer)
-    if (static_cast<int64_t>(plan.placement[layer].slot_to_expert.size()) > num_placed_experts(plan))
-      throw InputError(plan.name, "/placement/" + std::to_string(layer),
-                       "replicates experts, whose gradients the training step does not reduce", "every expert once",
-                       "use replicas for prefill and decode only");
 }
 
 /// Every microbatch through all stages and back; one stage is a pipeline too.

@@ -18,7 +18,8 @@ struct Pass {
 
 // Order matters: what runs again is cut and gathers its weights like all else; chunks multiply the all-to-alls that the
 // hierarchy then rewrites, before the embedding adds its own; ZeRO takes the gradient reductions that several ranks
-// share and leaves no bucket to fill where it is on. Last of all, what updates there are wait for one another's
+// share and leaves no bucket to fill where it is on. Replicas exchange gradients where these have come to stand: per
+// microbatch where they leave for elsewhere per microbatch. Last of all, what updates there are wait for one another's
 // gradients.
 constexpr Pass kPasses[] = {
     {"recompute", recompute, {.repeats_forward = true}},
@@ -28,6 +29,7 @@ constexpr Pass kPasses[] = {
     {"expert_offload", expert_offload},
     {"zero", zero},
     {"gradient_buckets", gradient_buckets},
+    {"replica_gradients", replica_gradients},
     {"agree_on_update", agree_on_update},
 };
 

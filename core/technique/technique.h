@@ -47,6 +47,15 @@ void zero(TaskGraph& graph, const Plan& plan);
 /// most plan.gradient_bucket_bytes (a larger gradient has its own), and AdamW tasks into one per bucket.
 void gradient_buckets(TaskGraph& graph, const Plan& plan);
 
+/// Where a placement gives an expert several slots: sums each such expert's gradient over all of them, behind the last
+/// task that adds to it and before any other reduction, so that AdamW keeps weights and moments of replicas equal to
+/// the bit. One all-reduce per round (replica_rounds() in core/plan) among the ranks of a stage that hold the same
+/// expert then: where an expert has R slots on as many ranks, each of these sends and receives 2 (R-1)/R times the
+/// gradient of a slot, the others nothing. With several expert-parallel groups R counts all of them; one group keeps
+/// the sum and the others zeros, so that what is summed over groups then is the same in whatever order. (The gradient
+/// exchange of Prophet's T_Agg and FasterMoE's shadowing, with states that stay where they are.)
+void replica_gradients(TaskGraph& graph, const Plan& plan);
+
 /// Always on: no update begins before all ranks have all gradients and have agreed that they are finite (verdict_task()
 /// in agree_on_update.h), so that a step is taken by all ranks or by none.
 void agree_on_update(TaskGraph& graph, const Plan& plan);

@@ -1,12 +1,15 @@
 // AdamW tasks: one or several weights, each with its moments and gradient. The gradient is cleared for the next step;
-// where ranks update shares of it, all of it is. In a step that does not count nothing else happens.
+// where ranks update shares of it, all of it is. In a step that does not count nothing else happens. And what becomes
+// of gradients before: cleared, or summed over replicas.
 #include <algorithm>
 #include <cstring>
 
 #include "core/operators/optimizer.h"
 #include "executor/cpu/adamw.h"
+#include "executor/cpu/add.h"
 #include "executor/cpu/kernels.h"
 #include "executor/launch/dense_operands.h"
+#include "executor/launch/expert_operands.h"
 
 namespace moesaic::executor::cpu {
 namespace {
@@ -37,7 +40,37 @@ void adamw(const Launch& l, RoundedWeights& rounded) {
 
 void clear(const Launch& l, RoundedWeights&) { set_to_zero(l.writes[operands::Clear::x]); }
 
-constexpr CpuKernel kKernels[] = {{Op::adamw, adamw}, {Op::clear, clear}};
+void gather_replicas(const Launch& l, RoundedWeights&) {
+  using Gather = operands::GatherReplicas;
+  for (const Operand& sum : l.writes) set_to_zero(sum);
+  for (const ReplicaGradients::Slot& slot : ReplicaGradients(l, l.reads[Gather::d_up], l.reads[Gather::d_down]).slots) {
+    float* sum = l.writes[Gather::of_round(slot.round)].f32();
+    for (const SlotPart& part : {slot.d_up, slot.d_down}) {
+      accumulate(part.as<float>(), sum, part.elements);
+      sum += part.elements;
+    }
+  }
+}
+
+void spread_replicas(const Launch& l, RoundedWeights&) {
+  using Spread = operands::SpreadReplicas;
+  const ReplicaGradients gradients(l, l.writes[Spread::up], l.writes[Spread::down]);
+  for (const ReplicaGradients::Slot& slot : gradients.slots) {
+    const float* sum = l.reads[Spread::of_round(slot.round)].f32();
+    for (const SlotPart& part : {slot.d_up, slot.d_down}) {
+      if (gradients.keeps_sum)
+        std::copy_n(sum, part.elements, part.as<float>());
+      else
+        std::fill_n(part.as<float>(), part.elements, 0.0f);
+      sum += part.elements;
+    }
+  }
+}
+
+constexpr CpuKernel kKernels[] = {{Op::adamw, adamw},
+                                  {Op::clear, clear},
+                                  {Op::gather_replicas, gather_replicas},
+                                  {Op::spread_replicas, spread_replicas}};
 
 }  // namespace
 

@@ -1,11 +1,14 @@
 // AdamW tasks: one or several weights, each with its moments and gradient, in one launch. The gradient is cleared for
-// the next step; where ranks update shares of it, all of it is. In a step that does not count nothing else happens.
+// the next step; where ranks update shares of it, all of it is. In a step that does not count nothing else happens. And
+// what becomes of gradients before: cleared, or summed over replicas.
 #include "core/operators/optimizer.h"
 #include "executor/cuda/adamw.h"
+#include "executor/cuda/add.h"
 #include "executor/cuda/cuda_check.h"
 #include "executor/cuda/kernels.h"
 #include "executor/cuda/storage_format.h"
 #include "executor/launch/dense_operands.h"
+#include "executor/launch/expert_operands.h"
 
 namespace moesaic::executor::cuda {
 namespace {
@@ -51,7 +54,49 @@ void adamw(const Launch& l, CudaKernels& device) {
 
 void clear(const Launch& l, CudaKernels& device) { set_to_zero(l.writes[operands::Clear::x], device.stream); }
 
-constexpr CudaKernel kKernels[] = {{Op::adamw, adamw}, {Op::clear, clear}};
+template <typename Element>
+void gather_slot(const ReplicaGradients::Slot& slot, const Operand& round, Stream stream) {
+  auto* sum = round.as<Element>();
+  for (const SlotPart& part : {slot.d_up, slot.d_down}) {
+    accumulate(part.as<Element>(), sum, part.elements, stream);
+    sum += part.elements;
+  }
+}
+
+void gather_replicas(const Launch& l, CudaKernels& device) {
+  using Gather = operands::GatherReplicas;
+  for (const Operand& sum : l.writes) set_to_zero(sum, device.stream);
+  for (const ReplicaGradients::Slot& slot : ReplicaGradients(l, l.reads[Gather::d_up], l.reads[Gather::d_down]).slots) {
+    const Operand& round = l.writes[Gather::of_round(slot.round)];
+    with_element(round.dtype, [&]<typename Element>(Element) { gather_slot<Element>(slot, round, device.stream); });
+  }
+}
+
+void spread_replicas(const Launch& l, CudaKernels& device) {
+  using Spread = operands::SpreadReplicas;
+  const ReplicaGradients gradients(l, l.writes[Spread::up], l.writes[Spread::down]);
+  for (const ReplicaGradients::Slot& slot : gradients.slots) {
+    const Operand& round = l.reads[Spread::of_round(slot.round)];
+    int64_t begin = 0;
+    for (const SlotPart& part : {slot.d_up, slot.d_down}) {
+      const auto at = [&](void* data, int64_t element) {
+        return static_cast<std::byte*>(data) + bytes_of(round.dtype, element);
+      };
+      const auto bytes = static_cast<size_t>(bytes_of(round.dtype, part.elements));
+      void* gradient = at(part.held->data, part.begin);
+      if (gradients.keeps_sum)
+        CUDA_CHECK(cudaMemcpyAsync(gradient, at(round.data, begin), bytes, cudaMemcpyDeviceToDevice, device.stream));
+      else
+        CUDA_CHECK(cudaMemsetAsync(gradient, 0, bytes, device.stream));
+      begin += part.elements;
+    }
+  }
+}
+
+constexpr CudaKernel kKernels[] = {{Op::adamw, adamw},
+                                   {Op::clear, clear},
+                                   {Op::gather_replicas, gather_replicas},
+                                   {Op::spread_replicas, spread_replicas}};
 
 }  // namespace
 

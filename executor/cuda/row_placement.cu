@@ -27,6 +27,11 @@ __device__ int64_t chunk_capacity(const Slots& slots, const TokenBlocks& blocks,
   return (chunk + 1) * slots.capacity / blocks.chunks - chunk * slots.capacity / blocks.chunks;
 }
 
+// Rows of an expert that its replicas divide among themselves: those that come, or, padded, those that it takes.
+__device__ int64_t divided_rows(const Slots& slots, const TokenBlocks& blocks, int64_t chunk, int64_t kept) {
+  return slots.padded ? chunk_capacity(slots, blocks, chunk) : kept;
+}
+
 // The rows of a slot's replica begin at this one of its expert's n rows.
 __device__ int64_t first_of_replica(int64_t replica, int64_t n, int64_t replicas) { return replica * n / replicas; }
 
@@ -62,15 +67,10 @@ __global__ void find_slot_starts(const int32_t* counts, int32_t* starts, TokenBl
   const int64_t chunk = blockIdx.x, first = threadIdx.x * slots.count / kStartThreads,
                 last = (threadIdx.x + 1) * slots.count / kStartThreads;
   starts += chunk * slots.count;
-  if (slots.padded) {
-    for (int64_t slot = first; slot < last; ++slot)
-      starts[slot] = static_cast<int32_t>(slot * chunk_capacity(slots, blocks, chunk));
-    return;
-  }
   for (int64_t slot = first; slot < last; ++slot) starts[slot] = 0;
   __syncthreads();
   for (int64_t slice = threadIdx.x; slice < slots.num_experts * slots.slices; slice += kStartThreads) {
-    const int64_t n = counts[chunk * slots.num_experts + slice / slots.slices];
+    const int64_t n = divided_rows(slots, blocks, chunk, counts[chunk * slots.num_experts + slice / slots.slices]);
     const int64_t begin = slots.begin[slice], replicas = slots.begin[slice + 1] - begin;
     for (int64_t j = 0; j < replicas; ++j)
       starts[slots.of_expert[begin + j]] =
@@ -89,12 +89,12 @@ __global__ void find_slot_starts(const int32_t* counts, int32_t* starts, TokenBl
   }
 }
 
-// The choice is the rank-th of its expert in the chunk, of which n are kept.
-__device__ void place(const Route& route, int64_t choice, int64_t rank, int64_t n, const int32_t* starts,
+// The choice is the rank-th of its expert in the chunk, of which `kept` are kept and n divided among replicas.
+__device__ void place(const Route& route, int64_t choice, int64_t rank, int64_t kept, int64_t n, const int32_t* starts,
                       const Slots& slots) {
   const int64_t expert = route.chosen[choice];
   int32_t* rows = route.rows + choice * slots.slices;
-  if (rank >= n) {
+  if (rank >= kept) {
     route.chosen[choice] = -1;
     route.weights[choice] = 0.0f;
     for (int64_t slice = 0; slice < slots.slices; ++slice) rows[slice] = -1;
@@ -139,7 +139,8 @@ __global__ void place_choices(Route route, const int32_t* before, const int32_t*
   for (int64_t t = tokens.first; t < tokens.last; ++t) {
     for (int64_t choice = t * top_k + lane; choice < (t + 1) * top_k; choice += 32) {
       const int32_t expert = route.chosen[choice];
-      place(route, choice, next[warp][expert]++, counts[chunk * slots.num_experts + expert],
+      const int64_t kept = counts[chunk * slots.num_experts + expert];
+      place(route, choice, next[warp][expert]++, kept, divided_rows(slots, blocks, chunk, kept),
             starts + chunk * slots.count, slots);
     }
     __syncwarp();

@@ -30,12 +30,13 @@ struct RowPlacement {
   std::span<const int> slot_to_expert;  // [num_slots] on the host: expert * slices + slice, -1: empty
   int64_t slices = 1;                   // of an expert; a choice sends a row to each
   int64_t capacity = kNoCapacity;       // of an expert; chunk c takes its share floor((c+1) n / C) - floor(c n / C)
-  bool padded = false;                  // a slot begins at a multiple of the chunk's capacity
+  bool padded = false;                  // an expert has rows for all that it takes
 };
 
 /// block_counts [blocks, num_experts]: how often the tokens of a block choose an expert; overwritten. Writes counts
 /// [chunks, num_experts], the kept choices, and route.rows; drops choices in route.chosen and route.weights. Replica j
-/// of R takes an expert's rows from floor(j n / R) on, as split_over_slots counts them.
+/// of R takes an expert's rows from floor(j n / R) on, as split_over_slots counts them, of n that are kept or, padded,
+/// for which there is room.
 void place_rows(const Route& route, int32_t* block_counts, int32_t* counts, const TokenBlocks& blocks,
                 int64_t num_experts, int64_t top_k, const RowPlacement& placement, StreamScratch& scratch,
                 Stream stream);

@@ -18,12 +18,13 @@ std::vector<int64_t> rows_of_all_chunks(const Launch& l, int64_t slots) {
 void add_parts(const Launch& l, const Operand& held, SlotParts& parts) {
   if (is_window(l.context.graph->tensors[held.tensor].rows)) {
     for (size_t row = 0; row < held.slots.size(); ++row)
-      parts[static_cast<size_t>(held.slots[row])] = {&held, static_cast<int64_t>(row) * held.row_elements};
+      parts[static_cast<size_t>(held.slots[row])] = {&held, static_cast<int64_t>(row) * held.row_elements,
+                                                     held.row_elements};
     return;
   }
   const auto slots = static_cast<int64_t>(parts.size());
   for (int64_t slot = 0; slot < slots; ++slot)
-    parts[static_cast<size_t>(slot)] = {&held, slot * held.elements() / slots};
+    parts[static_cast<size_t>(slot)] = {&held, slot * held.elements() / slots, held.elements() / slots};
 }
 
 /// Of all windows. Names: operands::Experts or ExpertsDgrad.
@@ -82,6 +83,19 @@ const Operand& ExpertsWgrad::of_chunk(int chunk, Part part) const {
 int64_t ExpertsWgrad::width(Part part) const {
   if (part == Part::x || part == Part::dy) return sizes.h;
   return part == Part::du && sizes.gated ? 2 * sizes.f : sizes.f;
+}
+
+ReplicaGradients::ReplicaGradients(const Launch& l, const Operand& d_up, const Operand& d_down) {
+  const TaskGraph& graph = *l.context.graph;
+  const ExpertPlacement& placement = graph.placement[l.task.moe_layer];
+  const std::vector<int> round_of_slot = replica_rounds(placement);
+  const auto first = static_cast<size_t>(l.context.position() * placement.slots_per_rank);
+  const SlotParts up = gradients_in(l, d_up, placement.slots_per_rank),
+                  down = gradients_in(l, d_down, placement.slots_per_rank);
+  for (size_t slot = 0; slot < up.size(); ++slot)
+    if (const int round = round_of_slot[first + slot]; round >= 0 && up[slot].held != nullptr)
+      slots.push_back({static_cast<size_t>(round), up[slot], down[slot]});
+  keeps_sum = graph.position(graph.find_communicator("expert_dp"), l.context.rank) == 0;
 }
 
 }  // namespace moesaic::executor

@@ -11,7 +11,7 @@ namespace moesaic::executor {
 /// The elements of one slot in what holds it.
 struct SlotPart {
   const Operand* held = nullptr;  // null: nothing holds the slot
-  int64_t begin = 0;              // elements
+  int64_t begin = 0, elements = 0;
 
   template <typename Element>
   Element* as() const {
@@ -64,6 +64,18 @@ struct ExpertsWgrad {
   std::vector<int64_t> rows;        // [slots], of all chunks
   std::vector<ChunkSegment> order;  // empty where there is one chunk: it is the whole
   SlotParts d_up, d_down;
+};
+
+/// Of a task that gathers or spreads gradients of replicas: the slots of this rank with experts that hold others too,
+/// in these operands.
+struct ReplicaGradients {
+  struct Slot {
+    size_t round;
+    SlotPart d_up, d_down;
+  };
+  ReplicaGradients(const Launch& launch, const Operand& d_up, const Operand& d_down);
+  std::vector<Slot> slots;  // ascending; without those that no window holds
+  bool keeps_sum;           // other groups that hold the slots keep zeros, for what is summed over groups
 };
 
 }  // namespace moesaic::executor

@@ -31,6 +31,9 @@ int64_t unit_of(Op op, const OpShape& shape) {
 
 int64_t whole_units(int64_t rows, int64_t unit) { return std::max<int64_t>((rows + unit - 1) / unit, 1) * unit; }
 
+/// Has the rows of its plan's placement and no others: a curve would be a point.
+bool is_bound_to_placement(Op op) { return op == Op::gather_replicas || op == Op::spread_replicas; }
+
 /// Routing gives any number of rows, and products are fastest on multiples of their granularity: a count halfway
 /// between two of them.
 int64_t typical_count(int64_t rows) {
@@ -95,7 +98,7 @@ std::vector<OperatorShape> collect_shapes(const std::vector<Plan>& plans) {
   for (size_t i = 0; i < plans.size(); ++i) {
     const TaskGraph graph = lower(plans[i]);
     for (const Task& task : graph.tasks) {
-      if (is_collective(task.op)) continue;
+      if (is_collective(task.op) || is_bound_to_placement(task.op)) continue;
       const auto [entry, is_new] = known.try_emplace(signature_of(task.op, task.dtype, task.shape), demands.size());
       if (is_new) {
         const OperatorShape shape{task.op, curve_dtype(task.op, task.dtype), task.shape, i, {}, {}, {}};

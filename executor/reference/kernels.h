@@ -17,7 +17,7 @@ std::span<const ReferenceKernel> dense_kernels();  // outside the MoE layer
 std::span<const ReferenceKernel> router_kernels();
 std::span<const ReferenceKernel> row_mover_kernels();
 std::span<const ReferenceKernel> expert_kernels();
-std::span<const ReferenceKernel> update_kernels();  // adamw, clear
+std::span<const ReferenceKernel> update_kernels();  // adamw, clear, replicas
 
 const KernelTable<Stateless>& kernels();
 

@@ -1,8 +1,11 @@
 // AdamW tasks: one or several weights, each with its moments and gradient, which is cleared for the next step. In a
-// step that does not count nothing else happens.
+// step that does not count nothing else happens. And what becomes of gradients before: cleared, or summed over
+// replicas.
 #include "core/operators/optimizer.h"
 #include "executor/launch/dense_operands.h"
+#include "executor/launch/expert_operands.h"
 #include "executor/reference/adamw.h"
+#include "executor/reference/add.h"
 #include "executor/reference/kernels.h"
 #include "executor/reference/values.h"
 
@@ -34,7 +37,36 @@ void adamw(const Launch& l, Stateless&) {
 
 void clear(const Launch& l, Stateless&) { set_to_zero(l.writes[operands::Clear::x]); }
 
-constexpr ReferenceKernel kKernels[] = {{Op::adamw, adamw}, {Op::clear, clear}};
+void gather_replicas(const Launch& l, Stateless&) {
+  using Gather = operands::GatherReplicas;
+  for (const Operand& sum : l.writes) set_to_zero(sum);
+  for (const auto& [round, d_up, d_down] : ReplicaGradients(l, l.reads[Gather::d_up], l.reads[Gather::d_down]).slots) {
+    int64_t at = 0;
+    for (const SlotPart& part : {d_up, d_down}) {
+      Output sum(l.writes[Gather::of_round(round)], at, part.elements);
+      accumulate(Input(*part.held, part.begin, part.elements), sum, part.elements);
+      at += part.elements;
+    }
+  }
+}
+
+void spread_replicas(const Launch& l, Stateless&) {
+  using Spread = operands::SpreadReplicas;
+  const ReplicaGradients gradients(l, l.writes[Spread::up], l.writes[Spread::down]);
+  for (const auto& [round, d_up, d_down] : gradients.slots) {
+    int64_t at = 0;
+    for (const SlotPart& part : {d_up, d_down}) {
+      const std::vector<double> sum = read_values(l.reads[Spread::of_round(round)], at, part.elements);
+      write_values(gradients.keeps_sum ? sum : std::vector<double>(sum.size(), 0.0), *part.held, part.begin);
+      at += part.elements;
+    }
+  }
+}
+
+constexpr ReferenceKernel kKernels[] = {{Op::adamw, adamw},
+                                        {Op::clear, clear},
+                                        {Op::gather_replicas, gather_replicas},
+                                        {Op::spread_replicas, spread_replicas}};
 
 }  // namespace
 

@@ -10,7 +10,7 @@ namespace moesaic::executor::reference {
 struct RowPlacement {
   std::span<const int> slot_to_expert;  // [num_slots]: expert * slices + slice, -1: empty
   int slices = 1;
-  std::int64_t padded_rows = 0;  // of each slot; 0: as many as come
+  std::int64_t padded_rows = 0;  // of each expert; 0: as many as come
 };
 
 void place_rows(const std::int32_t* chosen, std::int64_t m, std::int64_t top_k, const RowPlacement& placement,

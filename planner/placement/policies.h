@@ -1,6 +1,6 @@
 #pragma once
-// The placement policies by name, applied to every MoE layer of a plan. Replicas are for inference: the training step
-// has no gradient reduction between replicas inside one expert-parallel group.
+// The placement policies by name, applied to every MoE layer of a plan. They know what rows cost, not what replicas
+// cost in training, where these exchange gradients: that the step's price says.
 
 #include <string>
 #include <vector>

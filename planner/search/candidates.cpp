@@ -12,8 +12,8 @@ namespace {
 
 constexpr Bytes kMb = 1'000'000;
 
-/// Placing is the costly part of a space: `most` choices are enough for a baseline. Replicas are tried in inference,
-/// after the placements without: the training step does not reduce the gradients of replicas.
+/// Placing is the costly part of a space: `most` choices are enough for a baseline. Replicas are tried after the
+/// placements without.
 DecisionSpace placements(const Problem& problem, const Plan& plan, size_t most) {
   DecisionSpace space{"expert placement", {}};
   const auto add = [&](const std::string& policy, int replica_slots, const std::string& name) {
@@ -26,7 +26,7 @@ DecisionSpace placements(const Problem& problem, const Plan& plan, size_t most) 
   for (const std::string& policy : placement_policies())
     if (problem.fixed.placement ? *problem.fixed.placement == policy : spread || policy == "contiguous")
       add(policy, 0, policy);
-  if (plan.workload.phase == WorkloadPhase::training || problem.fixed.placement || !spread) return space;
+  if (problem.fixed.placement || !spread) return space;
   for (const std::string policy : {"eplb", "local_search"}) add(policy, 1, policy + ", a replica slot per rank");
   return space;
 }

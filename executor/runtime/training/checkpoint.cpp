@@ -41,6 +41,12 @@ void expect_same(const Json& saved, const Json& trained, const std::string& what
                          "make the plan for that " + what + ", or use another folder");
 }
 
+/// Of experts with several slots a checkpoint has the states of one.
+std::vector<Piece> without_copies(std::vector<Piece> pieces) {
+  std::erase_if(pieces, [](const Piece& piece) { return piece.is_copy; });
+  return pieces;
+}
+
 std::string listed(const std::vector<RejectedFile>& files) {
   std::string text;
   for (const RejectedFile& file : files) text += (text.empty() ? "" : "; ") + file.file + " " + file.problem;
@@ -179,11 +185,11 @@ void TrainingCheckpoint::after_step(int64_t steps_done, int64_t steps, double lo
   mirror_.fetch();
   std::vector<SavedArray> arrays;
   for (const Saved& part : state_)
-    if (part.holding.primary && part.saves) arrays.push_back({part.data, part.holding.pieces});
+    if (part.holding.primary && part.saves) arrays.push_back({part.data, without_copies(part.holding.pieces)});
   std::vector<float> experts;
   if (experts_.primary) {
     copy_experts(steps_done, false, experts);
-    arrays.push_back({experts.data(), experts_.pieces});
+    arrays.push_back({experts.data(), without_copies(experts_.pieces)});
   }
   writer_->save(steps_done, arrays, meta(loss));
 }

@@ -74,6 +74,15 @@ inline Plan stored() {
   plan.cluster.storage_read_bytes_per_s = plan.cluster.storage_write_bytes_per_s = 1e9;
   return plan;
 }
+/// Expert 0 on both ranks of either group, expert 2 twice on the second one; two microbatches.
+inline Plan replicated(int zero) {
+  Plan plan = tiny_plan(4, 2);
+  plan.placement = {{3, {0, 1, 3, /**/ 2, 0, 2}}};
+  plan.workload.global_batch = 8;
+  plan.layout.micro_batches = 2;
+  plan.layout.zero = zero;
+  return plan;
+}
 inline Plan partitioned() {
   Plan plan = tiny_plan(2, 2);
   plan.embedding = Embedding::column_partition;

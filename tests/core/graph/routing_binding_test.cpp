@@ -72,6 +72,22 @@ TEST(RoutingBinding, WindowsHoldSlotsWithRows) {
   EXPECT_EQ(slots(Rows::missing_slots, 0, 2), (Slots{1}));
 }
 
+// Of one row for expert 0 the second replica has it, on rank 1; its gradient reaches the first one, on rank 0, too, and
+// both in the other group. Nobody has chosen expert 3.
+TEST(RoutingBinding, ReplicasUseTheirGradientTogether) {
+  Plan plan = tiny_plan(4, 2);
+  plan.placement = {{3, {0, 1, 3, /**/ 2, 0, 3}}};
+  plan.routing.counts = {1, 0, 7, 0, /**/ 0, 0, 8, 0, /**/ 0, 8, 0, 0, /**/ 0, 8, 0, 0};
+  plan.routing.num_iterations = 1, plan.routing.num_moe_layers = 1;
+  plan.routing.num_sources = 4, plan.routing.num_experts = 4;
+  const RoutingBinding binding(plan);
+  using Slots = std::vector<int>;
+  EXPECT_EQ(binding.slots(Rows::active_slots, 0, 0, 0), (Slots{}));
+  EXPECT_EQ(binding.slots(Rows::active_slots, 0, 0, 1), (Slots{0, 1}));
+  for (int rank : {0, 2}) EXPECT_EQ(binding.slots(Rows::used_slots, 0, 0, rank), (Slots{0, 1}));
+  for (int rank : {1, 3}) EXPECT_EQ(binding.slots(Rows::used_slots, 0, 0, rank), (Slots{0, 1}));
+}
+
 // Capacity ceil(1.25 * 4 * 2 / 4) = 3 rows for every expert from every source, whatever the router says.
 TEST(RoutingBinding, PaddedDispatchSendsItsCapacity) {
   Plan plan = skewed_plan();

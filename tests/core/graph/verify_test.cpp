@@ -18,6 +18,7 @@ using testing::partitioned;
 using testing::pipelined;
 using testing::plain;
 using testing::repeat;
+using testing::replicated;
 using testing::stored;
 using testing::tensor_named;
 using testing::tensor_parallel;
@@ -212,7 +213,7 @@ bool is_refused(const TaskGraph& graph, const Ledger& before) {
 // Of every technique's graph, no task may go, none may come twice.
 TEST(Verify, MissesNoTask) {
   for (const Plan& plan : {plain(), cut(), divided(1), divided(2), divided(3), offloaded(), stored(), partitioned(),
-                           tensor_parallel(), pipelined()}) {
+                           tensor_parallel(), pipelined(), replicated(0), replicated(2)}) {
     check_plan(plan, "test");
     TaskGraph graph = lower(plan);
     drop_dependencies(graph);

@@ -173,7 +173,7 @@ TYPED_TEST(RouterOnCuda, ChoosesAsTheReferenceAndPlacesRowsBySlot) {
                          {{90, 16, 5, 3}, 2, 2, 13},  // slices and replicas
                          {{40, 17, 5, 2}, 1, 1, 0, 6},
                          {{40, 17, 5, 1}, 1, 1, 0, 0},          // no room at all
-                         {{150, 17, 5, 2}, 2, 2, 3, 51, true},  // padded: 25 and 26 rows per slot
+                         {{150, 17, 5, 2}, 2, 2, 3, 51, true},  // padded: 25 and 26 rows per slice
                          {{70, 16, 200, 4}},
                          {{20, 16, 512, 40}}})
     this->compare_forward(c);

@@ -44,6 +44,9 @@ inline void share_weights(Plan& plan) {
   plan.fused_parameter_bytes = 4'000;
 }
 
+/// Of two ranks: on one or both of them.
+inline void replicate(Plan& plan) { plan.placement.assign(2, {6, {5, 2, 7, 0, 5, 1, /**/ 6, 3, 4, 5, 2, 2}}); }
+
 /// RMS norms, gated experts beside a shared one, weights as they are; norms of queries and keys: of each head, or
 /// (`whole`) of all heads of a tensor-parallel pair.
 inline Plan todays_blocks(Plan plan, bool whole) {
@@ -74,6 +77,7 @@ inline std::vector<NamedPlan> compared_plans() {
                                 [](Plan& p) {
                                   p.placement.assign(2, {4, {5, 2, 7, 0, 1, 6, 3, 4}});
                                 })},
+      {"replicas of experts", with(plan_of(1, 4, 2), replicate)},
       {"rounded operands", with(two, round_operands)},
       {"hierarchical", with(plan_of(2, 2, 4), [](Plan& p) { p.dispatch.all_to_all = AllToAllKind::hierarchical_2d; })},
       {"columns of the embedding", with(two, [](Plan& p) { p.embedding = Embedding::column_partition; })},

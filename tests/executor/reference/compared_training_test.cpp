@@ -59,7 +59,8 @@ void change_an_element(const Operand& operand) {
 
 TEST(ComparedTraining, FindsOneWrongElementOfAnyOperator) {
   Comparison comparison(kTolerances);
-  const Plan plan = testing::with(testing::todays_blocks(plan_of(1, 2, 2), true), testing::share_states);
+  Plan plan = testing::with(testing::todays_blocks(plan_of(1, 2, 2), true), testing::share_states);
+  testing::replicate(plan);
   train_compared(plan, comparison, [](int) {
     // Once each, so that training goes on with numbers.
     return std::make_unique<WrongCpu>([wrong = std::set<Op>{}](const Launch& l) mutable {

@@ -27,7 +27,9 @@ TEST(Candidates, BaselinesComeFirst) {
                    "buckets of 160 MB (Megatron's default: 40M elements)", "buckets of 1 MB", "buckets of 4 MB",
                    "buckets of 16 MB", "buckets of 64 MB"}));
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "all-to-all"), (Names{"flat", "hierarchical_2d"}));
-  EXPECT_EQ(names_of(problem, {4, 4, 1}, "expert placement"), (Names{"contiguous", "lpt", "eplb", "local_search"}));
+  EXPECT_EQ(names_of(problem, {4, 4, 1}, "expert placement"),
+            (Names{"contiguous", "lpt", "eplb", "local_search", "eplb, a replica slot per rank",
+                   "local_search, a replica slot per rank"}));
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "chunks"), (Names{"1 chunk", "2 chunks", "4 chunks", "8 chunks"}));
 }
 
@@ -39,7 +41,7 @@ TEST(Candidates, WhereNothingTravelsThereIsNothingToChoose) {
   EXPECT_EQ(names_of(problem, {1, 1, 1}, "gradient buckets"), (Names{"one collective per gradient"}));
 }
 
-TEST(Candidates, InferenceMayReplicateExperts) {
+TEST(Candidates, InferenceMayReplicateExpertsToo) {
   Problem problem = tiny_problem();
   problem.workload.phase = WorkloadPhase::prefill;
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "expert placement"),

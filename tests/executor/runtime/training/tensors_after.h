@@ -1,7 +1,12 @@
 #pragma once
 // Weights or moments after some steps of a program on threads of this process, by logical tensor, whatever rank holds
-// which part of it.
+// which part of it. What several ranks or slots hold must be the same bits.
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <string>
@@ -24,8 +29,13 @@ inline void add_pieces(const Holding& holding, const float* local, Tensors& whol
     std::vector<float>& tensor = whole[piece.tensor];
     for (int64_t run = 0; run < piece.runs; ++run) {
       const auto begin = static_cast<size_t>(piece.logical_offset + run * piece.logical_stride);
-      tensor.resize(std::max(tensor.size(), begin + static_cast<size_t>(piece.run)));
-      std::copy_n(local + piece.local_offset + run * piece.local_stride, piece.run, tensor.data() + begin);
+      constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
+      tensor.resize(std::max(tensor.size(), begin + static_cast<size_t>(piece.run)), kUnknown);
+      const float* held = local + piece.local_offset + run * piece.local_stride;
+      const bool agrees = std::equal(held, held + piece.run, tensor.data() + begin,
+                                     [](float a, float known) { return std::isnan(known) || a == known; });
+      EXPECT_TRUE(agrees) << piece.tensor << " differs between those that hold it";
+      std::copy_n(held, piece.run, tensor.data() + begin);
     }
   }
 }
