@@ -50,6 +50,18 @@ ExpertStates::ExpertStates(const TaskGraph& graph, const Plan& plan, int rank, B
       to_device_(backend),
       from_device_(backend, layout_) {
   initialise(rank, fill);
+  count_slots(rank);
+}
+
+/// Of the ranks that hold the same slots the first, and of an expert's slots the first.
+void ExpertStates::count_slots(int rank) {
+  for (size_t layer = 0; layer < parameters_.size(); ++layer) {
+    const Parameter& parameter = graph_.parameters[parameters_[layer].front()];
+    if (graph_.position(parameter.replicas, rank) > 0) continue;
+    for (const Piece& piece : pieces_of(graph_, parameter, rank))
+      if (!piece.is_copy)
+        counted_.emplace(static_cast<int>(layer), static_cast<int>(piece.local_offset / parameter.slot_elements));
+  }
 }
 
 void ExpertStates::initialise(int rank, const FillWeights& fill) {
@@ -147,7 +159,7 @@ void ExpertStates::update(const Task& task, std::span<const int> active, int64_t
 }
 
 int ExpertStates::find_non_finite(ExactSquares* squares) const {
-  const std::optional<GradientSums::Place> found = gradients_.find_non_finite(squares);
+  const std::optional<GradientSums::Place> found = gradients_.find_non_finite(squares, counted_);
   return found ? parameters_[static_cast<size_t>(found->moe_layer)][found->parameter] : -1;
 }
 

@@ -44,7 +44,8 @@ class ExpertStates {
   void update(const Task& task, std::span<const int> active, int64_t step, float gradient_scale);
 
   /// A parameter of which a gradient drained in this step has no finite square, as index into TaskGraph::parameters;
-  /// -1: none. `squares`, where given, gains those of all drained gradients, unless there is such a one.
+  /// -1: none. `squares`, where given, gains those of drained gradients, each expert's once over all ranks, unless
+  /// there is such a one.
   int find_non_finite(ExactSquares* squares) const;
   /// From now on that step counts as not taken: nobody catches it up.
   void skip(int64_t step) { adamw_.skip(step); }
@@ -62,6 +63,7 @@ class ExpertStates {
 
  private:
   void initialise(int rank, const FillWeights& fill);
+  void count_slots(int rank);
   void fill_slot(int layer, int slot, int rank, const FillWeights& fill, float* states) const;
   ExpertMoves moves_of(const Task& task, std::span<const int> active);
   void load(const Task& task, std::span<const int> active);
@@ -76,6 +78,7 @@ class ExpertStates {
   ExpertBlocks blocks_;  // outlives all states
   HostAdamW adamw_;
   GradientSums gradients_;
+  std::set<GradientSums::MoeSlot> counted_;  // slots whose gradients no other rank or slot counts
   WeightsToDevice to_device_;
   GradientsFromDevice from_device_;
   std::map<TensorId, ExpertBlocks::Brought> loaded_;  // by the signal of the load

@@ -33,10 +33,12 @@ void GradientSums::clear(int moe_layer) {
   sums_[moe_layer].clear();
 }
 
-std::optional<GradientSums::Place> GradientSums::find_non_finite(ExactSquares* squares) const {
+std::optional<GradientSums::Place> GradientSums::find_non_finite(ExactSquares* squares,
+                                                                 const std::set<MoeSlot>& counted) const {
   for (const auto& [layer, slots] : sums_)
     for (const auto& [slot, sums] : slots) {
-      const int64_t at = cpu::find_non_finite_square(sums.data(), static_cast<int64_t>(sums.size()), squares);
+      const int64_t at = cpu::find_non_finite_square(sums.data(), static_cast<int64_t>(sums.size()),
+                                                     counted.contains({layer, slot}) ? squares : nullptr);
       if (at >= 0) return Place{layer, at < layout_.elements[0] ? size_t{0} : size_t{1}};
     }
   return std::nullopt;

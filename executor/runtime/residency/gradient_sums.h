@@ -4,6 +4,8 @@
 
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "core/schema/exact_squares.h"
@@ -23,14 +25,15 @@ class GradientSums {
   SlotGradients of(int moe_layer, int slot) const;
   void clear(int moe_layer);
 
+  using MoeSlot = std::pair<int, int>;  // MoE layer, slot
   struct Place {
     int moe_layer;
     size_t parameter;
     bool operator==(const Place&) const = default;
   };
-  /// The first, by layer, slot and parameter, that has no finite square. `squares`, where given, gains those of all,
-  /// unless there is such a one.
-  std::optional<Place> find_non_finite(ExactSquares* squares) const;
+  /// The first, by layer, slot and parameter, that has no finite square. `squares`, where given, gains those of the
+  /// slots that count, unless there is such a one.
+  std::optional<Place> find_non_finite(ExactSquares* squares, const std::set<MoeSlot>& counted) const;
 
  private:
   float* sum_of(int moe_layer, int slot, size_t parameter);

@@ -32,30 +32,44 @@ StepVerdict::StepVerdict(const TaskGraph& graph, const Optimizer& optimizer, int
       experts_(experts),
       task_(verdict_task(graph)),
       found_(kNothing) {
+  const std::vector<Holding> holdings = holdings_of(graph, rank, State::first_moment);
   for (const Task& task : graph.tasks)
-    for (size_t i = 0; task.op == Op::adamw && i < task.reads.size() / AdamW::kReads; ++i)
+    for (size_t i = 0; task.op == Op::adamw && i < task.reads.size() / AdamW::kReads; ++i) {
       gradients_.push_back(described(task.reads[AdamW::of_parameter(i, AdamW::gradient)],
                                      task.writes[AdamW::of_parameter(i, AdamW::weight)]));
-  const auto others = std::ranges::stable_partition(
-      gradients_, [this](const Gradient& gradient) { return gradient.group >= 0 || counts(gradient.parameter); });
-  num_counted_ = gradients_.size() - others.size();
-  for (size_t i = 0; i < graph.parameters.size(); ++i)
-    if (graph.parameters[i].home != Tier::device) counts_experts_ = counts(static_cast<int>(i));  // all are alike
+      count(gradients_.back(), task.writes[AdamW::of_parameter(i, AdamW::moments)], holdings);
+    }
+}
+
+/// A gradient stands as its first moments do. Of the ranks that hold the same elements the first counts them, and of
+/// the slots of an expert the first.
+void StepVerdict::count(const Gradient& gradient, TensorId moments, const std::vector<Holding>& holdings) {
+  const auto holding = std::ranges::find(holdings, moments, &Holding::tensor);
+  MOESAIC_CHECK(holding != holdings.end(), "an update of moments that nobody holds");
+  std::vector<Gradient> stretches;
+  int64_t elements = 0;
+  for (const Piece& piece : holding->pieces)
+    for (int64_t run = 0; run < piece.runs && holding->primary && !piece.is_copy; ++run) {
+      const int64_t begin = piece.local_offset + run * piece.local_stride;
+      elements += piece.run;
+      if (stretches.empty() || stretches.back().end != begin) {
+        stretches.push_back(gradient);
+        stretches.back().begin = begin;
+      }
+      stretches.back().end = begin + piece.run;
+    }
+  if (elements < gradient.end) partial_.push_back(gradient);
+  counted_.insert(counted_.end(), stretches.begin(), stretches.end());
 }
 
 StepVerdict::Gradient StepVerdict::described(TensorId gradient, TensorId weight) const {
   const std::vector<UpdateRange> ranges = update_ranges(graph_, weight, rank_);
   const int64_t elements = ranges.empty() ? 0 : ranges.back().end;
   for (size_t i = 0; i < graph_.groups.size(); ++i)
-    if (graph_.groups[i].weight_share == weight) return {gradient, -1, static_cast<int>(i), elements};
+    if (graph_.groups[i].weight_share == weight) return {gradient, -1, static_cast<int>(i), 0, elements};
   for (size_t i = 0; i < graph_.parameters.size(); ++i)
-    if (graph_.parameters[i].weight == weight) return {gradient, static_cast<int>(i), -1, elements};
+    if (graph_.parameters[i].weight == weight) return {gradient, static_cast<int>(i), -1, 0, elements};
   throw InvariantError(__FILE__, __LINE__, "weight", "an update of what is no parameter");
-}
-
-/// Of the ranks that hold the same elements the first counts them; of a group each rank has a share of its own.
-bool StepVerdict::counts(int parameter) const {
-  return graph_.position(graph_.parameters[parameter].replicas, rank_) == 0;
 }
 
 /// Which parameter the element of this rank's share belongs to.
@@ -72,20 +86,22 @@ int StepVerdict::parameter_at(const Gradient& gradient, int64_t element) const {
 int StepVerdict::find_non_finite(std::span<const Gradient> gradients, ExactSquares* squares) {
   std::vector<Operand> operands;
   for (const Gradient& gradient : gradients) {
-    operands.push_back(tensors_.resident(gradient.tensor));
-    operands.back().rows = 1;
-    operands.back().row_elements = gradient.elements;
+    Operand& operand = operands.emplace_back(tensors_.resident(gradient.tensor));
+    operand.data = operand.as<std::byte>() + bytes_of(operand.dtype, gradient.begin);
+    operand.rows = 1;
+    operand.row_elements = gradient.end - gradient.begin;
   }
   const NonFinite found = tensors_.backend().find_non_finite(operands, squares);
-  return found.operand < 0 ? kNothing : parameter_at(gradients[static_cast<size_t>(found.operand)], found.element);
+  if (found.operand < 0) return kNothing;
+  const Gradient& gradient = gradients[static_cast<size_t>(found.operand)];
+  return parameter_at(gradient, gradient.begin + found.element);
 }
 
 /// `squares`: null where nobody wants them.
 int StepVerdict::look(ExactSquares* squares) {
-  const std::span<const Gradient> all = gradients_;
-  int found = find_non_finite(squares != nullptr ? all.first(num_counted_) : all, squares);
-  if (found == kNothing && squares != nullptr) found = find_non_finite(all.subspan(num_counted_), nullptr);
-  if (found == kNothing && experts_ != nullptr) found = experts_->find_non_finite(counts_experts_ ? squares : nullptr);
+  int found = squares != nullptr ? find_non_finite(counted_, squares) : find_non_finite(gradients_, nullptr);
+  if (found == kNothing && squares != nullptr) found = find_non_finite(partial_, nullptr);
+  if (found == kNothing && experts_ != nullptr) found = experts_->find_non_finite(squares);
   return found;
 }
 

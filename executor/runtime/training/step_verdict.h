@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/graph/holdings.h"
 #include "executor/comm/communicator.h"
 #include "executor/runtime/lanes/update_gate.h"
 #include "executor/runtime/lanes/watch.h"
@@ -42,12 +43,12 @@ class StepVerdict final : public UpdateGate {
  private:
   struct Gradient {  // what one update reads
     TensorId tensor;
-    int parameter, group;  // one of the two is -1
-    int64_t elements = 0;  // from the first on; what follows is padding
+    int parameter, group;        // one of the two is -1
+    int64_t begin = 0, end = 0;  // elements of it
   };
 
   Gradient described(TensorId gradient, TensorId weight) const;
-  bool counts(int parameter) const;
+  void count(const Gradient& gradient, TensorId moments, const std::vector<Holding>& holdings);
   int look(ExactSquares* squares);
   int find_non_finite(std::span<const Gradient> gradients, ExactSquares* squares);
   int parameter_at(const Gradient& gradient, int64_t element) const;
@@ -57,11 +58,11 @@ class StepVerdict final : public UpdateGate {
   const int rank_;
   TensorStore& tensors_;
   ExpertStates* const experts_;
-  bool counts_experts_ = true;  // those of experts_
   TaskIndex task_ = -1;
-  std::vector<Gradient> gradients_;
-  size_t num_counted_ = 0;  // of them, the first
-  int found_;               // by this rank in this step: a parameter, or one of the kinds in the .cpp
+  std::vector<Gradient> gradients_;  // all that this rank updates from
+  std::vector<Gradient> counted_;    // stretches of them whose elements no other rank or slot counts
+  std::vector<Gradient> partial_;    // those of which some are not counted
+  int found_;                        // by this rank in this step: a parameter, or one of the kinds in the .cpp
   bool skipped_ = false;
   double gradient_norm_ = std::numeric_limits<double>::quiet_NaN();
 };

@@ -142,6 +142,26 @@ TEST(GradientClipping, IsThatOfOneRankWithinRounding) {
       4, 2, [](Layout& layout) { layout.zero = 3, layout.tp = 2; }, "tp and ZeRO");
 }
 
+// Expert 5 has three slots, expert 2 three; in the other layer expert 0 has five. The summed gradients of all of them
+// are the same, and one of each counts.
+TEST(GradientClipping, CountsReplicasOnce) {
+  Plan one = clipped(testing::plan_of(1, 1, 1));
+  one.workload.global_batch = 8;
+  const TrainResult expected = train(one);
+  for (const auto& [zero, home] : {std::pair{0, Tier::device}, {2, Tier::device}, {0, Tier::host}}) {
+    Plan plan = clipped(testing::unchecked_plan_of(1, 2, 2));
+    plan.workload.global_batch = 8;
+    plan.placement = {{6, {5, 2, 7, 0, 5, 1, /**/ 6, 3, 4, 5, 2, 2}}, {6, {0, 1, 2, 3, 0, 0, /**/ 4, 5, 6, 7, 0, 0}}};
+    plan.layout.zero = zero;
+    plan.expert_storage.home = home;
+    const TrainResult found = train(plan);
+    for (size_t step = 0; step < expected.loss.size(); ++step) {
+      EXPECT_NEAR(found.gradient_norm[step] / expected.gradient_norm[step], 1, 1e-4) << zero << ", step " << step;
+      EXPECT_NEAR(found.loss[step] / expected.loss[step], 1, 2e-5) << zero << ", step " << step;
+    }
+  }
+}
+
 // Each rank has its columns of the table, so each counts its own.
 TEST(GradientClipping, CountsThePartsOfATableOnce) {
   Plan plan = clipped(testing::unchecked_plan_of(1, 1, 1));
