@@ -49,11 +49,12 @@ TensorId TiedHead::add(const std::string& name, DType dtype, int64_t rows, int64
 }
 
 /// Travels while the last layer computes, ahead of its task `next`: not before what that needs has been computed, or it
-/// would be held longer.
+/// would be held longer. A task of that layer, so that whoever counts layers (weight_windows) counts none more.
 Task TiedHead::gather(const Task& head, TensorId pieces, const Task& next) const {
   const DType dtype = graph_.tensors[pieces].dtype;
   Task gather = collective_beside(head, Op::all_gather, "gather table", table_, parameter().weight, pieces,
                                   bytes_of(dtype, columns()));
+  gather.layer = next.layer;
   for (TensorId tensor : next.reads)
     if (graph_.tensors[tensor].kind == TensorKind::activation) gather.after.push_back(tensor);
   return gather;

@@ -5,8 +5,8 @@
 
 namespace moesaic::executor::reference {
 
-// Slot by slot, the rows of the choices that it takes. Of an expert's n choices, or padded of its n rows, replica j of R
-// takes those from floor(j n / R) to floor((j + 1) n / R).
+// Slot by slot, the rows of the choices that it takes. Of an expert's n choices, or padded of its n rows, replica j of
+// R takes those from floor(j n / R) to floor((j + 1) n / R).
 void place_rows(const std::int32_t* chosen, std::int64_t m, std::int64_t top_k, const RowPlacement& placement,
                 std::int32_t* rows) {
   const auto [slots, slices, padded_rows] = placement;

@@ -106,8 +106,8 @@ TEST(MakePlan, ReportsWhatItDecided) {
 }
 
 // Nine layouts, and of the first what each decision has besides the baseline that stands: ZeRO-1 to 3, tp 2, the
-// embedding in columns, 1 all-to-all, 6 buckets, 4 placements beside a fifth that EPLB refuses, 3 numbers of chunks. Of two layers, also two stages with
-// 2, 4 or 8 microbatches.
+// embedding in columns, 1 all-to-all, 6 buckets, 4 placements beside a fifth that EPLB refuses, 3 numbers of chunks. Of
+// two layers, also two stages with 2, 4 or 8 microbatches.
 TEST(MakePlan, KeepsTheFirstBaselineUntilSomethingIsFaster) {
   KnownPrices prices([](const Plan&) { return 1.0; });
   Problem problem = tiny_problem();

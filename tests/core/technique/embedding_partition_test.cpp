@@ -116,6 +116,7 @@ TEST(TiedHead, GathersTheTableAndScattersItsGradient) {
   const TaskIndex gather = find_task(graph, "forward / head / gather table");
   const Task& next = graph.tasks[gather.value() + 1];
   EXPECT_EQ(next.label, "layer 0 / forward / norm1");
+  EXPECT_EQ(graph.tasks[gather].layer, next.layer);
   EXPECT_EQ(graph.tasks[gather].after, std::vector<TensorId>{next.reads[0]});
 }
 
