@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "core/schema/formatted.h"
+
 namespace moesaic::cli {
 
 Seconds parse_duration(const std::string& text, Zero zero) {
@@ -33,6 +35,16 @@ CLI::Option* add_duration(CLI::App& verb, const std::string& names, Seconds& sec
   };
   return verb.add_option_function<std::string>(names, take, help + "; a plain number counts seconds")
       ->type_name("TIME");
+}
+
+CLI::Validator number_within(double least, double most) {
+  const std::string range = formatted("%g to %g", least, most);
+  const auto check = [=](std::string& text) {
+    double value = 0;
+    const bool fits = CLI::detail::lexical_cast(text, value) && value >= least && value <= most;
+    return fits ? std::string() : "\"" + text.substr(0, 80) + "\" is no number from " + range;
+  };
+  return {check, "in [" + formatted("%g - %g", least, most) + "]"};
 }
 
 }  // namespace moesaic::cli

@@ -22,4 +22,7 @@ Seconds parse_duration(const std::string& text, Zero zero);
 CLI::Option* add_duration(CLI::App& verb, const std::string& names, Seconds& seconds, const std::string& help,
                           Zero zero = Zero::refused);
 
+/// Of an option: numbers from `least` to `most`. CLI::Range lets nan pass.
+CLI::Validator number_within(double least, double most);
+
 }  // namespace moesaic::cli

@@ -1,5 +1,6 @@
 #include "cli/options/training_data.h"
 
+#include "cli/options/numbers.h"
 #include "core/schema/error.h"
 #include "core/schema/formatted.h"
 
@@ -15,6 +16,7 @@ void add_training_data(CLI::App& verb, TrainingData& data) {
   verb.add_option("--corpus-weights", data.weights,
                   "shares of the sequences that come from each --corpus, as in 3,1; default: by their sizes")
       ->delimiter(',')
+      ->check(number_within(1e-9, 1e9))
       ->type_size(1)
       ->allow_extra_args(false);
   verb.add_option("--corpus-tokens", data.tokens,
@@ -24,7 +26,7 @@ void add_training_data(CLI::App& verb, TrainingData& data) {
   files("--validation-corpus", data.validation_files, "held-out text to validate with, once for each file");
   verb.add_option("--validation-share", data.validation_share,
                   "share of each --corpus, its end, that is held out: never trained on, validated with")
-      ->check(CLI::Range(0.0, 0.999));
+      ->check(number_within(0, 0.999));
   verb.add_option("--validation-every", data.validation_every, "steps between validations; one more after the last")
       ->check(count)
       ->default_str("10");

@@ -82,7 +82,11 @@ void TensorStore::read(TensorId tensor, void* to, Bytes bytes) {
   const Operand from = resident(tensor);
   MOESAIC_CHECK(bytes <= from.bytes(), "'" + graph_.tensors[tensor].name + "' is smaller");
   backend_.copy(Lane::compute, to, from.data, bytes);
-  for (const Event read = backend_.record(Lane::compute); !backend_.done(read);) sched_yield();
+  wait();
+}
+
+void TensorStore::wait() {
+  for (const Event last = backend_.record(Lane::compute); !backend_.done(last);) sched_yield();
 }
 
 void TensorStore::create(TensorId tensor, int64_t rows, Lane first_user) {

@@ -27,6 +27,8 @@ class TensorStore {
   /// compute lane; read() waits for it.
   void write(TensorId tensor, const void* from, Bytes bytes);
   void read(TensorId tensor, void* to, Bytes bytes);
+  /// Until the compute lane has done what it was given: what other lanes do next comes behind it.
+  void wait();
 
   /// Memory for these slots, before the first task that uses the window.
   void open_window(TensorId tensor, Lane lane, const std::vector<int>& slots);

@@ -114,6 +114,7 @@ void StepVerdict::before_task() {
   if (found_ != kNothing || optimizer_.clips()) {
     std::ranges::copy(squares.words(), own.begin() + kLosses);
     tensors_.write(graph_.inputs.loss, own.data(), optimizer_.clips() ? sizeof own : kLossBytes);
+    tensors_.wait();  // the network lane, which sums it next, waits for tasks alone
   }
 }
 

@@ -14,7 +14,7 @@ TEST(Operator, NamesGoThereAndBack) {
     EXPECT_EQ(op_named(name_of(op)), op);
     names.insert(name_of(op));
   }
-  EXPECT_EQ(names.size(), 34u);
+  EXPECT_EQ(names.size(), 39u);
   EXPECT_EQ(op_named("gemm"), std::nullopt);
   EXPECT_EQ(op_named(""), std::nullopt);
 }
@@ -36,7 +36,8 @@ TEST(Operator, BelongsToKinds) {
   EXPECT_EQ(names_where(is_experts), (Names{"experts", "experts_dgrad", "experts_wgrad"}));
   EXPECT_EQ(names_where(is_matrix_product), (Names{"linear", "attention", "experts", "linear_dgrad", "linear_wgrad",
                                                    "attention_backward", "experts_dgrad", "experts_wgrad"}));
-  EXPECT_EQ(names_where(moves_rows), (Names{"permute", "regroup", "unpermute_backward", "all_to_all"}));
+  EXPECT_EQ(names_where(moves_rows),
+            (Names{"permute", "regroup", "unpermute_backward", "gather_replicas", "spread_replicas", "all_to_all"}));
 }
 
 // Only what the device does not do is free of bytes: transfers and collectives.
@@ -46,7 +47,7 @@ TEST(Operator, IsFreeOnlyWhereTheDeviceDoesNothing) {
   EXPECT_EQ(names_where([&](Op op) { return traffic_of(op, shape, 4, 1, DType::f32) == 0; }),
             names_where([](Op op) { return is_transfer(op) || is_collective(op); }));
   EXPECT_EQ(names_where([&](Op op) { return flops_of(op, shape, 4) == 0 && !is_transfer(op) && !is_collective(op); }),
-            (Names{"embed", "permute", "regroup", "clear"}));
+            (Names{"embed", "permute", "regroup", "clear", "gather_replicas", "spread_replicas"}));
 }
 
 OpShape shape_of_width(int64_t n, int64_t k) {
