@@ -191,14 +191,25 @@ Layout fixed_layout(const Problem& problem) {
       "change global_batch in the workload, or --ranks");
 }
 
+/// What no layout mends: a model and a workload that do not go together.
+void check_pair(const Problem& problem) {
+  const std::string model = "model " + problem.model.name;
+  if (problem.model.routed_by_task && problem.workload.tasks.empty())
+    throw InputError(problem.files.workload, "/tasks",
+                     model + " is routed by task and workload " + problem.workload.name + " has no tasks",
+                     "a workload with `tasks`, each with its batch", "add `tasks` to the workload");
+  if (!problem.model.routed_by_task && !problem.workload.tasks.empty())
+    throw InputError(problem.files.workload, "/tasks", "are given, and " + model + " has a router",
+                     "no tasks, or a model with \"routing\": \"task\"", "");
+  if (problem.workload.phase == WorkloadPhase::training && problem.model.latent_attention)
+    throw InputError(problem.files.model, "", "has latent attention, whose backward pass is not built",
+                     "a model without it for training", "plan its prefill or decode step");
+}
+
 }  // namespace
 
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
-  if (problem.model.routed_by_task && problem.workload.tasks.empty())
-    throw InputError(
-        problem.files.workload, "/tasks",
-        "model " + problem.model.name + " is routed by task and workload " + problem.workload.name + " has no tasks",
-        "a workload with `tasks`, each with its batch", "add `tasks` to the workload");
+  check_pair(problem);
   Layout base = fixed_layout(problem);
   std::vector<LayoutCandidate> candidates = splits_of(problem, base);
   // A batch that is too small for all ranks may divide over those of a stage.
