@@ -3,6 +3,7 @@
 // of the intermediate width.
 
 #include "core/blocks/block.h"
+#include "core/blocks/feed_forward.h"
 #include "core/blocks/norm_layer.h"
 
 namespace moesaic {
@@ -15,7 +16,7 @@ class DenseFfnBlock : public Block {
 
  private:
   NormLayer norm_;
-  TensorId normed_ = -1, hidden_ = -1, activated_ = -1;
+  FeedForward layers_{""};
 };
 
 }  // namespace moesaic

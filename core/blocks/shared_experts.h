@@ -2,7 +2,7 @@
 // Experts that every token passes through (DeepSeekMoE, arXiv 2401.06066): a dense FFN beside the routed ones, added to
 // the residual. Nothing where the model has none.
 
-#include "core/blocks/step_builder.h"
+#include "core/blocks/feed_forward.h"
 
 namespace moesaic {
 
@@ -12,10 +12,10 @@ class SharedExperts {
   /// x + shared(normed), or x.
   TensorId forward(StepBuilder& b, TensorId x, TensorId normed);
   /// Gradient of that sum -> what comes of it by `normed`; kNoTensor where there are no shared experts.
-  TensorId backward(StepBuilder& b, TensorId dy) const;
+  TensorId backward(StepBuilder& b, TensorId dy);
 
  private:
-  TensorId normed_ = -1, hidden_ = -1, activated_ = -1;
+  FeedForward layers_{"shared_"};
 };
 
 }  // namespace moesaic

@@ -74,7 +74,7 @@ TEST(SharedExperts, TrainBesideTheRoutedOnes) {
   EXPECT_EQ(labels_with(graph, "shared"),
             (Labels{forward + "shared up", forward + "shared activation", forward + "shared down",
                     forward + "shared residual", backward + "shared down dgrad", backward + "shared down wgrad",
-                    backward + "shared activation", backward + "shared up wgrad", backward + "shared up dgrad",
+                    backward + "shared activation", backward + "shared up dgrad", backward + "shared up wgrad",
                     backward + "shared gradient", "update / adamw layers.0.shared_up",
                     "update / adamw layers.0.shared_down"}));
 }
