@@ -2,19 +2,17 @@
 // rounding, whatever else a plan chooses, and states of replicas that agree to the bit.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
-
 #include "core/technique/lower.h"
 #include "tests/executor/checkpoint/toy_state.h"
-#include "tests/executor/runtime/training/tensors_after.h"
+#include "tests/executor/runtime/training/checkpointed_run.h"
+#include "tests/executor/runtime/training/like_one_rank.h"
 
 namespace moesaic::executor {
 namespace {
 
 using testing::kSteps;
 using testing::losses;
-using testing::Tensors;
+using testing::run;
 
 /// 8 experts in both MoE layers. Expert 5 has three slots in the first layer, two of them on one rank, expert 2 two; in
 /// the second layer expert 0 has all four spare slots.
@@ -35,38 +33,14 @@ Plan replicated(int nodes, int per_node, int ep) {
   return plan;
 }
 
-/// One rank without replicas, with the same model and microbatches.
-Plan one_rank_of(const Plan& plan) {
-  Plan one = testing::unchecked_plan_of(1, 1, 1);
-  one.model = plan.model;
-  one.workload = plan.workload;
-  one.layout.micro_batches = plan.layout.micro_batches;
-  return one;
-}
-
 // Sums over ranks associate differently: f32 rounding, 6e-8 a sum, grows over 6 steps of AdamW to well below 2e-5.
 void expect_losses_of_one_rank(const Plan& plan) {
-  const std::vector<double> one = losses(one_rank_of(plan)), many = losses(plan);
+  const std::vector<double> one = losses(testing::on_one_rank(plan)), many = losses(plan);
   for (size_t step = 0; step < one.size(); ++step)
     EXPECT_NEAR(many[step], one[step], 2e-5 * one[step]) << "step " << step;
 }
 
-/// First moments after one step are a tenth of the gradients. tensors_after() compares replicas.
-void expect_gradients_of_one_rank(const Plan& plan) {
-  check_plan(plan, "test");
-  const Plan one = one_rank_of(plan);
-  const Tensors expected = testing::tensors_after(1, State::first_moment, one, lower(one)),
-                found = testing::tensors_after(1, State::first_moment, plan, lower(plan));
-  ASSERT_EQ(found.size(), expected.size());
-  for (const auto& [name, values] : expected) {
-    ASSERT_EQ(found.at(name).size(), values.size()) << name;
-    float largest = 0;
-    for (float value : values) largest = std::max(largest, std::abs(value));
-    for (size_t i = 0; i < values.size(); ++i)
-      ASSERT_NEAR(found.at(name)[i], values[i], 1e-4f * largest) << name << " element " << i;
-  }
-}
-
+/// tensors_after() compares those that hold an element.
 void expect_equal_replicas(const Plan& plan) {
   check_plan(plan, "test");
   for (State state : {State::weight, State::first_moment, State::second_moment})
@@ -83,7 +57,7 @@ class Replicas : public ::testing::TestWithParam<Shape> {
 
 TEST_P(Replicas, TrainLikeOneRank) {
   expect_losses_of_one_rank(plan());
-  expect_gradients_of_one_rank(plan());
+  testing::expect_gradients_of_one_rank(plan());
 }
 
 TEST_P(Replicas, KeepEqualStates) { expect_equal_replicas(plan()); }
@@ -190,14 +164,6 @@ TEST(Replicas, SleepTogether) {
   EXPECT_EQ(losses(plan), expected);
 }
 
-TrainResult run(const Plan& plan, const std::string& folder, int64_t steps, bool resume) {
-  check_plan(plan, "test");
-  TrainOptions options;
-  options.steps = steps;
-  options.checkpoint = {folder, 3, resume};
-  return train_on_threads(plan, testing::corpus(), options);
-}
-
 // A state is saved once: the checkpoints of a placement with replicas and of one without have the same tensors, and a
 // run goes on from either.
 TEST(Replicas, ResumeOnOtherRanksAndSlots) {
@@ -205,20 +171,10 @@ TEST(Replicas, ResumeOnOtherRanksAndSlots) {
   Plan hosted = replicated(1, 4, 4), divided = replicated(1, 4, 2);
   hosted.expert_storage.home = Tier::host;
   divided.layout.zero = 3;
-  const std::vector<Plan> plans = {
-      replicated(1, 2, 2), replicated(1, 4, 4), testing::plan_of(1, 2, 2), hosted, divided, testing::plan_of(1, 1, 1)};
-  const std::vector<double> expected = run(testing::plan_of(1, 1, 1), "", 12, false).loss;
-  std::vector<double> losses;
-  int64_t steps = 0;
-  for (Plan plan : plans) {
-    plan.workload.global_batch = 16;
-    steps += 2;
-    const std::vector<double> own = run(plan, folder.path, steps, steps > 2).loss;
-    ASSERT_EQ(own.size(), 2u);
-    losses.insert(losses.end(), own.begin(), own.end());
-  }
-  for (size_t step = 0; step < expected.size(); ++step)
-    EXPECT_NEAR(losses[step], expected[step], 2e-5 * expected[step]) << "step " << step;
+  std::vector<Plan> plans = {replicated(1, 2, 2),      replicated(1, 4, 4), testing::plan_of(1, 2, 2), hosted, divided,
+                             testing::plan_of(1, 1, 1)};
+  for (Plan& plan : plans) plan.workload.global_batch = 16;
+  testing::expect_one_run_in_turns(plans, testing::plan_of(1, 1, 1), folder.path);
 }
 
 TEST(Replicas, ResumeBitForBit) {
