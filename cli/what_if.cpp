@@ -26,6 +26,15 @@ Json cluster_with_all_keys(const Cluster& cluster) {
   return json;
 }
 
+/// With what a training run does by default: no clipping, no warm-up.
+Json workload_with_all_keys(const Workload& workload) {
+  Json json = write_workload(workload);
+  if (!json.contains("optimizer")) return json;
+  json["optimizer"].emplace("max_gradient_norm", 0.0);
+  json["optimizer"].emplace("schedule", Json{{"decay", "constant"}, {"warmup_steps", 0}});
+  return json;
+}
+
 /// The figures of a profile that are no curves.
 constexpr std::pair<const char*, double Profile::*> kProfileFigures[] = {
     {"task_overhead_s", &Profile::task_overhead_s},
@@ -42,7 +51,7 @@ Json profile_figures(const Profile& profile) {
 NamedDocuments documents_of(const Cluster& cluster, const Workload& workload, const Profile& profile) {
   NamedDocuments documents;
   documents.emplace_back("cluster", cluster_with_all_keys(cluster));
-  documents.emplace_back("workload", write_workload(workload));
+  documents.emplace_back("workload", workload_with_all_keys(workload));
   documents.emplace_back("profile", profile_figures(profile));
   return documents;
 }

@@ -1,6 +1,7 @@
 #include "core/timeline/critical_path.h"
 
 #include <algorithm>
+#include <iterator>
 #include <unordered_map>
 
 #include "core/schema/formatted.h"
@@ -23,6 +24,7 @@ constexpr Resource kFamilies[] = {{"embedding", "embedding"},  // in the order o
                                   {"loss", "loss"},
                                   {"optimizer", "optimizer"},
                                   {"transfers", "exposed transfers between tiers"}};
+static_assert(std::size(kFamilies) == static_cast<size_t>(Family::collectives));
 constexpr Resource kOthers[] = {
     {"all_to_all", "exposed all-to-all"},           {"all_reduce", "exposed all-reduce"},
     {"all_gather", "exposed all-gather"},           {"reduce_scatter", "exposed reduce-scatter"},

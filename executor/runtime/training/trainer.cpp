@@ -128,10 +128,6 @@ class Job {
   TrainResult result_;
 };
 
-}  // namespace
-
-namespace {
-
 /// What a model has that no kernel computes; null: nothing.
 const char* untrained_part(const Model& m) {
   if (m.latent_attention) return "latent attention";
