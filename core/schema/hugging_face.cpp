@@ -62,12 +62,19 @@ void read_attention(ObjectReader& config, Model& model) {
 }
 
 /// The constants of rotary positions and norms; left out they are what transformers' configuration classes say of the
-/// family. Newer files keep the base among rope_parameters.
+/// family. Newer files keep base and scaling among rope_parameters, whose type "default" is none.
 void read_constants(ObjectReader& config, Model& model) {
   const double theta = model.family == "mixtral" ? 1e6 : model.family == "gpt_oss" ? 150000 : model.rope_theta;
   const Field parameters = config["rope_parameters"];
-  model.rope_theta = parameters.present() ? parameters.object()["rope_theta"].number(kPositive, theta)
-                                          : config["rope_theta"].number(kPositive, theta);
+  if (parameters.present()) {
+    ObjectReader rope = parameters.object();
+    model.rope_theta = rope["rope_theta"].number(kPositive, theta);
+    model.rope_scaled = rope["rope_type"].text("default") != "default";
+  } else {
+    model.rope_theta = config["rope_theta"].number(kPositive, theta);
+    model.rope_scaled = config["rope_scaling"].present();
+  }
+  model.qkv_clipped = config["clip_qkv"].present();
   const bool has_small_epsilon = model.family == "qwen3_moe" || model.latent_attention.has_value();
   model.norm_epsilon = config["rms_norm_eps"].number(kPositive, has_small_epsilon ? 1e-6 : model.norm_epsilon);
 }

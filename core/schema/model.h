@@ -36,6 +36,8 @@ struct Model {
   int64_t vocabulary = 0;
   std::optional<LatentAttention> latent_attention;
   double rope_theta = 10000;  // base of the rotary angles (RoFormer, arXiv 2104.09864)
+  bool rope_scaled = false;   // angles are stretched for longer sequences (YaRN and others)
+  bool qkv_clipped = false;   // queries, keys and values are clamped (OLMoE's clip_qkv)
   bool attention_bias = false;
   bool attention_sinks = false;  // one learned logit per head (gpt-oss)
   int64_t sliding_window = 0;    // keys that a query of a windowed layer sees at most, its own included; 0: no window

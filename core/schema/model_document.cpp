@@ -103,6 +103,8 @@ void read_attention(ObjectReader& reader, Model& model) {
   model.qk_norm = reader["qk_norm"].boolean();
   model.qk_norm_whole = reader["qk_norm_whole"].boolean();
   model.rope_theta = reader["rope_theta"].number(kPositive, model.rope_theta);
+  model.rope_scaled = reader["rope_scaled"].boolean(false);
+  model.qkv_clipped = reader["qkv_clipped"].boolean(false);
 }
 
 void read_experts(ObjectReader& reader, Model& model) {
@@ -121,7 +123,7 @@ void read_experts(ObjectReader& reader, Model& model) {
 }
 
 /// Every field of Model by its own name, none optional but latent_attention, the window, and
-/// what most models have alike (rope_theta, norm_epsilon): what write_model writes.
+/// what most models have alike (rope_theta, norm_epsilon, no scaling and no clipping): what write_model writes.
 Model read_complete_form(ObjectReader reader) {
   Model model;
   model.name = reader["name"].text();
@@ -225,6 +227,8 @@ Json write_model(const Model& model) {
     json["windowed_layers"] = write_layer_list(model.windowed_layers);
   }
   if (model.rope_theta != Model{}.rope_theta) json["rope_theta"] = model.rope_theta;
+  if (model.rope_scaled) json["rope_scaled"] = true;
+  if (model.qkv_clipped) json["qkv_clipped"] = true;
   if (model.norm_epsilon != Model{}.norm_epsilon) json["norm_epsilon"] = model.norm_epsilon;
   if (model.routed_by_task) json["routing"] = kRoutings[1];
   if (const auto& mla = model.latent_attention) {

@@ -131,6 +131,8 @@ class Job {
 /// What a model has that no kernel computes; null: nothing.
 const char* untrained_part(const Model& m) {
   if (m.latent_attention) return "latent attention";
+  if (m.rope_scaled) return "scaled rotary positions";
+  if (m.qkv_clipped) return "clipped queries, keys and values";
   if (m.attention_bias) return "biases of attention";
   if (m.attention_sinks) return "attention sinks";
   if (m.expert_bias) return "biases of experts";

@@ -92,6 +92,31 @@ TEST(HuggingFace, FindsTheWindowedLayers) {
   EXPECT_EQ(window("deepseek-v3", [](Json& json) { json["num_hidden_layers"] = 4; }), none);
 }
 
+// The defaults are those of transformers' configuration classes; newer files keep base and scaling together.
+TEST(HuggingFace, ReadsPositionsAndNorms) {
+  const Model qwen = changed("qwen3-30b-a3b", [](Json&) {});
+  EXPECT_EQ(qwen.rope_theta, 1e6);
+  EXPECT_EQ(qwen.norm_epsilon, 1e-6);
+  EXPECT_FALSE(qwen.rope_scaled || qwen.qkv_clipped);
+  const auto left_out = [](Json& json) { json.erase("rope_theta"), json.erase("rms_norm_eps"); };
+  EXPECT_EQ(changed("qwen3-30b-a3b", left_out).rope_theta, 1e4);
+  EXPECT_EQ(changed("qwen3-30b-a3b", left_out).norm_epsilon, 1e-6);
+  EXPECT_EQ(changed("mixtral-8x7b", left_out).rope_theta, 1e6);
+  EXPECT_EQ(changed("mixtral-8x7b", left_out).norm_epsilon, 1e-5);
+  const auto together = [](const char* type) {
+    return changed("qwen3-30b-a3b", [&](Json& json) {
+      json["rope_parameters"] = {{"rope_theta", 5e5}, {"rope_type", type}};
+    });
+  };
+  EXPECT_EQ(together("default").rope_theta, 5e5);
+  EXPECT_FALSE(together("default").rope_scaled);
+  EXPECT_TRUE(together("yarn").rope_scaled);
+  EXPECT_TRUE(changed("qwen3-30b-a3b", [](Json& json) {
+                json["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}};
+              }).rope_scaled);
+  EXPECT_TRUE(changed("olmoe-1b-7b", [](Json& json) { json["clip_qkv"] = 8.0; }).qkv_clipped);
+}
+
 TEST(HuggingFace, KeysInSightEndAtTheWindow) {
   const Model model = changed("gpt-oss-120b", [](Json&) {});
   EXPECT_EQ(model.keys_in_sight(0, 127), 127);

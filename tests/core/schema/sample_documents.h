@@ -12,6 +12,7 @@ inline Model sample_model() {
   Model model;
   model.name = "sample", model.family = "gpt_moe", model.source = "test";
   model.num_layers = 2, model.hidden = 16, model.num_heads = model.num_kv_heads = 2, model.head_dim = 8;
+  model.rope_theta = 5e5, model.norm_epsilon = 2e-5, model.rope_scaled = model.qkv_clipped = true;
   model.sliding_window = 96, model.windowed_layers = {true, false};
   model.vocabulary = 256;
   model.num_experts = 4, model.top_k = 2, model.expert_intermediate = model.dense_intermediate = 32;
