@@ -57,31 +57,25 @@ void norm_gradient(const Launch& l, RoundedWeights&) {
            out(l, Norm::d_gain_bias), rows(l), k(l));
 }
 
-/// Of all ranks whose heads are normed together.
-RankSums rank_sums(const Launch& l, size_t operand) {
-  const Operand* sums = optional_read(l, operand);
-  return sums == nullptr ? RankSums{} : RankSums{sums->f32(), sums->rows / rows(l)};
-}
-
 void sums_of_heads(const Launch& l, RoundedWeights&) {
   using Sums = operands::HeadSums;
   const auto data = [&](size_t operand) {
     const Operand* read = optional_read(l, operand);
     return read == nullptr ? nullptr : read->f32();
   };
-  head_sums(in(l, Sums::qkv), data(Sums::dy), data(Sums::gain), out(l, Sums::sums), head_norm_shape<HeadNormShape>(l));
+  head_sums(in(l, Sums::qkv), data(Sums::dy), data(Sums::gain), out(l, Sums::sums), head_norm_shape(l));
 }
 
 void norm_of_heads(const Launch& l, RoundedWeights&) {
   using Norm = operands::HeadNorm;
-  head_norm_forward(in(l, Norm::qkv), in(l, Norm::gain), out(l, Norm::y), out(l, Norm::statistics),
-                    head_norm_shape<HeadNormShape>(l), static_cast<float>(norm_epsilon(l)), rank_sums(l, Norm::sums));
+  head_norm_forward(in(l, Norm::qkv), in(l, Norm::gain), out(l, Norm::y), out(l, Norm::statistics), head_norm_shape(l),
+                    static_cast<float>(norm_epsilon(l)), rank_sums(l, Norm::sums));
 }
 
 void norm_of_heads_gradient(const Launch& l, RoundedWeights&) {
   using Norm = operands::HeadNormBackward;
   head_norm_backward(in(l, Norm::dy), in(l, Norm::qkv), in(l, Norm::statistics), in(l, Norm::gain), out(l, Norm::d_qkv),
-                     out(l, Norm::d_gain), head_norm_shape<HeadNormShape>(l), rank_sums(l, Norm::sums));
+                     out(l, Norm::d_gain), head_norm_shape(l), rank_sums(l, Norm::sums));
 }
 
 void linear(const Launch& l, RoundedWeights& rounded) {
@@ -103,14 +97,14 @@ void linear_weight_gradient(const Launch& l, RoundedWeights&) {
 
 void attention(const Launch& l, RoundedWeights&) {
   using Attention = operands::Attention;
-  attention_forward(in(l, Attention::qkv), out(l, Attention::out), out(l, Attention::saved),
-                    attention_shape<AttentionShape>(l), precision_of(l.task));
+  attention_forward(in(l, Attention::qkv), out(l, Attention::out), out(l, Attention::saved), attention_shape(l),
+                    precision_of(l.task));
 }
 
 void attention_gradient(const Launch& l, RoundedWeights&) {
   using Attention = operands::AttentionBackward;
   attention_backward(in(l, Attention::d_out), in(l, Attention::qkv), in(l, Attention::out), in(l, Attention::saved),
-                     out(l, Attention::d_qkv), attention_shape<AttentionShape>(l), precision_of(l.task));
+                     out(l, Attention::d_qkv), attention_shape(l), precision_of(l.task));
 }
 
 void activation(const Launch& l, RoundedWeights&) {

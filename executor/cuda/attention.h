@@ -2,10 +2,10 @@
 // Causal multi-head self-attention with rotary positions inside, and its gradient, on a stream; kv heads may be fewer
 // than query heads. It does not store the probabilities: the backward pass makes them again from each row's log sum.
 
-#include "executor/cuda/attention_shape.h"
 #include "executor/cuda/cudnn_attention.h"
 #include "executor/cuda/rotary_angles.h"
 #include "executor/cuda/stream_scratch.h"
+#include "executor/launch/attention_shapes.h"
 
 namespace moesaic::executor::cuda {
 

@@ -5,8 +5,8 @@
 
 #include <vector>
 
-#include "executor/cuda/attention_shape.h"
 #include "executor/cuda/cudnn_graph.h"
+#include "executor/launch/attention_shapes.h"
 
 namespace moesaic::executor::cuda {
 

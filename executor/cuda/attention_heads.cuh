@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "executor/cuda/attention_shape.h"
 #include "executor/cuda/tile_product.cuh"
+#include "executor/launch/attention_shapes.h"
 
 namespace moesaic::executor::cuda {
 

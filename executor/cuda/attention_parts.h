@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "core/schema/units.h"
-#include "executor/cuda/attention_shape.h"
+#include "executor/launch/attention_shapes.h"
 
 namespace moesaic::executor::cuda {
 

@@ -2,8 +2,8 @@
 // Causal attention and its gradient on rotated q and k, by kernels that take any shape and either storage format. For
 // f32 plans and where cuDNN refuses; sums have a fixed order. It rotates nothing.
 
-#include "executor/cuda/attention_shape.h"
 #include "executor/cuda/stream.h"
+#include "executor/launch/attention_shapes.h"
 
 namespace moesaic::executor::cuda {
 

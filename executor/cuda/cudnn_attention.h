@@ -5,9 +5,9 @@
 #include <memory>
 
 #include "core/schema/bfloat16.h"
-#include "executor/cuda/attention_shape.h"
 #include "executor/cuda/stream.h"
 #include "executor/cuda/stream_scratch.h"
+#include "executor/launch/attention_shapes.h"
 
 namespace moesaic::executor::cuda {
 

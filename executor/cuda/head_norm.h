@@ -3,25 +3,11 @@
 // or of all heads together, which may stand on several ranks. Values pass through. Element: float, BFloat16; statistics
 // and all sums are f32.
 
-#include <cstdint>
-
 #include "executor/cuda/stream.h"
 #include "executor/cuda/stream_scratch.h"
+#include "executor/launch/attention_shapes.h"
 
 namespace moesaic::executor::cuda {
-
-// Of this rank. gain: of queries, then of keys: [2, head_dim], or as wide as all heads where they are normed together.
-struct HeadNormShape {
-  int64_t m = 0, heads = 0, kv_heads = 0, head_dim = 0;
-  bool whole = false;  // one norm over all query heads, one over all key heads
-};
-
-// Where the heads stand on several ranks, a row's sums over them: sums [ranks, m, 2], of queries and of keys. Without,
-// the operators sum over the row themselves.
-struct RankSums {
-  const float* sums = nullptr;
-  int64_t ranks = 1;
-};
 
 // sums [m, 2]: of squares of queries and of keys; with dy of dy * gain * x instead. For whole norms.
 template <typename Element>

@@ -12,7 +12,7 @@ void attention(const Launch& l, CudaKernels& device) {
   const Operand &qkv = l.reads[Names::qkv], &out = l.writes[Names::out];
   with_element(qkv.dtype, [&]<typename Element>(Element) {
     device.attention.forward(qkv.as<const Element>(), out.as<Element>(), l.writes[Names::saved].f32(),
-                             attention_shape<AttentionShape>(l), device.stream);
+                             attention_shape(l), device.stream);
   });
 }
 
@@ -22,7 +22,7 @@ void attention_gradient(const Launch& l, CudaKernels& device) {
   with_element(d_out.dtype, [&]<typename Element>(Element) {
     const auto in = [&](size_t operand) { return l.reads[operand].as<const Element>(); };
     device.attention.backward(in(Names::d_out), in(Names::qkv), in(Names::out), l.reads[Names::saved].f32(),
-                              l.writes[Names::d_qkv].as<Element>(), attention_shape<AttentionShape>(l), device.stream);
+                              l.writes[Names::d_qkv].as<Element>(), attention_shape(l), device.stream);
   });
 }
 

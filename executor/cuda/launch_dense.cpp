@@ -69,18 +69,12 @@ void norm_gradient(const Launch& l, CudaKernels& d) {
   });
 }
 
-/// Of all ranks whose heads are normed together.
-RankSums rank_sums(const Launch& l, size_t operand) {
-  const Operand* sums = optional_read(l, operand);
-  return sums == nullptr ? RankSums{} : RankSums{sums->f32(), sums->rows / rows(l)};
-}
-
 void sums_of_heads(const Launch& l, CudaKernels& d) {
   using Sums = operands::HeadSums;
   const Operand &qkv = l.reads[Sums::qkv], *dy = optional_read(l, Sums::dy), *gain = optional_read(l, Sums::gain);
   with_element(qkv.dtype, [&]<typename Element>(Element) {
     const auto in = [](const Operand* read) { return read == nullptr ? nullptr : read->as<const Element>(); };
-    head_sums(in(&qkv), in(dy), in(gain), l.writes[Sums::sums].f32(), head_norm_shape<HeadNormShape>(l), d.stream);
+    head_sums(in(&qkv), in(dy), in(gain), l.writes[Sums::sums].f32(), head_norm_shape(l), d.stream);
   });
 }
 
@@ -88,8 +82,7 @@ void norm_of_heads(const Launch& l, CudaKernels& d) {
   using Norm = operands::HeadNorm;
   typed(l, [&](auto t) {
     head_norm_forward(t.in(Norm::qkv), t.in(Norm::gain), t.out(Norm::y), l.writes[Norm::statistics].f32(),
-                      head_norm_shape<HeadNormShape>(l), static_cast<float>(norm_epsilon(l)), rank_sums(l, Norm::sums),
-                      d.stream);
+                      head_norm_shape(l), static_cast<float>(norm_epsilon(l)), rank_sums(l, Norm::sums), d.stream);
   });
 }
 
@@ -97,8 +90,8 @@ void norm_of_heads_gradient(const Launch& l, CudaKernels& d) {
   using Norm = operands::HeadNormBackward;
   typed(l, [&](auto t) {
     head_norm_backward(t.in(Norm::dy), t.in(Norm::qkv), l.reads[Norm::statistics].f32(), t.in(Norm::gain),
-                       t.out(Norm::d_qkv), t.out(Norm::d_gain), head_norm_shape<HeadNormShape>(l),
-                       rank_sums(l, Norm::sums), d.linear.scratch(), d.stream);
+                       t.out(Norm::d_qkv), t.out(Norm::d_gain), head_norm_shape(l), rank_sums(l, Norm::sums),
+                       d.linear.scratch(), d.stream);
   });
 }
 

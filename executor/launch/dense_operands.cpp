@@ -4,6 +4,22 @@
 
 namespace moesaic::executor {
 
+AttentionShape attention_shape(const Launch& l) {
+  const OpShape& s = l.task.shape;
+  return {l.task.fixed_rows / s.sequence,  s.sequence, s.heads, s.kv_heads, s.head_dim,
+          l.context.plan->model.rope_theta};
+}
+
+HeadNormShape head_norm_shape(const Launch& l) {
+  const OpShape& s = l.task.shape;
+  return {l.task.fixed_rows, s.heads, s.kv_heads, s.head_dim, s.whole};
+}
+
+RankSums rank_sums(const Launch& l, size_t operand) {
+  const Operand* sums = optional_read(l, operand);
+  return sums == nullptr ? RankSums{} : RankSums{sums->f32(), sums->rows / l.task.fixed_rows};
+}
+
 std::vector<Update> updates_of(const Launch& l) {
   using operands::AdamW;
   std::vector<Update> updates;

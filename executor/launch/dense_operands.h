@@ -2,23 +2,13 @@
 // Sizes and factors of the operators outside the experts that follow from more than the task.
 
 #include "executor/backend/backend.h"
+#include "executor/launch/attention_shapes.h"
 
 namespace moesaic::executor {
 
-/// Shape: {batch, seq, heads, kv_heads, head_dim, rope_theta}, as the rooms of devices and the reference each have it.
-template <typename Shape>
-Shape attention_shape(const Launch& l) {
-  const OpShape& s = l.task.shape;
-  return {l.task.fixed_rows / s.sequence,  s.sequence, s.heads, s.kv_heads, s.head_dim,
-          l.context.plan->model.rope_theta};
-}
-
-/// Shape: {m, heads, kv_heads, head_dim, whole}, as above.
-template <typename Shape>
-Shape head_norm_shape(const Launch& l) {
-  const OpShape& s = l.task.shape;
-  return {l.task.fixed_rows, s.heads, s.kv_heads, s.head_dim, s.whole};
-}
+/// The shape of an attention task, and of one that norms its heads.
+AttentionShape attention_shape(const Launch& launch);
+HeadNormShape head_norm_shape(const Launch& launch);
 
 /// What is added to a variance or mean of squares.
 inline double norm_epsilon(const Launch& l) { return l.context.plan->model.norm_epsilon; }
@@ -27,6 +17,9 @@ inline double norm_epsilon(const Launch& l) { return l.context.plan->model.norm_
 inline const Operand* optional_read(const Launch& l, size_t operand) {
   return operand < l.reads.size() ? &l.reads[operand] : nullptr;
 }
+
+/// Sums of all ranks whose heads are normed together; none where each head is normed by itself.
+RankSums rank_sums(const Launch& launch, size_t operand);
 
 /// What a token's cross-entropy counts in the mean over the step's tokens.
 inline double loss_share(const Launch& l) {

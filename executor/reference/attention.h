@@ -1,15 +1,10 @@
 #pragma once
-// Causal attention with rotary positions in double, token by token; shapes as in executor/cpu/attention.h.
+// Causal attention with rotary positions in double, token by token; operands as in executor/cpu/attention.h.
 // It is not fast and not for use outside tests.
 
-#include <cstdint>
+#include "executor/launch/attention_shapes.h"
 
 namespace moesaic::executor::reference {
-
-struct AttentionShape {
-  std::int64_t batch = 0, seq = 0, heads = 0, kv_heads = 0, head_dim = 0;
-  double rope_theta = 10000;
-};
 
 void attention_forward(const double* qkv, double* out, const AttentionShape& shape);
 

@@ -62,15 +62,15 @@ const double* pointer_to(const std::vector<double>& values) { return values.empt
 void sums_of_heads(const Launch& l, Stateless&) {
   using Sums = operands::HeadSums;
   const std::vector<double> dy = values_of(optional_read(l, Sums::dy)), gain = values_of(optional_read(l, Sums::gain));
-  head_sums(in(l, Sums::qkv), pointer_to(dy), pointer_to(gain), out(l, Sums::sums), head_norm_shape<HeadNormShape>(l));
+  head_sums(in(l, Sums::qkv), pointer_to(dy), pointer_to(gain), out(l, Sums::sums), head_norm_shape(l));
 }
 
 void norm_of_heads(const Launch& l, Stateless&) {
   using Norm = operands::HeadNorm;
   const std::vector<double> sums = values_of(optional_read(l, Norm::sums));
   const int64_t ranks = std::ssize(sums) / (2 * std::max<int64_t>(rows(l), 1));
-  head_norm_forward(in(l, Norm::qkv), in(l, Norm::gain), out(l, Norm::y), out(l, Norm::statistics),
-                    head_norm_shape<HeadNormShape>(l), norm_epsilon(l), {pointer_to(sums), ranks});
+  head_norm_forward(in(l, Norm::qkv), in(l, Norm::gain), out(l, Norm::y), out(l, Norm::statistics), head_norm_shape(l),
+                    norm_epsilon(l), {pointer_to(sums), ranks});
 }
 
 void norm_of_heads_gradient(const Launch& l, Stateless&) {
@@ -78,7 +78,7 @@ void norm_of_heads_gradient(const Launch& l, Stateless&) {
   const std::vector<double> sums = values_of(optional_read(l, Norm::sums));
   const int64_t ranks = std::ssize(sums) / (2 * std::max<int64_t>(rows(l), 1));
   head_norm_backward(in(l, Norm::dy), in(l, Norm::qkv), in(l, Norm::statistics), in(l, Norm::gain), out(l, Norm::d_qkv),
-                     out(l, Norm::d_gain), head_norm_shape<HeadNormShape>(l), {pointer_to(sums), ranks});
+                     out(l, Norm::d_gain), head_norm_shape(l), {pointer_to(sums), ranks});
 }
 
 void linear(const Launch& l, Stateless&) {
@@ -98,15 +98,14 @@ void linear_weight_gradient(const Launch& l, Stateless&) {
 
 void attention(const Launch& l, Stateless&) {
   using Attention = operands::Attention;
-  const auto shape = attention_shape<AttentionShape>(l);
+  const auto shape = attention_shape(l);
   attention_forward(in(l, Attention::qkv), out(l, Attention::out), shape);
   attention_log_sums(in(l, Attention::qkv), out(l, Attention::saved), shape);
 }
 
 void attention_gradient(const Launch& l, Stateless&) {
   using Attention = operands::AttentionBackward;
-  attention_backward(in(l, Attention::d_out), in(l, Attention::qkv), out(l, Attention::d_qkv),
-                     attention_shape<AttentionShape>(l));
+  attention_backward(in(l, Attention::d_out), in(l, Attention::qkv), out(l, Attention::d_qkv), attention_shape(l));
 }
 
 void activation(const Launch& l, Stateless&) {

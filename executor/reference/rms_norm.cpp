@@ -46,11 +46,9 @@ void for_each_norm(const HeadNormShape& s, const Call& call) {
   for (std::int64_t head = 0; head < s.kv_heads; ++head) call(Part{queries + head * d, d, d, s.heads + head});
 }
 
-std::int64_t columns(const HeadNormShape& s) { return (s.heads + 2 * s.kv_heads) * s.head_dim; }
-std::int64_t statistics_of(const HeadNormShape& s) { return s.whole ? 2 : s.heads + s.kv_heads; }
-
 // `own`: the sum over what this rank has of the row.
-double mean_of(double own, const Part& part, std::int64_t row, const HeadNormShape& s, const RankSums& of_ranks) {
+double mean_of(double own, const Part& part, std::int64_t row, const HeadNormShape& s,
+               const RankSumsOf<double>& of_ranks) {
   if (of_ranks.sums == nullptr) return own / static_cast<double>(part.width);
   double sum = 0.0;
   for (std::int64_t rank = 0; rank < of_ranks.ranks; ++rank) sum += of_ranks.sums[(rank * s.m + row) * 2 + part.index];
@@ -79,31 +77,31 @@ void rms_norm_backward(const double* dy, const double* x, const double* stats, c
 void head_sums(const double* qkv, const double* dy, const double* gain, double* sums, const HeadNormShape& s) {
   for (std::int64_t i = 0; i < s.m; ++i)
     for_each_norm(s, [&](const Part& part) {
-      const std::int64_t at = i * columns(s) + part.begin;
+      const std::int64_t at = i * s.columns() + part.begin;
       sums[2 * i + part.index] = dy == nullptr ? sum_of_squares(qkv + at, part.width)
                                                : sum_of_products(dy + at, gain + part.gain, qkv + at, part.width);
     });
 }
 
 void head_norm_forward(const double* qkv, const double* gain, double* y, double* statistics, const HeadNormShape& s,
-                       double epsilon, RankSums of_ranks) {
-  std::copy_n(qkv, s.m * columns(s), y);
+                       double epsilon, RankSumsOf<double> of_ranks) {
+  std::copy_n(qkv, s.m * s.columns(), y);
   for (std::int64_t i = 0; i < s.m; ++i)
     for_each_norm(s, [&](const Part& part) {
-      const std::int64_t at = i * columns(s) + part.begin;
+      const std::int64_t at = i * s.columns() + part.begin;
       const double mean = mean_of(sum_of_squares(qkv + at, part.width), part, i, s, of_ranks);
-      const double r = statistics[i * statistics_of(s) + part.index] = inverse_rms(mean, epsilon);
+      const double r = statistics[i * s.statistics() + part.index] = inverse_rms(mean, epsilon);
       for (std::int64_t j = 0; j < part.width; ++j) y[at + j] = qkv[at + j] * r * gain[part.gain + j];
     });
 }
 
 void head_norm_backward(const double* dy, const double* qkv, const double* statistics, const double* gain, double* dqkv,
-                        double* dgain, const HeadNormShape& s, RankSums of_ranks) {
-  std::copy_n(dy, s.m * columns(s), dqkv);
+                        double* dgain, const HeadNormShape& s, RankSumsOf<double> of_ranks) {
+  std::copy_n(dy, s.m * s.columns(), dqkv);
   for (std::int64_t i = 0; i < s.m; ++i)
     for_each_norm(s, [&](const Part& part) {
-      const std::int64_t at = i * columns(s) + part.begin;
-      const double r = statistics[i * statistics_of(s) + part.index],
+      const std::int64_t at = i * s.columns() + part.begin;
+      const double r = statistics[i * s.statistics() + part.index],
                    own = sum_of_products(dy + at, gain + part.gain, qkv + at, part.width);
       row_backward(dy + at, qkv + at, r, mean_of(own, part, i, s, of_ranks) * r, gain + part.gain, dqkv + at,
                    dgain + part.gain, part.width);

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "executor/launch/attention_shapes.h"
+
 namespace moesaic::executor::reference {
 
 // stats [m, 2] = 0, 1 / sqrt(mean(x^2) + epsilon)
@@ -12,19 +14,10 @@ void rms_norm_backward(const double* dy, const double* x, const double* stats, c
                        double* dgain, std::int64_t m, std::int64_t h);
 
 // As in executor/cpu/head_norm.h.
-struct HeadNormShape {
-  std::int64_t m = 0, heads = 0, kv_heads = 0, head_dim = 0;
-  bool whole = false;
-};
-struct RankSums {
-  const double* sums = nullptr;
-  std::int64_t ranks = 1;
-};
-
 void head_sums(const double* qkv, const double* dy, const double* gain, double* sums, const HeadNormShape& shape);
 void head_norm_forward(const double* qkv, const double* gain, double* y, double* statistics, const HeadNormShape& shape,
-                       double epsilon, RankSums of_ranks = {});
+                       double epsilon, RankSumsOf<double> of_ranks = {});
 void head_norm_backward(const double* dy, const double* qkv, const double* statistics, const double* gain, double* dqkv,
-                        double* dgain, const HeadNormShape& shape, RankSums of_ranks = {});
+                        double* dgain, const HeadNormShape& shape, RankSumsOf<double> of_ranks = {});
 
 }  // namespace moesaic::executor::reference

@@ -14,14 +14,13 @@ void check(const AttentionShape& s, Precision precision, double tolerance) {
                                   << s.head_dim);
   const std::int64_t tokens = s.batch * s.seq;
   const Floats qkv = random_floats(tokens * s.qkv_columns(), 1, 2.0), dout = random_floats(tokens * s.out_columns(), 2);
-  Floats out = poisoned(tokens * s.out_columns()), saved = poisoned(attention_saved_elements(s.batch, s.seq, s.heads)),
+  Floats out = poisoned(tokens * s.out_columns()), saved = poisoned(attention_rows(s)),
          dqkv = poisoned(tokens * s.qkv_columns());
   attention_forward(qkv.data(), out.data(), saved.data(), s, precision);
   attention_backward(dout.data(), qkv.data(), out.data(), saved.data(), dqkv.data(), s, precision);
-  const reference::AttentionShape shape{s.batch, s.seq, s.heads, s.kv_heads, s.head_dim};
   Doubles out64(out.size()), dqkv64(dqkv.size());
-  reference::attention_forward(to_double(qkv).data(), out64.data(), shape);
-  reference::attention_backward(to_double(dout).data(), to_double(qkv).data(), dqkv64.data(), shape);
+  reference::attention_forward(to_double(qkv).data(), out64.data(), s);
+  reference::attention_backward(to_double(dout).data(), to_double(qkv).data(), dqkv64.data(), s);
   expect_close(out, out64, tolerance, "out");
   expect_close(dqkv, dqkv64, tolerance, "dqkv");
 }

@@ -42,14 +42,13 @@ struct HeadNormCase {
 
 void check_head_norm(const HeadNormShape& s) {
   HeadNormCase c{s};
-  const reference::HeadNormShape r{s.m, s.heads, s.kv_heads, s.head_dim, s.whole};
   Doubles y64(c.y.size()), statistics64(c.statistics.size()), dqkv64(c.dqkv.size()), dgain64 = to_double(c.dgain);
   head_norm_forward(c.qkv.data(), c.gain.data(), c.y.data(), c.statistics.data(), s, kEpsilon);
   head_norm_backward(c.dy.data(), c.qkv.data(), c.statistics.data(), c.gain.data(), c.dqkv.data(), c.dgain.data(), s);
   const Doubles qkv = to_double(c.qkv), gain = to_double(c.gain);
-  reference::head_norm_forward(qkv.data(), gain.data(), y64.data(), statistics64.data(), r, kEpsilon);
+  reference::head_norm_forward(qkv.data(), gain.data(), y64.data(), statistics64.data(), s, kEpsilon);
   reference::head_norm_backward(to_double(c.dy).data(), qkv.data(), statistics64.data(), gain.data(), dqkv64.data(),
-                                dgain64.data(), r);
+                                dgain64.data(), s);
   expect_close(c.y, y64, 1e-6, "y");
   expect_close(c.statistics, statistics64, 1e-6, "statistics");
   expect_close(c.dqkv, dqkv64, 2e-6, "dqkv");

@@ -66,10 +66,9 @@ TYPED_TEST(AttentionTest, AgreesWithTheReference) {
     const auto qkv = random_elements<TypeParam>(s.tokens() * s.qkv_columns(), 1, 2.0);
     const auto dout = random_elements<TypeParam>(s.tokens() * s.out_columns(), 2);
     const Results results = run(*this->backend, qkv, dout, s);
-    const reference::AttentionShape shape{s.batch, s.seq, s.heads, s.kv_heads, s.head_dim};
     Doubles out(dout.size()), dqkv(qkv.size());
-    reference::attention_forward(to_double(qkv).data(), out.data(), shape);
-    reference::attention_backward(to_double(dout).data(), to_double(qkv).data(), dqkv.data(), shape);
+    reference::attention_forward(to_double(qkv).data(), out.data(), s);
+    reference::attention_backward(to_double(dout).data(), to_double(qkv).data(), dqkv.data(), s);
     expect_rows_close(to_double(results.out), out, s.head_dim, kTolerance<TypeParam>, "out");
     expect_rows_close(to_double(results.dqkv), dqkv, s.head_dim, kTolerance<TypeParam>, "dqkv");
     EXPECT_EQ(results.bits(), run(*this->backend, qkv, dout, s).bits());

@@ -22,11 +22,10 @@ class HeadNormOnCuda : public CudaTestOf<Element> {
                dy = random_elements<Element>(s.m * columns, 3), before = random_elements<Element>(gains, 4);
     Doubles y64(qkv.size()), statistics64(static_cast<size_t>(statistics)), dqkv64(qkv.size()),
         dgain64 = to_double(before);
-    const reference::HeadNormShape r{s.m, s.heads, s.kv_heads, s.head_dim, s.whole};
-    reference::head_norm_forward(to_double(qkv).data(), to_double(gain).data(), y64.data(), statistics64.data(), r,
+    reference::head_norm_forward(to_double(qkv).data(), to_double(gain).data(), y64.data(), statistics64.data(), s,
                                  kEpsilon);
     reference::head_norm_backward(to_double(dy).data(), to_double(qkv).data(), statistics64.data(),
-                                  to_double(gain).data(), dqkv64.data(), dgain64.data(), r);
+                                  to_double(gain).data(), dqkv64.data(), dgain64.data(), s);
     CudaBackend& b = *this->backend;
     const DeviceArray<Element> on_qkv(b, qkv), on_gain(b, gain), on_dy(b, dy),
         y(b, poisoned_elements<Element>(s.m * columns)), dqkv(b, poisoned_elements<Element>(s.m * columns)),
