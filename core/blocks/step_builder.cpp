@@ -140,6 +140,15 @@ DType StepBuilder::task_dtype(const Task& task) const {
   return dtype == activation_dtype_ ? DType::f32 : dtype;
 }
 
+/// Of what is multiplied with weights; none: they are as wide as that.
+std::optional<DType> StepBuilder::narrower_weights(const Task& task) const {
+  if (!is_matrix_product(task.op)) return std::nullopt;
+  for (const TensorId id : task.reads)
+    if (const Tensor& tensor = graph_.tensors[id]; tensor.kind == TensorKind::parameter)
+      if (bits_per_element(tensor.dtype) < bits_per_element(task.dtype)) return tensor.dtype;
+  return std::nullopt;
+}
+
 Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, RowCount rows, const NamedOperands& reads,
                         const NamedOperands& writes) {
   Task task;
@@ -158,6 +167,7 @@ Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, Ro
   task.reads = in_places(reads);
   task.writes = in_places(writes);
   task.dtype = task_dtype(task);
+  task.stored_dtype = narrower_weights(task);
   graph_.tasks.push_back(std::move(task));
   return graph_.tasks.back();
 }

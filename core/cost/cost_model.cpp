@@ -93,8 +93,9 @@ void CostModel::prepare(const TaskGraph& graph) {
       method_of_task_.push_back(-1);
       continue;
     }
-    // The task's own dtype too: rooflines count the traffic of operators that are looked up as f32 in it.
-    const std::string key = signature_of(task.op, task.dtype, task.shape) + '|' + name_of(task.dtype);
+    // The task's own dtypes too: rooflines count the traffic of operators that are looked up as f32 in them.
+    const auto [dtype, weights] = stored_as(task);
+    const std::string key = signature_of(task.op, dtype, task.shape) + '|' + name_of(dtype) + '|' + name_of(weights);
     const auto [entry, is_new] = known.try_emplace(key, static_cast<int>(methods_.size()));
     if (is_new) methods_.push_back(method_for(task));
     method_of_task_.push_back(entry->second);
@@ -103,7 +104,7 @@ void CostModel::prepare(const TaskGraph& graph) {
 
 CostModel::Method CostModel::method_for(const Task& task) const {
   MOESAIC_CHECK(!is_collective(task.op), "task '" + task.label + "' is a collective, not an operator");
-  Method method{task.op, task.dtype, task.shape, -1, false, {}};
+  Method method{task.op, task.dtype, stored_as(task).weights, task.shape, -1, false, {}};
   if (const auto exact = by_signature_.find(signature_of(task.op, task.dtype, task.shape));
       exact != by_signature_.end()) {
     method.curve = exact->second;
@@ -137,11 +138,12 @@ Price CostModel::price(const Method& method, int64_t rows) const {
   if (rows <= 0) return {};
   const double slowdown = profile_.neighbour_slowdown;
   if (method.curve < 0)
-    return {roofline_.seconds(method.op, method.dtype, method.shape, rows) * slowdown, Basis::roofline};
+    return {roofline_.seconds(method.op, {method.dtype, method.weights}, method.shape, rows) * slowdown,
+            Basis::roofline};
   const OperatorCurve& curve = profile_.operators[static_cast<size_t>(method.curve)];
   const CurveReading reading = read_curve(curve.rows, curve.seconds, rows);
   if (!method.scaled) return {reading.seconds * slowdown, basis_of(reading.inside, curve.provenance)};
-  const double ratio = roofline_.seconds(method.op, method.dtype, method.shape, rows) /
+  const double ratio = roofline_.seconds(method.op, {method.dtype, method.weights}, method.shape, rows) /
                        roofline_.seconds(method.op, method.dtype, method.curve_shape, rows);
   return {reading.seconds * ratio * slowdown, Basis::scaled};
 }

@@ -61,7 +61,7 @@ class CostModel {
   /// How an operator is priced.
   struct Method {
     Op op = Op::add;
-    DType dtype = DType::f32;
+    DType dtype = DType::f32, weights = DType::f32;
     OpShape shape;
     int curve = -1;       // index into profile_.operators; -1: roofline
     bool scaled = false;  // the curve has `curve_shape`, not `shape`

@@ -4,11 +4,13 @@
 
 namespace moesaic {
 
-Seconds Roofline::seconds(Op op, DType dtype, const OpShape& shape, int64_t rows) const {
-  const bool narrow = is_matrix_product(op) && bits_per_element(dtype) <= 16 && device.peak_bf16_flops_per_s > 0;
+Seconds Roofline::seconds(Op op, StoredAs stored, const OpShape& shape, int64_t rows) const {
+  const bool narrow =
+      is_matrix_product(op) && bits_per_element(stored.activations) <= 16 && device.peak_bf16_flops_per_s > 0;
   const FlopsPerSecond peak = narrow ? device.peak_bf16_flops_per_s : device.peak_f32_flops_per_s;
-  return std::max(flops_of(op, shape, rows) / (peak * flops_efficiency),
-                  traffic_of(op, shape, rows, 1, dtype) / (device.memory_bandwidth_bytes_per_s * bandwidth_efficiency));
+  return std::max(
+      flops_of(op, shape, rows) / (peak * flops_efficiency),
+      traffic_of(op, shape, rows, 1, stored) / (device.memory_bandwidth_bytes_per_s * bandwidth_efficiency));
 }
 
 }  // namespace moesaic

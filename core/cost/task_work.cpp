@@ -40,7 +40,7 @@ TaskWork WorkOfTasks::computed(const Task& task, int rank) {
     active = std::count_if(slot_rows.begin(), slot_rows.end(), [](int64_t slot) { return slot > 0; });
   }
   return {.flops = flops_of(task.op, task.shape, rows_here),
-          .memory_bytes = traffic_of(task.op, task.shape, rows_here, active, task.dtype)};
+          .memory_bytes = traffic_of(task.op, task.shape, rows_here, active, stored_as(task))};
 }
 
 TaskWork WorkOfTasks::sent(TaskIndex index, int rank) {

@@ -3,6 +3,7 @@
 // It holds no times and no data; the simulator and the executor interpret it.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,7 @@ struct Task {
   int64_t fixed_rows = 0;
   OpShape shape;
   DType dtype = DType::f32;
+  std::optional<DType> stored_dtype;  // of what lay there before the step, where it is narrower: weights
   Leg leg = Leg::none;
   Regroup regroup = Regroup::none;
   Demand demand = Demand::none;
@@ -79,6 +81,8 @@ struct Task {
   std::vector<TensorId> after;          // must be written before the task may start; no operands
   std::vector<TaskIndex> dependencies;  // earlier tasks of the same rank; filled by link_dependencies()
 };
+
+inline StoredAs stored_as(const Task& task) { return {task.dtype, task.stored_dtype.value_or(task.dtype)}; }
 
 /// A family of disjoint groups; a rank belongs to exactly one of them.
 struct CommunicatorFamily {

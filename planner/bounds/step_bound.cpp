@@ -43,7 +43,8 @@ class BestPrices {
   /// A curve is linear between its points, so the least price per row stands at one of them, at the largest size, or
   /// below the first point, where every size is tried; powers of two serve for curves scaled from other dimensions.
   Seconds least_per_row(const Task& task, int64_t most) {
-    const auto [known, fresh] = memo_.try_emplace({signature_of(task.op, task.dtype, task.shape), most}, 0);
+    const std::string stored = name_of(stored_as(task).weights);
+    const auto [known, fresh] = memo_.try_emplace({signature_of(task.op, task.dtype, task.shape) + stored, most}, 0);
     if (!fresh) return known->second;
     Seconds least = std::numeric_limits<Seconds>::max();
     const auto at = [&](int64_t rows) {

@@ -98,6 +98,19 @@ TEST(CostModel, FallsBackToTheRoofline) {
   expect_price(model.compute(task(Op::norm, DType::f32, {.k = 128}), 1024), 20.97152e-6, Basis::roofline);
 }
 
+// A row in bf16 with [256, 128] weights: activations 2 (128 + 256) = 768 bytes at 50e9, and 32768 weights of 16, 8 or
+// 4.25 bits. 1024 rows are bound by arithmetic, as above.
+TEST(CostModel, ReadsWeightsAsTheyAreStored) {
+  const CostModel model(profile_with({}), cluster());
+  Task product = task(Op::linear, DType::bf16, kShape);
+  expect_price(model.compute(product, 1), (768 + 65536) / 50e9, Basis::roofline);
+  product.stored_dtype = DType::fp8;
+  expect_price(model.compute(product, 1), (768 + 32768) / 50e9, Basis::roofline);
+  product.stored_dtype = DType::fp4;
+  expect_price(model.compute(product, 1), (768 + 17408) / 50e9, Basis::roofline);
+  expect_price(model.compute(product, 1024), 33.554432e-6, Basis::roofline);
+}
+
 TEST(CostModel, ExpertsAreTheSumOverSlotsOnTheWeakestBasis) {
   const Task experts = task(Op::experts, DType::f32, kShape);
   const CostModel model(profile_with({curve("experts", DType::f32, {{"n", 256}, {"k", 128}})}), cluster());

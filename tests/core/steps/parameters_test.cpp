@@ -88,6 +88,25 @@ TEST(Parameters, InferenceKeepsTheStoredDtypes) {
   EXPECT_NE(plan.model.weight_dtype, plan.model.expert_dtype);
 }
 
+/// What the weights of a task are stored in where that is narrower than bf16; "bf16": as wide.
+std::string stored(const Plan& plan, const std::string& label) {
+  const TaskGraph graph = baseline_step(plan);
+  return name_of(stored_as(graph.tasks[testing::find_task(graph, label)]).weights);
+}
+
+// DeepSeek-V3 keeps all matrices in fp8, gpt-oss its experts in 4.25 bits. Training has weights of its own.
+TEST(Parameters, TasksReadWeightsInTheStoredDtypes) {
+  Plan plan = plan_for("deepseek-v3", WorkloadPhase::decode, 1, 1);
+  plan.workload.compute_dtype = DType::bf16;
+  EXPECT_EQ(stored(plan, "layer 3 / forward / out"), "fp8");
+  EXPECT_EQ(stored(plan, "layer 3 / forward / experts"), "fp8");
+  plan.model = model_named("gpt-oss-120b");
+  EXPECT_EQ(stored(plan, "layer 3 / forward / out"), "bf16");
+  EXPECT_EQ(stored(plan, "layer 3 / forward / experts"), "fp4");
+  plan.workload.phase = WorkloadPhase::training;
+  EXPECT_EQ(stored(plan, "layer 3 / forward / experts"), "bf16");
+}
+
 /// By name; 0 where there is no such tensor.
 Bytes tensor_bytes(const TaskGraph& graph, const std::string& name) {
   for (const Tensor& tensor : graph.tensors)
