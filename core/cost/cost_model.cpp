@@ -44,6 +44,11 @@ double distance(const OpShape& a, const OpShape& b) {
   return sum;
 }
 
+Basis basis_of(Likeness likeness) {
+  constexpr Basis kBases[] = {Basis::measured, Basis::extrapolated, Basis::scaled};
+  return kBases[static_cast<size_t>(likeness)];
+}
+
 Basis weaker(Basis a, Basis b) { return std::max(a, b); }
 
 /// A curve that was itself assumed was measured nowhere, wherever on it a reading lies.
@@ -61,7 +66,8 @@ const char* name_of(Basis basis) {
 
 CostModel::CostModel(const Profile& profile, const Cluster& cluster)
     : profile_(profile),
-      roofline_{cluster.device, profile.assumed_flops_efficiency, profile.assumed_bandwidth_efficiency} {
+      roofline_{cluster.device, profile.assumed_flops_efficiency, profile.assumed_bandwidth_efficiency},
+      tables_(table_prices(profile.tables, cluster.device)) {
   require_positive(profile.assumed_flops_efficiency, profile.name, "/assumed_flops_efficiency");
   require_positive(profile.assumed_bandwidth_efficiency, profile.name, "/assumed_bandwidth_efficiency");
   require_positive(profile.neighbour_slowdown, profile.name, "/neighbour_slowdown");
@@ -104,11 +110,19 @@ void CostModel::prepare(const TaskGraph& graph) {
 
 CostModel::Method CostModel::method_for(const Task& task) const {
   MOESAIC_CHECK(!is_collective(task.op), "task '" + task.label + "' is a collective, not an operator");
-  Method method{task.op, task.dtype, stored_as(task).weights, task.shape, -1, false, {}};
+  Method method;
+  method.op = task.op, method.dtype = task.dtype, method.weights = stored_as(task).weights;
+  method.shape = task.shape;
   if (const auto exact = by_signature_.find(signature_of(task.op, task.dtype, task.shape));
       exact != by_signature_.end()) {
     method.curve = exact->second;
     return method;
+  }
+  if (tables_ != nullptr) {
+    const StoredAs stored = stored_as(task);
+    method.table = tables_->curve(task.op, stored, task.shape);
+    method.has_experts = is_experts(task.op) && tables_->experts(stored, task.shape, 1).has_value();
+    if (method.table != nullptr || method.has_experts) return method;
   }
   const DType dtype = curve_dtype(task.op, task.dtype);
   method.curve = nearest_curve(task.op, dtype, task.shape);
@@ -137,6 +151,13 @@ int CostModel::nearest_curve(Op op, DType dtype, const OpShape& shape) const {
 Price CostModel::price(const Method& method, int64_t rows) const {
   if (rows <= 0) return {};
   const double slowdown = profile_.neighbour_slowdown;
+  if (method.has_experts) return price_slots(method, std::span(&rows, 1));
+  if (method.table != nullptr) {
+    const OperatorCurve& curve = method.table->curve;
+    const CurveReading reading = read_curve(curve.rows, curve.seconds, rows);
+    return {reading.seconds * slowdown,
+            weaker(basis_of(reading.inside, curve.provenance), basis_of(method.table->likeness))};
+  }
   if (method.curve < 0)
     return {roofline_.seconds(method.op, {method.dtype, method.weights}, method.shape, rows) * slowdown,
             Basis::roofline};
@@ -148,7 +169,19 @@ Price CostModel::price(const Method& method, int64_t rows) const {
   return {reading.seconds * ratio * slowdown, Basis::scaled};
 }
 
+const ExpertPrices& CostModel::expert_prices(const Method& method, size_t slots) const {
+  const auto known = method.experts.find(slots);
+  if (known != method.experts.end()) return known->second;
+  const StoredAs stored{method.dtype, method.weights};
+  return method.experts.emplace(slots, *tables_->experts(stored, method.shape, static_cast<int64_t>(slots)))
+      .first->second;
+}
+
 Price CostModel::price_slots(const Method& method, std::span<const int64_t> slot_rows) const {
+  if (method.has_experts) {
+    const ExpertPrices::Reading reading = expert_prices(method, slot_rows.size()).read(slot_rows);
+    return {reading.seconds * profile_.neighbour_slowdown, basis_of(reading.likeness)};
+  }
   Price total;
   for (const int64_t rows : slot_rows) {
     const Price slot = price(method, rows);
@@ -172,6 +205,25 @@ Price CostModel::experts(TaskIndex task, std::span<const int64_t> slot_rows) con
 }
 Price CostModel::experts(const Task& task, std::span<const int64_t> slot_rows) const {
   return price_slots(method_for(task), slot_rows);
+}
+
+Seconds CostModel::one_more_slot(const Task& task, int64_t rows, int64_t slots) const {
+  const Method method = method_for(task);
+  if (!method.has_experts) return price(method, rows).seconds;
+  std::vector<int64_t> slot_rows(static_cast<size_t>(slots), rows);
+  const Seconds with = price_slots(method, slot_rows).seconds;
+  slot_rows.back() = 0;
+  return std::max(0.0, with - price_slots(method, slot_rows).seconds);
+}
+
+std::span<const int64_t> CostModel::table_rows(const Task& task) const {
+  const auto curve = tables_ == nullptr ? nullptr : tables_->curve(task.op, stored_as(task), task.shape);
+  return curve == nullptr ? std::span<const int64_t>() : std::span<const int64_t>(curve->curve.rows);
+}
+
+Seconds CostModel::least_per_row(const Task& task) const {
+  if (tables_ == nullptr || !is_experts(task.op)) return 0;
+  return tables_->least_per_row(stored_as(task), task.shape) * profile_.neighbour_slowdown;
 }
 
 const CollectiveCurve* CostModel::collective_curve(Op op, int num_ranks, bool crosses_nodes) const {

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/cost/roofline.h"
 #include "core/cost/signature.h"
+#include "core/cost/table_prices.h"
 #include "core/graph/task_graph.h"
 #include "core/schema/cluster.h"
 #include "core/schema/profile.h"
@@ -18,9 +20,9 @@ namespace moesaic {
 
 /// What a price stands on, from the strongest to the weakest.
 enum class Basis : uint8_t {
-  measured,      // on a curve, between its points
-  extrapolated,  // on a curve, beyond its points
-  scaled,        // a curve of the same operator with other dimensions, scaled by the roofline, or one that was assumed
+  measured,      // on a curve or a table, between its points
+  extrapolated,  // on a curve or a table, beyond its points
+  scaled,        // one of the same operator with other dimensions, scaled by a roofline, or one that was assumed
   roofline,      // peak rates times an assumed efficiency
 };
 const char* name_of(Basis basis);
@@ -42,13 +44,21 @@ class CostModel {
   /// need not outlive the call.
   void prepare(const TaskGraph& graph);
 
-  /// An operator on `rows` rows. No rows cost nothing. For experts, pass the rows of each local slot to experts(): the
-  /// price is the sum over slots that have rows, on the weakest of their bases. The forms by TaskIndex are for hot
-  /// loops, the forms by Task search the profile at every call.
+  /// An operator on `rows` rows. No rows cost nothing. For experts, pass the rows of each local slot to experts():
+  /// where the profile has tables of whole layers, they price the vector of rows; else it costs the sum over slots that
+  /// have rows, on the weakest of their bases. The forms by TaskIndex are for hot loops, the forms by Task search the
+  /// profile at every call.
   Price compute(TaskIndex task, int64_t rows) const;
   Price compute(const Task& task, int64_t rows) const;
   Price experts(TaskIndex task, std::span<const int64_t> slot_rows) const;
   Price experts(const Task& task, std::span<const int64_t> slot_rows) const;
+
+  /// What a slot with `rows` rows adds to slots - 1 others that have as many. Without tables: its price alone.
+  Seconds one_more_slot(const Task& experts, int64_t rows, int64_t slots) const;
+  /// Rows between which a table's price of the operator is linear; none without a table.
+  std::span<const int64_t> table_rows(const Task& task) const;
+  /// Seconds per row that no vector of rows goes below, by the tables; 0: the profile has none of experts.
+  Seconds least_per_row(const Task& experts) const;
 
   /// A collective from a measured curve: `busiest_bytes` is the most that one member sends or receives. Nothing when no
   /// curve fits. Between curves of other group sizes nothing is guessed.
@@ -66,21 +76,26 @@ class CostModel {
     int curve = -1;       // index into profile_.operators; -1: roofline
     bool scaled = false;  // the curve has `curve_shape`, not `shape`
     OpShape curve_shape;
+    std::shared_ptr<const TableCurve> table;         // in place of a curve of the profile; null: none
+    bool has_experts = false;                        // tables price the rows of all slots together
+    mutable std::map<size_t, ExpertPrices> experts;  // by the number of slots, as they are asked for
   };
   void index_operator(size_t curve);
   Method method_for(const Task& task) const;
   int nearest_curve(Op op, DType dtype, const OpShape& shape) const;  // -1 when the operator has none
   Price price(const Method& method, int64_t rows) const;
+  const ExpertPrices& expert_prices(const Method& method, size_t slots) const;
   Price price_slots(const Method& method, std::span<const int64_t> slot_rows) const;
   const Method& prepared(TaskIndex task) const;
 
   Profile profile_;
   Roofline roofline_;
-  std::vector<OpShape> shapes_;              // [profile_.operators]
-  std::map<std::string, int> by_signature_;  // the curve with the strongest provenance, the first among equals
-  std::map<Op, std::vector<int>> by_op_;     // all dtypes
-  std::vector<Method> methods_;              // [unique signatures and dtypes of the prepared graph]
-  OfTasks<int> method_of_task_;              // of the prepared graph; -1: a collective
+  std::shared_ptr<const TablePrices> tables_;  // null: none
+  std::vector<OpShape> shapes_;                // [profile_.operators]
+  std::map<std::string, int> by_signature_;    // the curve with the strongest provenance, the first among equals
+  std::map<Op, std::vector<int>> by_op_;       // all dtypes
+  std::vector<Method> methods_;                // [unique signatures and dtypes of the prepared graph]
+  OfTasks<int> method_of_task_;                // of the prepared graph; -1: a collective
 };
 
 }  // namespace moesaic

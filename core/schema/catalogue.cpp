@@ -1,8 +1,6 @@
 // What a document is, which one it is, and where it lies.
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -17,8 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The kinds of this suite; those that are not of core/schema have their readers beside their structs.
-const std::vector<std::string> kKinds = {"model",    "cluster", "workload",   "routing", "profile",         "plan",
-                                         "timeline", "result",  "experiment", "preset",  "published_system"};
+const std::vector<std::string> kKinds = {"model",      "cluster", "workload",         "routing",
+                                         "profile",    "plan",    "timeline",         "result",
+                                         "experiment", "preset",  "published_system", "kernel_tables"};
 
 bool is_readable_file(const fs::path& path) {
   std::error_code ignored;
@@ -56,9 +55,7 @@ std::string document_hash(const Json& json) {
   // Sorted keys make the dump canonical: the order of members carries no meaning.
   const nlohmann::json sorted = json;
   const std::string text = sorted.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  std::array<char, 17> digits{};
-  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(fnv1a64(text)));
-  return digits.data();
+  return hash_digits(fnv1a64(text));
 }
 
 std::string document_kind(const Json& json, const std::string& file) {

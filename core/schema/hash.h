@@ -2,6 +2,7 @@
 // The two hash functions of the suite, both deterministic on every machine. Neither is cryptographic.
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace moesaic {
@@ -19,6 +20,13 @@ constexpr uint64_t fnv1a64(std::string_view bytes) {
   uint64_t hash = 0xCBF29CE484222325;
   for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001B3;
   return hash;
+}
+
+/// 16 hexadecimal digits.
+inline std::string hash_digits(uint64_t hash) {
+  std::string digits(16, '0');
+  for (auto digit = digits.rbegin(); hash != 0; hash /= 16) *digit++ = "0123456789abcdef"[hash % 16];
+  return digits;
 }
 
 }  // namespace moesaic

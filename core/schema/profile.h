@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/schema/kernel_tables.h"
 #include "core/schema/units.h"
 
 namespace moesaic {
@@ -62,6 +63,7 @@ struct Profile {
   std::string machine, command, date, commit;  // where the figures come from
   std::vector<OperatorCurve> operators;
   std::vector<CollectiveCurve> collectives;
+  TablesReference tables;       // published measurements over grids of shapes, beside the curves
   Seconds task_overhead_s = 0;  // scheduler time per task; 0 where nobody measured it: launches are free
   /// Factor on compute time while another rank of the same node computes too; 1 where curves were measured that way.
   double neighbour_slowdown = 1;

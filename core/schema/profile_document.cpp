@@ -1,5 +1,6 @@
 // The profile document: curves of operators and collectives with their provenance.
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/schema/documents.h"
@@ -57,6 +58,15 @@ CollectiveCurve read_collective(ObjectReader reader) {
   curve.provenance = static_cast<Provenance>(reader["provenance"].choice(kProvenances));
   reader.finish();
   return curve;
+}
+
+/// A file's name alone is one beside the profile.
+TablesReference read_tables_reference(ObjectReader reader, const std::string& file) {
+  TablesReference tables{reader["file"].text(), reader["hash"].text()};
+  reader.finish();
+  if (tables.file.find('/') == std::string::npos)
+    tables.file = portable_file((std::filesystem::path(file).parent_path() / tables.file).string());
+  return tables;
 }
 
 MeasuringRecord read_measuring(ObjectReader reader) {
@@ -120,6 +130,8 @@ Profile read_profile(const Json& json, const std::string& file, const std::strin
   if (const Field curves = reader["operators"]; curves.present()) profile.operators = curves.objects(read_operator);
   if (const Field curves = reader["collectives"]; curves.present())
     profile.collectives = curves.objects(read_collective);
+  if (const Field tables = reader["kernel_tables"]; tables.present())
+    profile.tables = read_tables_reference(tables.object(), file);
   profile.task_overhead_s = reader["task_overhead_s"].quantity("s", kNotNegative, profile.task_overhead_s);
   profile.neighbour_slowdown = reader["neighbour_slowdown"].number(kPositive, profile.neighbour_slowdown);
   profile.assumed_flops_efficiency =
@@ -149,6 +161,8 @@ Json write_profile(const Profile& profile) {
                {"neighbour_slowdown", profile.neighbour_slowdown},
                {"assumed_flops_efficiency", profile.assumed_flops_efficiency},
                {"assumed_bandwidth_efficiency", profile.assumed_bandwidth_efficiency}};
+  if (!profile.tables.file.empty())
+    json["kernel_tables"] = {{"file", profile.tables.file}, {"hash", profile.tables.hash}};
   if (profile.measuring) json["measuring"] = write_measuring(*profile.measuring);
   return json;
 }

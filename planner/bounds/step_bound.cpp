@@ -46,12 +46,14 @@ class BestPrices {
     const std::string stored = name_of(stored_as(task).weights);
     const auto [known, fresh] = memo_.try_emplace({signature_of(task.op, task.dtype, task.shape) + stored, most}, 0);
     if (!fresh) return known->second;
+    if (const Seconds of_tables = cost_.least_per_row(task); of_tables > 0) return known->second = of_tables;
     Seconds least = std::numeric_limits<Seconds>::max();
     const auto at = [&](int64_t rows) {
       if (rows <= most) least = std::min(least, whole(task, rows) / static_cast<double>(rows));
     };
     at(most);
     for (int64_t rows = 1; rows <= most; rows *= 2) at(rows);
+    for (const int64_t rows : cost_.table_rows(task)) at(rows);
     for (const OperatorCurve& curve : profile_.operators) {
       if (curve.op != name_of(task.op)) continue;
       for (int64_t rows = 1; rows < std::min(curve.rows.front(), most); ++rows) at(rows);

@@ -77,7 +77,8 @@ LayerCostModel layer_cost_model(const Plan& plan) {
     task.shape.gated = plan.model.activation == Activation::swiglu;
     task.dtype = plan.workload.compute_dtype;
     // A line through the prices at the mean load and at twice that: slope per row, intercept per expert that has rows.
-    const Seconds once = prices.compute(task, rows).seconds, twice = prices.compute(task, 2 * rows).seconds;
+    const int64_t slots = std::max<int64_t>(1, num_placed_experts(plan) / plan.layout.ep);
+    const Seconds once = prices.one_more_slot(task, rows, slots), twice = prices.one_more_slot(task, 2 * rows, slots);
     const Seconds slope = std::max(0.0, (twice - once) / static_cast<double>(rows));
     model.seconds_per_row += slope;
     model.seconds_per_active_expert += std::max(0.0, once - slope * static_cast<double>(rows));

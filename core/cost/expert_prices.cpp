@@ -1,0 +1,88 @@
+// How the rows of one GPU's experts are read from a table.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "core/cost/table_prices.h"
+
+namespace moesaic {
+namespace {
+
+/// A curve at some number of rows: the logarithms of seconds over the model's, and of the skew.
+struct Place {
+  double factor = 0, skew = 0;
+};
+
+Place place_on(const ExpertCurve& curve, double rows) {
+  const auto log_factor = [&](size_t i) { return std::log(curve.microseconds[i] / curve.modelled_microseconds[i]); };
+  const auto above =
+      static_cast<size_t>(std::lower_bound(curve.rows.begin(), curve.rows.end(), rows) - curve.rows.begin());
+  if (above == 0 || above == curve.rows.size()) {
+    const size_t edge = above == 0 ? 0 : above - 1;
+    return {log_factor(edge), std::log(curve.skew[edge])};
+  }
+  const size_t below = above - 1;
+  const double share = std::log(rows / curve.rows[below]) / std::log(curve.rows[above] / curve.rows[below]);
+  const auto mixed = [share](double low, double high) { return low + share * (high - low); };
+  return {mixed(log_factor(below), log_factor(above)), mixed(std::log(curve.skew[below]), std::log(curve.skew[above]))};
+}
+
+/// slots * sum of squared rows / rows^2: 1 where all slots have the same.
+double skew_of(std::span<const int64_t> slot_rows, double rows) {
+  double squares = 0;
+  for (const int64_t slot : slot_rows) squares += static_cast<double>(slot) * static_cast<double>(slot);
+  return static_cast<double>(slot_rows.size()) * squares / (rows * rows);
+}
+
+/// Between the two curves whose skews enclose that of the rows; at the ends the outermost one.
+double factor_between(std::vector<Place> places, double skew) {
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.skew < b.skew; });
+  if (skew <= places.front().skew) return std::exp(places.front().factor);
+  for (size_t i = 1; i < places.size(); ++i) {
+    if (skew > places[i].skew) continue;
+    const double share = (skew - places[i - 1].skew) / (places[i].skew - places[i - 1].skew);
+    return std::exp(places[i - 1].factor + share * (places[i].factor - places[i - 1].factor));
+  }
+  return std::exp(places.back().factor);
+}
+
+}  // namespace
+
+double expert_factor(const ExpertTable& table, double rows, double skew) {
+  std::vector<Place> places;
+  for (const ExpertCurve& curve : table.curves) places.push_back(place_on(curve, rows));
+  return factor_between(std::move(places), std::log(skew));
+}
+
+ExpertPrices::ExpertPrices(const ExpertTable& table, const TableBase& base, StoredAs stored, const OpShape& shape)
+    : table_(table), base_(base), stored_(stored), shape_(shape) {}
+
+ExpertPrices::Reading ExpertPrices::read(std::span<const int64_t> slot_rows) const {
+  double rows = 0;
+  for (const int64_t slot : slot_rows) rows += static_cast<double>(slot);
+  if (rows <= 0) return {};
+  const auto slots = static_cast<double>(slot_rows.size());
+  const double rows_there = rows * static_cast<double>(table_.slots) / slots;
+  bool inside = true;
+  for (const ExpertCurve& curve : table_.curves)
+    inside = inside && rows_there >= curve.rows.front() && rows_there <= curve.rows.back();
+  const bool same = table_.weights == stored_.weights && table_.hidden == shape_.k && table_.intermediate == shape_.n &&
+                    table_.slots == static_cast<int64_t>(slot_rows.size());
+  return {expert_factor(table_, rows_there, skew_of(slot_rows, rows)) *
+              base_.experts(stored_, table_.weights, shape_, slot_rows),
+          !same    ? Likeness::different
+          : inside ? Likeness::same
+                   : Likeness::beyond};
+}
+
+Seconds ExpertPrices::least_per_row() const {
+  double least = 1;
+  for (const ExpertCurve& curve : table_.curves)
+    for (size_t i = 0; i < curve.rows.size(); ++i)
+      least = std::min(least, curve.microseconds[i] / curve.modelled_microseconds[i]);
+  return least * (flops_of(Op::experts, shape_, 1) / base_.flops_per_s(table_.weights) +
+                  traffic_of(Op::experts, shape_, 1, 0, stored_) / base_.bytes_per_s());
+}
+
+}  // namespace moesaic

@@ -1,0 +1,39 @@
+#pragma once
+// What measured kernels are compared with, so that only their deviation is interpolated between shapes: a launch, and
+// arithmetic and traffic in quadrature. It is no price by itself.
+
+#include <span>
+
+#include "core/operators/operator.h"
+#include "core/schema/cluster.h"
+
+namespace moesaic {
+
+/// Shares of the peak rates that large kernels reach. They stand on both sides of every reading, so they decide only
+/// where arithmetic takes over from traffic between two measured points. Origin: the H200's large bf16 products reach
+/// 0.70 to 0.78 of 989 TFLOP/s and its smallest read weights at 0.80 to 0.88 of 4.8 TB/s (TensorRT-LLM 1.3.0rc20, in
+/// aiconfigurator-core 0.12.0).
+inline constexpr double kTableFlopsShare = 0.75, kTableBandwidthShare = 0.85;
+
+struct TableBase {
+  Device device;
+
+  /// floor + sqrt(arithmetic^2 + traffic^2). `computed_in` decides the rate of products: fewer bits, as much higher.
+  Seconds seconds(Op op, StoredAs stored, DType computed_in, const OpShape& shape, int64_t rows, Seconds floor) const;
+
+  /// The routed experts of one GPU: kExpertsFloor + over slots with rows, sqrt(arithmetic^2 + traffic^2), where a
+  /// slot's rows fill whole tiles and its weights are read once, + the traffic of all rows. slot_rows: [slots].
+  Seconds experts(StoredAs stored, DType computed_in, const OpShape& shape, std::span<const int64_t> slot_rows) const;
+
+  FlopsPerSecond flops_per_s(DType computed_in) const;
+  BytesPerSecond bytes_per_s() const { return device.memory_bandwidth_bytes_per_s * kTableBandwidthShare; }
+};
+
+/// Rows that one tile of a grouped product covers (CUTLASS and Triton kernels of both engines use 64 or 128).
+inline constexpr int64_t kRowsPerTile = 128;
+
+/// What a launch of all kernels of a layer's experts takes without work: the least of the tables is 25 us, their
+/// weights' reading included (one token, Qwen3-30B, EP8).
+inline constexpr Seconds kExpertsFloor = 20e-6;
+
+}  // namespace moesaic

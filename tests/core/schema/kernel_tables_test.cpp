@@ -1,0 +1,66 @@
+#include "core/schema/kernel_tables.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/schema/documents.h"
+#include "core/schema/error.h"
+
+namespace moesaic {
+namespace {
+
+namespace fs = std::filesystem;
+
+KernelTables sample() {
+  KernelTables tables;
+  tables.name = "gpu", tables.device = "GPU", tables.package = "a package", tables.licence = "Apache-2.0";
+  tables.kernels = {{"linear", DType::bf16, DType::fp8, "gemm", {{"heads", 4}}, {{"rows", {1, 8}}}, {12.35, 0}}};
+  tables.experts = {{DType::bf16, DType::fp4, true, 64, 32, 4, "moe", {{"balanced", {8, 16}, {1, 1}, {3, 4}, {5, 6}}}}};
+  return tables;
+}
+
+class KernelTablesFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = fs::path(testing::TempDir()) / "kernel_tables";
+    fs::remove_all(root_);
+    fs::create_directories(root_ / "devices" / "gpu");
+    file_ = root_ / "devices" / "gpu" / "kernel_tables.json";
+    write_file(file_, write_kernel_tables(sample()));
+  }
+  void TearDown() override {
+    set_table_roots({});
+    fs::remove_all(root_);
+  }
+  fs::path root_;
+  std::string file_;
+};
+
+TEST_F(KernelTablesFile, ComesBackAsItWasWritten) { EXPECT_EQ(read_kernel_tables(file_), sample()); }
+
+// A plan from another machine names a folder that is not here: the one of the same name under a root counts. Within a
+// root the name is the same everywhere.
+TEST_F(KernelTablesFile, IsFoundUnderARoot) {
+  const std::string hash = hash_of_file(file_);
+  EXPECT_EQ(portable_file(file_), file_);
+  set_table_roots({root_});
+  EXPECT_EQ(portable_file(file_), "devices/gpu/kernel_tables.json");
+  EXPECT_EQ(*kernel_tables({"devices/gpu/kernel_tables.json", hash}), sample());
+  EXPECT_EQ(*kernel_tables({"/elsewhere/gpu/kernel_tables.json", hash}), sample());
+  EXPECT_THROW(kernel_tables({"/elsewhere/other/kernel_tables.json", hash}), InputError);
+}
+
+TEST_F(KernelTablesFile, RefusesOtherTablesThanThePlanWasMadeWith) {
+  EXPECT_THROW(kernel_tables({file_, "0123456789abcdef"}), InputError);
+}
+
+TEST_F(KernelTablesFile, RefusesAGridWithTooFewTimes) {
+  KernelTables tables = sample();
+  tables.kernels[0].microseconds.pop_back();
+  write_file(file_, write_kernel_tables(tables));
+  EXPECT_THROW(read_kernel_tables(file_), InputError);
+}
+
+}  // namespace
+}  // namespace moesaic
