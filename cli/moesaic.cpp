@@ -5,6 +5,7 @@
 #include "cli/arguments.h"
 #include "cli/verbs.h"
 #include "core/schema/error.h"
+#include "core/schema/kernel_tables.h"
 
 namespace {
 
@@ -22,6 +23,7 @@ int fail(const std::exception& error, int code) {
 
 int run(int argc, char** argv) {
   Session session;
+  moesaic::set_table_roots(session.document_roots());
   CLI::App app{"Plans, simulates and executes Mixture-of-Experts training and inference", "moesaic"};
   app.require_subcommand(1);
   app.set_version_flag("--version", version());
@@ -34,6 +36,7 @@ int run(int argc, char** argv) {
   add_validate(app, session);
   add_experiment(app, session);
   add_report(app, session);
+  add_import(app, session);
   app.footer(
       "Exit codes: 0 ok, 1 internal, 2 bad input, 3 device, 4 infeasible, 5 nothing found within the effort or\n"
       "budget, 130 interrupted");

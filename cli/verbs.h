@@ -14,5 +14,6 @@ void add_explain(CLI::App& app, Session& session);
 void add_validate(CLI::App& app, Session& session);
 void add_experiment(CLI::App& app, Session& session);
 void add_report(CLI::App& app, Session& session);
+void add_import(CLI::App& app, Session& session);
 
 }  // namespace moesaic::cli

@@ -1,0 +1,43 @@
+#pragma once
+// Kernel measurements of the package aiconfigurator-core, as scripts/kernel_tables_to_csv.py writes them: FOLDER is one
+// GPU's, <family>/<framework>/<version>/<table>.csv, times in milliseconds.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/schema/cluster.h"
+#include "core/schema/kernel_tables.h"
+#include "core/schema/profile.h"
+
+namespace moesaic {
+
+/// What was read, and what was left out and why.
+struct ImportedTables {
+  KernelTables tables;
+  std::vector<CollectiveCurve> collectives;
+  std::vector<std::string> left_out;
+};
+
+/// Products in bf16, fp8 (block scales) and fp4 (nvfp4), attention in bf16 with either cache, latent attention, routed
+/// experts, collectives inside a node. `device`: whose rates the experts' model takes. Throws InputError for a folder
+/// without tables and for tables that are not as expected.
+ImportedTables read_kernel_package(const std::string& folder, const Device& device);
+
+/// One table of the package as a file: of the first of the frameworks TensorRT-LLM, SGLang, vLLM whose table is there
+/// and `suits`, the version with the most lines; of NCCL the last. "" without.
+struct PackageTable {
+  std::string file;
+  std::string source;  // "gemm/trtllm/1.3.0rc20"
+};
+PackageTable find_table(const std::string& folder, const std::string& family, const std::string& name,
+                        const std::function<bool(const std::string& file)>& suits = {});
+
+/// The parts of it, one file each.
+void read_products(const std::string& folder, ImportedTables& imported);
+void read_attention(const std::string& folder, ImportedTables& imported);
+void read_latent_attention(const std::string& folder, ImportedTables& imported);
+void read_experts(const std::string& folder, const Device& device, ImportedTables& imported);
+void read_collectives(const std::string& folder, ImportedTables& imported);
+
+}  // namespace moesaic
