@@ -140,12 +140,11 @@ DType StepBuilder::task_dtype(const Task& task) const {
   return dtype == activation_dtype_ ? DType::f32 : dtype;
 }
 
-/// Of what is multiplied with weights; none: they are as wide as that.
-std::optional<DType> StepBuilder::narrower_weights(const Task& task) const {
-  if (!is_matrix_product(task.op)) return std::nullopt;
+/// Training multiplies with weights as wide as activations, inference with weights as they are stored.
+std::optional<DType> StepBuilder::stored_weights(const Task& task) const {
+  if (training() || !is_matrix_product(task.op)) return std::nullopt;
   for (const TensorId id : task.reads)
-    if (const Tensor& tensor = graph_.tensors[id]; tensor.kind == TensorKind::parameter)
-      if (bits_per_element(tensor.dtype) < bits_per_element(task.dtype)) return tensor.dtype;
+    if (graph_.tensors[id].kind == TensorKind::parameter) return graph_.tensors[id].dtype;
   return std::nullopt;
 }
 
@@ -167,7 +166,7 @@ Task& StepBuilder::task(Op op, const std::string& what, const OpShape& shape, Ro
   task.reads = in_places(reads);
   task.writes = in_places(writes);
   task.dtype = task_dtype(task);
-  task.stored_dtype = narrower_weights(task);
+  task.stored_dtype = stored_weights(task);
   graph_.tasks.push_back(std::move(task));
   return graph_.tasks.back();
 }

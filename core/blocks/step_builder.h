@@ -83,7 +83,7 @@ class StepBuilder {
  private:
   TensorId token_input(const std::string& name);
   DType task_dtype(const Task& task) const;
-  std::optional<DType> narrower_weights(const Task& task) const;
+  std::optional<DType> stored_weights(const Task& task) const;
   void share_tokens(const Table<int, int64_t>& tokens);
 
   const Plan& plan_;

@@ -66,7 +66,7 @@ struct Task {
   int64_t fixed_rows = 0;
   OpShape shape;
   DType dtype = DType::f32;
-  std::optional<DType> stored_dtype;  // of what lay there before the step, where it is narrower: weights
+  std::optional<DType> stored_dtype;  // of weights; none: they are in dtype
   Leg leg = Leg::none;
   Regroup regroup = Regroup::none;
   Demand demand = Demand::none;

@@ -76,6 +76,7 @@ LayerCostModel layer_cost_model(const Plan& plan) {
     task.shape.k = plan.model.hidden;
     task.shape.gated = plan.model.activation == Activation::swiglu;
     task.dtype = plan.workload.compute_dtype;
+    if (!training) task.stored_dtype = plan.model.expert_dtype;
     // A line through the prices at the mean load and at twice that: slope per row, intercept per expert that has rows.
     const int64_t slots = std::max<int64_t>(1, num_placed_experts(plan) / plan.layout.ep);
     const Seconds once = prices.one_more_slot(task, rows, slots), twice = prices.one_more_slot(task, 2 * rows, slots);
