@@ -132,9 +132,11 @@ TensorId StepBuilder::gradient(const std::string& name) const {
   throw InvariantError(__FILE__, __LINE__, "gradient", "no parameter named " + name);
 }
 
-/// Operators that are no products work in f32, but those that move rows which are narrower than other activations.
+/// Operators that are no products work in f32, but those that move rows which are narrower than other activations, and
+/// the router, whose product has the precision of its rows: bf16 on GPUs, f32 on CPU cores.
 DType StepBuilder::task_dtype(const Task& task) const {
   if (is_matrix_product(task.op)) return plan_.workload.compute_dtype;
+  if (family_of(task.op) == Family::router) return activation_dtype_;
   if (!moves_rows(task.op)) return DType::f32;
   const DType dtype = graph_.tensors[output_of(task)].dtype;
   return dtype == activation_dtype_ ? DType::f32 : dtype;

@@ -3,10 +3,14 @@
 #include <algorithm>
 
 namespace moesaic {
+namespace {
+
+bool is_product(Op op) { return is_matrix_product(op) || family_of(op) == Family::router; }
+
+}  // namespace
 
 Seconds Roofline::seconds(Op op, StoredAs stored, const OpShape& shape, int64_t rows) const {
-  const bool narrow =
-      is_matrix_product(op) && bits_per_element(stored.activations) <= 16 && device.peak_bf16_flops_per_s > 0;
+  const bool narrow = is_product(op) && bits_per_element(stored.activations) <= 16 && device.peak_bf16_flops_per_s > 0;
   const FlopsPerSecond peak = narrow ? device.peak_bf16_flops_per_s : device.peak_f32_flops_per_s;
   return std::max(
       flops_of(op, shape, rows) / (peak * flops_efficiency),

@@ -111,6 +111,16 @@ TEST(CostModel, ReadsWeightsAsTheyAreStored) {
   expect_price(model.compute(product, 1024), 33.554432e-6, Basis::roofline);
 }
 
+// 1024 rows, 128 experts of rows of 128: 2 * 1024 * 128 * 128 + 5 * 1024 * 128 = 34,209,792 flops at 0.5e12 in f32 and
+// at 2e12 in bf16, where rows of 2 bytes and 4 (128 * 128 + 2 * 1024 * 128) of weights and results are slower:
+// 1,376,256 bytes at 50e9.
+TEST(CostModel, RoutersMultiplyInThePrecisionOfTheirRows) {
+  const CostModel model(profile_with({}), cluster());
+  const OpShape shape = {.n = 128, .k = 128, .top_k = 2};
+  expect_price(model.compute(task(Op::router, DType::f32, shape), 1024), 34209792 / 0.5e12, Basis::roofline);
+  expect_price(model.compute(task(Op::router, DType::bf16, shape), 1024), 1376256 / 50e9, Basis::roofline);
+}
+
 TEST(CostModel, ExpertsAreTheSumOverSlotsOnTheWeakestBasis) {
   const Task experts = task(Op::experts, DType::f32, kShape);
   const CostModel model(profile_with({curve("experts", DType::f32, {{"n", 256}, {"k", 128}})}), cluster());

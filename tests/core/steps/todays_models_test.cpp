@@ -79,6 +79,18 @@ TEST(SharedExperts, TrainBesideTheRoutedOnes) {
                     "update / adamw layers.0.shared_down"}));
 }
 
+// bf16 on a GPU, f32 on CPU cores whatever the products are.
+TEST(Router, HasThePrecisionOfItsRows) {
+  Plan plan = testing::tiny_plan(1, 1);
+  plan.workload.compute_dtype = DType::bf16;
+  for (const auto& [is_cpu, dtype] : {std::pair{false, DType::bf16}, {true, DType::f32}}) {
+    plan.cluster.device.lanes_share_core = is_cpu;
+    const TaskGraph graph = baseline_step(plan);
+    EXPECT_EQ(graph.tasks[testing::find_task(graph, "layer 0 / forward / router")].dtype, dtype);
+    EXPECT_EQ(graph.tasks[testing::find_task(graph, "layer 0 / backward / router")].dtype, dtype);
+  }
+}
+
 // The tiny models that train on two cores are those of their families.
 TEST(TinyModels, AreOfTheirFamilies) {
   for (const auto& [name, whole, norms] :
