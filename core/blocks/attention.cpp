@@ -8,21 +8,23 @@ namespace {
 
 using operands::Attention, operands::AttentionBackward;
 
-/// Of this rank.
-int64_t attention_width(const StepBuilder& b) { return b.model().attention_width() / b.plan().layout.tp; }
-
 LinearLayer qkv_projection(const StepBuilder& b) {
   const int64_t out = b.model().qkv_width() / b.plan().layout.tp;
   return {"qkv", in_layer(b, "qkv"), out, b.model().hidden, group_tokens(b)};
 }
 
+/// Of this rank's heads.
+OpShape attention_shape(const StepBuilder& b) {
+  OpShape shape = keys_shape(b);
+  shape.heads = b.model().num_heads / b.plan().layout.tp;
+  shape.kv_heads = b.model().num_kv_heads / b.plan().layout.tp;
+  shape.head_dim = b.model().head_dim;
+  return shape;
+}
+
 }  // namespace
 
-AttentionBlock::Heads AttentionBlock::heads(const StepBuilder& b) const {
-  const Model& m = b.model();
-  const int64_t tp = b.plan().layout.tp;
-  return {m.num_heads / tp, m.num_kv_heads / tp, m.head_dim};
-}
+int64_t attention_width(const StepBuilder& b) { return b.model().attention_width() / b.plan().layout.tp; }
 
 void AttentionBlock::declare_projections(StepBuilder& b) const {
   const Model& m = b.model();
@@ -32,25 +34,23 @@ void AttentionBlock::declare_projections(StepBuilder& b) const {
   HeadNorm::declare(b);
 }
 
-TensorId AttentionBlock::project(StepBuilder& b, TensorId normed) const {
-  return qkv_projection(b).forward(b, normed, in_layer(b, "qkv.out"));
+int64_t AttentionBlock::cached_elements(const StepBuilder& b) const {
+  return 2 * b.model().num_kv_heads / b.plan().layout.tp * b.model().head_dim;
 }
 
-int64_t AttentionBlock::cached_elements(const Model& model) const { return 2 * model.num_kv_heads * model.head_dim; }
-
-/// Of the layer in scope. A window that hides no key is none; a decode step's one query has as many keys as it sees.
-OpShape AttentionBlock::shape(const StepBuilder& b) const {
+OpShape keys_shape(const StepBuilder& b) {
   const int64_t sequence = b.plan().workload.sequence_length;
   const int64_t in_sight = b.model().keys_in_sight(b.scope().layer, sequence);
   OpShape shape;
   shape.causal_square = b.plan().workload.phase != WorkloadPhase::decode;
   shape.sequence = shape.causal_square ? sequence : in_sight;
   shape.window = shape.causal_square && in_sight < sequence ? in_sight : 0;
-  const Heads own = heads(b);
-  shape.heads = own.queries;
-  shape.kv_heads = own.keys;
-  shape.head_dim = own.head_dim;
   return shape;
+}
+
+TensorId saved_sums(StepBuilder& b) {
+  return b.activation(in_layer(b, "attention_saved"), group_tokens(b), b.model().num_heads / b.plan().layout.tp,
+                      DType::f32);
 }
 
 LinearLayer AttentionBlock::out_projection(const StepBuilder& b) const {
@@ -66,31 +66,34 @@ void AttentionBlock::declare(StepBuilder& b) const {
   if (!b.training()) declare_cache(b);
 }
 
-/// Of the keys in sight.
+/// Of the keys in sight, of a tensor-parallel group's tokens.
 void AttentionBlock::declare_cache(StepBuilder& b) const {
-  const int64_t tokens = b.model().keys_in_sight(b.scope().layer, b.plan().workload.sequence_length) * b.sequences();
-  b.resident(in_layer(b, "kv_cache"), TensorKind::input, cached_elements(b.model()) * tokens, b.activation_dtype());
+  const int64_t keys = b.model().keys_in_sight(b.scope().layer, b.plan().workload.sequence_length);
+  const int64_t tokens = keys * b.sequences() * b.plan().layout.tp;
+  b.resident(in_layer(b, "kv_cache"), TensorKind::input, cached_elements(b) * tokens, b.activation_dtype());
+}
+
+TensorId AttentionBlock::attend(StepBuilder& b, TensorId normed) {
+  const RowCount rows = group_tokens(b);
+  normed_ = gather_rows(b, "norm1", normed);
+  qkv_ = head_norm_.forward(b, qkv_projection(b).forward(b, normed_, in_layer(b, "qkv.out")));
+  attended_ = b.activation(in_layer(b, "attended"), rows, attention_width(b));
+  saved_ = saved_sums(b);
+  b.task(Op::attention, "attention", attention_shape(b), rows, {{Attention::qkv, qkv_}},
+         {{Attention::out, attended_}, {Attention::saved, saved_}});
+  return attended_;
 }
 
 TensorId AttentionBlock::forward(StepBuilder& b, TensorId x) {
-  const RowCount rows = group_tokens(b);
-  normed_ = gather_rows(b, "norm1", norm_.forward(b, in_layer(b, "norm1"), x, b.tokens()));
-  qkv_ = head_norm_.forward(b, project(b, normed_));
-  attended_ = b.activation(in_layer(b, "attended"), rows, attention_width(b));
-  saved_ = b.activation(in_layer(b, "attention_saved"), rows, heads(b).queries, DType::f32);
-  b.task(Op::attention, "attention", shape(b), rows, {{Attention::qkv, qkv_}},
-         {{Attention::out, attended_}, {Attention::saved, saved_}});
-  const TensorId projected = sum_rows(b, "out", out_projection(b).forward(b, attended_, in_layer(b, "out.out")));
+  const TensorId attended = attend(b, norm_.forward(b, in_layer(b, "norm1"), x, b.tokens()));
+  const TensorId projected = sum_rows(b, "out", out_projection(b).forward(b, attended, in_layer(b, "out.out")));
   return add_residual(b, "attention", x, projected, "attention_sum");
 }
 
-TensorId AttentionBlock::backward(StepBuilder& b, TensorId dy) {
-  const LinearLayer out = out_projection(b), qkv = qkv_projection(b);
-  const TensorId d_out = gather_rows(b, "d_out", dy);
-  const TensorId d_attended = out.input_gradient(b, d_out, in_layer(b, "d_attended"));
-  out.weight_gradient(b, d_out, attended_);
+TensorId AttentionBlock::attend_backward(StepBuilder& b, TensorId d_attended) {
+  const LinearLayer qkv = qkv_projection(b);
   const TensorId d_attention = b.activation(in_layer(b, "d_qkv"), qkv.rows, qkv.out);
-  b.task(Op::attention_backward, "attention", shape(b), qkv.rows,
+  b.task(Op::attention_backward, "attention", attention_shape(b), qkv.rows,
          {{AttentionBackward::d_out, d_attended},
           {AttentionBackward::qkv, qkv_},
           {AttentionBackward::out, attended_},
@@ -99,7 +102,15 @@ TensorId AttentionBlock::backward(StepBuilder& b, TensorId dy) {
   const TensorId d_qkv = head_norm_.backward(b, d_attention);
   const TensorId d_normed = sum_rows(b, "d_norm1", qkv.input_gradient(b, d_qkv, in_layer(b, "d_norm1")));
   qkv.weight_gradient(b, d_qkv, normed_);
-  return norm_.backward(b, d_normed, dy);
+  return d_normed;
+}
+
+TensorId AttentionBlock::backward(StepBuilder& b, TensorId dy) {
+  const LinearLayer out = out_projection(b);
+  const TensorId d_out = gather_rows(b, "d_out", dy);
+  const TensorId d_attended = out.input_gradient(b, d_out, in_layer(b, "d_attended"));
+  out.weight_gradient(b, d_out, attended_);
+  return norm_.backward(b, attend_backward(b, d_attended), dy);
 }
 
 }  // namespace moesaic

@@ -1,6 +1,6 @@
 #pragma once
-// Attention: x + out(attention(head_norm(qkv(norm1(x))))). Rotary positions are part of the attention operator. With
-// tensor parallelism each rank has its part of the heads.
+// Attention: x + out(attend(norm1(x))), where attend is attention(head_norm(qkv(.))). Rotary positions are part of the
+// attention operator. With tensor parallelism each rank has its part of the heads.
 
 #include "core/blocks/block.h"
 #include "core/blocks/head_norm.h"
@@ -16,26 +16,32 @@ class AttentionBlock : public Block {
   TensorId backward(StepBuilder& b, TensorId dy) override;
 
  protected:
-  /// Of queries, keys and values; on this rank.
-  struct Heads {
-    int64_t queries, keys, head_dim;
-  };
-  virtual Heads heads(const StepBuilder& b) const;
-  /// The parameters between norm1 and attention.
+  /// The parameters between norm1 and out.
   virtual void declare_projections(StepBuilder& b) const;
-  /// normed [group tokens, hidden] -> queries, keys and values as attention reads them.
-  virtual TensorId project(StepBuilder& b, TensorId normed) const;
-  /// Elements of a token in the key-value cache, in all ranks of a tensor-parallel group together.
-  virtual int64_t cached_elements(const Model& model) const;
+  /// normed [tokens, hidden] -> results of this rank's heads [group tokens, attention width / tp].
+  virtual TensorId attend(StepBuilder& b, TensorId normed);
+  /// Gradient of what attend() returned -> gradient of normed.
+  virtual TensorId attend_backward(StepBuilder& b, TensorId d_attended);
+  /// Elements of a token in this rank's key-value cache.
+  virtual int64_t cached_elements(const StepBuilder& b) const;
+
+  TensorId attended_ = -1;  // what attend() returned
 
  private:
-  OpShape shape(const StepBuilder& b) const;
   LinearLayer out_projection(const StepBuilder& b) const;
   void declare_cache(StepBuilder& b) const;
 
   NormLayer norm_;
   HeadNorm head_norm_;
-  TensorId normed_ = -1, qkv_ = -1, attended_ = -1, saved_ = -1;
+  TensorId normed_ = -1, qkv_ = -1, saved_ = -1;
 };
+
+/// Elements of the results of this rank's heads.
+int64_t attention_width(const StepBuilder& b);
+/// Keys that the layer in scope looks at, without heads. A window that hides no key is none; a decode step's one query
+/// has as many keys as it sees.
+OpShape keys_shape(const StepBuilder& b);
+/// What the attention operator leaves for its gradient: [group tokens, heads of this rank].
+TensorId saved_sums(StepBuilder& b);
 
 }  // namespace moesaic

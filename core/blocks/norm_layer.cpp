@@ -9,8 +9,12 @@ namespace {
 
 using operands::Add, operands::NormBackward;
 
-OpShape norm_shape(const StepBuilder& b) {
-  OpShape shape = width_shape(b.model().hidden);
+int64_t vectors(const StepBuilder& b) { return b.model().norm == Norm::layer_norm ? 2 : 1; }
+int64_t row_elements(StepBuilder& b, TensorId id) { return b.graph().tensors[id].row_elements; }
+
+/// As wide as the gain.
+OpShape norm_shape(StepBuilder& b, const std::string& name) {
+  OpShape shape = width_shape(row_elements(b, b.weight(name)) / vectors(b));
   shape.rms = b.model().norm == Norm::rms_norm;
   return shape;
 }
@@ -19,25 +23,27 @@ std::string last_part(const std::string& name) { return name.substr(name.rfind('
 
 }  // namespace
 
-void NormLayer::declare(StepBuilder& b, const std::string& name) {
-  b.parameter(name, (b.model().norm == Norm::layer_norm ? 2 : 1) * b.model().hidden, false);
+void NormLayer::declare(StepBuilder& b, const std::string& name) { declare(b, name, b.model().hidden); }
+
+void NormLayer::declare(StepBuilder& b, const std::string& name, int64_t width) {
+  b.parameter(name, vectors(b) * width, false);
 }
 
 TensorId NormLayer::forward(StepBuilder& b, const std::string& name, TensorId x, RowCount rows) {
   name_ = name;
   rows_ = rows;
   input_ = x;
-  const TensorId normed = b.activation(name + ".out", rows, b.model().hidden);
+  const TensorId normed = b.activation(name + ".out", rows, row_elements(b, x));
   statistics_ = b.activation(name + ".statistics", rows, 2, DType::f32);
-  b.task(Op::norm, last_part(name), norm_shape(b), rows,
+  b.task(Op::norm, last_part(name), norm_shape(b, name), rows,
          {{operands::Norm::x, x}, {operands::Norm::gain_bias, b.weight(name)}},
          {{operands::Norm::y, normed}, {operands::Norm::statistics, statistics_}});
   return normed;
 }
 
 TensorId NormLayer::backward(StepBuilder& b, TensorId d_normed, TensorId dy_residual) const {
-  const TensorId dx = b.activation(name_ + ".dx", rows_, b.model().hidden);
-  b.task(Op::norm_backward, last_part(name_), norm_shape(b), rows_,
+  const TensorId dx = b.activation(name_ + ".dx", rows_, row_elements(b, input_));
+  b.task(Op::norm_backward, last_part(name_), norm_shape(b, name_), rows_,
          {{NormBackward::dy, d_normed},
           {NormBackward::x, input_},
           {NormBackward::statistics, statistics_},

@@ -9,10 +9,11 @@ namespace moesaic {
 
 class NormLayer {
  public:
-  /// Gain, and bias where the model's norm has one.
+  /// Gain, and bias where the model's norm has one; of rows of `hidden`, or of the first `width` elements of rows.
   static void declare(StepBuilder& b, const std::string& name);
+  static void declare(StepBuilder& b, const std::string& name, int64_t width);
 
-  /// x [rows, hidden] -> norm(x). `name`: of the parameter, "layers.3.norm1".
+  /// x -> norm(x); what is wider than the gain passes through. `name`: of the parameter, "layers.3.norm1".
   TensorId forward(StepBuilder& b, const std::string& name, TensorId x, RowCount rows);
   /// dx = dy_residual + norm_backward(d_normed); no residual: kNoTensor.
   TensorId backward(StepBuilder& b, TensorId d_normed, TensorId dy_residual) const;

@@ -51,8 +51,7 @@ void StepBuilder::share_tokens(const Table<int, int64_t>& tokens) {
 }
 
 int64_t StepBuilder::sequences() const {
-  const bool decodes = plan_.workload.phase == WorkloadPhase::decode;
-  return graph_.tokens_per_rank / (decodes ? 1 : plan_.workload.sequence_length);
+  return graph_.tokens_per_rank / (decodes() ? 1 : plan_.workload.sequence_length);
 }
 
 TensorId StepBuilder::activation(const std::string& name, RowCount rows, int64_t row_elements) {

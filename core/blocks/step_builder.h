@@ -35,6 +35,7 @@ class StepBuilder {
   const Plan& plan() const { return plan_; }
   const Model& model() const { return plan_.model; }
   bool training() const { return plan_.workload.phase == WorkloadPhase::training; }
+  bool decodes() const { return plan_.workload.phase == WorkloadPhase::decode; }
   /// Of one microbatch on one rank.
   RowCount tokens() const { return {graph_.local_tokens.empty() ? Rows::fixed : Rows::local, graph_.tokens_per_rank}; }
   int64_t sequences() const;  // of one microbatch on one rank; where ranks differ, the most

@@ -16,8 +16,6 @@ void exchange_rows(StepBuilder& b, Op op, const std::string& what, TensorId from
   task.moe_layer = -1;  // routing decides nothing here
 }
 
-Bytes bytes_of_tokens(const StepBuilder& b) { return b.tokens().fixed * b.row_bytes(); }
-
 }  // namespace
 
 RowCount group_tokens(const StepBuilder& b) {
@@ -35,13 +33,16 @@ TensorId gather_in_group(StepBuilder& b, const std::string& what, TensorId own, 
 
 TensorId gather_rows(StepBuilder& b, const std::string& what, TensorId own) {
   if (b.plan().layout.tp == 1) return own;
-  return gather_in_group(b, what, own, b.tokens().fixed, b.model().hidden, b.activation_dtype());
+  const Tensor part = b.graph().tensors[own];
+  return gather_in_group(b, what, own, b.tokens().fixed, part.row_elements, part.dtype);
 }
 
 TensorId sum_rows(StepBuilder& b, const std::string& what, TensorId partial) {
   if (b.plan().layout.tp == 1) return partial;
-  const TensorId own = b.activation(in_layer(b, what + ".summed"), b.tokens(), b.model().hidden);
-  exchange_rows(b, Op::reduce_scatter, "sum " + what, partial, own, bytes_of_tokens(b));
+  const Tensor whole = b.graph().tensors[partial];
+  const TensorId own = b.activation(in_layer(b, what + ".summed"), b.tokens(), whole.row_elements, whole.dtype);
+  exchange_rows(b, Op::reduce_scatter, "sum " + what, partial, own,
+                bytes_of(whole.dtype, b.tokens().fixed * whole.row_elements));
   return own;
 }
 

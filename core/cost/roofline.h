@@ -14,7 +14,7 @@ struct Roofline {
 
   /// max(flops / (peak * efficiency), traffic / (bandwidth * efficiency)). The peak is that of the activations' dtype
   /// for matrix products and the router's (16 bits and fewer: bf16, where the device has it), else f32; weights may be
-  /// narrower. For experts: one slot.
+  /// narrower. For experts: one slot. The gradient of expanded attention is a published multiple of its forward pass.
   Seconds seconds(Op op, StoredAs stored, const OpShape& shape, int64_t rows) const;
 };
 

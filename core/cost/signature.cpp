@@ -16,6 +16,7 @@ constexpr Dimension kDimensions[] = {{"n", &OpShape::n},
                                      {"heads", &OpShape::heads},
                                      {"kv_heads", &OpShape::kv_heads},
                                      {"head_dim", &OpShape::head_dim},
+                                     {"value_dim", &OpShape::value_dim},
                                      {"top_k", &OpShape::top_k}};
 
 struct Flag {
@@ -59,9 +60,10 @@ OpShape shape_of(const std::map<std::string, int64_t>& dimensions) {
   OpShape shape;
   for (const auto& [name, value] : dimensions)
     if (!set_dimension(shape, name, value))
-      throw InputError("profile", "/operators", "unknown dimension '" + name + "'",
-                       "n, k, sequence, window, heads, kv_heads, head_dim, top_k, gated, rms or causal_square",
-                       "measure the profile again with this version");
+      throw InputError(
+          "profile", "/operators", "unknown dimension '" + name + "'",
+          "n, k, sequence, window, heads, kv_heads, head_dim, value_dim, top_k, gated, rms or causal_square",
+          "measure the profile again with this version");
   return shape;
 }
 

@@ -20,6 +20,7 @@ bool is_conserved(Op op) {
     case Family::norms:
     case Family::products:
     case Family::attention:
+    case Family::latent_attention:
     case Family::router:
     case Family::experts:
     case Family::loss:
@@ -40,7 +41,7 @@ bool is_conserved(Op op) {
 uint64_t volume_of(const Task& task) {
   uint64_t volume = task.rows <= Rows::local ? static_cast<uint64_t>(task.fixed_rows) : 1;
   const OpShape& s = task.shape;
-  for (int64_t dimension : {s.n, s.k, s.sequence, s.heads, s.head_dim})
+  for (int64_t dimension : {s.n, s.k, s.sequence, s.heads, s.head_dim, s.value_dim})
     if (dimension > 0) volume *= static_cast<uint64_t>(dimension);
   return volume;
 }

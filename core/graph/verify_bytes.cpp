@@ -2,6 +2,7 @@
 
 #include "core/graph/operands.h"
 #include "core/graph/verify_rules.h"
+#include "core/operators/latent_attention.h"
 #include "core/operators/products.h"
 #include "core/schema/error.h"
 
@@ -66,6 +67,12 @@ void elementwise_tasks_cover_their_tensors(const Subject& subject, const Task& t
 }
 
 void products_have_the_weights_of_their_shape(const Subject& subject, const Task& task) {
+  if (task.op == Op::head_linear) {
+    const Tensor& weight = subject.tensor(task.reads[operands::HeadLinear::w]);
+    MOESAIC_CHECK(fixed_elements(weight) >= task.shape.heads * task.shape.n * task.shape.k,
+                  subject.at(task) + "'" + weight.name + "' has fewer elements than its shape");
+    return;
+  }
   const bool reads = task.op == Op::linear || task.op == Op::linear_dgrad;
   if (!reads && task.op != Op::linear_wgrad) return;
   static_assert(operands::Linear::w == size_t{operands::LinearDgrad::w});

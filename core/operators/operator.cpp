@@ -7,6 +7,7 @@
 #include "core/operators/collectives.h"
 #include "core/operators/embedding.h"
 #include "core/operators/experts.h"
+#include "core/operators/latent_attention.h"
 #include "core/operators/loss.h"
 #include "core/operators/norms.h"
 #include "core/operators/optimizer.h"
@@ -41,8 +42,8 @@ consteval Table table_of(const OperatorFacts (&... families)[Sizes]) {
   return table;
 }
 
-constexpr Table kTable = table_of(kEmbedding, kNorms, kProducts, kAttention, kActivations, kRouter, kRowMovers,
-                                  kExperts, kLoss, kOptimizer, kTransfers, kCollectives);
+constexpr Table kTable = table_of(kEmbedding, kNorms, kProducts, kAttention, kLatentAttention, kActivations, kRouter,
+                                  kRowMovers, kExperts, kLoss, kOptimizer, kTransfers, kCollectives);
 
 }  // namespace
 
@@ -75,6 +76,7 @@ std::vector<std::pair<std::string, int64_t>> dimensions_of(const OpShape& s) {
   put("heads", s.heads);
   put("kv_heads", s.kv_heads);
   put("head_dim", s.head_dim);
+  put("value_dim", s.value_dim);
   put("top_k", s.top_k);
   put("gated", s.gated);
   put("rms", s.rms);

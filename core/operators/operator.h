@@ -20,6 +20,9 @@ enum class Op : uint8_t {
   head_norm,
   linear,
   attention,
+  expanded_attention,
+  latent_attention,
+  head_linear,
   activation,
   add,
   router,
@@ -35,6 +38,7 @@ enum class Op : uint8_t {
   linear_dgrad,
   linear_wgrad,
   attention_backward,
+  expanded_attention_backward,
   activation_backward,
   router_backward,
   permute_backward,
@@ -66,6 +70,7 @@ enum class Family : uint8_t {
   norms,
   products,
   attention,
+  latent_attention,
   activations,
   router,
   row_movers,
@@ -81,15 +86,16 @@ struct OpShape {
   int64_t n = 0;  // output width (linear: out features; experts: intermediate F; router: experts E; cross_entropy and
                   // embed: vocabulary)
   int64_t k = 0;  // input width (hidden H)
-  int64_t sequence = 0;  // attention: keys per sequence
-  int64_t window = 0;    // attention, causal square: the last keys that a query sees, its own included; 0: all
-  int64_t heads = 0;     // attention, head_norm
-  int64_t kv_heads = 0;  // attention, head_norm
-  int64_t head_dim = 0;  // attention, head_norm: of queries and keys
-  int64_t top_k = 0;     // router, permute, unpermute
-  bool gated = false;    // experts, activation: SwiGLU
-  bool rms = false;      // norm
-  bool whole = false;    // head_norm: over all heads together, not over each
+  int64_t sequence = 0;   // attention: keys per sequence
+  int64_t window = 0;     // attention, causal square: the last keys that a query sees, its own included; 0: all
+  int64_t heads = 0;      // attention, head_norm, head_linear
+  int64_t kv_heads = 0;   // attention, head_norm
+  int64_t head_dim = 0;   // attention, head_norm: of queries and keys
+  int64_t value_dim = 0;  // latent attention: of values, which are not as wide as keys
+  int64_t top_k = 0;      // router, permute, unpermute
+  bool gated = false;     // experts, activation: SwiGLU
+  bool rms = false;       // norm
+  bool whole = false;     // head_norm: over all heads together, not over each
   bool causal_square =
       false;  // attention: one query per key (training, prefill); false: one query per sequence (decode)
 
@@ -109,7 +115,9 @@ struct OperatorWork {
 
   constexpr double n() const { return static_cast<double>(shape.n); }
   constexpr double k() const { return static_cast<double>(shape.k); }
+  constexpr double heads() const { return static_cast<double>(shape.heads); }
   constexpr double query_width() const { return static_cast<double>(shape.heads * shape.head_dim); }
+  constexpr double value_width() const { return static_cast<double>(shape.heads * shape.value_dim); }
   constexpr double key_width() const { return static_cast<double>(shape.kv_heads * shape.head_dim); }
   /// The up projection in units of F: SwiGLU's has a second matrix of the same width.
   constexpr double up_widths() const { return shape.gated ? 2 : 1; }

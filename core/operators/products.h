@@ -7,11 +7,11 @@ namespace moesaic {
 
 namespace operands {
 struct Linear {
-  enum Reads : size_t { x, w, queries };  // queries: of latent attention alone, which y holds beside the product
+  enum Reads : size_t { x, w };
   enum Writes : size_t { y };
 };
 struct LinearDgrad {
-  enum Reads : size_t { dy, w };
+  enum Reads : size_t { dy, w, beside };  // beside: of wider rows, which are dx and hold its other columns already
   enum Writes : size_t { dx };
 };
 struct LinearWgrad {

@@ -76,8 +76,6 @@ void check_tensor_parallelism(const Plan& plan, const PlanChecker& check) {
   divides(model.num_heads, "heads");
   divides(model.num_kv_heads, "key-value heads");
   if (model.num_moe_layers() < model.num_layers) divides(model.dense_intermediate, "columns of the dense FFN");
-  check.require(tp == 1 || !model.latent_attention, "/layout/tp",
-                "cuts heads; latent attention shares one latent vector", "set tp to 1");
   check.require(tp == 1 || !plan.elastic.present(), "/layout/tp",
                 "gathers equally many tokens of each rank, and elastic shares may differ", "set tp to 1");
 }

@@ -4,7 +4,6 @@
 #include "core/graph/stages.h"
 #include "core/operators/collectives.h"
 #include "core/operators/optimizer.h"
-#include "core/schema/error.h"
 #include "core/steps/passes.h"
 #include "core/steps/pipeline.h"
 #include "core/steps/steps.h"
@@ -13,13 +12,6 @@ namespace moesaic {
 namespace {
 
 using operands::AdamW, operands::Collective;
-
-/// What the training step cannot do yet is refused here, for planner, simulator and executor alike.
-void check_trains(const Plan& plan) {
-  if (plan.model.latent_attention)
-    throw InputError(plan.name, "/documents/model", "has latent attention, whose backward pass is not built",
-                     "a model without it for training", "plan its prefill or decode step");
-}
 
 /// Every microbatch through all stages and back; one stage is a pipeline too.
 void forward_and_backward(StepBuilder& b) {
@@ -89,7 +81,6 @@ void update(StepBuilder& b) {
 }  // namespace
 
 TaskGraph training_step(const Plan& plan) {
-  check_trains(plan);
   StepBuilder b(plan);
   declare_parameters(b);
   forward_and_backward(b);

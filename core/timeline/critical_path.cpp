@@ -17,6 +17,7 @@ constexpr Resource kFamilies[] = {{"embedding", "embedding"},  // in the order o
                                   {"norms", "norms"},
                                   {"products", "dense products"},
                                   {"attention", "attention"},
+                                  {"latent_attention", "latent attention"},
                                   {"activations", "activations"},
                                   {"router", "router"},
                                   {"row_movers", "permutation of rows"},

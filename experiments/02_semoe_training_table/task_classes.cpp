@@ -68,6 +68,7 @@ TaskClass class_of(const TaskRow& row) {
     case Family::products:
     case Family::norms:
     case Family::attention:
+    case Family::latent_attention:
       return row.layer < 0 ? TaskClass::head : TaskClass::attention;
     case Family::activations:  // sums in a layer are residuals, others are of a microbatch's gradients
       return row.op == Op::add && row.layer >= 0 ? TaskClass::attention : TaskClass::other;

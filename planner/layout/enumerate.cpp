@@ -201,9 +201,6 @@ void check_pair(const Problem& problem) {
   if (!problem.model.routed_by_task && !problem.workload.tasks.empty())
     throw InputError(problem.files.workload, "/tasks", "are given, and " + model + " has a router",
                      "no tasks, or a model with \"routing\": \"task\"", "");
-  if (problem.workload.phase == WorkloadPhase::training && problem.model.latent_attention)
-    throw InputError(problem.files.model, "", "has latent attention, whose backward pass is not built",
-                     "a model without it for training", "plan its prefill or decode step");
 }
 
 }  // namespace

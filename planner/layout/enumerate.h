@@ -19,7 +19,7 @@ struct LayoutCandidate {
 /// divide. Where none of these fits, also ZeRO-1; then tp 2, 4, 8 inside a node; then more stages, up to the first that
 /// fits. Memory: parameters, gradients and optimizer state of one rank must fit the device; activations are the
 /// evaluator's business. Throws InputError when the batch or the experts divide over no layout, or when model and
-/// workload do not go together: tasks for a router or none for a model without, training of latent attention.
+/// workload do not go together: tasks for a router or none for a model without.
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem);
 
 /// Why the resident tensors of the plan do not fit the device; empty when they do.

@@ -54,6 +54,7 @@ CASES = {
                             "preset": {"embedding": "column_partition"}},
     "olmoe_skewed": planned("olmoe-1b-7b", "h200-1x8", "semoe-training-8", "--routing", "zipf-1.2", "--effort", "6"),
     "qwen3_prefill": planned("qwen3-30b-a3b", "h200-1x8", "prefill-8x2048", "--effort", "4"),
+    "deepseek_decode": planned("deepseek-v3", "h200-1x8", "decode-128x2048", "--effort", "4"),
     "gpt_oss_decode": planned("gpt-oss-120b", "h200-1x8", "decode-128x2048", "--effort", "4"),
 }
 

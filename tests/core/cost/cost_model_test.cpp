@@ -121,6 +121,16 @@ TEST(CostModel, RoutersMultiplyInThePrecisionOfTheirRows) {
   expect_price(model.compute(task(Op::router, DType::bf16, shape), 1024), 1376256 / 50e9, Basis::roofline);
 }
 
+// 4096 * 2048 pairs, 2 heads of 192 + 128: 2 * 2 * 320 flops each at 2e12; backward is measured at three times that.
+TEST(CostModel, PricesTheGradientOfExpandedAttentionByItsForwardPass) {
+  const CostModel model(profile_with({}), cluster());
+  const OpShape shape = {.sequence = 4096, .heads = 2, .head_dim = 192, .value_dim = 128, .causal_square = true};
+  const double forward = 4096.0 * 2048 * 2 * 2 * 320 / 2e12;
+  expect_price(model.compute(task(Op::expanded_attention, DType::bf16, shape), 4096), forward, Basis::roofline);
+  expect_price(model.compute(task(Op::expanded_attention_backward, DType::bf16, shape), 4096), 3 * forward,
+               Basis::roofline);
+}
+
 TEST(CostModel, ExpertsAreTheSumOverSlotsOnTheWeakestBasis) {
   const Task experts = task(Op::experts, DType::f32, kShape);
   const CostModel model(profile_with({curve("experts", DType::f32, {{"n", 256}, {"k", 128}})}), cluster());

@@ -21,6 +21,7 @@ OpShape full_shape() {
           .heads = 4,
           .kv_heads = 5,
           .head_dim = 6,
+          .value_dim = 9,
           .top_k = 7,
           .gated = true,
           .rms = true,

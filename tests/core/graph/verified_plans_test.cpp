@@ -32,6 +32,8 @@ void choose_model(Plan& plan, Digits& digits) {
   model.num_experts = 8;
   model.tied_embeddings = digits.next(2) == 0;
   model.auxiliary_coefficient = digits.next(2) == 0 ? 0 : 0.01;
+  if (model.auxiliary_coefficient == 0)
+    model.latent_attention = LatentAttention{model.tied_embeddings ? 6 : 0, 4, 4, 2, 3};
   plan.workload.compute_dtype = digits.next(2) == 0 ? DType::f32 : DType::bf16;
 }
 

@@ -14,7 +14,7 @@ TEST(Operator, NamesGoThereAndBack) {
     EXPECT_EQ(op_named(name_of(op)), op);
     names.insert(name_of(op));
   }
-  EXPECT_EQ(names.size(), 39u);
+  EXPECT_EQ(names.size(), 43u);
   EXPECT_EQ(op_named("gemm"), std::nullopt);
   EXPECT_EQ(op_named(""), std::nullopt);
 }
@@ -34,8 +34,10 @@ TEST(Operator, BelongsToKinds) {
   EXPECT_EQ(names_where(is_transfer),
             (Names{"load_experts", "fetch_experts", "drain_gradients", "update_experts", "store_experts"}));
   EXPECT_EQ(names_where(is_experts), (Names{"experts", "experts_dgrad", "experts_wgrad"}));
-  EXPECT_EQ(names_where(is_matrix_product), (Names{"linear", "attention", "experts", "linear_dgrad", "linear_wgrad",
-                                                   "attention_backward", "experts_dgrad", "experts_wgrad"}));
+  EXPECT_EQ(
+      names_where(is_matrix_product),
+      (Names{"linear", "attention", "expanded_attention", "latent_attention", "head_linear", "experts", "linear_dgrad",
+             "linear_wgrad", "attention_backward", "expanded_attention_backward", "experts_dgrad", "experts_wgrad"}));
   EXPECT_EQ(names_where(moves_rows),
             (Names{"permute", "regroup", "unpermute_backward", "gather_replicas", "spread_replicas", "all_to_all"}));
 }
@@ -44,6 +46,7 @@ TEST(Operator, BelongsToKinds) {
 TEST(Operator, IsFreeOnlyWhereTheDeviceDoesNothing) {
   OpShape shape;
   shape.n = 3, shape.k = 2, shape.sequence = 4, shape.heads = shape.kv_heads = 1, shape.head_dim = 2;
+  shape.value_dim = 2;
   EXPECT_EQ(names_where([&](Op op) { return traffic_of(op, shape, 4, 1, DType::f32) == 0; }),
             names_where([](Op op) { return is_transfer(op) || is_collective(op); }));
   EXPECT_EQ(names_where([&](Op op) { return flops_of(op, shape, 4) == 0 && !is_transfer(op) && !is_collective(op); }),
@@ -101,6 +104,44 @@ TEST(Operator, CountsAttentionInAWindow) {
   }
 }
 
+/// DeepSeek-V3: 128 heads; expanded to keys of 128 + 64 and values of 128, or as 512 + 64 with values of 512.
+OpShape latent_shape(int64_t sequence, bool absorbed) {
+  OpShape shape;
+  shape.sequence = sequence, shape.heads = 128, shape.causal_square = !absorbed;
+  shape.head_dim = absorbed ? 576 : 192, shape.value_dim = absorbed ? 512 : 128;
+  return shape;
+}
+
+// 4096 queries of one sequence have 4096 * 2048 pairs: a product of 192 and one of 128 for each head, 2 * 128 * 320
+// flops a pair; backward 3 * 192 + 2 * 128 = 832. Queries, keys, values and results once: 2 * 128 * 320 elements a row.
+TEST(Operator, CountsExpandedAttention) {
+  const OpShape shape = latent_shape(4096, false);
+  EXPECT_EQ(flops_of(Op::expanded_attention, shape, 4096), 4096.0 * 2048 * 2 * 128 * 320);
+  EXPECT_EQ(flops_of(Op::expanded_attention_backward, shape, 4096), 4096.0 * 2048 * 2 * 128 * 832);
+  EXPECT_EQ(traffic_of(Op::expanded_attention, shape, 4096, 0, DType::bf16), 2 * 4096.0 * 2 * 128 * 320);
+}
+
+// A new token over S keys: 2 * 128 * S * (576 + 512) flops; the cache is read once for all heads, S * 576 * 2 bytes in
+// bf16, beside the queries and results of the heads, 128 * (576 + 512) * 2 = 278,528 bytes.
+TEST(Operator, CountsLatentAttention) {
+  for (const int64_t keys : {1, 2048, 131072}) {
+    const auto number = static_cast<double>(keys);
+    const OpShape shape = latent_shape(keys, true);
+    EXPECT_EQ(flops_of(Op::latent_attention, shape, 1), 2 * 128 * number * 1088);
+    EXPECT_EQ(traffic_of(Op::latent_attention, shape, 1, 0, DType::bf16), number * 576 * 2 + 278528);
+  }
+}
+
+// 10 rows, 128 heads, [512, 128] each: 2 * 10 * 128 * 65,536 flops; rows 128 * 10 * 640 elements in bf16, weights
+// 128 * 65,536 in fp8.
+TEST(Operator, CountsProductsByHead) {
+  OpShape shape = shape_of_width(512, 128);
+  shape.heads = 128;
+  EXPECT_EQ(flops_of(Op::head_linear, shape, 10), 2.0 * 10 * 128 * 65536);
+  EXPECT_EQ(traffic_of(Op::head_linear, shape, 10, 0, StoredAs(DType::bf16, DType::fp8)),
+            128.0 * (2 * 10 * 640 + 65536));
+}
+
 // bf16, 10 rows, [30, 20]: x 200 + w 600 + y 300 elements of 2 bytes = 2200. The weight gradient is read and written:
 // 200 + 300 + 1200 elements = 3400 bytes.
 TEST(Operator, CountsBytesOfALinearLayer) {
@@ -125,6 +166,8 @@ TEST(Operator, CountsBytesOfAttention) {
   EXPECT_EQ(traffic_of(Op::attention, shape, 4, 0, DType::f32), 4 * (256 + 128));
   shape.causal_square = false;
   EXPECT_EQ(traffic_of(Op::attention, shape, 4, 0, DType::f32), 4 * (256 + 2048));
+  shape.heads = 16;  // more queries to a key-value head: it is read as often
+  EXPECT_EQ(traffic_of(Op::attention, shape, 4, 0, DType::f32), 4 * (1024 + 2048));
 }
 
 // Gated experts, F 30, H 20, 10 rows, 3 of them active, f32: x and y 400; u and a (2 * 2 + 1) * 300 = 1500; weights

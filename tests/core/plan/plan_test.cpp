@@ -92,7 +92,6 @@ TEST(Plan, TensorParallelismDividesAllThatItCuts) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.num_heads = 3; }), "/layout/tp");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.num_kv_heads = 1; }), "/layout/tp");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.model.dense_intermediate = 31; }), "/layout/tp");
-  EXPECT_EQ(refused_at([](Plan& plan) { plan.model.latent_attention = LatentAttention{}; }), "/layout/tp");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.elastic.sequences_per_rank = {3, 1, 2, 2}; }), "/layout/tp");
   EXPECT_EQ(refused_at([](Plan& plan) {
               plan.model.dense_intermediate = 31;
