@@ -88,11 +88,13 @@ std::string prediction_text(const Plan& plan, const Prediction& p) {
 
 std::vector<std::pair<std::string, std::string>> plan_rows(const Plan& plan, Summary summary) {
   const Workload& workload = plan.workload;
+  const std::string cache =
+      workload.kv_cache_dtype ? std::string(", cache in ") + name_of(*workload.kv_cache_dtype) : "";
   std::vector<std::pair<std::string, std::string>> rows = {
       {"model", plan.model.name},
       {"cluster", plan.cluster.name},
       {"workload", workload.name + ": " + with_commas(workload.global_batch) + " sequences of " +
-                       with_commas(workload.sequence_length) + " tokens, " + name_of(workload.compute_dtype)}};
+                       with_commas(workload.sequence_length) + " tokens, " + name_of(workload.compute_dtype) + cache}};
   for (auto& row : choices_in_words(plan, workload.phase, summary)) rows.push_back(std::move(row));
   if (!plan.placement.empty() && plan.layout.ep > 1) {
     const int slots = plan.placement.front().slots_per_rank;

@@ -24,6 +24,8 @@ OpShape attention_shape(const StepBuilder& b) {
 
 }  // namespace
 
+DType cache_dtype(const StepBuilder& b) { return b.plan().workload.kv_cache_dtype.value_or(b.activation_dtype()); }
+
 int64_t attention_width(const StepBuilder& b) { return b.model().attention_width() / b.plan().layout.tp; }
 
 void AttentionBlock::declare_projections(StepBuilder& b) const {
@@ -70,7 +72,7 @@ void AttentionBlock::declare(StepBuilder& b) const {
 void AttentionBlock::declare_cache(StepBuilder& b) const {
   const int64_t keys = b.model().keys_in_sight(b.scope().layer, b.plan().workload.sequence_length);
   const int64_t tokens = keys * b.sequences() * b.plan().layout.tp;
-  b.resident(in_layer(b, "kv_cache"), TensorKind::input, cached_elements(b) * tokens, b.activation_dtype());
+  b.resident(in_layer(b, "kv_cache"), TensorKind::input, cached_elements(b) * tokens, cache_dtype(b));
 }
 
 TensorId AttentionBlock::attend(StepBuilder& b, TensorId normed) {
@@ -79,8 +81,9 @@ TensorId AttentionBlock::attend(StepBuilder& b, TensorId normed) {
   qkv_ = head_norm_.forward(b, qkv_projection(b).forward(b, normed_, in_layer(b, "qkv.out")));
   attended_ = b.activation(in_layer(b, "attended"), rows, attention_width(b));
   saved_ = saved_sums(b);
-  b.task(Op::attention, "attention", attention_shape(b), rows, {{Attention::qkv, qkv_}},
-         {{Attention::out, attended_}, {Attention::saved, saved_}});
+  Task& attention = b.task(Op::attention, "attention", attention_shape(b), rows, {{Attention::qkv, qkv_}},
+                           {{Attention::out, attended_}, {Attention::saved, saved_}});
+  if (b.decodes()) attention.stored_dtype = cache_dtype(b);
   return attended_;
 }
 

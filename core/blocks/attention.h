@@ -38,6 +38,8 @@ class AttentionBlock : public Block {
 
 /// Elements of the results of this rank's heads.
 int64_t attention_width(const StepBuilder& b);
+/// Of the key-value cache.
+DType cache_dtype(const StepBuilder& b);
 /// Keys that the layer in scope looks at, without heads. A window that hides no key is none; a decode step's one query
 /// has as many keys as it sees.
 OpShape keys_shape(const StepBuilder& b);

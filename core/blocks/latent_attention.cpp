@@ -116,11 +116,12 @@ TensorId LatentAttentionBlock::attend_absorbed(StepBuilder& b) const {
   const int64_t rank = dims(b).kv_lora_rank;
   const TensorId absorbed = by_head(b, "absorb keys", queries_, rank, dims(b).qk_nope_head_dim);
   const TensorId found = b.activation(in_layer(b, "attended latent"), group_tokens(b), own_heads(b) * rank);
-  b.task(Op::latent_attention, "attention", absorbed_shape(b), group_tokens(b),
-         {{operands::LatentAttention::absorbed, absorbed},
-          {operands::LatentAttention::queries, queries_},
-          {operands::LatentAttention::latent, latent_}},
-         {{operands::LatentAttention::out, found}});
+  Task& attention = b.task(Op::latent_attention, "attention", absorbed_shape(b), group_tokens(b),
+                           {{operands::LatentAttention::absorbed, absorbed},
+                            {operands::LatentAttention::queries, queries_},
+                            {operands::LatentAttention::latent, latent_}},
+                           {{operands::LatentAttention::out, found}});
+  attention.stored_dtype = cache_dtype(b);
   return by_head(b, "expand values", found, dims(b).v_head_dim, rank);
 }
 

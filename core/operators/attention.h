@@ -28,10 +28,12 @@ constexpr double attention_pairs(const OperatorWork& w) {
   return w.m / sequence * (window * window * 0.5 + (sequence - window) * window);
 }
 
-/// Elements of queries, results, keys and values, each once.
-constexpr double attention_elements(const OperatorWork& w) {
-  const double keys = w.shape.causal_square ? w.m : w.m * static_cast<double>(w.shape.sequence);
-  return 2 * (w.m * w.query_width()) + 2 * keys * w.key_width();
+/// Queries, results, keys and values, each once: heads that share a key-value head share its reading. Decode reads keys
+/// and values as they are stored in the cache.
+constexpr double attention_bytes(const OperatorWork& w) {
+  const double of_queries = w.element_bytes * 2 * w.m * w.query_width();
+  if (w.shape.causal_square) return of_queries + w.element_bytes * 2 * w.m * w.key_width();
+  return of_queries + w.weight_bytes * 2 * w.m * static_cast<double>(w.shape.sequence) * w.key_width();
 }
 
 inline constexpr OperatorFacts kAttention[] = {
@@ -42,7 +44,7 @@ inline constexpr OperatorFacts kAttention[] = {
      .moves_rows = false,
      // Scores and weighted sum: two products of head_dim per pair and head.
      .flops = [](const OperatorWork& w) { return 4 * attention_pairs(w) * w.query_width(); },
-     .bytes = [](const OperatorWork& w) { return w.element_bytes * attention_elements(w); }},
+     .bytes = attention_bytes},
     {.op = Op::attention_backward,
      .name = "attention_backward",
      .family = Family::attention,
@@ -50,7 +52,7 @@ inline constexpr OperatorFacts kAttention[] = {
      .moves_rows = false,
      // Scores again, dV, dP, dQ, dK: five products (FlashAttention-2, arXiv 2307.08691, section 3.1).
      .flops = [](const OperatorWork& w) { return 10 * attention_pairs(w) * w.query_width(); },
-     .bytes = [](const OperatorWork& w) { return 2 * w.element_bytes * attention_elements(w); }},
+     .bytes = [](const OperatorWork& w) { return 2 * attention_bytes(w); }},
 };
 
 }  // namespace moesaic

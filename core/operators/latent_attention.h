@@ -58,7 +58,7 @@ inline constexpr OperatorFacts kLatentAttention[] = {
      .bytes =
          [](const OperatorWork& w) {
            return w.element_bytes * w.m * (w.query_width() + w.value_width()) +
-                  w.element_bytes * attention_pairs(w) * static_cast<double>(w.shape.head_dim);
+                  w.weight_bytes * attention_pairs(w) * static_cast<double>(w.shape.head_dim);
          }},
     {.op = Op::head_linear,
      .name = "head_linear",

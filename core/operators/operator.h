@@ -111,7 +111,7 @@ struct OperatorWork {
   double m;               // rows
   double active_experts;  // slots that have rows
   double element_bytes;   // of a stored number; less than 1 is possible
-  double weight_bytes;    // of a stored weight: weights may be narrower than what they are multiplied with
+  double weight_bytes;    // of a stored weight or cached key: they may be narrower than what they are multiplied with
 
   constexpr double n() const { return static_cast<double>(shape.n); }
   constexpr double k() const { return static_cast<double>(shape.k); }
@@ -181,7 +181,7 @@ double flops_of(Op op, const OpShape& shape, int64_t rows);
 struct StoredAs {
   StoredAs(DType all) : activations(all), weights(all) {}  // NOLINT: mostly they are stored alike
   StoredAs(DType of_activations, DType of_weights) : activations(of_activations), weights(of_weights) {}
-  DType activations, weights;
+  DType activations, weights;  // weights: and cached keys and values
 };
 
 /// Bytes read and written in device memory, each operand once. For experts, `active_experts` weights are read.

@@ -2,6 +2,7 @@
 // What is to be run: the phase, the batch, the sequence length and the training hyper-parameters.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,8 +62,9 @@ struct Workload {
       1;  // tokens per sequence; for decode: context already in the KV cache, one new token per sequence
   DType compute_dtype = DType::f32;
   Optimizer optimizer;
-  uint64_t seed = 0;                     // of initial values and data
-  std::vector<WorkloadTask> tasks = {};  // their batches sum to global_batch; empty: one task
+  uint64_t seed = 0;                         // of initial values and data
+  std::vector<WorkloadTask> tasks = {};      // their batches sum to global_batch; empty: one task
+  std::optional<DType> kv_cache_dtype = {};  // of cached keys and values, or latent vectors; none: as activations
 
   /// Tokens that one step processes: global_batch * sequence_length, or global_batch for decode.
   int64_t tokens_per_step() const {

@@ -10,6 +10,7 @@ namespace {
 
 constexpr const char* kPhases[] = {"training", "prefill", "decode"};
 constexpr const char* kComputeTypes[] = {"f32", "bf16"};
+constexpr const char* kCacheTypes[] = {"f32", "bf16", "f16", "fp8"};  // in the order of DType
 constexpr const char* kDecays[] = {"constant", "linear", "cosine"};
 constexpr IntegerRange kBatch{1, 1 << 24};
 constexpr IntegerRange kSteps{0, 1000000000};
@@ -88,6 +89,13 @@ void read_tasks(const Field& field, Workload& workload) {
     field.refuse("sum to " + std::to_string(workload.global_batch) + " sequences");
 }
 
+std::optional<DType> read_cache_dtype(const Field& field, WorkloadPhase phase) {
+  if (!field.present()) return std::nullopt;
+  if (phase == WorkloadPhase::training)
+    field.refuse("is given, and training caches no keys and values", "a prefill or decode phase", "leave it out");
+  return static_cast<DType>(field.choice(kCacheTypes));
+}
+
 }  // namespace
 
 Workload read_workload(const Json& json, const std::string& file, const std::string& pointer) {
@@ -105,6 +113,7 @@ Workload read_workload(const Json& json, const std::string& file, const std::str
   }
   workload.sequence_length = reader["sequence_length"].integer(kBatch);
   workload.compute_dtype = reader["compute_dtype"].choice(kComputeTypes, workload.compute_dtype);
+  workload.kv_cache_dtype = read_cache_dtype(reader["kv_cache_dtype"], workload.phase);
   workload.optimizer = read_optimizer(reader["optimizer"]);
   workload.seed = reader["seed"].seed(workload.seed);
   reader.finish();
@@ -124,6 +133,7 @@ Json write_workload(const Workload& workload) {
                {"compute_dtype", name_of(workload.compute_dtype)},
                {"optimizer", written(workload.optimizer)},
                {"seed", workload.seed}};
+  if (workload.kv_cache_dtype) json["kv_cache_dtype"] = name_of(*workload.kv_cache_dtype);
   for (const WorkloadTask& task : workload.tasks) json["tasks"].push_back({{"name", task.name}, {"batch", task.batch}});
   return json;
 }

@@ -122,13 +122,14 @@ TEST(Operator, CountsExpandedAttention) {
 }
 
 // A new token over S keys: 2 * 128 * S * (576 + 512) flops; the cache is read once for all heads, S * 576 * 2 bytes in
-// bf16, beside the queries and results of the heads, 128 * (576 + 512) * 2 = 278,528 bytes.
+// bf16 and half of that in fp8, beside the queries and results of the heads, 128 * (576 + 512) * 2 = 278,528 bytes.
 TEST(Operator, CountsLatentAttention) {
   for (const int64_t keys : {1, 2048, 131072}) {
     const auto number = static_cast<double>(keys);
     const OpShape shape = latent_shape(keys, true);
     EXPECT_EQ(flops_of(Op::latent_attention, shape, 1), 2 * 128 * number * 1088);
     EXPECT_EQ(traffic_of(Op::latent_attention, shape, 1, 0, DType::bf16), number * 576 * 2 + 278528);
+    EXPECT_EQ(traffic_of(Op::latent_attention, shape, 1, 0, StoredAs(DType::bf16, DType::fp8)), number * 576 + 278528);
   }
 }
 
@@ -166,6 +167,7 @@ TEST(Operator, CountsBytesOfAttention) {
   EXPECT_EQ(traffic_of(Op::attention, shape, 4, 0, DType::f32), 4 * (256 + 128));
   shape.causal_square = false;
   EXPECT_EQ(traffic_of(Op::attention, shape, 4, 0, DType::f32), 4 * (256 + 2048));
+  EXPECT_EQ(traffic_of(Op::attention, shape, 4, 0, StoredAs(DType::f32, DType::fp8)), 4 * 256 + 2048);
   shape.heads = 16;  // more queries to a key-value head: it is read as often
   EXPECT_EQ(traffic_of(Op::attention, shape, 4, 0, DType::f32), 4 * (1024 + 2048));
 }

@@ -22,6 +22,23 @@ TEST(DocumentError, AMissingKeyIsExplainedByItsMisspelling) {
   }
 }
 
+TEST(DocumentError, OnlyInferenceHasACache) {
+  const auto pointer_of = [](const char* phase, const char* dtype) -> std::string {
+    Json json = write_workload(testing::sample_workload());
+    json["phase"] = phase;
+    json["kv_cache_dtype"] = dtype;
+    try {
+      EXPECT_EQ(name_of(*read_workload(json, "w.json").kv_cache_dtype), std::string(dtype));
+    } catch (const InputError& error) {
+      return error.pointer();
+    }
+    return "accepted";
+  };
+  for (const char* dtype : {"f32", "bf16", "f16", "fp8"}) EXPECT_EQ(pointer_of("decode", dtype), "accepted");
+  EXPECT_EQ(pointer_of("prefill", "fp4"), "/kv_cache_dtype");
+  EXPECT_EQ(pointer_of("training", "fp8"), "/kv_cache_dtype");
+}
+
 TEST(DocumentError, RecordedCountsHaveOneShape) {
   const auto pointer_of = [](const std::string& counts) -> std::string {
     try {

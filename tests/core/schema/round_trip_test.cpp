@@ -29,6 +29,14 @@ TEST(RoundTrip, EveryShippedCluster) { expect_round_trip("clusters", 7, read_clu
 TEST(RoundTrip, EveryShippedWorkload) { expect_round_trip("workloads", 8, read_workload, write_workload); }
 TEST(RoundTrip, EveryShippedRouting) { expect_round_trip("routing", 3, read_routing, write_routing); }
 
+TEST(RoundTrip, WorkloadWithACache) {
+  Workload workload = testing::sample_workload();
+  workload.phase = WorkloadPhase::decode;
+  EXPECT_FALSE(write_workload(workload).contains("kv_cache_dtype"));
+  workload.kv_cache_dtype = DType::fp8;
+  EXPECT_EQ(read_workload(reread(write_workload(workload)), "again"), workload);
+}
+
 TEST(RoundTrip, Profile) {
   const Profile profile = testing::sample_profile();
   EXPECT_EQ(read_profile(reread(write_profile(profile)), "again"), profile);

@@ -126,11 +126,13 @@ Bytes cache_bytes(const TaskGraph& graph) {
   return bytes;
 }
 
-// 512 + 64 elements per token and layer: 61 * 576 * 2 = 70,272 bytes in bf16; 8 sequences of 4.
+// 512 + 64 elements per token and layer: 61 * 576 * 2 = 70,272 bytes in bf16, half of that in fp8; 8 sequences of 4.
 TEST(LatentAttention, CachesLatentVectors) {
   for (const WorkloadPhase phase : {WorkloadPhase::prefill, WorkloadPhase::decode}) {
-    const Plan plan = deepseek(phase);
+    Plan plan = deepseek(phase);
     EXPECT_EQ(cache_bytes(baseline_step(plan)), 32 * 70272);
+    plan.workload.kv_cache_dtype = DType::fp8;
+    EXPECT_EQ(cache_bytes(baseline_step(plan)), 32 * 35136);
   }
 }
 
@@ -143,7 +145,8 @@ TEST(LatentAttention, RanksOfATensorParallelGroupCacheTheSame) {
 }
 
 TEST(LatentAttention, DecodeAbsorbsTheExpansion) {
-  const Plan plan = deepseek(WorkloadPhase::decode);
+  Plan plan = deepseek(WorkloadPhase::decode);
+  plan.workload.kv_cache_dtype = DType::fp8;
   const TaskGraph graph = baseline_step(plan);
   const std::string layer = "layer 0 / forward / ";
   EXPECT_EQ(first(labels_of(graph, layer), 10), (Labels{"norm1", "q_a", "q_a_norm", "q_b", "kv_a", "kv_a_norm",
@@ -151,6 +154,7 @@ TEST(LatentAttention, DecodeAbsorbsTheExpansion) {
   EXPECT_EQ(task(graph, layer + "absorb keys").shape, (OpShape{.n = 512, .k = 128, .heads = 128}));
   EXPECT_EQ(task(graph, layer + "attention").shape,
             (OpShape{.sequence = 4, .heads = 128, .head_dim = 576, .value_dim = 512}));
+  EXPECT_EQ(stored_as(task(graph, layer + "attention")).weights, DType::fp8);
   EXPECT_EQ(task(graph, layer + "expand values").shape, (OpShape{.n = 128, .k = 512, .heads = 128}));
   EXPECT_EQ(task(baseline_step(deepseek(WorkloadPhase::prefill)), layer + "attention").shape,
             (OpShape{.sequence = 4, .heads = 128, .head_dim = 192, .value_dim = 128, .causal_square = true}));

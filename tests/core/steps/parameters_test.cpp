@@ -119,6 +119,10 @@ TEST(Parameters, InferenceHoldsTheKeyValueCache) {
   Plan plan = testing::tiny_plan(1, 1);
   plan.workload.phase = WorkloadPhase::decode;
   EXPECT_EQ(tensor_bytes(baseline_step(plan), "layers.0.kv_cache"), 4 * 256);
+  plan.workload.kv_cache_dtype = DType::fp8;
+  const TaskGraph graph = baseline_step(plan);
+  EXPECT_EQ(tensor_bytes(graph, "layers.0.kv_cache"), 256);
+  EXPECT_EQ(stored_as(graph.tasks[testing::find_task(graph, "layer 0 / forward / attention")]).weights, DType::fp8);
 }
 
 // gpt-oss windows its even layers: they keep 128 of 2048 tokens, keys and values of 8 heads of 64 in bf16, so
