@@ -45,7 +45,7 @@ class TaskPrices {
   RowTable& rows_;
   const Plan& plan_;
   CostModel cost_;
-  std::array<int64_t, 4> basis_{};  // by Basis
+  std::array<int64_t, kNumBases> basis_{};  // by Basis
   int64_t alpha_beta_ = 0;
 };
 

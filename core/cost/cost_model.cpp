@@ -45,7 +45,7 @@ double distance(const OpShape& a, const OpShape& b) {
 }
 
 Basis basis_of(Likeness likeness) {
-  constexpr Basis kBases[] = {Basis::measured, Basis::extrapolated, Basis::scaled};
+  constexpr Basis kBases[] = {Basis::published, Basis::extrapolated, Basis::scaled};
   return kBases[static_cast<size_t>(likeness)];
 }
 
@@ -54,13 +54,14 @@ Basis weaker(Basis a, Basis b) { return std::max(a, b); }
 /// A curve that was itself assumed was measured nowhere, wherever on it a reading lies.
 Basis basis_of(bool inside, Provenance provenance) {
   if (provenance == Provenance::assumed) return Basis::scaled;
-  return inside ? Basis::measured : Basis::extrapolated;
+  if (!inside) return Basis::extrapolated;
+  return provenance == Provenance::published ? Basis::published : Basis::measured;
 }
 
 }  // namespace
 
 const char* name_of(Basis basis) {
-  constexpr const char* kNames[] = {"measured", "extrapolated", "scaled", "roofline"};
+  constexpr const char* kNames[] = {"measured", "published", "extrapolated", "scaled", "roofline"};
   return kNames[static_cast<size_t>(basis)];
 }
 

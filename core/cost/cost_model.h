@@ -20,11 +20,13 @@ namespace moesaic {
 
 /// What a price stands on, from the strongest to the weakest.
 enum class Basis : uint8_t {
-  measured,      // on a curve or a table, between its points
+  measured,      // on a curve that was measured, between its points
+  published,     // the same of one that others measured: a published curve or a table
   extrapolated,  // on a curve or a table, beyond its points
   scaled,        // one of the same operator with other dimensions, scaled by a roofline, or one that was assumed
   roofline,      // peak rates times an assumed efficiency
 };
+inline constexpr int kNumBases = static_cast<int>(Basis::roofline) + 1;
 const char* name_of(Basis basis);
 /// What a collective without a curve stands on, which is no basis of a cost model: the links of the cluster document.
 inline constexpr const char* kAlphaBeta = "alpha_beta";

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "core/cost/roofline.h"
 #include "core/cost/signature.h"
 
 namespace moesaic {
@@ -27,20 +28,23 @@ double squared_log_ratio(double a, double b) {
 
 constexpr double kOtherDtype = 1e6;  // of weights: any table of the same dtype is nearer
 
-/// Of dimensions that a grid does not have on its axes; 0: its own.
+/// Of dimensions that no grid has on its axes; 0: its own.
 double distance(const KernelGrid& grid, const OpShape& shape) {
   double sum = 0;
   const OpShape fixed = shape_of(grid.table().fixed);
   constexpr int64_t OpShape::*kDimensions[] = {&OpShape::heads, &OpShape::kv_heads, &OpShape::head_dim,
-                                               &OpShape::window};
+                                               &OpShape::value_dim, &OpShape::window};
   for (const auto dimension : kDimensions)
     sum += squared_log_ratio(static_cast<double>(shape.*dimension), static_cast<double>(fixed.*dimension));
-  return sum;
+  if (grid.op() != Op::head_linear) return sum;
+  return sum + squared_log_ratio(static_cast<double>(shape.n), static_cast<double>(fixed.n)) +
+         squared_log_ratio(static_cast<double>(shape.k), static_cast<double>(fixed.k));
 }
 
 /// The kernel that stands for an operator: gradients are priced by the forward kernel.
 Op measured_op(Op op) {
   if (op == Op::attention_backward) return Op::attention;
+  if (op == Op::expanded_attention_backward) return Op::expanded_attention;
   return family_of(op) == Family::products ? Op::linear : op;
 }
 
@@ -110,13 +114,17 @@ std::shared_ptr<const TableCurve> TablePrices::read_curve_of(Op op, StoredAs sto
   if (grid == nullptr) return nullptr;
   TableCurve result;
   const KernelTable& table = grid->table();
-  const bool same = table.weights == stored.weights && distance(*grid, shape) == 0 && op != Op::attention_backward;
+  const bool same = table.weights == stored.weights && distance(*grid, shape) == 0 &&
+                    (measured_op(op) == op || family_of(op) == Family::products);
+  const bool by_ratio = op == Op::expanded_attention_backward;
+  const double over_forward = by_ratio ? kExpandedBackwardOverForward : 1;
   bool inside = false;
   for (const int64_t rows : rows_of_curve(*grid, op, shape)) {
     const KernelGrid::Reading reading = grid->read(point_of(*grid, op, shape, rows));
     result.curve.rows.push_back(rows);
-    result.curve.seconds.push_back(reading.factor *
-                                   base_.seconds(op, stored, table.weights, shape, rows, grid->floor()));
+    result.curve.seconds.push_back(
+        over_forward * reading.factor *
+        base_.seconds(by_ratio ? measured_op(op) : op, stored, table.weights, shape, rows, grid->floor()));
     inside = inside || reading.inside;
   }
   result.curve.op = name_of(op);

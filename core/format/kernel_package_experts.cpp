@@ -34,7 +34,7 @@ std::optional<DType> dtype_of(const std::string& name) {
 
 /// Kernels for a few rows only are no kernel of their own: the least time of a point counts.
 std::map<Layer, Routings> layers_of(const CsvTable& csv, std::map<std::string, int64_t>& others) {
-  constexpr int64_t kMostCuts = 8;  // narrower slices of an expert are nobody's layout
+  constexpr int64_t kMostCuts = 4;  // narrower slices are read from these: the file would grow by a third
   std::map<Layer, Routings> layers;
   for (size_t line = 0; line < csv.size(); ++line) {
     const auto weights = dtype_of(csv.text(line, "moe_dtype"));
@@ -98,12 +98,13 @@ ExpertCurve curve_of(const std::string& routing, const Layer& layer, const Times
   curve.routing = routing;
   for (const auto& [tokens, milliseconds] : times) {
     const Point point = modelled(layer, tokens, rows_of(routing, layer, tokens), base);
-    const bool ascends = curve.rows.empty() || rounded(point.rows) > curve.rows.back();
+    constexpr int kModelDigits = 3;
+    const bool ascends = curve.rows.empty() || rounded(point.rows, kModelDigits) > curve.rows.back();
     if (point.rows <= 0 || !ascends) continue;
     constexpr double kMicrosecondsPerMillisecond = 1000;
-    curve.rows.push_back(rounded(point.rows));
-    curve.skew.push_back(rounded(std::exp(point.log_skew)));
-    curve.modelled_microseconds.push_back(rounded(point.microseconds));
+    curve.rows.push_back(rounded(point.rows, kModelDigits));
+    curve.skew.push_back(rounded(std::exp(point.log_skew), kModelDigits));
+    curve.modelled_microseconds.push_back(rounded(point.microseconds, kModelDigits));
     curve.microseconds.push_back(rounded(milliseconds * kMicrosecondsPerMillisecond));
   }
   return curve;

@@ -6,10 +6,9 @@
 
 namespace moesaic {
 
-double rounded(double value) {
+double rounded(double value, int digits) {
   if (value == 0) return 0;
-  constexpr int kDigits = 4;
-  const double scale = std::pow(10, kDigits - 1 - std::floor(std::log10(std::abs(value))));
+  const double scale = std::pow(10, digits - 1 - std::floor(std::log10(std::abs(value))));
   return scale >= 1 ? std::round(value * scale) / scale : std::round(value);
 }
 

@@ -23,7 +23,7 @@ class PointSet {
   std::map<std::vector<int64_t>, double> points_;
 };
 
-/// Four significant digits: what a repeated measurement would keep, and a third of the file's size.
-double rounded(double value);
+/// To significant digits: four are what a repeated measurement would keep, and a third of the file's size.
+double rounded(double value, int digits = 4);
 
 }  // namespace moesaic

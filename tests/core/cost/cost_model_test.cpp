@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "core/schema/documents.h"
 #include "core/schema/error.h"
+#include "tests/core/cost/sample_tables.h"
 
 namespace moesaic {
 namespace {
@@ -215,6 +217,55 @@ TEST(CostModel, AnAssumedCurveIsNoMeasurement) {
   EXPECT_EQ(model.compute(task, 10), (Price{10e-6, Basis::scaled}));
   const CollectiveCurve collective{"all_to_all", 2, false, {1000, 2000}, {1e-6, 2e-6}, Provenance::assumed};
   EXPECT_EQ(model.collective(collective, 1000), (Price{1e-6, Basis::scaled}));
+}
+
+/// A profile whose tables hold products at half of their base, and experts.
+Profile profile_with_tables(const std::string& name) {
+  KernelTables tables;
+  tables.name = name, tables.device = "GPU";
+  tables.kernels = {products_table(0.5)};
+  ExpertTable experts;
+  experts.hidden = 64, experts.intermediate = 32, experts.slots = 2;
+  experts.curves = {{"balanced", {2, 400}, {1, 1}, {10, 20}, {20, 40}}};
+  tables.experts = {experts};
+  const std::string file = testing::TempDir() + "/" + name + ".json";
+  write_file(file, write_kernel_tables(tables));
+  Profile profile = profile_with({});
+  profile.tables = {file, hash_of_file(file)};
+  return profile;
+}
+
+// A curve of the very dimensions comes before the table, the table before every other curve. What is on none of them is
+// a roofline.
+TEST(CostModel, ReadsTablesWhereNoCurveFits) {
+  Cluster gpu = cluster();
+  gpu.device = sample_gpu();
+  Profile profile = profile_with_tables("cost_model_tables");
+  profile.operators = {curve("linear", DType::bf16, {{"n", 64}, {"k", 64}})};
+  const CostModel model(profile, gpu);
+  expect_price(model.compute(task(Op::linear, DType::bf16, {.n = 64, .k = 64}), 15), 15e-6, Basis::measured);
+  const KernelTable table = products_table(0.5);
+  const size_t at_16_256_1024 = 9 + 3 + 2;
+  expect_price(model.compute(task(Op::linear, DType::bf16, {.n = 256, .k = 1024}), 16),
+               1e-6 * table.microseconds[at_16_256_1024], Basis::published);
+  EXPECT_EQ(model.compute(task(Op::linear, DType::bf16, {.n = 256, .k = 1024}), 1000).basis, Basis::extrapolated);
+  EXPECT_EQ(model.compute(task(Op::norm, DType::bf16, {.k = 64}), 16).basis, Basis::roofline);
+}
+
+// Twice the model, for all slots together: two slots of 10 rows cost less than two launches of one slot each. What a
+// second slot adds is less than the first one's price with its launch.
+TEST(CostModel, PricesTheRowsOfAllSlotsTogether) {
+  Cluster gpu = cluster();
+  gpu.device = sample_gpu();
+  const CostModel model(profile_with_tables("cost_model_experts"), gpu);
+  const Task experts = task(Op::experts, DType::bf16, {.n = 32, .k = 64, .gated = true});
+  const std::vector<int64_t> rows = {10, 10}, one = {10, 0};
+  const TableBase base{sample_gpu()};
+  const Price price = model.experts(experts, rows);
+  EXPECT_NEAR(price.seconds, 2 * base.experts(DType::bf16, DType::bf16, experts.shape, rows), 1e-15);
+  EXPECT_EQ(price.basis, Basis::published);
+  EXPECT_NEAR(model.one_more_slot(experts, 10, 2), price.seconds - model.experts(experts, one).seconds, 1e-15);
+  EXPECT_LT(model.one_more_slot(experts, 10, 2), model.experts(experts, one).seconds);
 }
 
 }  // namespace
