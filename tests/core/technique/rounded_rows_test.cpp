@@ -68,7 +68,8 @@ TEST(RoundedRows, HaveNoPriceOfTheirOwnOnGpus) {
   Plan plan = plan_on_cores(DType::bf16);
   plan.cluster.device.lanes_share_core = false;
   for (const Task& task : lower(plan).tasks) {
-    EXPECT_EQ(task.dtype, is_matrix_product(task.op) ? DType::bf16 : DType::f32) << task.label;
+    const bool multiplies = is_matrix_product(task.op) || family_of(task.op) == Family::router;
+    EXPECT_EQ(task.dtype, multiplies ? DType::bf16 : DType::f32) << task.label;
   }
 }
 
