@@ -111,12 +111,4 @@ Seconds Platform::port_seconds(const CollectiveDemand& demand) const {
   return slowest;
 }
 
-Seconds Platform::latency_seconds(const CollectiveDemand& demand) const {
-  const auto leaves_rail = [](const MemberDemand& member) { return member.spine_out > 0 || member.spine_in > 0; };
-  Seconds alpha = demand.crosses_nodes ? cluster_.nic.latency_s : cluster_.intra_node.latency_s;
-  if (cluster_.spine.present() && std::any_of(demand.members.begin(), demand.members.end(), leaves_rail))
-    alpha += cluster_.spine.latency_s;
-  return demand.latency_steps * alpha;
-}
-
 }  // namespace moesaic::simulator
