@@ -56,7 +56,7 @@ Profile with_edited_rates(Profile profile, const Cluster& before, const Cluster&
     const Link& old_link = curve.crosses_nodes ? before.nic : before.intra_node;
     const Link& new_link = curve.crosses_nodes ? after.nic : after.intra_node;
     if (old_link == new_link || !old_link.present() || !new_link.present()) continue;
-    const double ratio = old_link.bandwidth_bytes_per_s / new_link.bandwidth_bytes_per_s;
+    const double ratio = old_link.reached_bytes_per_s() / new_link.reached_bytes_per_s();
     for (size_t i = 0; i < curve.seconds.size(); ++i) {
       const Seconds old_fixed = old_link.latency_s + message_seconds(curve, curve.bytes[i], before);
       const Seconds new_fixed = new_link.latency_s + message_seconds(curve, curve.bytes[i], after);

@@ -25,7 +25,7 @@ Seconds seconds_of(const PortLoad& load, const Link& link, double parallel, cons
   if (load.out == 0 && load.in == 0) return 0;
   MOESAIC_CHECK(link.present(), "a collective uses the link " + std::string(name) + ", which cluster '" + cluster.name +
                                     "' does not have");
-  const double bandwidth = link.bandwidth_bytes_per_s * parallel;
+  const double bandwidth = link.reached_bytes_per_s() * parallel;
   const Seconds messages = static_cast<double>(load.messages) * link.message_s / parallel;
   return std::max(static_cast<double>(load.out) / bandwidth + messages, static_cast<double>(load.in) / bandwidth);
 }

@@ -108,6 +108,15 @@ TEST(AlphaBeta, ExchangeOfCountsGrowsWithTheLogarithmOfRanks) {
   EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 29e-6 + 127 * 1024 / 8 / 12.5e9);
 }
 
+// 4e6 bytes over a card of 25 GB/s, of which it reaches 80 %: 200 us.
+TEST(AlphaBeta, LinksReachTheirShare) {
+  Cluster cluster = two_nodes_of_four();
+  cluster.nic.efficiency = 0.8;
+  const auto demand = all_to_all_demand(
+      kBothNodes, [](int, int) { return 1'000'000; }, cluster);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 200e-6);
+}
+
 TEST(AlphaBeta, MembersOfANodeShareItsCards) {
   Cluster cluster = two_nodes_of_four();
   const auto demand = all_to_all_demand(
