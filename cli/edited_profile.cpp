@@ -25,22 +25,22 @@ std::vector<int> group_of(const CollectiveCurve& curve, const Cluster& cluster) 
 }
 
 /// Of a collective's time at a curve's point, what its busiest port spends on messages.
-Seconds message_seconds(const CollectiveCurve& curve, Bytes bytes, Cluster cluster) {
+Seconds message_seconds(const CollectiveCurve& curve, Bytes bytes, const Cluster& cluster) {
   const std::optional<Op> op = op_named(curve.collective);
   const bool ring = op == Op::all_reduce || op == Op::all_gather || op == Op::reduce_scatter;
   if (!(ring || op == Op::all_to_all) || curve.num_ranks < 2) return 0;
-  for (Link* link : {&cluster.intra_node, &cluster.nic, &cluster.spine}) {
+  Cluster of_messages = cluster;
+  for (Link* link : {&of_messages.intra_node, &of_messages.nic, &of_messages.spine}) {
     link->latency_s = 0;
     link->bandwidth_bytes_per_s = std::numeric_limits<double>::infinity();
   }
   const Bytes part = std::max<Bytes>(1, bytes / (curve.num_ranks - 1));
   const std::vector<int> group = group_of(curve, cluster);
-  if (!ring)
-    return alpha_beta_seconds(all_to_all_demand(
-                                  group, [&](int, int) { return part; }, cluster),
-                              cluster);
-  return alpha_beta_seconds(ring_demand(*op, group, *op == Op::all_reduce ? part * curve.num_ranks / 2 : part, cluster),
-                            cluster);
+  const CollectiveDemand demand =
+      ring ? reduction_demand(*op, group, *op == Op::all_reduce ? part * curve.num_ranks / 2 : part, cluster)
+           : all_to_all_demand(
+                 group, [&](int, int) { return part; }, cluster);
+  return alpha_beta_seconds(demand, of_messages);
 }
 
 }  // namespace
@@ -56,7 +56,7 @@ Profile with_edited_rates(Profile profile, const Cluster& before, const Cluster&
     const Link& old_link = curve.crosses_nodes ? before.nic : before.intra_node;
     const Link& new_link = curve.crosses_nodes ? after.nic : after.intra_node;
     if (old_link == new_link || !old_link.present() || !new_link.present()) continue;
-    const double ratio = old_link.bandwidth_bytes_per_s / new_link.bandwidth_bytes_per_s;
+    const double ratio = old_link.reached_bytes_per_s() / new_link.reached_bytes_per_s();
     for (size_t i = 0; i < curve.seconds.size(); ++i) {
       const Seconds old_fixed = old_link.latency_s + message_seconds(curve, curve.bytes[i], before);
       const Seconds new_fixed = new_link.latency_s + message_seconds(curve, curve.bytes[i], after);

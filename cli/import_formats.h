@@ -6,5 +6,7 @@
 namespace moesaic::cli {
 
 void add_kernel_tables(CLI::App& import, Session& session);
+void add_nccl_tests(CLI::App& import, Session& session);
+void add_nccl_topology(CLI::App& import, Session& session);
 
 }  // namespace moesaic::cli

@@ -263,7 +263,7 @@ int profile(const Options& o) {
     if (!too_short.empty()) return;
     for (const std::string& path : slow_paths) measured.profile.machine += "; " + path;
     write_file(o.folder + "/profile.json", write_profile(measured.profile).dump(1) + "\n");
-    write_file(o.folder + "/cluster.json", write_cluster(measured.cluster).dump(1) + "\n");
+    write_file(o.folder + "/cluster.json", write_cluster_in_full(measured.cluster).dump(1) + "\n");
   };
   if (o.transport == "local")
     executor::run_on_threads(o.ranks, o.ranks, measure);

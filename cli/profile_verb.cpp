@@ -146,7 +146,7 @@ void run(const ProfileVerbOptions& o, Session& session) {
   const Profile profile = read_profile(read_json(folder.file("profile.json")), "profile.json");
   const Cluster cluster = read_cluster(read_json(folder.file("cluster.json")), "cluster.json");
   write_file(o.output + "/profile.json", write_profile(profile).dump(1) + "\n");
-  write_file(o.output + "/cluster.json", write_cluster(cluster).dump(1) + "\n");
+  write_file(o.output + "/cluster.json", write_cluster_in_full(cluster).dump(1) + "\n");
   Json json = {{"operators", profile.operators.size()},
                {"collectives", profile.collectives.size()},
                {"device", profile.device},

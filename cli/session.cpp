@@ -14,6 +14,7 @@
 #include "core/cost/plain_cost_model.h"
 #include "core/plan/plan_document.h"
 #include "core/schema/error.h"
+#include "core/schema/hardware.h"
 
 namespace moesaic::cli {
 namespace {
@@ -97,7 +98,8 @@ std::string Session::model_file(const std::string& name) const {
 
 std::string Session::cluster_file(const std::string& name) const {
   const std::string file = in_device_folder(name, "cluster.json", document_roots());
-  return file.empty() ? resolve_document(name, "clusters", document_roots()) : file;
+  return file.empty() ? resolve_document(name, "clusters", document_roots(), cluster_names_like(name, document_roots()))
+                      : file;
 }
 
 std::string Session::workload_file(const std::string& name) const {
@@ -109,9 +111,15 @@ Model Session::load_model(const std::string& name) const {
   return read_model(read_json(file), file);
 }
 
-Cluster Session::load_cluster(const std::string& name) const {
+Cluster Session::load_cluster(const std::string& name) const { return find_cluster(name).cluster; }
+
+Session::FoundCluster Session::find_cluster(const std::string& name) const {
+  const std::vector<std::string> roots = document_roots();
+  std::error_code ignored;
+  if (!fs::exists(name, ignored))
+    if (const std::optional<Cluster> named = cluster_named(name, roots)) return {*named, "cluster " + name};
   const std::string file = cluster_file(name);
-  return read_cluster(read_json(file), file);
+  return {read_any_cluster(read_json(file), file, roots), file};
 }
 
 Workload Session::load_workload(const std::string& name) const {
@@ -163,9 +171,10 @@ planner::Problem Session::load_problem(const std::string& model, const std::stri
                                        const std::string& profile) const {
   planner::Problem problem;
   problem.model = load_model(model);
-  problem.cluster = load_cluster(cluster);
+  const FoundCluster found = find_cluster(cluster);
+  problem.cluster = found.cluster;
   problem.workload = load_workload(workload);
-  problem.files = {model_file(model), cluster_file(cluster), workload_file(workload), ""};
+  problem.files = {model_file(model), found.file, workload_file(workload), ""};
   problem.routing = load_routing(routing);
   const bool measured = profile.empty() && !in_device_folder(cluster, "profile.json", document_roots()).empty() &&
                         !in_device_folder(cluster, "cluster.json", document_roots()).empty();

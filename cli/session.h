@@ -45,6 +45,12 @@ struct Session {
   std::string workload_file(const std::string& name) const;
 
   Model load_model(const std::string& name) const;
+  /// A cluster's name may also be that of a device and a shape: "h200-141g-sxm-4x8".
+  struct FoundCluster {
+    Cluster cluster;
+    std::string file;  // for errors
+  };
+  FoundCluster find_cluster(const std::string& name) const;
   Cluster load_cluster(const std::string& name) const;
   Workload load_workload(const std::string& name) const;
   RoutingDocument load_routing(const std::string& name) const;  // "" is uniform

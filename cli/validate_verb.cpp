@@ -11,6 +11,7 @@
 #include "cli/verbs.h"
 #include "core/plan/plan_document.h"
 #include "core/schema/error.h"
+#include "core/schema/hardware.h"
 #include "core/schema/nearest_name.h"
 #include "core/timeline/timeline.h"
 #include "experiments/laboratory/published_system.h"
@@ -72,14 +73,19 @@ Finding result_finding(const Json& document, const std::string& file) {
   experiment.refuse("is no experiment that a study of this program reads", "", suggestion(name, readable));
 }
 
-Finding finding_of(const std::string& kind, const Json& document, const std::string& file) {
+Finding finding_of(const std::string& kind, const Json& document, const std::string& file, const Session& session) {
   if (kind == "model") return model_finding(document, file);
   if (kind == "plan") return plan_finding(document, file);
   if (kind == "cluster") {
-    const Cluster cluster = read_cluster(document, file);
+    const Cluster cluster = read_any_cluster(document, file, session.document_roots());
     return {{{"devices", cluster.num_devices()}},
             with_commas(cluster.num_nodes) + (cluster.num_nodes > 1 ? " nodes of " : " node of ") +
                 with_commas(cluster.devices_per_node) + " " + cluster.device.name};
+  }
+  if (kind == "hardware") {
+    const Hardware hardware = read_hardware(document, file);
+    return {{{"name", hardware.name}, {"devices", hardware.node.devices_per_node}},
+            "nodes of " + with_commas(hardware.node.devices_per_node) + " " + hardware.node.device.name};
   }
   if (kind == "workload") {
     const Workload workload = read_workload(document, file);
@@ -103,10 +109,10 @@ Finding finding_of(const std::string& kind, const Json& document, const std::str
   return result_finding(document, file);
 }
 
-Finding checked(const std::string& file) {
+Finding checked(const std::string& file, const Session& session) {
   const Json document = read_json(file);
   const std::string kind = document_kind(document, file);
-  Finding finding = finding_of(kind, document, file);
+  Finding finding = finding_of(kind, document, file, session);
   finding.json["file"] = file;
   finding.json["kind"] = kind;
   finding.text = file + ": " + kind + ", " + finding.text + "\n";
@@ -128,7 +134,7 @@ void run(const std::vector<std::string>& words, Session& session) {
   };
   const auto check = [&](const std::string& file) {
     or_its_fault(file, [&] {
-      Finding finding = checked(file);
+      Finding finding = checked(file, session);
       text += finding.text;
       found.push_back(std::move(finding.json));
     });

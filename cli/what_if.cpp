@@ -15,17 +15,6 @@
 namespace moesaic::cli {
 namespace {
 
-/// With the keys of links that a document leaves out where they are 0.
-Json cluster_with_all_keys(const Cluster& cluster) {
-  Json json = write_cluster(cluster);
-  for (const char* name : {"intra_node", "nic"}) {
-    if (!json["links"].contains(name)) continue;
-    json["links"][name].emplace("message_s", 0.0);
-    json["links"][name].emplace("packet_bytes", 0);
-  }
-  return json;
-}
-
 /// With what a training run does by default: no clipping, no warm-up.
 Json workload_with_all_keys(const Workload& workload) {
   Json json = write_workload(workload);
@@ -50,7 +39,7 @@ Json profile_figures(const Profile& profile) {
 
 NamedDocuments documents_of(const Cluster& cluster, const Workload& workload, const Profile& profile) {
   NamedDocuments documents;
-  documents.emplace_back("cluster", cluster_with_all_keys(cluster));
+  documents.emplace_back("cluster", write_cluster_in_full(cluster));
   documents.emplace_back("workload", workload_with_all_keys(workload));
   documents.emplace_back("profile", profile_figures(profile));
   return documents;

@@ -2,6 +2,7 @@
 find_package(Threads REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(pugixml REQUIRED)
 
 # For a build as on a machine that lacks them: SIMGRID;DNNL;MPI;URING;BENCHMARK, or some of these.
 set(MOESAIC_WITHOUT "" CACHE STRING "Optional libraries that are not looked for")

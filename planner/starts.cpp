@@ -117,7 +117,7 @@ class StartSearch {
   /// Of a plan that was priced and does not fit: by far the most do not for the device's memory.
   Refusal refusal_of(const Evaluation& evaluation) const {
     const auto peak = evaluation.prediction.peak_bytes.find("device");
-    const Bytes capacity = problem_.cluster.device.memory_bytes;
+    const Bytes capacity = problem_.cluster.device.usable_memory_bytes();
     if (peak == evaluation.prediction.peak_bytes.end() || peak->second <= capacity)
       return refused_for(evaluation.reason);
     return {evaluation.reason, "the step does not fit", peak->second, capacity, "on the device"};

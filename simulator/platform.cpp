@@ -27,13 +27,13 @@ Platform::Platform(const Cluster& cluster, int num_ranks)
     const int node = cluster.node_of(rank), local = cluster.local_rank(rank), card = cluster.nic_port_of(local);
     const auto set = [&](PortKind kind, int port) { port_of_[static_cast<size_t>(kind) * num_ranks + rank] = port; };
     const std::string device_name = "device " + std::to_string(rank);
-    set(PortKind::intra_node, add_port(PortKind::intra_node, device_name, cluster.intra_node.bandwidth_bytes_per_s));
+    set(PortKind::intra_node, add_port(PortKind::intra_node, device_name, cluster.intra_node.reached_bytes_per_s()));
     set(PortKind::nic, once(card_port, std::pair(node, card), [&] {
           const std::string owner = "node " + std::to_string(node) + " card " + std::to_string(card);
-          return add_port(PortKind::nic, owner, cluster.nic.bandwidth_bytes_per_s * cluster.nics_per_port());
+          return add_port(PortKind::nic, owner, cluster.nic.reached_bytes_per_s() * cluster.nics_per_port());
         }));
     set(PortKind::spine, once(rail_port, local, [&] {
-          return add_port(PortKind::spine, "rail " + std::to_string(local), cluster.spine.bandwidth_bytes_per_s);
+          return add_port(PortKind::spine, "rail " + std::to_string(local), cluster.spine.reached_bytes_per_s());
         }));
     const auto share = [&](PortKind kind, const char* owner, int number, BytesPerSecond bandwidth) {
       set(kind, once(shared_port, std::pair(kind, number),
@@ -74,7 +74,7 @@ void Platform::append(PortKind kind, int rank, Bytes out, Bytes in, std::vector<
 void Platform::append_flows(const MemberDemand& member, std::vector<Flow>& flows) const {
   // Of a port of several cards a message occupies one, so the bandwidth of one card counts.
   const auto busy = [](int64_t messages, const Link& link) {
-    return static_cast<double>(messages) * link.message_s * link.bandwidth_bytes_per_s;
+    return static_cast<double>(messages) * link.message_s * link.reached_bytes_per_s();
   };
   append(PortKind::intra_node, member.rank, member.intra_out, member.intra_in, flows,
          busy(member.intra_messages, cluster_.intra_node));
@@ -109,14 +109,6 @@ Seconds Platform::port_seconds(const CollectiveDemand& demand) const {
     slowest = std::max(slowest, bytes / links_[static_cast<size_t>(flows[first].port)].bandwidth_bytes_per_s);
   }
   return slowest;
-}
-
-Seconds Platform::latency_seconds(const CollectiveDemand& demand) const {
-  const auto leaves_rail = [](const MemberDemand& member) { return member.spine_out > 0 || member.spine_in > 0; };
-  Seconds alpha = demand.crosses_nodes ? cluster_.nic.latency_s : cluster_.intra_node.latency_s;
-  if (cluster_.spine.present() && std::any_of(demand.members.begin(), demand.members.end(), leaves_rail))
-    alpha += cluster_.spine.latency_s;
-  return demand.latency_steps * alpha;
 }
 
 }  // namespace moesaic::simulator

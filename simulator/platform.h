@@ -48,8 +48,6 @@ class Platform {
   /// Seconds that the ports need when nobody else uses them: max over directions of ports of
   /// messages sent * message_s + bytes / bandwidth.
   Seconds port_seconds(const CollectiveDemand& demand) const;
-  /// latency_steps * alpha, the part of the price that no port takes part in.
-  Seconds latency_seconds(const CollectiveDemand& demand) const;
 
   const Cluster& cluster() const { return cluster_; }
 

@@ -42,14 +42,14 @@ void judge_memory(const TaskGraph& graph, const Cluster& cluster, const StepSimu
                   MemoryTracker& memory, Evaluation& evaluation) {
   const DevicePeak& peak = memory.peak();
   evaluation.prediction.peak_bytes["device"] = peak.bytes;
-  if (peak.bytes <= cluster.device.memory_bytes) return;
+  if (peak.bytes <= cluster.device.usable_memory_bytes()) return;
   const size_t tasks = graph.tasks.size();
   const TensorId largest = memory.largest_at_peak(of_rank(simulation.starts(), peak.rank, tasks),
                                                   of_rank(simulation.ends(), peak.rank, tasks));
   evaluation.feasible = false;
   evaluation.reason = "out of device memory: rank " + std::to_string(peak.rank) + " needs " +
                       format_bytes(static_cast<double>(peak.bytes)) + " at " + format_seconds(peak.time) +
-                      ", its device has " + format_bytes(static_cast<double>(cluster.device.memory_bytes));
+                      ", its device has " + usable_memory_text(cluster.device);
   if (largest >= 0)
     evaluation.reason += "; the largest tensor then is '" + graph.tensors[largest].name + "' with " +
                          format_bytes(static_cast<double>(rows.bytes(largest, peak.rank)));

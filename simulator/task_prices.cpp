@@ -36,7 +36,7 @@ CollectivePrice TaskPrices::collective(Op op, const CollectiveDemand& demand) {
       cost_.collective_curve(op, static_cast<int>(demand.members.size()), demand.crosses_nodes);
   if (curve == nullptr) {
     ++alpha_beta_;
-    const Seconds latency = platform_.latency_seconds(demand);
+    const Seconds latency = latency_seconds(demand, platform_.cluster());
     return on_cores ? CollectivePrice{0, latency + platform_.port_seconds(demand), 0} : CollectivePrice{latency, 0, 1};
   }
   const Price price = cost_.collective(*curve, demand.busiest_bytes);

@@ -19,9 +19,23 @@ int64_t num_assumed_curves(const Profile& profile) {
          std::count_if(profile.collectives.begin(), profile.collectives.end(), is_assumed);
 }
 
+/// Of links that are said to reach less than their rate, each by itself.
+void add_link_efficiencies(const Cluster& cluster, int64_t tasks, std::vector<Assumption>& found) {
+  const std::pair<const Link&, const char*> links[] = {{cluster.intra_node, "ports of devices: NCCL and DeepEP"},
+                                                       {cluster.nic, "network cards: NCCL and DeepEP"}};
+  const size_t before = found.size();
+  for (const auto& [link, origin] : links)
+    if (link.efficiency < 1 && (&link != &cluster.nic || cluster.num_nodes > 1))
+      found.push_back({"link_efficiency", link.efficiency, tasks, origin});
+  if (found.size() == before)
+    found.push_back(
+        {"link_efficiency", 1, tasks, "no curve of the collective: the cluster document's rates and latencies"});
+}
+
 }  // namespace
 
-std::vector<Assumption> assumptions_of(const Profile& profile, const std::map<std::string, int64_t>& price_basis) {
+std::vector<Assumption> assumptions_of(const Profile& profile, const Cluster& cluster,
+                                       const std::map<std::string, int64_t>& price_basis) {
   std::vector<Assumption> found;
   if (const int64_t tasks = tasks_on(price_basis, name_of(Basis::roofline)); tasks > 0) {
     found.push_back({"flops_efficiency", profile.assumed_flops_efficiency, tasks,
@@ -39,9 +53,7 @@ std::vector<Assumption> assumptions_of(const Profile& profile, const std::map<st
     found.push_back({"assumed_curves", assumed, 0, "measured on another device or before a rate was edited"});
   if (profile.task_overhead_s == 0 && !price_basis.empty())
     found.push_back({"task_overhead_s", 0, 0, "nobody measured it"});
-  if (const int64_t tasks = tasks_on(price_basis, kAlphaBeta); tasks > 0)
-    found.push_back(
-        {"link_efficiency", 1, tasks, "no curve of the collective: the cluster document's rates and latencies"});
+  if (const int64_t tasks = tasks_on(price_basis, kAlphaBeta); tasks > 0) add_link_efficiencies(cluster, tasks, found);
   return found;
 }
 

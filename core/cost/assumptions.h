@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/schema/cluster.h"
 #include "core/schema/profile.h"
 
 namespace moesaic {
@@ -22,6 +23,7 @@ struct Assumption {
 
 /// Of prices by their basis (Evaluation::price_basis). A roofline takes the slower of arithmetic and traffic, so it
 /// stands on both efficiencies. Empty where every price was measured.
-std::vector<Assumption> assumptions_of(const Profile& profile, const std::map<std::string, int64_t>& price_basis);
+std::vector<Assumption> assumptions_of(const Profile& profile, const Cluster& cluster,
+                                       const std::map<std::string, int64_t>& price_basis);
 
 }  // namespace moesaic

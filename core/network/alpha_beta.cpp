@@ -25,12 +25,20 @@ Seconds seconds_of(const PortLoad& load, const Link& link, double parallel, cons
   if (load.out == 0 && load.in == 0) return 0;
   MOESAIC_CHECK(link.present(), "a collective uses the link " + std::string(name) + ", which cluster '" + cluster.name +
                                     "' does not have");
-  const double bandwidth = link.bandwidth_bytes_per_s * parallel;
+  const double bandwidth = link.reached_bytes_per_s() * parallel;
   const Seconds messages = static_cast<double>(load.messages) * link.message_s / parallel;
   return std::max(static_cast<double>(load.out) / bandwidth + messages, static_cast<double>(load.in) / bandwidth);
 }
 
 }  // namespace
+
+Seconds latency_seconds(const CollectiveDemand& demand, const Cluster& cluster) {
+  const auto leaves_rail = [](const MemberDemand& member) { return member.spine_out > 0 || member.spine_in > 0; };
+  Seconds between_nodes = cluster.nic.latency_s;
+  if (cluster.spine.present() && std::any_of(demand.members.begin(), demand.members.end(), leaves_rail))
+    between_nodes += cluster.spine.latency_s;
+  return demand.intra_steps * cluster.intra_node.latency_s + demand.inter_steps * between_nodes;
+}
 
 // t = steps * alpha + max over ports of (messages * message_s + bytes / bandwidth)
 Seconds alpha_beta_seconds(const CollectiveDemand& demand, const Cluster& cluster) {
@@ -47,16 +55,10 @@ Seconds alpha_beta_seconds(const CollectiveDemand& demand, const Cluster& cluste
   }
   for (const auto& [card, load] : cards)
     slowest = std::max(slowest, seconds_of(load, cluster.nic, cluster.nics_per_port(), cluster, "nic"));
-
-  Seconds alpha = demand.crosses_nodes ? cluster.nic.latency_s : cluster.intra_node.latency_s;
-  if (!cluster.spine.present()) return demand.latency_steps * alpha + slowest;
-  bool leaves_rail = false;
-  for (const auto& [rail, load] : uplinks) {
-    leaves_rail |= load.out > 0 || load.in > 0;
-    slowest = std::max(slowest, seconds_of(load, cluster.spine, 1, cluster, "spine"));
-  }
-  if (leaves_rail) alpha += cluster.spine.latency_s;
-  return demand.latency_steps * alpha + slowest;
+  if (cluster.spine.present())
+    for (const auto& [rail, load] : uplinks)
+      slowest = std::max(slowest, seconds_of(load, cluster.spine, 1, cluster, "spine"));
+  return latency_seconds(demand, cluster) + slowest;
 }
 
 }  // namespace moesaic

@@ -1,6 +1,7 @@
 #include "core/network/collective_demand.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 
 #include "core/schema/error.h"
@@ -46,11 +47,14 @@ bool same_locals_in_every_node(const std::map<int, std::vector<int>>& locals_of_
                      [&](const auto& entry) { return entry.second == locals_of_node.begin()->second; });
 }
 
-/// Rounds of the ring; each sends one message.
-int ring_steps(Op op, int n) { return op == Op::all_reduce ? 2 * (n - 1) : n - 1; }
+/// Rounds until log2 algorithms have reached n members.
+int log2_steps(int n) { return std::bit_width(static_cast<unsigned>(n - 1)); }
+
+/// An all-reduce is a reduce_scatter and an all_gather, in the tree a reduction and a broadcast.
+int phases_of(Op op) { return op == Op::all_reduce ? 2 : 1; }
 
 /// One message per round, of an equal part of the bytes.
-int64_t ring_messages(int steps, Bytes bytes, const Link& link) {
+int64_t messages_of(int steps, Bytes bytes, const Link& link) {
   return bytes > 0 ? steps * packets_of((bytes + steps - 1) / steps, link) : 0;
 }
 
@@ -60,11 +64,47 @@ Bytes ring_bytes(Op op, int64_t n, Bytes bytes) {
   return op == Op::all_reduce ? (2 * bytes * (n - 1) + n - 1) / n : bytes * (n - 1);
 }
 
+using LocalsOfNode = std::map<int, std::vector<int>>;
+
+LocalsOfNode locals_of_node(const std::vector<int>& group, const Cluster& cluster) {
+  LocalsOfNode locals;
+  for (int rank : group) locals[cluster.node_of(rank)].push_back(cluster.local_rank(rank));
+  return locals;
+}
+
+/// Every member passes `bytes` inside its node; what leaves a node, as much, is spread over its members.
+void spread(CollectiveDemand& demand, Bytes bytes, const LocalsOfNode& locals, const Cluster& cluster) {
+  const bool leaves_rail = cluster.rail_optimized && !same_locals_in_every_node(locals);
+  const int steps = demand.intra_steps + demand.inter_steps;
+  std::map<int, int> seen_of_node;
+  for (MemberDemand& member : demand.members) {
+    const int node = cluster.node_of(member.rank);
+    const int neighbours = static_cast<int>(locals.at(node).size());
+    if (neighbours > 1) {
+      member.intra_out = member.intra_in = bytes;
+      member.intra_messages = messages_of(steps, member.intra_out, cluster.intra_node);
+    }
+    if (demand.crosses_nodes) {
+      // Shares of the node's members add up to exactly what leaves the node.
+      member.inter_out = member.inter_in = chunk_share(bytes, seen_of_node[node]++, neighbours);
+      member.inter_messages = messages_of(steps, member.inter_out, cluster.nic);
+    }
+    if (leaves_rail) member.spine_out = member.spine_in = member.inter_out;
+  }
+}
+
+bool has_its_links(const CollectiveDemand& demand, const Cluster& cluster) {
+  return std::all_of(demand.members.begin(), demand.members.end(), [&](const MemberDemand& member) {
+    return (member.intra_out == 0 || cluster.intra_node.present()) && (member.inter_out == 0 || cluster.nic.present());
+  });
+}
+
 }  // namespace
 
 CollectiveDemand all_to_all_demand(const std::vector<int>& group, const PairBytes& pair_bytes, const Cluster& cluster) {
   const int n = static_cast<int>(group.size());
-  CollectiveDemand demand{idle_members(group), 0, spans_nodes(group, cluster), n > 1 ? 1 : 0};
+  const bool crosses = spans_nodes(group, cluster);
+  CollectiveDemand demand{idle_members(group), 0, crosses, n > 1 && !crosses ? 1 : 0, crosses ? 1 : 0};
   for (int i = 0; i < n; ++i)
     for (int j = 0; j < n; ++j) {
       if (i == j) continue;
@@ -82,36 +122,39 @@ CollectiveDemand all_to_all_demand(const std::vector<int>& group, const PairByte
 CollectiveDemand ring_demand(Op op, const std::vector<int>& group, Bytes bytes, const Cluster& cluster) {
   MOESAIC_CHECK(op == Op::all_reduce || op == Op::all_gather || op == Op::reduce_scatter, "not a ring collective");
   const int n = static_cast<int>(group.size());
-  const bool crosses = spans_nodes(group, cluster);
-  CollectiveDemand demand{idle_members(group), ring_bytes(op, n, bytes), crosses, ring_steps(op, n)};
-  if (n == 1) return demand;
-
-  std::map<int, std::vector<int>> locals_of_node;
-  for (int rank : group) locals_of_node[cluster.node_of(rank)].push_back(cluster.local_rank(rank));
-  const bool leaves_rail = cluster.rail_optimized && !same_locals_in_every_node(locals_of_node);
-  std::map<int, int> seen_of_node;
-  for (MemberDemand& member : demand.members) {
-    const int node = cluster.node_of(member.rank);
-    const int neighbours = static_cast<int>(locals_of_node[node].size());
-    if (neighbours > 1) {
-      member.intra_out = member.intra_in = demand.busiest_bytes;
-      member.intra_messages = ring_messages(demand.latency_steps, member.intra_out, cluster.intra_node);
-    }
-    if (crosses) {
-      // Shares of the node's members add up to exactly what leaves the node.
-      member.inter_out = member.inter_in = chunk_share(demand.busiest_bytes, seen_of_node[node]++, neighbours);
-      member.inter_messages = ring_messages(demand.latency_steps, member.inter_out, cluster.nic);
-    }
-    if (leaves_rail) member.spine_out = member.spine_in = member.inter_out;
-  }
+  const LocalsOfNode locals = locals_of_node(group, cluster);
+  const int nodes = static_cast<int>(locals.size()), between = nodes > 1 ? std::min(nodes, n - 1) : 0;
+  CollectiveDemand demand{idle_members(group), ring_bytes(op, n, bytes), nodes > 1, phases_of(op) * (n - 1 - between),
+                          phases_of(op) * between};
+  if (n > 1) spread(demand, demand.busiest_bytes, locals, cluster);
   return demand;
+}
+
+CollectiveDemand tree_demand(Op op, const std::vector<int>& group, Bytes bytes, const Cluster& cluster) {
+  const int n = static_cast<int>(group.size());
+  const LocalsOfNode locals = locals_of_node(group, cluster);
+  size_t most = 1;
+  for (const auto& [node, members] : locals) most = std::max(most, members.size());
+  const int nodes = static_cast<int>(locals.size());
+  CollectiveDemand demand{idle_members(group), ring_bytes(op, n, bytes), nodes > 1,
+                          phases_of(op) * log2_steps(static_cast<int>(most)), phases_of(op) * log2_steps(nodes)};
+  if (n > 1) spread(demand, op == Op::all_reduce ? 2 * bytes : demand.busiest_bytes, locals, cluster);
+  return demand;
+}
+
+CollectiveDemand reduction_demand(Op op, const std::vector<int>& group, Bytes bytes, const Cluster& cluster) {
+  CollectiveDemand ring = ring_demand(op, group, bytes, cluster);
+  // Two members do the same in both; without a link there is no price, which whoever asks for one says.
+  if (group.size() <= 2 || !has_its_links(ring, cluster)) return ring;
+  CollectiveDemand tree = tree_demand(op, group, bytes, cluster);
+  return alpha_beta_seconds(tree, cluster) < alpha_beta_seconds(ring, cluster) ? tree : ring;
 }
 
 CollectiveDemand demand_of(const TaskGraph& graph, const Task& task, int rank, const SlotCounts* counts,
                            const Cluster& cluster, int64_t rows) {
   const std::vector<int>& group = graph.group(task.communicator, rank);
   if (task.op != Op::all_to_all)
-    return ring_demand(task.op, group, is_window(task.rows) ? rows * task.bytes_per_row : task.bytes, cluster);
+    return reduction_demand(task.op, group, is_window(task.rows) ? rows * task.bytes_per_row : task.bytes, cluster);
   if (!is_routed(task.leg)) {
     const auto fixed_bytes = [&](int from, int to) {
       return graph.rows_between(task.leg, group[static_cast<size_t>(from)], group[static_cast<size_t>(to)]) *

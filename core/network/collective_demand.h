@@ -24,10 +24,10 @@ struct MemberDemand {
 
 struct CollectiveDemand {
   std::vector<MemberDemand> members;  // in the order of the group
-  Bytes busiest_bytes = 0;            // the most that one member sends or receives
+  Bytes busiest_bytes = 0;  // the most that one member must send or receive (in a ring): the abscissa of curves
   bool crosses_nodes = false;
-  int latency_steps = 0;  // rounds that wait for one another: 1 for all-to-all, 2 (n-1) for a ring all-reduce, (n-1)
-                          // for the other rings; 0 for a group of one
+  /// Rounds that wait for one another, by what the slowest of their messages crosses; a group of one has none.
+  int intra_steps = 0, inter_steps = 0;
   bool operator==(const CollectiveDemand&) const = default;
 };
 
@@ -40,18 +40,30 @@ CollectiveDemand all_to_all_demand(const std::vector<int>& group, const PairByte
 /// Ring algorithms (nccl-tests PERFORMANCE.md): all_reduce moves 2 S (n-1)/n per member, all_gather and reduce_scatter
 /// S (n-1) with S the contribution (all_gather) or the slice (reduce_scatter) of one member. Each node's share leaves
 /// it once, spread over its members.
+/// A part of the data goes round once per phase, so it crosses at most as many node borders as there are nodes.
 CollectiveDemand ring_demand(Op op, const std::vector<int>& group, Bytes bytes, const Cluster& cluster);
+
+/// log2 algorithms, rounds inside nodes first: all_reduce by a double binary tree (Sanders et al. 2009; NCCL 2.4),
+/// which moves 2 S per member; all_gather and reduce_scatter by parallel aggregated trees (PAT, arXiv 2506.20252;
+/// NCCL 2.23), which move the ring's bytes.
+CollectiveDemand tree_demand(Op op, const std::vector<int>& group, Bytes bytes, const Cluster& cluster);
+
+/// The ring or the tree, whichever is the less by alpha_beta_seconds, as libraries choose.
+CollectiveDemand reduction_demand(Op op, const std::vector<int>& group, Bytes bytes, const Cluster& cluster);
 
 /// The demand of a task of the graph for the group that `rank` belongs to. `counts` is needed for all_to_alls
 /// whose rows routing decides only: those of the expert-parallel group of `rank`; `rows` for reductions of windows.
 CollectiveDemand demand_of(const TaskGraph& graph, const Task& task, int rank, const SlotCounts* counts,
                            const Cluster& cluster, int64_t rows = 0);
 
-/// alpha-beta price without contention from other tasks: latency_steps * alpha + the slowest port's
+/// The part of the price in which no port takes part: intra_steps at the latency of the intra-node port, inter_steps at
+/// that of a card, plus the uplink's where bytes leave their rail.
+Seconds latency_seconds(const CollectiveDemand& demand, const Cluster& cluster);
+
+/// alpha-beta price without contention from other tasks: latency_seconds + the slowest port's
 /// messages sent * message_s + bytes / bandwidth.
 /// Ports are the intra-node port of each member, each network card (which members of a node may share) and each rail's
-/// uplink. alpha is the latency of a card where the group crosses nodes (plus the uplink's where bytes leave their
-/// rail), else that of the intra-node port.
+/// uplink.
 Seconds alpha_beta_seconds(const CollectiveDemand& demand, const Cluster& cluster);
 
 }  // namespace moesaic

@@ -15,9 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The kinds of this suite; those that are not of core/schema have their readers beside their structs.
-const std::vector<std::string> kKinds = {"model",      "cluster", "workload",         "routing",
-                                         "profile",    "plan",    "timeline",         "result",
-                                         "experiment", "preset",  "published_system", "kernel_tables"};
+const std::vector<std::string> kKinds = {
+    "model",  "cluster",    "workload", "routing",          "profile",       "plan",    "timeline",
+    "result", "experiment", "preset",   "published_system", "kernel_tables", "hardware"};
 
 bool is_readable_file(const fs::path& path) {
   std::error_code ignored;
@@ -77,8 +77,8 @@ std::string document_kind(const Json& json, const std::string& file) {
   return kKinds[static_cast<size_t>(found - spellings.begin())];
 }
 
-std::string resolve_document(const std::string& name, const std::string& folder,
-                             const std::vector<std::string>& roots) {
+std::string resolve_document(const std::string& name, const std::string& folder, const std::vector<std::string>& roots,
+                             const std::vector<std::string>& more_names) {
   if (is_readable_file(name)) return name;
   const bool is_path = name.empty() || name.find('/') != std::string::npos || name.ends_with(".json");
   if (is_path) throw InputError(name.empty() ? folder : name, "", "no such file", "a file, or a name from " + folder);
@@ -86,7 +86,8 @@ std::string resolve_document(const std::string& name, const std::string& folder,
     const fs::path candidate = fs::path(root) / folder / (name + ".json");
     if (is_readable_file(candidate)) return candidate.string();
   }
-  const std::vector<std::string> names = names_in(folder, roots);
+  std::vector<std::string> names = names_in(folder, roots);
+  names.insert(names.end(), more_names.begin(), more_names.end());
   throw InputError(name, "", "no document of this name in " + folder + elsewhere(name, folder, roots), "",
                    names.empty() ? "give a path" : suggestion(name, names));
 }

@@ -10,6 +10,10 @@
 
 namespace moesaic {
 
+/// Share of a GPU's memory that a plan may fill where nobody sets another. Origin: serving engines take 0.88 to 0.92 of
+/// it (defaults of SGLang and vLLM); plans that fill all of it are refused when they start (aiconfigurator#1396).
+inline constexpr double kUsableMemoryShare = 0.92;
+
 /// One accelerator, or one CPU core that plays that part.
 struct Device {
   std::string name;
@@ -19,6 +23,12 @@ struct Device {
   FlopsPerSecond peak_bf16_flops_per_s = 0;
   /// True where compute, copies and communication of a rank run on the same core, as they do for CPU ranks.
   bool lanes_share_core = false;
+  FlopsPerSecond peak_fp8_flops_per_s = 0;  // 0: the device has no such products
+  FlopsPerSecond peak_fp4_flops_per_s = 0;
+  double usable_memory_share = 1;  // of memory_bytes, for a plan; the rest is the driver's and the allocator's
+  Bytes usable_memory_bytes() const {
+    return static_cast<Bytes>(static_cast<double>(memory_bytes) * usable_memory_share);
+  }
   bool operator==(const Device&) const = default;
 };
 
@@ -30,9 +40,14 @@ struct Link {
   Seconds latency_s = 0;
   Seconds message_s = 0;
   Bytes packet_bytes = 0;  // a message of more pays message_s for every piece of this size; 0: never
+  double efficiency = 1;   // share of the bandwidth that collectives reach
+  BytesPerSecond reached_bytes_per_s() const { return bandwidth_bytes_per_s * efficiency; }
   bool present() const { return bandwidth_bytes_per_s > 0; }
   bool operator==(const Link&) const = default;
 };
+
+/// "80 GB", or "73.6 GB to use" where a plan may not fill all of it.
+std::string usable_memory_text(const Device& device);
 
 /// Nodes of one kind. Ranks are numbered node by node: rank = node * devices_per_node + local rank.
 struct Cluster {

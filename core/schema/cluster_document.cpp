@@ -11,6 +11,7 @@ namespace {
 // A million nodes and a thousand devices each still multiply within an int.
 constexpr IntegerRange kNodes{1, 1 << 20};
 constexpr IntegerRange kPerNode{1, 1 << 10};
+constexpr NumberRange kPartOfOne{0, 1, true};
 
 /// Only ports that send messages have a cost of one: those of devices and network cards.
 enum class Sends : bool { copies, messages };
@@ -26,6 +27,7 @@ Link read_link(const Field& field, Sends sends, const char* key = nullptr, int* 
   if (sends == Sends::messages) {
     link.message_s = reader["message_s"].quantity("s", kNotNegative, 0);
     link.packet_bytes = reader["packet_bytes"].bytes(kBytesRange, 0);
+    link.efficiency = reader["efficiency"].number(kPartOfOne, 1);
   }
   if (count != nullptr) *count = static_cast<int>(reader[key].integer(kPerNode, 1));
   reader.finish();
@@ -55,8 +57,11 @@ Device read_device(ObjectReader reader) {
   ObjectReader peak = reader["peak_flops_per_s"].object();
   device.peak_f32_flops_per_s = peak["f32"].quantity("FLOP/s", kPositive);
   device.peak_bf16_flops_per_s = peak["bf16"].quantity("FLOP/s", kPositive);
+  device.peak_fp8_flops_per_s = peak["fp8"].quantity("FLOP/s", kPositive, 0);
+  device.peak_fp4_flops_per_s = peak["fp4"].quantity("FLOP/s", kPositive, 0);
   peak.finish();
   device.lanes_share_core = reader["lanes_share_core"].boolean(false);
+  device.usable_memory_share = reader["usable_memory_share"].number(kPartOfOne, 1);
   reader.finish();
   return device;
 }
@@ -85,6 +90,20 @@ Json write_link(const Link& link) {
   Json json = {{"bandwidth_bytes_per_s", link.bandwidth_bytes_per_s}, {"latency_s", link.latency_s}};
   if (link.message_s > 0) json["message_s"] = link.message_s;
   if (link.packet_bytes > 0) json["packet_bytes"] = link.packet_bytes;
+  if (link.efficiency != 1) json["efficiency"] = link.efficiency;
+  return json;
+}
+
+Json write_device(const Device& device) {
+  Json peaks = {{"f32", device.peak_f32_flops_per_s}, {"bf16", device.peak_bf16_flops_per_s}};
+  if (device.peak_fp8_flops_per_s > 0) peaks["fp8"] = device.peak_fp8_flops_per_s;
+  if (device.peak_fp4_flops_per_s > 0) peaks["fp4"] = device.peak_fp4_flops_per_s;
+  Json json = {{"name", device.name},
+               {"memory_bytes", device.memory_bytes},
+               {"memory_bandwidth_bytes_per_s", device.memory_bandwidth_bytes_per_s},
+               {"peak_flops_per_s", peaks},
+               {"lanes_share_core", device.lanes_share_core}};
+  if (device.usable_memory_share != 1) json["usable_memory_share"] = device.usable_memory_share;
   return json;
 }
 
@@ -123,8 +142,24 @@ Cluster read_cluster(const Json& json, const std::string& file, const std::strin
   return cluster;
 }
 
+std::string usable_memory_text(const Device& device) {
+  return format_bytes(static_cast<double>(device.usable_memory_bytes())) +
+         (device.usable_memory_share < 1 ? " to use" : "");
+}
+
+Json write_cluster_in_full(const Cluster& cluster) {
+  Json json = write_cluster(cluster);
+  json["device"].emplace("usable_memory_share", 1.0);
+  for (const char* name : {"intra_node", "nic"}) {
+    if (!json["links"].contains(name)) continue;
+    json["links"][name].emplace("message_s", 0.0);
+    json["links"][name].emplace("packet_bytes", 0);
+    json["links"][name].emplace("efficiency", 1.0);
+  }
+  return json;
+}
+
 Json write_cluster(const Cluster& cluster) {
-  const Device& device = cluster.device;
   Json nodes = {{"count", cluster.num_nodes},
                 {"devices_per_node", cluster.devices_per_node},
                 {"host_memory_bytes", cluster.host_memory_bytes},
@@ -138,12 +173,7 @@ Json write_cluster(const Cluster& cluster) {
                {"name", cluster.name},
                {"source", cluster.source},
                {"nodes", nodes},
-               {"device",
-                {{"name", device.name},
-                 {"memory_bytes", device.memory_bytes},
-                 {"memory_bandwidth_bytes_per_s", device.memory_bandwidth_bytes_per_s},
-                 {"peak_flops_per_s", {{"f32", device.peak_f32_flops_per_s}, {"bf16", device.peak_bf16_flops_per_s}}},
-                 {"lanes_share_core", device.lanes_share_core}}},
+               {"device", write_device(cluster.device)},
                {"links", write_links(cluster)}};
   if (!cluster.device_speeds.empty()) json["device_speeds"] = cluster.device_speeds;
   return json;

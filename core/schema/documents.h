@@ -23,6 +23,8 @@ void check_regular_file(const std::string& path, const std::string& expected);
 /// Reads a JSON file, a regular one. Refuses duplicate keys, depth over 100, NaN and overflowing numbers, truncation:
 /// InputError with file and pointer.
 Json read_json(const std::string& path);
+/// The file as it is, at most 1 GiB; `expected` is what should be there. InputError where it cannot be read.
+std::string read_text(const std::string& path, const std::string& expected);
 Json parse_json(const std::string& text, const std::string& file);
 
 /// Writes to `path` by way of a temporary file in the same folder, fsync and rename; on any failure the old file stays.
@@ -41,6 +43,9 @@ Profile read_profile(const Json& json, const std::string& file, const std::strin
 /// The inverse of each reader: read(write(x)) == x. Models are always written in our own form.
 Json write_model(const Model& model);
 Json write_cluster(const Cluster& cluster);
+/// With the keys of device and links that write_cluster leaves out where they have their defaults: for edits, and for
+/// documents that say what was measured.
+Json write_cluster_in_full(const Cluster& cluster);
 Json write_workload(const Workload& workload);
 Json write_routing(const RoutingDocument& routing);
 Json write_profile(const Profile& profile);
@@ -52,8 +57,9 @@ std::string document_hash(const Json& json);
 std::string document_kind(const Json& json, const std::string& file);
 
 /// "mixtral-8x7b" -> <profiles>/models/mixtral-8x7b.json; a path to an existing file stays as it is; a wrong name is
-/// refused with the nearest names. `folder` is "models", "clusters", "workloads", "routing" or "devices". `roots` are
-/// searched in order.
-std::string resolve_document(const std::string& name, const std::string& folder, const std::vector<std::string>& roots);
+/// refused with the nearest names, `more_names` among them, which resolve elsewhere. `folder` is "models", "clusters",
+/// "workloads", "routing" or "devices". `roots` are searched in order.
+std::string resolve_document(const std::string& name, const std::string& folder, const std::vector<std::string>& roots,
+                             const std::vector<std::string>& more_names = {});
 
 }  // namespace moesaic

@@ -169,8 +169,8 @@ Json parse_json(const std::string& text, const std::string& file) {
   return root;
 }
 
-Json read_json(const std::string& path) {
-  check_regular_file(path, "a JSON file");
+std::string read_text(const std::string& path, const std::string& expected) {
+  check_regular_file(path, expected);
   errno = 0;
   std::ifstream stream(path, std::ios::binary);
   if (!stream) throw InputError(path, "", std::string("cannot be read: ") + std::strerror(errno));
@@ -178,10 +178,12 @@ Json read_json(const std::string& path) {
   std::vector<char> block(size_t{1} << 16);
   while (stream.read(block.data(), static_cast<std::streamsize>(block.size())), stream.gcount() > 0) {
     text.append(block.data(), static_cast<size_t>(stream.gcount()));
-    if (text.size() > kMaxFileBytes) throw InputError(path, "", "is larger than 1 GiB", "a JSON document");
+    if (text.size() > kMaxFileBytes) throw InputError(path, "", "is larger than 1 GiB", expected);
   }
   if (stream.bad()) throw InputError(path, "", std::string("cannot be read: ") + std::strerror(errno));
-  return parse_json(text, path);
+  return text;
 }
+
+Json read_json(const std::string& path) { return parse_json(read_text(path, "a JSON file"), path); }
 
 }  // namespace moesaic

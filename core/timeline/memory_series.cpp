@@ -13,7 +13,7 @@ namespace {
 Bytes capacity_of(const Cluster& cluster, Tier tier) {
   switch (tier) {
     case Tier::device:
-      return cluster.device.memory_bytes;
+      return cluster.device.usable_memory_bytes();
     case Tier::host:
       return cluster.host_memory_bytes;
     case Tier::storage:

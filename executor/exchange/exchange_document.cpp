@@ -16,7 +16,7 @@ Json document_of(const ExchangeSamples& samples) {
 
 LinkModel model_of(const Link& link) {
   MOESAIC_CHECK(link.packet_bytes == 0, "links between threads do not cut messages");
-  return {link.latency_s, link.bandwidth_bytes_per_s, link.message_s};
+  return {link.latency_s, link.reached_bytes_per_s(), link.message_s};
 }
 
 }  // namespace

@@ -173,6 +173,7 @@ void ProfilePoints::fill(const std::vector<Reading>& readings, Cluster& cluster)
     cluster.host_memory_bandwidth_bytes_per_s = ranks * device.memory_bandwidth_bytes_per_s;
   } else {
     device.memory_bytes = backend_.memory_bytes();
+    device.usable_memory_share = kUsableMemoryShare;
     cluster.host_memory_bytes = machine_.memory_bytes;
     cluster.host_memory_bandwidth_bytes_per_s = ranks * host_copy_.per_second(readings);
     cluster.pcie = host_link_of({small_[0].seconds(readings), small_[1].seconds(readings)},

@@ -90,16 +90,17 @@ double mean_speed(const Plan& plan, int stage) {
   return sum / ranks;
 }
 
-/// Bytes over the busiest port; buckets may save every latency and message.
-Seconds without_latency(const CollectiveDemand& demand, Cluster cluster) {
+/// Prices are then bytes over the busiest port; buckets may save every latency and message.
+Cluster without_latency(Cluster cluster) {
   cluster.nic.latency_s = cluster.intra_node.latency_s = cluster.spine.latency_s = 0;
   cluster.nic.message_s = cluster.intra_node.message_s = 0;
-  return alpha_beta_seconds(demand, cluster);
+  return cluster;
 }
 
 StepBound bound_of_stage(const Plan& plan, const TaskGraph& graph, const RoutingBinding& binding, BestPrices& prices,
                          int stage) {
   const int rank = stage * plan.layout.stage_ranks();
+  const Cluster ports = without_latency(plan.cluster);
   StepBound bound;
   Task update;
   int64_t updated = 0;  // elements: buckets fuse AdamW tasks
@@ -110,8 +111,8 @@ StepBound bound_of_stage(const Plan& plan, const TaskGraph& graph, const Routing
     } else if (task.op == Op::adamw) {
       update = task, updated += task.fixed_rows;
     } else if (task.op == Op::all_reduce) {
-      const CollectiveDemand demand = demand_of(graph, task, rank, nullptr, plan.cluster, binding.rows(task, 0, 0));
-      if (!prices.measured(task, demand)) bound.network += without_latency(demand, plan.cluster);
+      const CollectiveDemand demand = demand_of(graph, task, rank, nullptr, ports, binding.rows(task, 0, 0));
+      if (!prices.measured(task, demand)) bound.network += alpha_beta_seconds(demand, ports);
     } else if (task.op != Op::regroup && !is_collective(task.op)) {
       const bool whole = task.rows == Rows::fixed && plan.cluster.device_speeds.empty();
       bound.compute += whole ? prices.whole(task, task.fixed_rows)

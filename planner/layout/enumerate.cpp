@@ -103,7 +103,7 @@ void add_reliefs(const Problem& problem, Layout base, std::vector<LayoutCandidat
 
 Refusal memory_refusal(const Plan& plan) {
   const TaskGraph graph = lower(plan);
-  const Bytes capacity = plan.cluster.device.memory_bytes;
+  const Bytes capacity = plan.cluster.device.usable_memory_bytes();
   Bytes resident = 0;
   for (int stage = 0; stage < graph.num_stages; ++stage)
     resident = std::max(resident, resident_bytes(graph, Tier::device, stage));
@@ -111,7 +111,7 @@ Refusal memory_refusal(const Plan& plan) {
   const std::string what = plan.workload.phase == WorkloadPhase::training ? "parameters, gradients and optimizer state"
                                                                           : "parameters and key-value cache";
   return {what + " of one rank take " + format_bytes(static_cast<double>(resident)) + "; the device has " +
-              format_bytes(static_cast<double>(capacity)),
+              usable_memory_text(plan.cluster.device),
           what + " do not fit", resident, capacity, "on the device"};
 }
 

@@ -9,7 +9,8 @@ bool fits_in_program_order(const Plan& plan) {
   const TaskGraph graph = lower(plan);
   const RoutingBinding binding(plan);
   for (int stage = 0; stage < graph.num_stages; ++stage)
-    if (memory_peak(graph, binding, stage * plan.layout.stage_ranks(), 0).bytes > plan.cluster.device.memory_bytes)
+    if (memory_peak(graph, binding, stage * plan.layout.stage_ranks(), 0).bytes >
+        plan.cluster.device.usable_memory_bytes())
       return false;
   return true;
 }

@@ -44,9 +44,9 @@ Refusal storage_refusal(const Plan& plan) {
   TierNeeds needs = tier_needs(plan.model, 1);
   needs.host = 0;
   const auto of_device = static_cast<Bytes>(needs.device / plan.cluster.num_devices());
-  if (of_device > plan.cluster.device.memory_bytes)
+  if (of_device > plan.cluster.device.usable_memory_bytes())
     return {tier_shortage(needs, plan.cluster), "states do not fit the devices with experts on storage", of_device,
-            plan.cluster.device.memory_bytes, "on the device"};
+            plan.cluster.device.usable_memory_bytes(), "on the device"};
   return refused_for(tier_shortage(needs, plan.cluster));
 }
 

@@ -21,7 +21,7 @@ std::string tier_shortage(const TierNeeds& needs, const Cluster& cluster) {
   };
   const double nodes = cluster.num_nodes;
   std::string shortage = check("device memory of all ranks", needs.device,
-                               static_cast<double>(cluster.device.memory_bytes) * cluster.num_devices());
+                               static_cast<double>(cluster.device.usable_memory_bytes()) * cluster.num_devices());
   if (shortage.empty())
     shortage = check("host memory of all nodes", needs.host, static_cast<double>(cluster.host_memory_bytes) * nodes);
   if (shortage.empty())

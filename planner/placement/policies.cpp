@@ -87,7 +87,7 @@ LayerCostModel layer_cost_model(const Plan& plan) {
   const double passes = training ? 2 : 1;  // backward sends as much as forward
   const auto row_bytes = static_cast<double>(bytes_of(plan.workload.compute_dtype, plan.model.hidden));
   const auto per_row = [&](const Link& link) {
-    return link.present() ? passes * row_bytes / link.bandwidth_bytes_per_s : 0.0;
+    return link.present() ? passes * row_bytes / link.reached_bytes_per_s() : 0.0;
   };
   model.seconds_per_remote_row_intra = per_row(plan.cluster.intra_node);
   model.seconds_per_remote_row_inter =

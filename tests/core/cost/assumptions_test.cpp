@@ -10,8 +10,8 @@ namespace {
 TEST(Assumptions, AreNoneWhereEverythingWasMeasured) {
   Profile profile;
   profile.task_overhead_s = 1e-6;
-  EXPECT_TRUE(assumptions_of(profile, {{"measured", 7}, {"extrapolated", 2}, {"scaled", 1}}).empty());
-  EXPECT_TRUE(assumptions_of(Profile{}, {}).empty());
+  EXPECT_TRUE(assumptions_of(profile, {}, {{"measured", 7}, {"extrapolated", 2}, {"scaled", 1}}).empty());
+  EXPECT_TRUE(assumptions_of(Profile{}, {}, {}).empty());
 }
 
 TEST(Assumptions, OfAPlainProfileAreAll) {
@@ -20,7 +20,20 @@ TEST(Assumptions, OfAPlainProfileAreAll) {
       {"bandwidth_efficiency", 0.5, 12, "a guess without a source"},
       {"task_overhead_s", 0, 0, "nobody measured it"},
       {"link_efficiency", 1, 3, "no curve of the collective: the cluster document's rates and latencies"}};
-  EXPECT_EQ(assumptions_of(plain_profile({}), {{"roofline", 12}, {"alpha_beta", 3}}), expected);
+  EXPECT_EQ(assumptions_of(plain_profile({}), {}, {{"roofline", 12}, {"alpha_beta", 3}}), expected);
+}
+
+// Links that are said to reach less than their rates; cards only where there are other nodes.
+TEST(Assumptions, NameTheSharesOfLinks) {
+  Profile profile;
+  profile.task_overhead_s = 1e-6;
+  Cluster cluster;
+  cluster.intra_node.efficiency = 0.75, cluster.nic.efficiency = 0.875;
+  std::vector<Assumption> expected = {{"link_efficiency", 0.75, 3, "ports of devices: NCCL and DeepEP"}};
+  EXPECT_EQ(assumptions_of(profile, cluster, {{"alpha_beta", 3}}), expected);
+  cluster.num_nodes = 2;
+  expected.push_back({"link_efficiency", 0.875, 3, "network cards: NCCL and DeepEP"});
+  EXPECT_EQ(assumptions_of(profile, cluster, {{"alpha_beta", 3}}), expected);
 }
 
 // Rooflines beside curves stand on the profile's own shares, and say whose they are where they are not the defaults.
@@ -29,7 +42,7 @@ TEST(Assumptions, NameTheProfileThatStatesThem) {
   profile.name = "mine", profile.task_overhead_s = 1e-6, profile.assumed_flops_efficiency = 0.75;
   const std::vector<Assumption> expected = {{"flops_efficiency", 0.75, 1, "profile mine"},
                                             {"bandwidth_efficiency", 0.7, 1, "a guess without a source"}};
-  EXPECT_EQ(assumptions_of(profile, {{"measured", 7}, {"roofline", 1}}), expected);
+  EXPECT_EQ(assumptions_of(profile, {}, {{"measured", 7}, {"roofline", 1}}), expected);
 }
 
 // Of two curves one was measured on another device; nothing is assumed of tasks that none of them prices.
@@ -40,13 +53,13 @@ TEST(Assumptions, CountAssumedCurves) {
   profile.operators[1].provenance = Provenance::assumed;
   const std::vector<Assumption> expected = {
       {"assumed_curves", 1, 0, "measured on another device or before a rate was edited"}};
-  EXPECT_EQ(assumptions_of(profile, {{"measured", 7}, {"scaled", 1}}), expected);
-  EXPECT_TRUE(assumptions_of(profile, {{"measured", 7}}).empty());
+  EXPECT_EQ(assumptions_of(profile, {}, {{"measured", 7}, {"scaled", 1}}), expected);
+  EXPECT_TRUE(assumptions_of(profile, {}, {{"measured", 7}}).empty());
 }
 
 TEST(Assumptions, OfCurvesWithoutAnOverheadAreFreeLaunches) {
   const std::vector<Assumption> expected = {{"task_overhead_s", 0, 0, "nobody measured it"}};
-  EXPECT_EQ(assumptions_of(Profile{}, {{"measured", 7}}), expected);
+  EXPECT_EQ(assumptions_of(Profile{}, {}, {{"measured", 7}}), expected);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "core/network/collective_demand.h"
 #include "core/schema/error.h"
 
@@ -48,6 +50,71 @@ TEST(AlphaBeta, RingPaysLatencyInEveryRound) {
   // One node: 6 rounds * 1 us + 150e3 / 100e9 = 6e-6 + 1.5e-6.
   const Cluster cluster = two_nodes_of_four();
   EXPECT_DOUBLE_EQ(alpha_beta_seconds(ring_demand(Op::all_reduce, kFirstNode, 100'000, cluster), cluster), 7.5e-6);
+}
+
+TEST(AlphaBeta, RoundsPayWhatTheyCross) {
+  // 8 ranks in 2 nodes. Of a ring's 7 rounds a part crosses 2 node borders: 5 * 1 us + 2 * 5 us; the tree's: 2 * 1 us +
+  // 1
+  // * 5 us. 700 bytes inside, 175 over a card: 7 ns.
+  const Cluster cluster = two_nodes_of_four();
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(ring_demand(Op::all_gather, kBothNodes, 100, cluster), cluster), 15.007e-6);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(reduction_demand(Op::all_gather, kBothNodes, 100, cluster), cluster), 7.007e-6);
+}
+
+// A reduction of n vectors of S bytes sends 2 S (n-1)/n through some port, whatever the algorithm: 100 MB over 8 ports
+// of 50 GB/s is 3.5 ms, and twice the bytes is twice the time of the ports.
+TEST(AlphaBeta, NoAllReduceBeatsItsPort) {
+  Cluster cluster = two_nodes_of_four();
+  cluster.devices_per_node = 8;
+  cluster.intra_node = {50e9, 0};
+  const std::vector<int> eight = {0, 1, 2, 3, 4, 5, 6, 7};
+  const Bytes size = 100'000'000;
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(reduction_demand(Op::all_reduce, eight, size, cluster), cluster), 3.5e-3);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(ring_demand(Op::all_reduce, eight, size, cluster), cluster), 3.5e-3);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(tree_demand(Op::all_reduce, eight, size, cluster), cluster), 4e-3);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(reduction_demand(Op::all_reduce, eight, 2 * size, cluster), cluster), 7e-3);
+}
+
+// 1 GiB a rank, 8 ranks and 8 cards of 50 GB/s a node: (nodes - 1) / nodes of it leave over the rank's
+// card, 10.74, 17.90 and 19.69 ms for 2, 6 and 12 nodes (nccl-tests#130).
+TEST(AlphaBeta, UniformAllToAllBetweenNodesIsBoundByItsCards) {
+  Cluster cluster = two_nodes_of_four();
+  cluster.devices_per_node = cluster.nics_per_node = 8;
+  cluster.intra_node = {450e9, 0};
+  cluster.nic = {50e9, 0};
+  for (const auto& [nodes, milliseconds] : {std::pair(2, 10.737), std::pair(6, 17.896), std::pair(12, 19.685)}) {
+    cluster.num_nodes = nodes;
+    std::vector<int> group(static_cast<size_t>(8 * nodes));
+    std::iota(group.begin(), group.end(), 0);
+    const Bytes pair = (Bytes{1} << 30) / (8 * nodes);
+    const auto demand = all_to_all_demand(
+        group, [&](int, int) { return pair; }, cluster);
+    EXPECT_NEAR(alpha_beta_seconds(demand, cluster), milliseconds * 1e-3, 1e-6) << nodes << " nodes";
+  }
+}
+
+// Counts of 256 experts from each of 128 ranks in 16 nodes, 4 bytes each, by trees: 3 rounds of 3 us inside a node and
+// 4 of 5 us between, 127 KiB at 300 GB/s inside, an eighth of it over a card at 12.5 GB/s: 9 + 20 + 1.3 us. A ring: 639
+// us.
+TEST(AlphaBeta, ExchangeOfCountsGrowsWithTheLogarithmOfRanks) {
+  Cluster cluster = two_nodes_of_four();
+  cluster.num_nodes = 16;
+  cluster.devices_per_node = cluster.nics_per_node = 8;
+  cluster.intra_node = {300e9, 3e-6};
+  cluster.nic = {12.5e9, 5e-6};
+  std::vector<int> group(128);
+  std::iota(group.begin(), group.end(), 0);
+  const auto demand = reduction_demand(Op::all_gather, group, 1024, cluster);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 29e-6 + 127 * 1024 / 8 / 12.5e9);
+}
+
+// 4e6 bytes over a card of 25 GB/s, of which it reaches 80 %: 200 us.
+TEST(AlphaBeta, LinksReachTheirShare) {
+  Cluster cluster = two_nodes_of_four();
+  cluster.nic.efficiency = 0.8;
+  const auto demand = all_to_all_demand(
+      kBothNodes, [](int, int) { return 1'000'000; }, cluster);
+  EXPECT_DOUBLE_EQ(alpha_beta_seconds(demand, cluster), 5e-6 + 200e-6);
 }
 
 TEST(AlphaBeta, MembersOfANodeShareItsCards) {

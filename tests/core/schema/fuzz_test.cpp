@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/schema/documents.h"
+#include "core/schema/hardware.h"
 #include "tests/core/schema/mutations.h"
 #include "tests/core/schema/shipped_documents.h"
 
@@ -16,14 +17,15 @@ void read_document(const std::string& text) {
   const Json json = parse_json(text, "f.json");
   const std::string kind = document_kind(json, "f.json");
   if (kind == "model") count_parameters(read_model(json, "f.json"));
-  if (kind == "cluster") read_cluster(json, "f.json");
+  if (kind == "cluster") read_any_cluster(json, "f.json", {testing::profiles("")});
+  if (kind == "hardware") read_hardware(json, "f.json");
   if (kind == "workload") read_workload(json, "f.json");
   if (kind == "routing") read_routing(json, "f.json");
   if (kind == "profile") read_profile(json, "f.json");
 }
 
 TEST(Fuzz, ShippedDocumentsAreReadOrRefused) {
-  for (const char* folder : {"models", "clusters", "workloads", "routing"}) {
+  for (const char* folder : {"models", "clusters", "workloads", "routing", "devices/b200-180g-sxm"}) {
     for (const std::string& path : testing::shipped(folder)) {
       SCOPED_TRACE(path);
       std::stringstream text;
@@ -31,6 +33,12 @@ TEST(Fuzz, ShippedDocumentsAreReadOrRefused) {
       testing::expect_survival(text.str(), fnv1a64(std::filesystem::path(path).filename().string()), read_document);
     }
   }
+}
+
+TEST(Fuzz, ShortClustersAreReadOrRefused) {
+  const Json cluster = {
+      {"kind", "moesaic.cluster/1"}, {"device", "h200-141g-sxm"}, {"nodes", 4}, {"cards", {{"per_node", 4}}}};
+  testing::expect_survival(cluster.dump(), 3, read_document);
 }
 
 TEST(Fuzz, RecordedRoutingsAreReadOrRefused) {

@@ -82,6 +82,18 @@ TEST(Layouts, WhatDoesNotFitSaysWhatItNeeds) {
   EXPECT_GE(refusal.needs, 7424 + 16'384);
 }
 
+// Half of 26,000 bytes may be used: the same layouts fit.
+TEST(Layouts, AShareOfTheMemoryIsUsable) {
+  Problem problem = tiny_problem();
+  problem.cluster.device.memory_bytes = 26'000;
+  problem.cluster.device.usable_memory_share = 0.5;
+  const std::vector<LayoutCandidate> candidates = enumerate_layouts(problem);
+  ASSERT_EQ(candidates.size(), 9u);
+  for (size_t i = 0; i < 9; ++i) EXPECT_EQ(candidates[i].refusal.empty(), i < 3);
+  EXPECT_EQ(candidates[8].refusal.reason,
+            "parameters, gradients and optimizer state of one rank take 24 kB; the device has 13 kB to use");
+}
+
 // ep 4 takes 16 bytes of each of 464 dense and 256 expert parameters, 11,520, and 192 of tokens and targets.
 // ZeRO-1 divides the moments of the dense ones by 4 and keeps buffers for their exchange: 10.6 kB.
 TEST(Layouts, DividesOptimizerStatesWhereNothingFitsOtherwise) {
