@@ -162,9 +162,10 @@ void leave_out_predictors(Config& config, Model& model) {
   }
 }
 
+/// Absent, none, or a list of such.
 bool says_nothing(const Json& value) {
-  return value.is_null() || value == false || value == 0 || (value.is_string() && value == "") ||
-         (value.is_structured() && value.empty());
+  if (value.is_array()) return std::all_of(value.begin(), value.end(), says_nothing);
+  return value == false || value == 0 || value == "" || (value.is_object() && value.empty());
 }
 
 /// What nobody asked for: parts beside the decoder and unknown keys are named, unknown shapes refused.

@@ -14,7 +14,7 @@ constexpr const char* kSigmoidScores = "sigmoid scores of the router";
 const std::vector<Family>& families() {
   static const std::vector<Family> rows = {
       {.names = {"mixtral"}, .sight = Sight::window, .rope_theta = 1e6},
-      {.names = {"qwen3_moe"},
+      {.names = {"qwen3_moe", "qwen3_vl_moe", "qwen3_vl_moe_text"},
        .expert_width = {"moe_intermediate_size"},
        .dense_width = "intermediate_size",
        .moe = MoeLayers::every_step,
@@ -63,7 +63,8 @@ const std::vector<Family>& families() {
        .router_bias = true,
        .norm_epsilon = 1e-6,
        .auxiliary_coefficient = 0,
-       .known = {"head_dim", "qk_head_dim"}},
+       .known = {"head_dim", "qk_head_dim", "index_share_for_mtp_iteration", "index_skip_topk_offset",
+                 "index_topk_freq"}},
       {.names = {"olmoe"}, .sight = Sight::window, .head_norms = HeadNorms::all_heads, .normalize_top_k = false},
       {.names = {"gpt_oss"},
        .sight = Sight::alternating_window,

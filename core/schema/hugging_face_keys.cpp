@@ -31,7 +31,8 @@ constexpr Words kHarmless =
     "use_unified_vision_chunk video_placeholder indexer_rope_interleave tokenizer_path org_vocab_size pad_id "
     "eod_token_id text_start_id text_end_id image_token_id use_rotary_pos_emb position_embedding_xdrope "
     "calc_logits_for_entire_prompt attn_mechanism moe_normalize_expert_weights moe_jitter_eps kwargs resid_pdrop "
-    "emb_pdrop attn_pdrop ";
+    "emb_pdrop attn_pdrop top_k no_repeat_ngram_size encoder_no_repeat_ngram_size tie_encoder_decoder "
+    "moe_router_dtype ";
 
 /// Words that keys of shapes are made of.
 constexpr Words kShapes[] = {"attn", "attention", "bias",  "block",  "channel", "compress", "conv",  "dense", "depth",

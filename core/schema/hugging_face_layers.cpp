@@ -93,10 +93,13 @@ std::vector<bool> other_sight(Config& config, const Family& family, const Model&
   const auto where = [&](auto is) { return layers_where(model.num_layers, is); };
   const bool asked = config["use_sliding_window"].boolean(family.sight == Sight::window);
   switch (family.sight) {
-    case Sight::all:
+    case Sight::all: {
       if (asked)
         config["use_sliding_window"].refuse("is true, and which layers have a window is not known here", "false");
+      const Field types = config["attn_type_list"];  // of MiniMax, whose M2 has one for the sake of earlier ones
+      if (types.present()) types.each([](const Field& type) { return type.integer({1, 1}); });
       break;
+    }
     case Sight::window:
     case Sight::asked_window:
       return where([&](int64_t) { return asked && config["sliding_window"].present(); });
@@ -127,13 +130,26 @@ std::vector<bool> other_sight(Config& config, const Family& family, const Model&
   return where([](int64_t) { return false; });
 }
 
+/// What layer_types calls the sight that a family has beside all keys.
+const char* name_of_other_sight(const Family& family) {
+  switch (family.sight) {
+    case Sight::all:  // an indexer chooses keys in all layers, if in any
+      return family.latent_attention ? "deepseek_sparse_attention" : "full_attention";
+    case Sight::chunks:
+      return "chunked_attention";
+    case Sight::gated_delta:
+    case Sight::lightning:
+    case Sight::mamba:
+      return "linear_attention";
+    default:
+      return "sliding_attention";
+  }
+}
+
 /// layer_types where it is given: full_attention or what the family has beside it.
 std::vector<bool> layers_of_other_sight(Config& config, const Family& family, const Model& model) {
   const Field types = config["layer_types"];
-  const Sight sight = family.sight;
-  const bool recurs = sight == Sight::gated_delta || sight == Sight::lightning || sight == Sight::mamba;
-  const char* other = recurs ? "linear_attention" : sight == Sight::chunks ? "chunked_attention" : "sliding_attention";
-  const char* const names[] = {"full_attention", other};
+  const char* const names[] = {"full_attention", name_of_other_sight(family)};
   if (!types.present()) return other_sight(config, family, model);
   for (const char* key :
        {"attn_type_list", "full_attention_interval", "no_rope_layers", "no_rope_layer_interval", "use_sliding_window"})
@@ -144,6 +160,7 @@ std::vector<bool> layers_of_other_sight(Config& config, const Family& family, co
 }
 
 /// DeepSeek-V3.2: queries from the latent query, one key and a weight per head from the input, a LayerNorm of the key.
+/// In later models some layers share the indexer of an earlier one.
 void read_indexer(Config& config, Model& model) {
   const Field top_k = config["index_topk"];
   if (!top_k.present()) return;
@@ -151,8 +168,14 @@ void read_indexer(Config& config, Model& model) {
   const int64_t heads = config["index_n_heads"].integer(kHeads), dim = config["index_head_dim"].integer(kHidden);
   const int64_t rank = model.latent_attention ? model.latent_attention->q_lora_rank : 0;
   const int64_t parameters = rank * heads * dim + model.hidden * (dim + heads) + 2 * dim;
-  model.left_out.push_back("the indexer of sparse attention: " + with_commas(model.num_layers * parameters) +
-                           " parameters in " + std::to_string(model.num_layers) + " layers");
+  constexpr const char* kTypes[] = {"full", "shared"};
+  int64_t layers = model.num_layers;
+  if (const Field types = config["indexer_types"]; types.present()) {
+    const std::vector<size_t> shared = types.each([&](const Field& type) { return type.choice(kTypes); });
+    layers = std::count(shared.begin(), shared.end(), size_t{0});
+  }
+  model.left_out.push_back("the indexer of sparse attention: " + with_commas(layers * parameters) + " parameters in " +
+                           std::to_string(layers) + " layers");
 }
 
 }  // namespace
@@ -167,6 +190,12 @@ void read_moe_layers(Config& config, const Family& family, Model& model) {
       model.moe_layers = every_step(config, model.num_layers);
       return;
     case MoeLayers::after_dense: {
+      constexpr const char* kTypes[] = {"dense", "sparse"};
+      if (const Field types = config["mlp_layer_types"]; types.present()) {
+        model.moe_layers = types.each([&](const Field& type) { return type.choice(kTypes) == 1; });
+        config({"first_k_dense_replace", "moe_layer_freq"});  // say the same in short
+        return check_length(types, model);
+      }
       const int64_t first = config({"first_k_dense_replace", "moe_layer_num_skipped"}).integer(kFrom0);
       const int64_t step = config["moe_layer_freq"].integer(kLayers, 1);
       model.moe_layers = where([=](int64_t layer) { return layer >= first && layer % step == 0; });

@@ -61,10 +61,10 @@ DType quantized_type(ObjectReader q) {
   }
 }
 
-/// "model.layers.*.self_attn", "re:.*self_attn.*": the whole of attention, not a norm in it.
+/// "model.layers.*.self_attn", "re:.*self_attn.*", "model.layers.3.self_attn.q_a_proj"; not a norm in it.
 bool names_attention(std::string module) {
   while (!module.empty() && std::string("*.$").find(module.back()) != std::string::npos) module.pop_back();
-  return module.ends_with("self_attn");
+  return module.ends_with("self_attn") || (module.find("self_attn.") != std::string::npos && module.ends_with("_proj"));
 }
 
 /// Do the modules that stay as they were include attention?
@@ -78,8 +78,8 @@ bool spares_attention(ObjectReader q) {
 
 }  // namespace
 
-/// Experts are quantised wherever anything is; attention and what lies beside it unless it is spared. No method here
-/// quantises embedding and head.
+/// Experts are quantised wherever anything is; attention and what lies beside it unless it is spared, in whole or in
+/// part. No method here quantises embedding and head.
 void read_weight_types(Config& config, Model& model) {
   model.weight_dtype = model.expert_dtype = base_type(config);
   const Field quantization = config({"quantization_config", "compression_config"});

@@ -121,6 +121,25 @@ TEST(Families, CountLatentAttention) {
   EXPECT_EQ(shipped_model("deepseek-v3").cached_elements(), 576);
 }
 
+// Later files say layer by layer what others say by a number, and some layers share an indexer. Of 4 layers two have
+// one: 2 (2048 * 32 * 128 + 6144 (128 + 32) + 2 * 128) = 18,743,808.
+TEST(Families, ReadWhatIsSaidLayerByLayer) {
+  Json json = config("glm-5");
+  json["num_hidden_layers"] = 4;
+  json.erase("first_k_dense_replace");
+  json["mlp_layer_types"] = {"dense", "sparse", "dense", "sparse"};
+  json["indexer_types"] = {"full", "shared", "shared", "full"};
+  json["layer_types"] = std::vector<std::string>(4, "deepseek_sparse_attention");
+  const Model glm = model_of(json);
+  EXPECT_EQ(glm.moe_layers, (std::vector<bool>{false, true, false, true}));
+  EXPECT_EQ(glm.left_out.front(), "the indexer of sparse attention: 18,743,808 parameters in 2 layers");
+  EXPECT_EQ(glm.sparse_keys, 2048);
+  json = config("minimax-m2.5");
+  json["attn_type_list"] = std::vector<int>(62, 1);
+  json["shared_intermediate_size"] = {0};
+  EXPECT_EQ(model_of(json), shipped_model("minimax-m2.5"));
+}
+
 // Totals as the models' makers say them.
 TEST(Families, AreWithinHalfAPercentOfPublishedTotals) {
   for (const auto& [name, total] : std::vector<std::pair<const char*, double>>{{"qwen3-235b-a22b", 235.09e9},
@@ -231,6 +250,7 @@ TEST(Families, ReadTheTypesOfQuantizedWeights) {
   EXPECT_EQ(types(config("gpt-oss-20b")), "bf16 fp4 -");
   EXPECT_EQ(types(config("kimi-k2.5")), "bf16 int4 -");
   EXPECT_EQ(types(config("deepseek-r1-nvfp4")), "bf16 nvfp4 -");
+  EXPECT_EQ(types(config("deepseek-v3.1-nvfp4")), "bf16 nvfp4 -");
   const auto with = [&](const Json& quantization) {
     Json json = config("qwen3-30b-a3b");
     json["quantization_config"] = quantization;
