@@ -126,7 +126,7 @@ const std::vector<Family>& families() {
        .shared = Shared::counted,
        .head_norms = HeadNorms::each_head,
        .known = {"use_mixed_mlp_moe", "moe_drop_tokens", "capacity_factor", "moe_random_routing_dropped_token",
-                 "cla_share_factor"}},
+                 "cla_share_factor", "norm_type", "dense_list", "num_media_embeds", "class_num", "pool_type"}},
       {.names = {"jamba"},
        .dense_width = "intermediate_size",
        .moe = MoeLayers::period,

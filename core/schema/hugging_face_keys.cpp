@@ -35,12 +35,13 @@ constexpr Words kHarmless =
     "moe_router_dtype ";
 
 /// Words that keys of shapes are made of.
-constexpr Words kShapes[] = {"attn", "attention", "bias",  "block",  "channel", "compress", "conv",  "dense", "depth",
-                             "dim",  "embd",      "embed", "expand", "expert",  "factor",   "ffn",   "gate",  "group",
-                             "head", "hidden",    "index", "inner",  "inter",   "kernel",   "layer", "lora",  "mamba",
-                             "mlp",  "moe",       "mtp",   "n_",     "nextn",   "norm",     "num_",  "proj",  "quant",
-                             "rank", "ratio",     "res",   "router", "share",   "shape",    "size",  "ssm",   "state",
-                             "tie",  "vocab",     "width", "window", "conf"};
+constexpr Words kShapes[] = {"attn",   "attention", "bias",  "block",  "channel", "compress", "conv",   "dense",
+                             "depth",  "dim",       "embd",  "embed",  "expand",  "expert",   "factor", "ffn",
+                             "gate",   "group",     "head",  "hidden", "index",   "inner",    "inter",  "kernel",
+                             "layer",  "lora",      "mamba", "mlp",    "moe",     "mtp",      "n_",     "nextn",
+                             "norm",   "num_",      "proj",  "quant",  "rank",    "ratio",    "res",    "router",
+                             "share",  "shape",     "size",  "ssm",    "state",   "tie",      "vocab",  "width",
+                             "window", "conf",      "cla",   "mla",    "use_",    "d_model",  "d_ff",   "d_kv"};
 
 bool names_a_shape(Words key) {
   return std::any_of(std::begin(kShapes), std::end(kShapes),

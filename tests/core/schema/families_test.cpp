@@ -155,6 +155,16 @@ TEST(Families, AreWithinHalfAPercentOfPublishedTotals) {
     EXPECT_NEAR(static_cast<double>(count_parameters(shipped_model(name)).total()) / total, 1, 0.005) << name;
 }
 
+// The files of GLM-4.5 hold 358 B: with its multi-token prediction module, a layer 160 + 1 experts wide, a projection
+// of 2 h to h, and tables of its own. h 5120, V 151552, attention and biases as above.
+TEST(Families, LeaveOutWhatGlmPredictsFurtherTokensWith) {
+  constexpr int64_t h = 5120, attention = h * (96 + 16) * 128 + 96 * 128 * h + 112 * 128;
+  constexpr int64_t module = attention + 161 * 3 * h * 1536 + 160 * h + 2 * h * h + 2 * 151552 * h;
+  const Model glm = shipped_model("glm-4.5");
+  EXPECT_EQ(glm.left_out.size(), 1u);
+  EXPECT_NEAR(static_cast<double>(count_parameters(glm).total() + module) / 358e9, 1, 0.005);
+}
+
 // What is served today goes by the name that its hub gives it.
 TEST(Families, ServedModelsAreReadByTheirHubNames) {
   for (const char* name :
