@@ -66,7 +66,12 @@ std::vector<std::string> documents_asked(const std::string& word, const Session&
     return files;
   }
   const bool is_path = word.find('/') != std::string::npos || word.find(".json") != std::string::npos;
-  if (is_path || fs::exists(word, ignored)) return {word};
+  if (fs::exists(word, ignored)) return {word};
+  if (is_path) {
+    for (const Named& document : shipped_documents(session))
+      if (document.name == name_from_hub(word)) return {document.file};
+    return {word};
+  }
   std::vector<std::string> names;
   for (const Named& document : shipped_documents(session)) {
     if (document.name == word || document.short_name == word) files.push_back(document.file);

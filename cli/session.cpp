@@ -108,7 +108,9 @@ std::string Session::workload_file(const std::string& name) const {
 
 Model Session::load_model(const std::string& name) const {
   const std::string file = model_file(name);
-  return read_model(read_json(file), file);
+  Model model = read_model(read_json(file), file);
+  for (const std::string& part : model.left_out) say(model.name + " is planned without " + part);
+  return model;
 }
 
 Cluster Session::load_cluster(const std::string& name) const { return find_cluster(name).cluster; }

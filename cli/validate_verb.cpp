@@ -25,6 +25,12 @@ struct Finding {
   std::string text;
 };
 
+std::string listed(const std::string& what, const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? what : "; ") + part;
+  return text;
+}
+
 Finding model_finding(const Json& document, const std::string& file) {
   const Model model = read_model(document, file);
   const ParameterCount count = count_parameters(model);
@@ -32,13 +38,22 @@ Finding model_finding(const Json& document, const std::string& file) {
                {"family", model.family},
                {"parameters", count.total()},
                {"parameters_dense", count.dense},
-               {"parameters_sparse", count.sparse}};
+               {"parameters_sparse", count.sparse},
+               {"parameters_active", active_parameters(model) - count.uncounted},
+               {"weight_bytes", weight_bytes(model)},
+               {"cached_elements_per_token", model.num_attention_layers() * model.cached_elements()},
+               {"left_out", model.left_out}};
   if (count.uncounted > 0) json["parameters_uncounted"] = count.uncounted;
+  if (model.recurrent)
+    json["state_elements_per_sequence"] =
+        (model.num_layers - model.num_attention_layers()) * model.recurrent->state_elements;
+  if (!model.uncomputed.empty()) json["uncomputed"] = model.uncomputed;
   return {json, with_commas(count.total()) + " parameters: " + with_commas(count.dense) + " dense, " +
                     with_commas(count.sparse) + " in experts" +
                     (count.uncounted > 0 ? " (and " + with_commas(count.uncounted) +
                                                " of router and norms, which the paper does not count)"
-                                         : "")};
+                                         : "") +
+                    listed("; left out: ", model.left_out)};
 }
 
 Finding plan_finding(const Json& document, const std::string& file) {

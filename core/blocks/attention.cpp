@@ -37,7 +37,7 @@ void AttentionBlock::declare_projections(StepBuilder& b) const {
 }
 
 int64_t AttentionBlock::cached_elements(const StepBuilder& b) const {
-  return 2 * b.model().num_kv_heads / b.plan().layout.tp * b.model().head_dim;
+  return b.model().cached_elements() / b.plan().layout.tp;
 }
 
 OpShape keys_shape(const StepBuilder& b) {

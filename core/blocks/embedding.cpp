@@ -13,7 +13,7 @@ OpShape table_shape(const StepBuilder& b) { return linear_shape(b.model().vocabu
 
 /// In a pipeline the first and the last stage hold a tied table.
 void EmbeddingBlock::declare(StepBuilder& b) const {
-  Parameter& table = b.parameter("embedding", b.model().vocabulary * b.model().hidden, true);
+  Parameter& table = b.table("embedding");
   if (!b.model().tied_embeddings || b.plan().layout.pp == 1) return;
   table.other_stage = b.plan().layout.pp - 1;
   table.replicas = b.communicator("embedding");

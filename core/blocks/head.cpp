@@ -18,7 +18,7 @@ LinearLayer HeadBlock::projection(const StepBuilder& b) const {
 
 void HeadBlock::declare(StepBuilder& b) const {
   NormLayer::declare(b, "final_norm");
-  if (!b.model().tied_embeddings) b.parameter("head", b.model().vocabulary * b.model().hidden, true);
+  if (!b.model().tied_embeddings) b.table("head");
 }
 
 TensorId HeadBlock::forward(StepBuilder& b, TensorId x) {

@@ -46,6 +46,16 @@ std::vector<std::unique_ptr<Block>> blocks_at(const Model& model, int place) {
   return blocks;
 }
 
+std::string unlowered_part(const Model& model) {
+  if (model.recurrent)
+    return model.recurrent->kind + " in " + std::to_string(model.num_layers - model.num_attention_layers()) + " of " +
+           std::to_string(model.num_layers) + " layers";
+  if (model.sparse_keys > 0)
+    return "sparse attention to " + std::to_string(model.sparse_keys) + " keys that an indexer chooses";
+  if (model.attention_gate) return "a gate of attention's output";
+  return "";
+}
+
 Scope scope_at(const StepBuilder& b, Phase phase, int place, int microbatch) {
   const auto layers = static_cast<int>(b.model().num_layers);
   const int stages = b.plan().layout.pp;

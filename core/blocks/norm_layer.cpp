@@ -9,7 +9,7 @@ namespace {
 
 using operands::Add, operands::NormBackward;
 
-int64_t vectors(const StepBuilder& b) { return b.model().norm == Norm::layer_norm ? 2 : 1; }
+int64_t vectors(const StepBuilder& b) { return b.model().norm_vectors(); }
 int64_t row_elements(StepBuilder& b, TensorId id) { return b.graph().tensors[id].row_elements; }
 
 /// As wide as the gain.

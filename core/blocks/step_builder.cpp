@@ -119,6 +119,12 @@ void StepBuilder::expert_parameter(const std::string& name, std::vector<Share> s
   if (!training() && model().expert_dtype != dense_dtype) graph_.tensors.back().dtype = model().expert_dtype;
 }
 
+Parameter& StepBuilder::table(const std::string& name) {
+  Parameter& added = parameter(name, model().vocabulary * model().hidden, true);
+  if (!training()) graph_.tensors.back().dtype = model().table_dtype.value_or(model().weight_dtype);
+  return added;
+}
+
 TensorId StepBuilder::weight(const std::string& name) const {
   for (const Parameter& parameter : graph_.parameters)
     if (parameter.name == name) return parameter.weight;

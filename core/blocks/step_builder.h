@@ -62,6 +62,8 @@ class StepBuilder {
   /// of the MoE layer. The reference is valid until the next call.
   Parameter& parameter(const std::string& name, int64_t elements, bool decay);
   void expert_parameter(const std::string& name, std::vector<Share> slot);
+  /// The embedding or the head, [vocabulary, hidden].
+  Parameter& table(const std::string& name);
   /// A matrix that the ranks of a tensor-parallel group cut among themselves: the share of its first rank.
   void cut_parameter(const std::string& name, std::vector<Share> shares, bool decay);
   TensorId weight(const std::string& name) const;

@@ -77,15 +77,26 @@ std::string document_kind(const Json& json, const std::string& file) {
   return kKinds[static_cast<size_t>(found - spellings.begin())];
 }
 
+std::string name_from_hub(const std::string& name) {
+  const size_t slash = name.find('/');
+  const bool is_path = name.starts_with('.') || slash == 0 || slash != name.rfind('/') || name.ends_with(".json");
+  if (slash == std::string::npos || is_path) return "";
+  std::string own = name.substr(slash + 1);
+  for (char& c : own)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return own;
+}
+
 std::string resolve_document(const std::string& name, const std::string& folder, const std::vector<std::string>& roots,
                              const std::vector<std::string>& more_names) {
   if (is_readable_file(name)) return name;
   const bool is_path = name.empty() || name.find('/') != std::string::npos || name.ends_with(".json");
-  if (is_path) throw InputError(name.empty() ? folder : name, "", "no such file", "a file, or a name from " + folder);
+  const std::string own = !is_path ? name : folder == "models" ? name_from_hub(name) : "";
   for (const std::string& root : roots) {
-    const fs::path candidate = fs::path(root) / folder / (name + ".json");
-    if (is_readable_file(candidate)) return candidate.string();
+    const fs::path candidate = fs::path(root) / folder / (own + ".json");
+    if (!own.empty() && is_readable_file(candidate)) return candidate.string();
   }
+  if (is_path) throw InputError(name.empty() ? folder : name, "", "no such file", "a file, or a name from " + folder);
   std::vector<std::string> names = names_in(folder, roots);
   names.insert(names.end(), more_names.begin(), more_names.end());
   throw InputError(name, "", "no document of this name in " + folder + elsewhere(name, folder, roots), "",

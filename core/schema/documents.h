@@ -56,8 +56,13 @@ std::string document_hash(const Json& json);
 /// "moesaic.plan/1" -> "plan"; a Hugging Face config without "kind" -> "model". InputError otherwise.
 std::string document_kind(const Json& json, const std::string& file);
 
+/// A model's name as its hub writes it -> the name it ships under: "openai/GPT-OSS-120b" -> "gpt-oss-120b"; "": it is
+/// not one part, a slash and another, or ends as a file does.
+std::string name_from_hub(const std::string& name);
+
 /// "mixtral-8x7b" -> <profiles>/models/mixtral-8x7b.json; a path to an existing file stays as it is; a wrong name is
-/// refused with the nearest names, `more_names` among them, which resolve elsewhere. `folder` is "models", "clusters",
+/// refused with the nearest names, `more_names` among them, which resolve elsewhere. Models also go by name_from_hub.
+/// `folder` is "models", "clusters",
 /// "workloads", "routing" or "devices". `roots` are searched in order.
 std::string resolve_document(const std::string& name, const std::string& folder, const std::vector<std::string>& roots,
                              const std::vector<std::string>& more_names = {});

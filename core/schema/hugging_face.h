@@ -9,9 +9,9 @@
 
 namespace moesaic {
 
-/// Families: mixtral, qwen3_moe, deepseek_v3, kimi_k2, olmoe, gpt_oss. Keys that are not needed are ignored, as they
-/// are many and ever new; a needed key that is missing, of a wrong type or out of range throws InputError. null counts
-/// as absent.
+/// Families: the rows of hugging_face_families.cpp. null counts as absent. A needed key that is missing, of a wrong
+/// type or out of range throws InputError, as do a family that is not known, and a key that is not known and whose name
+/// says that it may change a shape; other keys that are not known stand in left_out.
 Model read_hugging_face(const nlohmann::ordered_json& config, const std::string& file, const std::string& pointer);
 
 }  // namespace moesaic

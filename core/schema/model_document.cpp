@@ -17,6 +17,7 @@ constexpr const char* kRoutings[] = {"router", "task"};
 constexpr const char* kMoeLayerNames[] = {"all", "every_other"};
 // Bytes of 16-byte training state per parameter, times any small factor, stay within 64 bits.
 constexpr double kMaxParameters = 1e15;
+constexpr int64_t kMostOfOneLayer = int64_t{1} << 50;
 
 std::vector<bool> read_layer_list(const Field& field, int64_t num_layers) {
   std::vector<bool> layers(static_cast<size_t>(num_layers), false);
@@ -88,6 +89,21 @@ LatentAttention read_latent_attention(ObjectReader reader) {
   return mla;
 }
 
+RecurrentLayers read_recurrent(ObjectReader reader, int64_t num_layers) {
+  RecurrentLayers recurrent;
+  recurrent.kind = reader["kind"].text();
+  recurrent.parameters = reader["parameters"].integer({0, kMostOfOneLayer});
+  recurrent.state_elements = reader["state_elements"].integer({0, kMostOfOneLayer});
+  recurrent.layers = read_layer_list(reader["layers"], num_layers);
+  reader.finish();
+  return recurrent;
+}
+
+std::vector<std::string> read_words(const Field& field) {
+  if (!field.present()) return {};
+  return field.each([](const Field& word) { return word.text(); });
+}
+
 void read_attention(ObjectReader& reader, Model& model) {
   model.num_heads = reader["num_heads"].integer(kHeads);
   model.num_kv_heads = reader["num_kv_heads"].integer(kHeads);
@@ -98,7 +114,12 @@ void read_attention(ObjectReader& reader, Model& model) {
     model.sliding_window = window.integer(kWindow);
     model.windowed_layers = read_layer_list(reader["windowed_layers"], model.num_layers);
   }
+  if (const Field recurrent = reader["recurrent"]; recurrent.present())
+    model.recurrent = read_recurrent(recurrent.object(), model.num_layers);
+  model.sparse_keys = reader["sparse_keys"].integer({0, kWindow.most}, 0);
   model.attention_bias = reader["attention_bias"].boolean();
+  model.attention_out_bias = reader["attention_out_bias"].boolean(true);
+  model.attention_gate = reader["attention_gate"].boolean(false);
   model.attention_sinks = reader["attention_sinks"].boolean();
   model.qk_norm = reader["qk_norm"].boolean();
   model.qk_norm_whole = reader["qk_norm_whole"].boolean();
@@ -112,6 +133,8 @@ void read_experts(ObjectReader& reader, Model& model) {
   model.top_k = reader["top_k"].integer(kExperts);
   model.expert_intermediate = reader["expert_intermediate"].integer(kIntermediate);
   model.shared_intermediate = reader["shared_intermediate"].integer({0, int64_t{kExperts.most} * kIntermediate.most});
+  model.shared_gate = reader["shared_gate"].boolean(false);
+  model.shared_norm = reader["shared_norm"].boolean(false);
   model.dense_intermediate = reader["dense_intermediate"].integer({0, kIntermediate.most});
   model.expert_bias = reader["expert_bias"].boolean();
   model.router_bias = reader["router_bias"].boolean();
@@ -122,8 +145,7 @@ void read_experts(ObjectReader& reader, Model& model) {
   model.moe_layers = read_moe_layers(layers, model.num_layers);
 }
 
-/// Every field of Model by its own name, none optional but latent_attention, the window, and
-/// what most models have alike (rope_theta, norm_epsilon, no scaling and no clipping): what write_model writes.
+/// Every field of Model by its own name: what write_model writes. What most models have alike may be left out.
 Model read_complete_form(ObjectReader reader) {
   Model model;
   model.name = reader["name"].text();
@@ -137,10 +159,16 @@ Model read_complete_form(ObjectReader reader) {
   model.activation = static_cast<Activation>(reader["activation"].choice(kActivations));
   model.norm = static_cast<Norm>(reader["norm"].choice(kNorms));
   model.norm_epsilon = reader["norm_epsilon"].number(kPositive, model.norm_epsilon);
+  model.norm_bias = reader["norm_bias"].boolean(true);
   model.tied_embeddings = reader["tied_embeddings"].boolean();
+  model.head_bias = reader["head_bias"].boolean(false);
   model.weight_dtype = static_cast<DType>(reader["weight_dtype"].choice(dtype_names()));
   model.expert_dtype = static_cast<DType>(reader["expert_dtype"].choice(dtype_names()));
+  if (const Field dtype = reader["table_dtype"]; dtype.present())
+    model.table_dtype = static_cast<DType>(dtype.choice(dtype_names()));
   model.auxiliary_coefficient = reader["auxiliary_coefficient"].number(kNotNegative);
+  model.uncomputed = read_words(reader["uncomputed"]);
+  model.left_out = read_words(reader["left_out"]);
   reader.finish();
   check_model(model, reader);
   return model;
@@ -150,12 +178,13 @@ Model read_complete_form(ObjectReader reader) {
 double rough_parameters(const Model& model) {
   const auto hidden = static_cast<double>(model.hidden);
   const double widest_head = static_cast<double>(model.num_heads) * static_cast<double>(model.head_dim);
-  double attention = 4 * hidden * widest_head;
+  double attention = 5 * hidden * widest_head;  // with a gate of its output
   if (const auto& mla = model.latent_attention) {
     const double ranks = static_cast<double>(mla->q_lora_rank) + static_cast<double>(mla->kv_lora_rank);
     const double head = static_cast<double>(mla->qk_nope_head_dim + mla->qk_rope_head_dim + mla->v_head_dim);
     attention = (ranks + hidden) * (hidden + static_cast<double>(model.num_heads) * head);
   }
+  if (model.recurrent) attention += static_cast<double>(model.recurrent->parameters);
   const double width = static_cast<double>(model.num_experts) * static_cast<double>(model.expert_intermediate) +
                        static_cast<double>(model.shared_intermediate + model.dense_intermediate);
   return static_cast<double>(model.num_layers) * (attention + 3 * hidden * width) +
@@ -229,6 +258,22 @@ Json write_model(const Model& model) {
   if (model.rope_theta != Model{}.rope_theta) json["rope_theta"] = model.rope_theta;
   if (model.rope_scaled) json["rope_scaled"] = true;
   if (model.qkv_clipped) json["qkv_clipped"] = true;
+  if (model.sparse_keys > 0) json["sparse_keys"] = model.sparse_keys;
+  if (!model.attention_out_bias) json["attention_out_bias"] = false;
+  if (model.attention_gate) json["attention_gate"] = true;
+  if (model.shared_gate) json["shared_gate"] = true;
+  if (model.shared_norm) json["shared_norm"] = true;
+  if (!model.norm_bias) json["norm_bias"] = false;
+  if (model.head_bias) json["head_bias"] = true;
+  if (model.table_dtype) json["table_dtype"] = name_of(*model.table_dtype);
+  if (!model.uncomputed.empty()) json["uncomputed"] = model.uncomputed;
+  if (!model.left_out.empty()) json["left_out"] = model.left_out;
+  if (const auto& recurrent = model.recurrent) {
+    json["recurrent"] = {{"kind", recurrent->kind},
+                         {"parameters", recurrent->parameters},
+                         {"state_elements", recurrent->state_elements},
+                         {"layers", write_layer_list(recurrent->layers)}};
+  }
   if (model.norm_epsilon != Model{}.norm_epsilon) json["norm_epsilon"] = model.norm_epsilon;
   if (model.routed_by_task) json["routing"] = kRoutings[1];
   if (const auto& mla = model.latent_attention) {

@@ -156,20 +156,22 @@ Field ObjectReader::operator[](const std::string& key) {
 }
 
 void ObjectReader::finish() const {
-  for (const auto& [key, value] : json_.items()) {
-    if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+  for (const std::string& key : unasked()) {
     const std::string shown_key = key.substr(0, 80);
     throw InputError(file_, pointer_ + "/" + escaped(shown_key), "unknown key \"" + shown_key + "\"", "",
                      suggestion(key, known_));
   }
 }
 
+std::vector<std::string> ObjectReader::unasked() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : json_.items())
+    if (std::find(known_.begin(), known_.end(), key) == known_.end()) keys.push_back(key);
+  return keys;
+}
+
 std::string ObjectReader::misspelling_of(const std::string& key) const {
-  std::vector<std::string> unused;
-  for (const auto& [name, value] : json_.items()) {
-    if (std::find(known_.begin(), known_.end(), name) == known_.end()) unused.push_back(name);
-  }
-  const std::vector<std::string> near = nearest_names(key, unused, 1);
+  const std::vector<std::string> near = nearest_names(key, unasked(), 1);
   return near.empty() ? "" : near.front().substr(0, 80);
 }
 
@@ -189,8 +191,9 @@ ObjectReader open_document(const Json& json, const std::string& file, const std:
 }
 
 std::span<const char* const> dtype_names() {
-  static const char* const kNames[] = {name_of(DType::f32), name_of(DType::bf16), name_of(DType::f16),
-                                       name_of(DType::fp8), name_of(DType::fp4),  name_of(DType::i32)};
+  static const char* const kNames[] = {name_of(DType::f32),   name_of(DType::bf16), name_of(DType::f16),
+                                       name_of(DType::fp8),   name_of(DType::fp4),  name_of(DType::i32),
+                                       name_of(DType::nvfp4), name_of(DType::int4), name_of(DType::int4_128)};
   return kNames;
 }
 

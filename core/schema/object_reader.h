@@ -108,6 +108,8 @@ class ObjectReader {
   const std::string& file() const { return file_; }
   const std::string& pointer() const { return pointer_; }
   const Json& json() const { return json_; }
+  /// The present keys that nobody asked for.
+  std::vector<std::string> unasked() const;
   /// The present key that a missing one was probably misspelt as, or "".
   std::string misspelling_of(const std::string& key) const;
   [[noreturn]] void refuse(const std::string& problem, const std::string& expected = "",

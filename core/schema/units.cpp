@@ -101,18 +101,24 @@ double bits_per_element(DType dtype) {
       return 8;
     case DType::fp4:
       return 4 + 8.0 / 32;
+    case DType::nvfp4:
+      return 4 + 8.0 / 16;
+    case DType::int4:
+      return 4 + 16.0 / 32;
+    case DType::int4_128:
+      return 4 + 20.0 / 128;
   }
   throw InvariantError(__FILE__, __LINE__, "known dtype", "element type out of range");
 }
 
 Bytes bytes_of(DType dtype, int64_t elements) {
-  // Quarter bits keep the arithmetic in integers: 4.25 bits are 17 quarters.
-  const auto quarter_bits = static_cast<int64_t>(bits_per_element(dtype) * 4);
-  return elements / 32 * quarter_bits + (elements % 32 * quarter_bits + 31) / 32;
+  // Parts of a bit keep the arithmetic in integers: 4.25 bits are 136 of 32nds.
+  const auto parts = static_cast<int64_t>(bits_per_element(dtype) * 32);
+  return elements / 256 * parts + (elements % 256 * parts + 255) / 256;
 }
 
 const char* name_of(DType dtype) {
-  constexpr const char* kNames[] = {"f32", "bf16", "f16", "fp8", "fp4", "i32"};
+  constexpr const char* kNames[] = {"f32", "bf16", "f16", "fp8", "fp4", "i32", "nvfp4", "int4", "int4_128"};
   return kNames[static_cast<size_t>(dtype)];
 }
 

@@ -13,10 +13,12 @@ using Bytes = int64_t;
 using BytesPerSecond = double;
 using FlopsPerSecond = double;
 
-/// Element types of tensors.
-enum class DType { f32, bf16, f16, fp8, fp4, i32 };
+/// Element types of tensors; the last three only of weights that are stored so.
+enum class DType { f32, bf16, f16, fp8, fp4, i32, nvfp4, int4, int4_128 };
 
-/// Bits of one element, block scales included for fp4 (mxfp4: 4 bits and one 8-bit scale per 32 elements, OCP MX v1.0).
+/// Bits of one element. Of 4-bit types the scales of groups are included: fp4 is mxfp4, one 8-bit scale per 32 elements
+/// (OCP MX v1.0); nvfp4 one per 16; int4 a 16-bit scale per 32 (compressed-tensors), int4_128 a 16-bit scale and a
+/// 4-bit zero per 128 (GPTQ, AWQ).
 double bits_per_element(DType dtype);
 Bytes bytes_of(DType dtype, int64_t elements);
 const char* name_of(DType dtype);

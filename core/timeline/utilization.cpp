@@ -3,13 +3,10 @@
 namespace moesaic {
 namespace {
 
-/// N.
-double active_parameters(const Model& model) {
-  const ParameterCount count = count_parameters(model);
+/// N: the lookup of an embedding apart from the head is no product.
+double multiplied_parameters(const Model& model) {
   const int64_t table = model.tied_embeddings ? 0 : model.vocabulary * model.hidden;
-  const double chosen =
-      model.num_experts > 0 ? static_cast<double>(model.top_k) / static_cast<double>(model.num_experts) : 0;
-  return static_cast<double>(count.dense + count.uncounted - table) + static_cast<double>(count.sparse) * chosen;
+  return static_cast<double>(active_parameters(model) - table);
 }
 
 /// L H Q T.
@@ -28,7 +25,7 @@ double attended(const Model& model, int64_t sequence) {
 }  // namespace
 
 double model_flops_per_token(const Model& model, const Workload& workload) {
-  const double parameters = active_parameters(model);
+  const double parameters = multiplied_parameters(model);
   if (workload.phase != WorkloadPhase::training) return 2 * parameters;
   return 6 * parameters + 12 * attended(model, workload.sequence_length);
 }

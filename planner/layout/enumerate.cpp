@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "core/blocks/model_blocks.h"
 #include "core/graph/memory.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
@@ -201,6 +202,10 @@ void check_pair(const Problem& problem) {
   if (!problem.model.routed_by_task && !problem.workload.tasks.empty())
     throw InputError(problem.files.workload, "/tasks", "are given, and " + model + " has a router",
                      "no tasks, or a model with \"routing\": \"task\"", "");
+  if (const std::string part = unlowered_part(problem.model); !part.empty())
+    throw InputError(problem.files.model, "", "has " + part + ", which no block computes",
+                     "attention that sees all keys or a window in every layer",
+                     "`moesaic validate` says its parameters, weights and cache; plan another model");
 }
 
 }  // namespace

@@ -131,12 +131,20 @@ class Job {
 /// What a model has that no kernel computes; null: nothing.
 const char* untrained_part(const Model& m) {
   if (m.latent_attention) return "latent attention";
+  if (m.recurrent) return m.recurrent->kind.c_str();
+  if (m.sparse_keys > 0) return "sparse attention";
+  if (m.attention_gate) return "a gate of attention's output";
   if (m.rope_scaled) return "scaled rotary positions";
   if (m.qkv_clipped) return "clipped queries, keys and values";
   if (m.attention_bias) return "biases of attention";
   if (m.attention_sinks) return "attention sinks";
   if (m.expert_bias) return "biases of experts";
   if (m.router_bias) return "a bias of the router";
+  if (m.shared_gate) return "a gate of shared experts";
+  if (m.shared_norm) return "a norm of shared experts";
+  if (m.norm == Norm::layer_norm && !m.norm_bias) return "layer norms without biases";
+  if (m.head_bias) return "a bias of the head";
+  if (!m.uncomputed.empty()) return m.uncomputed.front().c_str();
   return nullptr;
 }
 

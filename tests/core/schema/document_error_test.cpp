@@ -73,7 +73,7 @@ TEST(DocumentError, NamesResolveToFilesOrNearNames) {
   EXPECT_EQ(resolve_document(path, "models", roots), path);
   for (const auto& [name, part] :
        std::vector<std::pair<std::string, std::string>>{{"mixtrall-8x7b", "did you mean \"mixtral-8x7b\""},
-                                                        {"zzzzzzzzzzzzzzz", "one of: deepseek-v3"},
+                                                        {"zzzzzzzzzzzzzzz", "one of: arctic"},
                                                         {"../models/x", "no such file"},
                                                         {"", "no such file"}}) {
     try {

@@ -18,6 +18,10 @@ inline Model sample_model() {
   model.num_experts = 4, model.top_k = 2, model.expert_intermediate = model.dense_intermediate = 32;
   model.moe_layers = {false, true};
   model.tied_embeddings = false;
+  model.recurrent = {"mamba", 1000, 100, {true, false}};
+  model.sparse_keys = 7, model.attention_out_bias = model.norm_bias = false;
+  model.attention_gate = model.shared_gate = model.shared_norm = model.head_bias = true;
+  model.table_dtype = DType::f16, model.uncomputed = {"scores"}, model.left_out = {"a part"};
   return model;
 }
 

@@ -74,7 +74,8 @@ TEST(Units, PrintsThreeDigitsAndAPrefix) {
   EXPECT_EQ(format_count(312e12) + "FLOP/s", "312 TFLOP/s");
 }
 
-// fp4 is 4 bits and one 8-bit scale per 32 elements: 32 elements take 17 bytes, 1 takes 4.25 bits = 1 byte.
+// fp4 is 4 bits and one 8-bit scale per 32 elements: 32 elements take 17 bytes, 1 takes 4.25 bits = 1 byte. nvfp4 has
+// one per 16, int4 16 bits per 32: 18 bytes. int4_128 has 20 bits per 128: 66.5 bytes.
 TEST(Units, CountsBytesOfElements) {
   EXPECT_EQ(bytes_of(DType::f32, 3), 12);
   EXPECT_EQ(bytes_of(DType::bf16, 3), 6);
@@ -84,6 +85,10 @@ TEST(Units, CountsBytesOfElements) {
   EXPECT_EQ(bytes_of(DType::fp4, 32), 17);
   EXPECT_EQ(bytes_of(DType::fp4, 1), 1);
   EXPECT_EQ(bytes_of(DType::fp4, 65), 35);  // 34.53
+  EXPECT_EQ(bytes_of(DType::nvfp4, 32), 18);
+  EXPECT_EQ(bytes_of(DType::int4, 32), 18);
+  EXPECT_EQ(bytes_of(DType::int4_128, 128), 67);
+  EXPECT_EQ(bytes_of(DType::int4_128, 256), 133);
   EXPECT_EQ(bytes_of(DType::f32, int64_t{1} << 50), int64_t{1} << 52);
   EXPECT_STREQ(name_of(DType::bf16), "bf16");
 }

@@ -291,5 +291,29 @@ TEST(Baseline, AttentionOfWindowedLayersHasTheirWindow) {
   EXPECT_EQ(shape("layer 0 / forward / attention"), SequenceAndWindow(4, 0));
 }
 
+// No block is a recurrence or chooses keys, so no graph is built that passes for one.
+TEST(Baseline, RefusesWhatNoBlockComputes) {
+  const auto refusal = [](const auto& change) {
+    Plan plan = tiny_plan(1, 1);
+    plan.workload.phase = WorkloadPhase::decode;
+    change(plan.model);
+    try {
+      baseline_step(plan);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(refusal([](Model&) {}), "accepted");
+  EXPECT_NE(refusal([](Model& m) {
+              m.recurrent = {"mamba", 10, 10, {true}};
+            }).find("has mamba in 1 of 1 layers"),
+            std::string::npos);
+  EXPECT_NE(refusal([](Model& m) { m.sparse_keys = 2048; }).find("has sparse attention to 2048 keys"),
+            std::string::npos);
+  EXPECT_NE(refusal([](Model& m) { m.attention_gate = true; }).find("has a gate of attention's output"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace moesaic

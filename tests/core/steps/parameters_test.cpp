@@ -45,17 +45,28 @@ TEST(Parameters, GptMoeIsComplete) {
 //   deepseek: bias of the router 58 * 256                                                               = 14,848
 //   gpt-oss: attention biases and sinks 36 * (5120 + 2880 + 64), expert biases 36 * 128 * (5760 + 2880),
 //            router biases 36 * 128                                                                     = 40,108,032
+//   qwen1.5: biases of q, k, v 24 * 6144, gates of shared experts 24 * 2048                              = 196,608
+//   phi-3.5: biases of attention 32 * (6144 + 4096) and of the head 32064                                = 359,744
+//   minimax: biases of the router 62 * 256                                                               = 15,872
+//   glm: biases of q, k, v 46 * 14336 and of the router 45 * 128                                         = 665,216
+//   arctic: norms of the dense residual 35 * 7168                                                        = 250,880
 TEST(Parameters, PublishedModelsLackOnlySmallVectors) {
-  const std::vector<std::pair<std::string, int64_t>> missing = {{"mixtral-8x7b", 0},
-                                                                {"olmoe-1b-7b", 0},
-                                                                {"qwen3-30b-a3b", 0},
-                                                                {"deepseek-v3", 14848},
-                                                                {"gpt-oss-120b", 40108032}};
-  for (const auto& [name, elements] : missing)
+  struct Lacking {
+    const char* name;
+    int64_t elements;
+    int ep = 8;
+  };
+  const std::vector<Lacking> missing = {
+      {"mixtral-8x7b", 0},     {"olmoe-1b-7b", 0},         {"qwen3-30b-a3b", 0},
+      {"deepseek-v3", 14848},  {"gpt-oss-120b", 40108032}, {"qwen1.5-moe-a2.7b", 196608, 4},
+      {"phi-3.5-moe", 359744}, {"minimax-m2.5", 15872},    {"glm-4.5-air", 665216},
+      {"arctic", 250880},      {"llama-4-scout", 0},       {"llama-4-maverick", 0},
+      {"dbrx-base", 0},        {"hunyuan-a13b", 0},        {"granite-3.0-3b-a800m", 0}};
+  for (const auto& [name, elements, ep] : missing)
     for (const WorkloadPhase phase : {WorkloadPhase::prefill, WorkloadPhase::decode}) {
       SCOPED_TRACE(name);
       const int64_t total = count_parameters(model_named(name)).total();
-      const int64_t built = weight_elements(baseline_step(plan_for(name, phase, 8, 8)), 8);
+      const int64_t built = weight_elements(baseline_step(plan_for(name, phase, 8, ep)), ep);
       EXPECT_EQ(total - built, elements);
       EXPECT_LT(static_cast<double>(total - built), 0.005 * static_cast<double>(total));
     }
@@ -105,6 +116,14 @@ TEST(Parameters, TasksReadWeightsInTheStoredDtypes) {
   EXPECT_EQ(stored(plan, "layer 3 / forward / experts"), "fp4");
   plan.workload.phase = WorkloadPhase::training;
   EXPECT_EQ(stored(plan, "layer 3 / forward / experts"), "bf16");
+}
+
+// deepseek-v3 has tables of 129280 * 7168 in bf16 and all else in a byte per element.
+TEST(Parameters, InferenceKeepsTheTypeOfTables) {
+  const TaskGraph graph = baseline_step(plan_for("deepseek-v3", WorkloadPhase::decode, 8, 8));
+  Bytes expected = 0;
+  for (const Parameter& p : graph.parameters) expected += p.elements;
+  EXPECT_EQ(state_bytes(graph), expected + 2 * 129280LL * 7168);
 }
 
 /// By name; 0 where there is no such tensor.

@@ -50,6 +50,15 @@ TEST(Layouts, RanksMayBeFewerThanDevicesButNotMore) {
   EXPECT_NE(complaint(problem).find("8 ranks on a cluster of 4 devices"), std::string::npos) << complaint(problem);
 }
 
+TEST(Layouts, RefuseModelsThatNoBlockComputes) {
+  Problem problem = tiny_problem();
+  problem.model.sparse_keys = 2048;
+  EXPECT_NE(
+      complaint(problem).find("has sparse attention to 2048 keys that an indexer chooses, which no block computes"),
+      std::string::npos)
+      << complaint(problem);
+}
+
 TEST(Layouts, RefusesWhatDividesOverNoneWithARemedy) {
   Problem problem = tiny_problem();
   problem.workload.global_batch = 6;
