@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 class KernelPackage : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / "kernel_package";
+    // Tests run as processes side by side.
+    folder_ = fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::remove_all(folder_);
   }
   void TearDown() override { fs::remove_all(folder_); }

@@ -23,7 +23,8 @@ KernelTables sample() {
 class KernelTablesFile : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::path(testing::TempDir()) / "kernel_tables";
+    // Tests run as processes side by side.
+    root_ = fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::remove_all(root_);
     fs::create_directories(root_ / "devices" / "gpu");
     file_ = root_ / "devices" / "gpu" / "kernel_tables.json";
