@@ -108,8 +108,15 @@ Finding finding_of(const std::string& kind, const Json& document, const std::str
             with_commas(workload.tokens_per_step()) + " tokens per step"};
   }
   if (kind == "routing") return {{{"recorded", read_routing(document, file).recorded()}}, "fine"};
+  if (kind == "kernel_tables") {
+    const KernelTables tables = read_kernel_tables(file);
+    return {{{"kernels", tables.kernels.size()}, {"experts", tables.experts.size()}},
+            std::to_string(tables.kernels.size()) + " kernels and " + std::to_string(tables.experts.size()) +
+                " shapes of experts of " + tables.device};
+  }
   if (kind == "profile") {
     const Profile profile = read_profile(document, file);
+    if (!profile.tables.file.empty()) static_cast<void>(kernel_tables(profile.tables));
     return {{{"operators", profile.operators.size()}, {"collectives", profile.collectives.size()}},
             std::to_string(profile.operators.size()) + " operator curves and " +
                 std::to_string(profile.collectives.size()) + " collective curves of " + profile.device};
