@@ -9,13 +9,14 @@
 #include "experiments/07_what_does_the_embedding_partition_save/study.h"
 #include "experiments/08_what_does_2d_prefetch_hide/study.h"
 #include "experiments/10_what_does_each_layout_cost/study.h"
+#include "experiments/14_how_well_are_gpu_prices_read/study.h"
 
 namespace moesaic::experiments {
 namespace {
 
-constexpr const Study* kStudies[] = {&kFidelityStudy,    &kTableStudy,    &kPresetsHereStudy,
-                                     &kExpertCacheStudy, &kExchangeStudy, &kElasticStudy,
-                                     &kEmbeddingStudy,   &kGridStudy,     &kLayoutStudy};
+constexpr const Study* kStudies[] = {&kFidelityStudy, &kTableStudy,   &kPresetsHereStudy, &kExpertCacheStudy,
+                                     &kExchangeStudy, &kElasticStudy, &kEmbeddingStudy,   &kGridStudy,
+                                     &kLayoutStudy,   &kReadingStudy};
 
 }  // namespace
 
