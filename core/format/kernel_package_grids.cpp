@@ -120,13 +120,15 @@ void read_grids(const std::string& folder, const char* family, const char* name,
 
 void read_products(const std::string& folder, ImportedTables& imported) {
   // Engines measured few or many numbers of rows: few leave out where a kernel's waves are full.
-  const PackageTable table = find_table(folder, "gemm", "gemm_perf", [](const std::string& file) {
+  const auto is_fine = [](const std::string& file) {
     const CsvTable csv(file);
     std::set<int64_t> rows;
     for (size_t line = 0; line < csv.size(); ++line) rows.insert(csv.integer(line, "m"));
     constexpr size_t kFew = 32;
     return rows.size() > kFew;
-  });
+  };
+  PackageTable table = find_table(folder, "gemm", "gemm_perf", is_fine);
+  if (table.file.empty()) table = find_table(folder, "gemm", "gemm_perf");
   if (table.file.empty()) {
     imported.left_out.emplace_back("gemm_perf: no such table");
     return;
