@@ -20,6 +20,8 @@ inline Plan sample_plan() {
   plan.gradient_bucket_bytes = 1 << 20;
   plan.placement = {{2, {0, 1, 2, 3, 7, 6, 5, 4}}};
   plan.model = sample_model();
+  // What no block lowers: simulators take this plan too.
+  plan.model.recurrent = {}, plan.model.sparse_keys = 0, plan.model.attention_gate = false;
   plan.cluster = sample_cluster();
   plan.workload = sample_workload();
   plan.routing.name = "sample";

@@ -38,7 +38,10 @@ TEST(RoundTrip, WorkloadWithACache) {
 }
 
 TEST(RoundTrip, Profile) {
-  const Profile profile = testing::sample_profile();
+  Profile profile = testing::sample_profile();
+  EXPECT_EQ(read_profile(reread(write_profile(profile)), "again"), profile);
+  EXPECT_FALSE(write_profile(profile).contains("kernel_tables"));
+  profile.tables = {"devices/gpu/kernel_tables.json", "0123456789abcdef"};
   EXPECT_EQ(read_profile(reread(write_profile(profile)), "again"), profile);
 }
 
