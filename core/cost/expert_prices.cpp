@@ -55,8 +55,9 @@ double expert_factor(const ExpertTable& table, double rows, double skew) {
   return factor_between(std::move(places), std::log(skew));
 }
 
-ExpertPrices::ExpertPrices(const ExpertTable& table, const TableBase& base, StoredAs stored, const OpShape& shape)
-    : table_(table), base_(base), stored_(stored), shape_(shape) {}
+ExpertPrices::ExpertPrices(const ExpertTable& table, const TableBase& base, StoredAs stored, const OpShape& shape,
+                           Likeness likeness)
+    : table_(table), base_(base), stored_(stored), shape_(shape), likeness_(likeness) {}
 
 ExpertPrices::Reading ExpertPrices::read(std::span<const int64_t> slot_rows) const {
   double rows = 0;
@@ -67,8 +68,8 @@ ExpertPrices::Reading ExpertPrices::read(std::span<const int64_t> slot_rows) con
   bool inside = true;
   for (const ExpertCurve& curve : table_.curves)
     inside = inside && rows_there >= curve.rows.front() && rows_there <= curve.rows.back();
-  const bool same = table_.weights == stored_.weights && table_.hidden == shape_.k && table_.intermediate == shape_.n &&
-                    table_.slots == static_cast<int64_t>(slot_rows.size());
+  const bool same = likeness_ == Likeness::same && table_.weights == stored_.weights && table_.hidden == shape_.k &&
+                    table_.intermediate == shape_.n && table_.slots == static_cast<int64_t>(slot_rows.size());
   return {expert_factor(table_, rows_there, skew_of(slot_rows, rows)) *
               base_.experts(stored_, table_.weights, shape_, slot_rows),
           !same    ? Likeness::different

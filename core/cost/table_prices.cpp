@@ -80,11 +80,28 @@ std::vector<int64_t> rows_of_curve(const KernelGrid& grid, Op op, const OpShape&
   return rows;
 }
 
+Device measured_device(const KernelTables& tables) {
+  Device device;
+  device.name = tables.device;
+  device.memory_bandwidth_bytes_per_s = tables.memory_bandwidth_bytes_per_s;
+  device.peak_f32_flops_per_s = tables.peak_f32_flops_per_s;
+  device.peak_bf16_flops_per_s = tables.peak_bf16_flops_per_s;
+  return device;
+}
+
+bool is_measured(const Device& measured, const Device& device) {
+  return measured.name == device.name && measured.memory_bandwidth_bytes_per_s == device.memory_bandwidth_bytes_per_s &&
+         measured.peak_f32_flops_per_s == device.peak_f32_flops_per_s &&
+         measured.peak_bf16_flops_per_s == device.peak_bf16_flops_per_s;
+}
+
 }  // namespace
 
 TablePrices::TablePrices(std::shared_ptr<const KernelTables> tables, const Device& device)
     : tables_(std::move(tables)), base_{device} {
-  for (const KernelTable& table : tables_->kernels) grids_.emplace_back(table, base_);
+  const Device measured = measured_device(*tables_);
+  likeness_ = is_measured(measured, device) ? Likeness::same : Likeness::different;
+  for (const KernelTable& table : tables_->kernels) grids_.emplace_back(table, TableBase{measured});
 }
 
 const KernelGrid* TablePrices::grid_for(Op op, StoredAs stored, const OpShape& shape) const {
@@ -114,7 +131,7 @@ std::shared_ptr<const TableCurve> TablePrices::read_curve_of(Op op, StoredAs sto
   if (grid == nullptr) return nullptr;
   TableCurve result;
   const KernelTable& table = grid->table();
-  const bool same = table.weights == stored.weights && distance(*grid, shape) == 0 &&
+  const bool same = likeness_ == Likeness::same && table.weights == stored.weights && distance(*grid, shape) == 0 &&
                     (measured_op(op) == op || family_of(op) == Family::products);
   const bool by_ratio = op == Op::expanded_attention_backward;
   const double over_forward = by_ratio ? kExpandedBackwardOverForward : 1;
@@ -146,14 +163,14 @@ std::optional<ExpertPrices> TablePrices::experts(StoredAs stored, const OpShape&
     if (far < least) nearest = &table, least = far;
   }
   if (nearest == nullptr) return {};
-  return ExpertPrices(*nearest, base_, stored, shape);
+  return ExpertPrices(*nearest, base_, stored, shape, likeness_);
 }
 
 Seconds TablePrices::least_per_row(StoredAs stored, const OpShape& shape) const {
   Seconds least = 0;
   for (const ExpertTable& table : tables_->experts) {
     if (table.activations != stored.activations || table.gated != shape.gated) continue;
-    const Seconds found = ExpertPrices(table, base_, stored, shape).least_per_row();
+    const Seconds found = ExpertPrices(table, base_, stored, shape, likeness_).least_per_row();
     least = least > 0 ? std::min(least, found) : found;
   }
   return least;

@@ -16,7 +16,8 @@ namespace moesaic {
 enum class Likeness {
   same,      // between the lines of a table with the operator's own dimensions
   beyond,    // outside a table's lines
-  different  // from a table of other dimensions, dtypes or the forward kernel, by the ratio of the bases
+  different  // from a table of other dimensions, dtypes, another device or the forward kernel, by the ratio of the
+             // bases
 };
 
 struct TableCurve {
@@ -35,7 +36,9 @@ class ExpertPrices {
     Seconds seconds = 0;
     Likeness likeness = Likeness::same;
   };
-  ExpertPrices(const ExpertTable& table, const TableBase& base, StoredAs stored, const OpShape& shape);
+  /// `likeness`: the most that a reading may claim.
+  ExpertPrices(const ExpertTable& table, const TableBase& base, StoredAs stored, const OpShape& shape,
+               Likeness likeness);
 
   /// Without permuting and unpermuting, which are operators of their own. slot_rows: [slots].
   Reading read(std::span<const int64_t> slot_rows) const;
@@ -47,6 +50,7 @@ class ExpertPrices {
   TableBase base_;
   StoredAs stored_;
   OpShape shape_;
+  Likeness likeness_;
 };
 
 class TablePrices {
@@ -65,7 +69,8 @@ class TablePrices {
   const KernelGrid* grid_for(Op op, StoredAs stored, const OpShape& shape) const;
 
   std::shared_ptr<const KernelTables> tables_;
-  TableBase base_;
+  TableBase base_;     // of the device that is priced
+  Likeness likeness_;  // different: it is not the one that was measured, or its rates were edited
   std::vector<KernelGrid> grids_;
   mutable std::mutex reading_;
   mutable std::map<std::string, std::shared_ptr<const TableCurve>> curves_;  // that were asked for

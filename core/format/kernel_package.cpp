@@ -60,6 +60,9 @@ ImportedTables read_kernel_package(const std::string& folder, const Device& devi
   imported.tables.package = "aiconfigurator-core 0.12.0 (PyPI)";
   imported.tables.licence = "Apache-2.0";
   imported.tables.device = device.name;
+  imported.tables.memory_bandwidth_bytes_per_s = device.memory_bandwidth_bytes_per_s;
+  imported.tables.peak_f32_flops_per_s = device.peak_f32_flops_per_s;
+  imported.tables.peak_bf16_flops_per_s = device.peak_bf16_flops_per_s;
   return imported;
 }
 

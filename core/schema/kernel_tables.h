@@ -52,6 +52,9 @@ struct ExpertTable {
 
 struct KernelTables {
   std::string name, device;
+  /// Of the device that was measured: its times are compared with these, whatever device they then price.
+  BytesPerSecond memory_bandwidth_bytes_per_s = 0;
+  FlopsPerSecond peak_f32_flops_per_s = 0, peak_bf16_flops_per_s = 0;
   std::string package, licence;  // whose measurements these are
   std::vector<KernelTable> kernels;
   std::vector<ExpertTable> experts;

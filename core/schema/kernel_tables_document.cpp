@@ -166,6 +166,9 @@ KernelTables read_kernel_tables(const std::string& file) {
   KernelTables tables;
   tables.name = reader["name"].text();
   tables.device = reader["device"].text();
+  tables.memory_bandwidth_bytes_per_s = reader["memory_bandwidth_bytes_per_s"].quantity("B/s", kPositive);
+  tables.peak_f32_flops_per_s = reader["peak_f32_flops_per_s"].quantity("FLOP/s", kPositive);
+  tables.peak_bf16_flops_per_s = reader["peak_bf16_flops_per_s"].quantity("FLOP/s", kPositive);
   tables.package = reader["package"].text();
   tables.licence = reader["licence"].text();
   tables.kernels = reader["kernels"].objects(read_kernel);
@@ -177,9 +180,13 @@ KernelTables read_kernel_tables(const std::string& file) {
 std::string write_kernel_tables(const KernelTables& tables) {
   const auto quoted = [](const std::string& text) { return Json(text).dump(); };
   return "{\"kind\": \"moesaic.kernel_tables/1\",\n\"name\": " + quoted(tables.name) +
-         ",\n\"device\": " + quoted(tables.device) + ",\n\"package\": " + quoted(tables.package) +
-         ",\n\"licence\": " + quoted(tables.licence) + ",\n\"kernels\": [" + written(tables.kernels, write_kernel) +
-         "],\n\"experts\": [" + written(tables.experts, write_experts) + "]}\n";
+         ",\n\"device\": " + quoted(tables.device) +
+         ",\n\"memory_bandwidth_bytes_per_s\": " + Json(tables.memory_bandwidth_bytes_per_s).dump() +
+         ",\n\"peak_f32_flops_per_s\": " + Json(tables.peak_f32_flops_per_s).dump() +
+         ",\n\"peak_bf16_flops_per_s\": " + Json(tables.peak_bf16_flops_per_s).dump() +
+         ",\n\"package\": " + quoted(tables.package) + ",\n\"licence\": " + quoted(tables.licence) +
+         ",\n\"kernels\": [" + written(tables.kernels, write_kernel) + "],\n\"experts\": [" +
+         written(tables.experts, write_experts) + "]}\n";
 }
 
 std::string portable_file(const std::string& file) {

@@ -221,8 +221,7 @@ TEST(CostModel, AnAssumedCurveIsNoMeasurement) {
 
 /// A profile whose tables hold products at half of their base, and experts.
 Profile profile_with_tables(const std::string& name) {
-  KernelTables tables;
-  tables.name = name, tables.device = "GPU";
+  KernelTables tables = sample_tables(name);
   tables.kernels = {products_table(0.5)};
   ExpertTable experts;
   experts.hidden = 64, experts.intermediate = 32, experts.slots = 2;

@@ -15,6 +15,16 @@ inline Device sample_gpu() {
   return device;
 }
 
+/// Tables without kernels, of that GPU.
+inline KernelTables sample_tables(const std::string& name = "gpu") {
+  const Device gpu = sample_gpu();
+  KernelTables tables;
+  tables.name = name, tables.device = gpu.name;
+  tables.memory_bandwidth_bytes_per_s = gpu.memory_bandwidth_bytes_per_s;
+  tables.peak_f32_flops_per_s = gpu.peak_f32_flops_per_s, tables.peak_bf16_flops_per_s = gpu.peak_bf16_flops_per_s;
+  return tables;
+}
+
 /// Products at n = k = 64, 256, 1024 and rows 1, 16, 256. The floor of the base is 0.9 of the least time, so the times
 /// are those of a base with that floor: measured = factor (0.9 least + work), whose least is factor (0.9 least + work
 /// of the first point).

@@ -36,7 +36,7 @@ OpShape experts_shape() {
 // dx [m, k] = dy [m, n] w is a product of k columns, dw [n, k] = dy^T x one of n rows with m inside: the points of the
 // curves are those of the table's axes.
 TEST(TablePrices, ReadsGradientsAsTheProductsThatTheyAre) {
-  KernelTables tables;
+  KernelTables tables = sample_tables();
   tables.kernels = {products_table(0.5)};
   const TablePrices prices = prices_of(tables);
   const KernelGrid grid(tables.kernels[0], {sample_gpu()});
@@ -60,17 +60,39 @@ TEST(TablePrices, ReadsGradientsAsTheProductsThatTheyAre) {
 
 // fp8 weights without a table of their own are read from the table in bf16 and are no measurement.
 TEST(TablePrices, SaysWhereATableIsOfAnotherDtypeOrTooSmall) {
-  KernelTables tables;
+  KernelTables tables = sample_tables();
   tables.kernels = {products_table(0.5)};
   const TablePrices prices = prices_of(tables);
   EXPECT_EQ(prices.curve(Op::linear, {DType::bf16, DType::fp8}, product(256, 1024))->likeness, Likeness::different);
   EXPECT_EQ(prices.curve(Op::linear, DType::bf16, product(4096, 1024))->likeness, Likeness::beyond);
 }
 
+// A GPU of twice the rates is another one: all but the launch takes half, and counts as no measurement.
+TEST(TablePrices, FollowTheRatesOfTheDevice) {
+  KernelTables tables = sample_tables();
+  tables.kernels = {products_table(0.5)};
+  tables.experts = {experts_table()};
+  Device faster = sample_gpu();
+  faster.memory_bandwidth_bytes_per_s *= 2, faster.peak_bf16_flops_per_s *= 2;
+  const TablePrices prices(std::make_shared<const KernelTables>(tables), sample_gpu());
+  const TablePrices edited(std::make_shared<const KernelTables>(tables), faster);
+  const auto before = prices.curve(Op::linear, DType::bf16, product(256, 1024));
+  const auto after = edited.curve(Op::linear, DType::bf16, product(256, 1024));
+  const KernelGrid grid(tables.kernels[0], {sample_gpu()});
+  for (size_t i = 0; i < before->curve.rows.size(); ++i)
+    EXPECT_NEAR(after->curve.seconds[i], (before->curve.seconds[i] + 0.5 * grid.floor()) / 2, 1e-15);
+  EXPECT_EQ(after->likeness, Likeness::different);
+  const std::vector<int64_t> rows = {10, 10, 10, 10};
+  const auto experts = edited.experts(DType::bf16, experts_shape(), 4)->read(rows);
+  EXPECT_NEAR(experts.seconds,
+              (prices.experts(DType::bf16, experts_shape(), 4)->read(rows).seconds + 1.5 * kExpertsFloor) / 2, 1e-15);
+  EXPECT_EQ(experts.likeness, Likeness::different);
+}
+
 // 4 slots of 10 rows: skew 1, the balanced factor. All 40 rows in one slot: skew 4 * 1600 / 1600 = 4, the other one.
 // Two slots of 20: skew 2, halfway in the logarithm: sqrt(1.5 * 3).
 TEST(TablePrices, ReadsExpertsByRowsAndSkew) {
-  KernelTables tables;
+  KernelTables tables = sample_tables();
   tables.experts = {experts_table()};
   const TablePrices prices = prices_of(tables);
   const TableBase base{sample_gpu()};
@@ -105,7 +127,7 @@ TEST(TablePrices, ModelsExpertsByTilesAndActiveSlots) {
 
 // Every factor of the table is above 1, so no vector costs less than the arithmetic and the traffic of its rows.
 TEST(TablePrices, BoundsExpertsPerRow) {
-  KernelTables tables;
+  KernelTables tables = sample_tables();
   tables.experts = {experts_table()};
   const TablePrices prices = prices_of(tables);
   const Seconds least = prices.least_per_row(DType::bf16, experts_shape());

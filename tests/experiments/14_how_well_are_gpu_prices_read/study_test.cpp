@@ -12,8 +12,8 @@ namespace {
 
 /// A profile whose tables hold these products.
 Profile profile_with(const KernelTable& products, const std::string& file) {
-  KernelTables tables;
-  tables.name = "gpu", tables.device = "GPU", tables.kernels = {products};
+  KernelTables tables = sample_tables();
+  tables.kernels = {products};
   write_file(file, write_kernel_tables(tables));
   Profile profile;
   profile.tables = {file, hash_of_file(file)};
