@@ -62,8 +62,7 @@ std::string name_from_hub(const std::string& name);
 
 /// "mixtral-8x7b" -> <profiles>/models/mixtral-8x7b.json; a path to an existing file stays as it is; a wrong name is
 /// refused with the nearest names, `more_names` among them, which resolve elsewhere. Models also go by name_from_hub.
-/// `folder` is "models", "clusters",
-/// "workloads", "routing" or "devices". `roots` are searched in order.
+/// `folder` is "models", "clusters", "workloads", "routing" or "devices". `roots` are searched in order.
 std::string resolve_document(const std::string& name, const std::string& folder, const std::vector<std::string>& roots,
                              const std::vector<std::string>& more_names = {});
 
