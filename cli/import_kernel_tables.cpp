@@ -4,8 +4,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cli/arguments.h"
 #include "cli/import_formats.h"
+#include "cli/output_folder.h"
 #include "core/format/kernel_package.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
@@ -24,7 +24,7 @@ struct Options {
 
 Profile profile_of(const ImportedTables& imported, const Options& o) {
   Profile profile;
-  profile.name = fs::path(o.output).filename();
+  profile.name = imported.tables.name;
   profile.device = imported.tables.device;
   profile.machine = imported.tables.package + ", " + imported.tables.licence;
   profile.command = "moesaic import kernel-tables --gpu " + o.gpu;
@@ -32,12 +32,17 @@ Profile profile_of(const ImportedTables& imported, const Options& o) {
   return profile;
 }
 
+/// "h200-141g-sxm" of "profiles/devices/h200-141g-sxm/".
+std::string name_of_folder(const std::string& folder) {
+  const fs::path path = fs::absolute(folder).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename();
+}
+
 void run(const Options& o, Session& session) {
-  const Cluster cluster =
-      session.load_cluster(o.cluster.empty() ? fs::path(o.output).filename().string() + "-1x8" : o.cluster);
+  const Cluster cluster = session.load_cluster(o.cluster.empty() ? name_of_folder(o.output) + "-1x8" : o.cluster);
+  const OutputFolder folder(o.output);
   ImportedTables imported = read_kernel_package((fs::path(o.folder) / o.gpu).string(), cluster.device);
-  imported.tables.name = fs::path(o.output).filename();
-  fs::create_directories(o.output);
+  imported.tables.name = name_of_folder(o.output);
   const std::string tables = (fs::path(o.output) / kTablesFile).string();
   const std::string profile_file = (fs::path(o.output) / "profile.json").string();
   write_file(tables, write_kernel_tables(imported.tables));
@@ -68,6 +73,7 @@ void add_kernel_tables(CLI::App& import, Session& session) {
   format->add_option("-o,--output", options->output, "folder to write, such as profiles/devices/h200-141g-sxm")
       ->required();
   add_json_option(*format, session);
+  refuse_seed(*format, "the draws of rows have seeds of their own");
   format->footer("Example:\n  moesaic import kernel-tables tables --gpu h200_sxm -o profiles/devices/h200-141g-sxm");
   format->callback([options, &session] { run(*options, session); });
 }

@@ -8,6 +8,7 @@
 
 #include "cli/launcher.h"
 #include "cli/options/numbers.h"
+#include "cli/output_folder.h"
 #include "cli/results.h"
 #include "cli/verbs.h"
 #include "core/plan/plan_document.h"
@@ -90,27 +91,6 @@ void measure(const LaunchRequest& request_of_job) {
   };
   launch(request);
 }
-
-/// Made before anything is measured, so that a place that cannot be written is refused at once. Goes again where
-/// nothing came to lie in it.
-class OutputFolder {
- public:
-  explicit OutputFolder(const std::string& path) : path_(path) {
-    std::error_code error;
-    made_ = std::filesystem::create_directories(path, error);
-    if (error) throw InputError(path, "", "cannot be made: " + error.message(), "a folder that can be written");
-  }
-  ~OutputFolder() {
-    std::error_code not_empty;
-    if (made_) std::filesystem::remove(path_, not_empty);
-  }
-  OutputFolder(const OutputFolder&) = delete;
-  OutputFolder& operator=(const OutputFolder&) = delete;
-
- private:
-  std::string path_;
-  bool made_ = false;
-};
 
 void run(const ProfileVerbOptions& o, Session& session) {
   const auto started = std::chrono::system_clock::now().time_since_epoch();
