@@ -14,7 +14,7 @@ figure() { python3 -c 'import json,sys; print(eval(sys.argv[2], {"j": json.load(
 mkdir -p "$OUT"
 
 step "1/5  Measure this machine: the operators and collectives that the model needs, both cores busy"
-"$MOESAIC" profile -o "$OUT/machine" --model "$MODEL" --workload "$WORKLOAD" --budget 15
+"$MOESAIC" profile -o "$OUT/machine" --model "$MODEL" --workload "$WORKLOAD" --budget 30
 
 step "2/5  Plan: search layouts, placement, buckets and chunks; every candidate timed by SimGrid"
 "$MOESAIC" plan --model "$MODEL" --cluster "$OUT/machine" --profile "$OUT/machine" --workload "$WORKLOAD" -o "$OUT/plan.json"
