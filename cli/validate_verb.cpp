@@ -109,7 +109,7 @@ Finding finding_of(const std::string& kind, const Json& document, const std::str
   }
   if (kind == "routing") return {{{"recorded", read_routing(document, file).recorded()}}, "fine"};
   if (kind == "kernel_tables") {
-    const KernelTables tables = read_kernel_tables(file);
+    const KernelTables tables = read_kernel_tables(document, file);
     return {{{"kernels", tables.kernels.size()}, {"experts", tables.experts.size()}},
             std::to_string(tables.kernels.size()) + " kernels and " + std::to_string(tables.experts.size()) +
                 " shapes of experts of " + tables.device};

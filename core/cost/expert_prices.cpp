@@ -28,13 +28,6 @@ Place place_on(const ExpertCurve& curve, double rows) {
   return {mixed(log_factor(below), log_factor(above)), mixed(std::log(curve.skew[below]), std::log(curve.skew[above]))};
 }
 
-/// slots * sum of squared rows / rows^2: 1 where all slots have the same.
-double skew_of(std::span<const int64_t> slot_rows, double rows) {
-  double squares = 0;
-  for (const int64_t slot : slot_rows) squares += static_cast<double>(slot) * static_cast<double>(slot);
-  return static_cast<double>(slot_rows.size()) * squares / (rows * rows);
-}
-
 /// Between the two curves whose skews enclose that of the rows; at the ends the outermost one.
 double factor_between(std::vector<Place> places, double skew) {
   std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.skew < b.skew; });
@@ -48,6 +41,15 @@ double factor_between(std::vector<Place> places, double skew) {
 }
 
 }  // namespace
+
+double skew_of(std::span<const int64_t> slot_rows) {
+  double rows = 0, squares = 0;
+  for (const int64_t slot : slot_rows) {
+    rows += static_cast<double>(slot);
+    squares += static_cast<double>(slot) * static_cast<double>(slot);
+  }
+  return static_cast<double>(slot_rows.size()) * squares / (rows * rows);
+}
 
 double expert_factor(const ExpertTable& table, double rows, double skew) {
   std::vector<Place> places;
@@ -70,11 +72,11 @@ ExpertPrices::Reading ExpertPrices::read(std::span<const int64_t> slot_rows) con
     inside = inside && rows_there >= curve.rows.front() && rows_there <= curve.rows.back();
   const bool same = likeness_ == Likeness::same && table_.weights == stored_.weights && table_.hidden == shape_.k &&
                     table_.intermediate == shape_.n && table_.slots == static_cast<int64_t>(slot_rows.size());
-  return {expert_factor(table_, rows_there, skew_of(slot_rows, rows)) *
-              base_.experts(stored_, table_.weights, shape_, slot_rows),
-          !same    ? Likeness::different
-          : inside ? Likeness::same
-                   : Likeness::beyond};
+  return {
+      expert_factor(table_, rows_there, skew_of(slot_rows)) * base_.experts(stored_, table_.weights, shape_, slot_rows),
+      !same    ? Likeness::different
+      : inside ? Likeness::same
+               : Likeness::beyond};
 }
 
 Seconds ExpertPrices::least_per_row() const {

@@ -63,7 +63,7 @@ void KernelGrid::thin(unsigned axes) {
     if ((axes >> axis & 1U) == 0) continue;
     Side kept;
     for (size_t line = 0; line < sides_[axis].values.size(); ++line)
-      if (line % 2 == 0 || line + 1 == sides_[axis].values.size()) {
+      if (!is_left_out(line, sides_[axis].values.size())) {
         kept.values.push_back(sides_[axis].values[line]);
         kept.lines.push_back(sides_[axis].lines[line]);
       }

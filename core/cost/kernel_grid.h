@@ -28,9 +28,10 @@ class KernelGrid {
   /// none was, the nearest point of the grid.
   Reading read(const Point& at) const;
 
-  /// Leaves out every second line of every axis whose bit is set in `axes`: for judging the reading by what it left
-  /// out.
+  /// Leaves out every second line, but the last, of every axis whose bit is set in `axes`: for judging the reading by
+  /// what it left out.
   void thin(unsigned axes);
+  static bool is_left_out(size_t line, size_t num_lines) { return line % 2 == 1 && line + 1 < num_lines; }
 
   Op op() const { return op_; }
   const KernelTable& table() const { return table_; }

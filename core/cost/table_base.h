@@ -18,14 +18,16 @@ inline constexpr double kTableFlopsShare = 0.75, kTableBandwidthShare = 0.85;
 struct TableBase {
   Device device;
 
-  /// floor + sqrt(arithmetic^2 + traffic^2). `computed_in` decides the rate of products: fewer bits, as much higher.
-  Seconds seconds(Op op, StoredAs stored, DType computed_in, const OpShape& shape, int64_t rows, Seconds floor) const;
+  /// floor + sqrt(arithmetic^2 + traffic^2). Products have the rate of a kernel for weights of `kernel`'s dtype.
+  Seconds seconds(Op op, StoredAs stored, DType kernel, const OpShape& shape, int64_t rows, Seconds floor) const;
 
   /// The routed experts of one GPU: kExpertsFloor + over slots with rows, sqrt(arithmetic^2 + traffic^2), where a
   /// slot's rows fill whole tiles and its weights are read once, + the traffic of all rows. slot_rows: [slots].
-  Seconds experts(StoredAs stored, DType computed_in, const OpShape& shape, std::span<const int64_t> slot_rows) const;
+  Seconds experts(StoredAs stored, DType kernel, const OpShape& shape, std::span<const int64_t> slot_rows) const;
 
-  FlopsPerSecond flops_per_s(DType computed_in) const;
+  /// fp8 and nvfp4 kernels multiply in fp8 and fp4 where the device has such products; other narrow weights are widened
+  /// to bf16 first.
+  FlopsPerSecond flops_per_s(DType kernel) const;
   BytesPerSecond bytes_per_s() const { return device.memory_bandwidth_bytes_per_s * kTableBandwidthShare; }
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "core/cost/roofline.h"
@@ -26,7 +27,12 @@ double squared_log_ratio(double a, double b) {
   return far * far;
 }
 
-constexpr double kOtherDtype = 1e6;  // of weights: any table of the same dtype is nearer
+/// Of dtypes of weights: a table of the same is nearer than any other. Else that in bf16 counts, which the weights are
+/// widened to, before others.
+double distance(DType table, DType stored) {
+  constexpr double kFar = 1e6;
+  return table == stored ? 0 : table == DType::bf16 ? kFar : 2 * kFar;
+}
 
 /// Of dimensions that no grid has on its axes; 0: its own.
 double distance(const KernelGrid& grid, const OpShape& shape) {
@@ -86,13 +92,16 @@ Device measured_device(const KernelTables& tables) {
   device.memory_bandwidth_bytes_per_s = tables.memory_bandwidth_bytes_per_s;
   device.peak_f32_flops_per_s = tables.peak_f32_flops_per_s;
   device.peak_bf16_flops_per_s = tables.peak_bf16_flops_per_s;
+  device.peak_fp8_flops_per_s = tables.peak_fp8_flops_per_s, device.peak_fp4_flops_per_s = tables.peak_fp4_flops_per_s;
   return device;
 }
 
-bool is_measured(const Device& measured, const Device& device) {
-  return measured.name == device.name && measured.memory_bandwidth_bytes_per_s == device.memory_bandwidth_bytes_per_s &&
-         measured.peak_f32_flops_per_s == device.peak_f32_flops_per_s &&
-         measured.peak_bf16_flops_per_s == device.peak_bf16_flops_per_s;
+bool has_same_rates(const Device& a, const Device& b) {
+  const auto rates = [](const Device& d) {
+    return std::tuple(d.memory_bandwidth_bytes_per_s, d.peak_f32_flops_per_s, d.peak_bf16_flops_per_s,
+                      d.peak_fp8_flops_per_s, d.peak_fp4_flops_per_s);
+  };
+  return rates(a) == rates(b);
 }
 
 }  // namespace
@@ -100,7 +109,8 @@ bool is_measured(const Device& measured, const Device& device) {
 TablePrices::TablePrices(std::shared_ptr<const KernelTables> tables, const Device& device)
     : tables_(std::move(tables)), base_{device} {
   const Device measured = measured_device(*tables_);
-  likeness_ = is_measured(measured, device) ? Likeness::same : Likeness::different;
+  const bool is_measured = measured.name == device.name && has_same_rates(measured, device);
+  likeness_ = is_measured ? Likeness::same : Likeness::different;
   for (const KernelTable& table : tables_->kernels) grids_.emplace_back(table, TableBase{measured});
 }
 
@@ -111,7 +121,7 @@ const KernelGrid* TablePrices::grid_for(Op op, StoredAs stored, const OpShape& s
     const KernelTable& table = grid.table();
     if (grid.op() != measured_op(op) || table.activations != stored.activations) continue;
     if (shape_of(table.fixed).causal_square != shape.causal_square) continue;
-    const double far = distance(grid, shape) + (table.weights == stored.weights ? 0 : kOtherDtype);
+    const double far = distance(grid, shape) + distance(table.weights, stored.weights);
     if (far < least) nearest = &grid, least = far;
   }
   return nearest;
@@ -156,7 +166,7 @@ std::optional<ExpertPrices> TablePrices::experts(StoredAs stored, const OpShape&
   double least = std::numeric_limits<double>::infinity();
   for (const ExpertTable& table : tables_->experts) {
     if (table.activations != stored.activations || table.gated != shape.gated) continue;
-    const double far = (table.weights == stored.weights ? 0 : kOtherDtype) +
+    const double far = distance(table.weights, stored.weights) +
                        squared_log_ratio(static_cast<double>(table.hidden), static_cast<double>(shape.k)) +
                        squared_log_ratio(static_cast<double>(table.intermediate), static_cast<double>(shape.n)) +
                        squared_log_ratio(static_cast<double>(table.slots), static_cast<double>(slots));

@@ -25,8 +25,11 @@ struct TableCurve {
   Likeness likeness = Likeness::same;
 };
 
+/// slots * sum of squared rows / (sum of rows)^2: 1 where all slots have the same. Of rows, at least one.
+double skew_of(std::span<const int64_t> slot_rows);
+
 /// Seconds of a layer's experts over what the model says: interpolated over the logarithms of rows and skew. Outside a
-/// curve, and beyond the skews of all curves, that of the edge. skew: slots * sum of squared rows / rows^2.
+/// curve, and beyond the skews of all curves, that of the edge.
 double expert_factor(const ExpertTable& table, double rows, double skew);
 
 /// How the rows of one GPU's experts are priced.

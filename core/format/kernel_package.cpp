@@ -28,6 +28,14 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
 
 }  // namespace
 
+std::optional<DType> weights_of(const std::string& name) {
+  if (name == "bfloat16") return DType::bf16;
+  if (name == "fp8_block") return DType::fp8;
+  if (name == "w4a16_mxfp4") return DType::fp4;
+  if (name == "nvfp4") return DType::nvfp4;
+  return {};
+}
+
 PackageTable find_table(const std::string& folder, const std::string& family, const std::string& name,
                         const std::function<bool(const std::string& file)>& suits) {
   for (const char* framework : {"nccl", "trtllm", "sglang", "vllm"}) {
@@ -63,6 +71,8 @@ ImportedTables read_kernel_package(const std::string& folder, const Device& devi
   imported.tables.memory_bandwidth_bytes_per_s = device.memory_bandwidth_bytes_per_s;
   imported.tables.peak_f32_flops_per_s = device.peak_f32_flops_per_s;
   imported.tables.peak_bf16_flops_per_s = device.peak_bf16_flops_per_s;
+  imported.tables.peak_fp8_flops_per_s = device.peak_fp8_flops_per_s;
+  imported.tables.peak_fp4_flops_per_s = device.peak_fp4_flops_per_s;
   return imported;
 }
 

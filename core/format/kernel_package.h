@@ -3,6 +3,7 @@
 // GPU's, <family>/<framework>/<version>/<table>.csv, times in milliseconds.
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,14 @@ struct ImportedTables {
   std::vector<std::string> left_out;
 };
 
-/// Products in bf16, fp8 (block scales) and fp4 (nvfp4), attention in bf16 with either cache, latent attention, routed
+/// Products in bf16, fp8 (block scales) and nvfp4, attention in bf16 with either cache, latent attention, routed
 /// experts, collectives inside a node. `device`: whose rates the experts' model takes. Throws InputError for a folder
 /// without tables and for tables that are not as expected.
 ImportedTables read_kernel_package(const std::string& folder, const Device& device);
+
+/// The dtype in which a kernel's weights are stored, as the package names it; nothing for one that the suite has no
+/// dtype for. Of fp8 that with a scale per block counts, as today's checkpoints have it, not "fp8" with one per tensor.
+std::optional<DType> weights_of(const std::string& name);
 
 /// One table of the package as a file: of the first of the frameworks TensorRT-LLM, SGLang, vLLM whose table is there
 /// and `suits`, the version with the most lines; of NCCL the last. "" without.

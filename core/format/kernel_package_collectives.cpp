@@ -6,6 +6,7 @@
 
 #include "core/format/csv.h"
 #include "core/format/kernel_package.h"
+#include "core/format/nccl_tests.h"
 #include "core/format/point_set.h"
 
 namespace moesaic {
@@ -18,16 +19,10 @@ struct Key {
 };
 using Curves = std::map<Key, std::map<Bytes, double>>;  // milliseconds
 
-/// The package counts elements, of the larger of a member's buffers. A ring sends all of it but the member's own share,
-/// an all-reduce twice (nccl-tests PERFORMANCE.md).
-Bytes busiest_bytes(const std::string& collective, int64_t num_ranks, int64_t elements) {
-  constexpr int64_t kBytesPerElement = 2;
-  const int64_t rounds = collective == "all_reduce" ? 2 : 1;
-  return rounds * elements * kBytesPerElement * (num_ranks - 1) / num_ranks;
-}
-
+/// The package counts elements of 2 bytes, otherwise as nccl-tests counts.
 void add(Curves& curves, const Key& key, int64_t elements, double milliseconds) {
-  const Bytes bytes = busiest_bytes(key.collective, key.num_ranks, elements);
+  constexpr int64_t kBytesPerElement = 2;
+  const Bytes bytes = busiest_bytes(key.collective, key.num_ranks, elements * kBytesPerElement);
   const auto [known, is_new] = curves[key].try_emplace(bytes, milliseconds);
   if (!is_new) known->second = std::min(known->second, milliseconds);
 }

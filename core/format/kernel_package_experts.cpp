@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <optional>
+#include <numeric>
 #include <set>
 
-#include "core/cost/table_base.h"
+#include "core/cost/table_prices.h"
 #include "core/format/csv.h"
 #include "core/format/kernel_package.h"
 #include "core/format/point_set.h"
@@ -25,19 +25,12 @@ struct Layer {
 using Times = std::map<int64_t, double>;  // milliseconds by tokens
 using Routings = std::map<std::string, Times>;
 
-std::optional<DType> dtype_of(const std::string& name) {
-  if (name == "bfloat16") return DType::bf16;
-  if (name == "fp8_block") return DType::fp8;
-  if (name == "nvfp4" || name == "w4a16_mxfp4") return DType::fp4;
-  return {};
-}
-
-/// Kernels for a few rows only are no kernel of their own: the least time of a point counts.
+/// An engine has several kernels for a shape and takes the fastest: the least time of a point counts.
 std::map<Layer, Routings> layers_of(const CsvTable& csv, std::map<std::string, int64_t>& others) {
   constexpr int64_t kMostCuts = 4;  // narrower slices are read from these: the file would grow by a third
   std::map<Layer, Routings> layers;
   for (size_t line = 0; line < csv.size(); ++line) {
-    const auto weights = dtype_of(csv.text(line, "moe_dtype"));
+    const auto weights = weights_of(csv.text(line, "moe_dtype"));
     if (!weights) ++others[csv.text(line, "moe_dtype")];
     const Layer layer{
         weights.value_or(DType::bf16),    csv.text(line, "kernel_source").find("nongated") == std::string::npos,
@@ -77,16 +70,15 @@ Point modelled(const Layer& layer, int64_t tokens, const std::vector<std::vector
   const StoredAs stored{DType::bf16, layer.weights};
   Point mean;
   for (const auto& slots : drawn) {
-    double rows = 0, squares = 0;
-    for (const int64_t slot : slots) {
-      rows += static_cast<double>(slot);
-      squares += static_cast<double>(slot) * static_cast<double>(slot);
-    }
+    const auto rows = static_cast<double>(std::accumulate(slots.begin(), slots.end(), int64_t{0}));
     const auto share = 1 / static_cast<double>(drawn.size());
     mean.rows += share * rows;
-    mean.log_skew += share * (rows > 0 ? std::log(static_cast<double>(slots.size()) * squares / (rows * rows)) : 0);
+    mean.log_skew += share * (rows > 0 ? std::log(skew_of(slots)) : 0);
     constexpr double kMicroseconds = 1e6;
-    const double moved = 2.0 * static_cast<double>(layer.hidden) * (2.0 * static_cast<double>(tokens) + 4 * rows);
+    // Permuting and unpermuting: tokens in and out, rows written and read by each of them, in bf16.
+    constexpr double kBytes = 2, kTokenPasses = 2, kRowPasses = 4;
+    const double moved =
+        kBytes * static_cast<double>(layer.hidden) * (kTokenPasses * static_cast<double>(tokens) + kRowPasses * rows);
     mean.microseconds +=
         share * kMicroseconds * (base.experts(stored, layer.weights, shape, slots) + moved / base.bytes_per_s());
   }

@@ -11,14 +11,6 @@
 namespace moesaic {
 namespace {
 
-/// The weights' dtype of a kernel as the package names it; nothing for kernels that the suite has no dtype for.
-std::optional<DType> dtype_of(const std::string& name) {
-  if (name == "bfloat16") return DType::bf16;
-  if (name == "fp8_block") return DType::fp8;  // as the checkpoints of today are scaled; "fp8" has one scale per tensor
-  if (name == "nvfp4") return DType::fp4;
-  return {};
-}
-
 /// What a line of an attention table has in common with others of its grid.
 using Fixed = std::map<std::string, int64_t>;
 
@@ -137,7 +129,7 @@ void read_products(const std::string& folder, ImportedTables& imported) {
   std::map<DType, PointSet> products;
   std::map<std::string, int64_t> others;
   for (size_t line = 0; line < csv.size(); ++line) {
-    const auto weights = dtype_of(csv.text(line, "gemm_dtype"));
+    const auto weights = weights_of(csv.text(line, "gemm_dtype"));
     const int64_t rows = csv.integer(line, "m");
     if (!weights) ++others[csv.text(line, "gemm_dtype")];
     // The package measures 4096 rows and 4097: engines pad, so that rows between are multiples.

@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "core/operators/operator.h"
 #include "core/schema/error.h"
 #include "core/schema/formatted.h"
 #include "core/schema/nearest_name.h"
@@ -13,18 +14,16 @@
 namespace moesaic {
 namespace {
 
-/// What a program measures, and by which factor of (n-1)/n its size counts.
 struct Program {
   const char* name;
   const char* collective;
-  int factor;
 };
 constexpr const char* kSendReceive = "sendrecv_perf";
-constexpr Program kPrograms[] = {{"all_reduce_perf", "all_reduce", 2},
-                                 {"all_gather_perf", "all_gather", 1},
-                                 {"reduce_scatter_perf", "reduce_scatter", 1},
-                                 {"alltoall_perf", "all_to_all", 1},
-                                 {kSendReceive, "all_to_all", 1}};
+constexpr Program kPrograms[] = {{"all_reduce_perf", "all_reduce"},
+                                 {"all_gather_perf", "all_gather"},
+                                 {"reduce_scatter_perf", "reduce_scatter"},
+                                 {"alltoall_perf", "all_to_all"},
+                                 {kSendReceive, "all_to_all"}};
 
 const Program& program_of(const NcclTestsTable& table) {
   std::vector<std::string> names;
@@ -94,10 +93,12 @@ void add_line(std::string& text, const std::string& line) {
 
 }  // namespace
 
+Bytes busiest_bytes(const std::string& collective, int64_t n, Bytes size) {
+  return collective == name_of(Op::all_reduce) ? (2 * size * (n - 1) + n - 1) / n : size / n * (n - 1);
+}
+
 Bytes busiest_bytes(const NcclTestsTable& table, Bytes size) {
-  if (table.program == kSendReceive) return size;
-  const int64_t n = ranks_of(table), factor = program_of(table).factor;
-  return factor == 2 ? (2 * size * (n - 1) + n - 1) / n : size / n * (n - 1);
+  return table.program == kSendReceive ? size : busiest_bytes(program_of(table).collective, ranks_of(table), size);
 }
 
 Profile profile_of(const std::vector<NcclTestsTable>& tables, Provenance provenance) {

@@ -40,8 +40,10 @@ NcclTestsTable read_nccl_tests_json(const Json& json, const std::string& file);
 ///   all_reduce      2 S (n-1)/n, rounded up    S: the vector
 ///   all_gather      S (n-1)/n                  S: what all contribute together
 ///   reduce_scatter  S (n-1)/n                  S: the vector
-///   alltoall        S (n-1)/n                  S: what one rank sends, its own part included
-///   sendrecv        S                          of two ranks, which is an all_to_all of both; others are refused
+///   all_to_all      S (n-1)/n                  S: what one rank sends, its own part included
+Bytes busiest_bytes(const std::string& collective, int64_t num_ranks, Bytes size);
+
+/// The same of a table. sendrecv: S, of two ranks, which is an all_to_all of both; others are refused.
 /// The ratio of bus to algorithm bandwidth is that of bytes to S; a table whose ratio is another's is refused: its
 /// program or its number of ranks is another one.
 Bytes busiest_bytes(const NcclTestsTable& table, Bytes size);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -55,7 +56,8 @@ struct KernelTables {
   /// Of the device that was measured: its times are compared with these, whatever device they then price.
   BytesPerSecond memory_bandwidth_bytes_per_s = 0;
   FlopsPerSecond peak_f32_flops_per_s = 0, peak_bf16_flops_per_s = 0;
-  std::string package, licence;  // whose measurements these are
+  FlopsPerSecond peak_fp8_flops_per_s = 0, peak_fp4_flops_per_s = 0;  // 0: it has no such products
+  std::string package, licence;                                       // whose measurements these are
   std::vector<KernelTable> kernels;
   std::vector<ExpertTable> experts;
   bool operator==(const KernelTables&) const = default;
@@ -79,7 +81,7 @@ std::string portable_file(const std::string& file);
 /// Folders with documents (profiles/), in order, for all later calls.
 void set_table_roots(std::vector<std::string> roots);
 
-KernelTables read_kernel_tables(const std::string& file);
+KernelTables read_kernel_tables(const nlohmann::ordered_json& json, const std::string& file);
 
 /// FNV-1a 64 of a file's bytes, as 16 hexadecimal digits. Throws InputError where it cannot be read.
 std::string hash_of_file(const std::string& file);

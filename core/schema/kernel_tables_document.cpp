@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -21,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kKind = "kernel_tables";
+constexpr const char* kExpected = "a file of kernel tables";
 constexpr IntegerRange kSize{1, int64_t{1} << 40};
 
 /// A long array of numbers: a Field per number would cost more than the parsing.
@@ -160,8 +159,7 @@ std::string found_file(const std::string& file) {
 
 }  // namespace
 
-KernelTables read_kernel_tables(const std::string& file) {
-  const Json json = read_json(file);
+KernelTables read_kernel_tables(const Json& json, const std::string& file) {
   ObjectReader reader = open_document(json, file, "", kKind);
   KernelTables tables;
   tables.name = reader["name"].text();
@@ -169,6 +167,8 @@ KernelTables read_kernel_tables(const std::string& file) {
   tables.memory_bandwidth_bytes_per_s = reader["memory_bandwidth_bytes_per_s"].quantity("B/s", kPositive);
   tables.peak_f32_flops_per_s = reader["peak_f32_flops_per_s"].quantity("FLOP/s", kPositive);
   tables.peak_bf16_flops_per_s = reader["peak_bf16_flops_per_s"].quantity("FLOP/s", kPositive);
+  tables.peak_fp8_flops_per_s = reader["peak_fp8_flops_per_s"].quantity("FLOP/s", kNotNegative, 0);
+  tables.peak_fp4_flops_per_s = reader["peak_fp4_flops_per_s"].quantity("FLOP/s", kNotNegative, 0);
   tables.package = reader["package"].text();
   tables.licence = reader["licence"].text();
   tables.kernels = reader["kernels"].objects(read_kernel);
@@ -178,15 +178,20 @@ KernelTables read_kernel_tables(const std::string& file) {
 }
 
 std::string write_kernel_tables(const KernelTables& tables) {
-  const auto quoted = [](const std::string& text) { return Json(text).dump(); };
-  return "{\"kind\": \"moesaic.kernel_tables/1\",\n\"name\": " + quoted(tables.name) +
-         ",\n\"device\": " + quoted(tables.device) +
-         ",\n\"memory_bandwidth_bytes_per_s\": " + Json(tables.memory_bandwidth_bytes_per_s).dump() +
-         ",\n\"peak_f32_flops_per_s\": " + Json(tables.peak_f32_flops_per_s).dump() +
-         ",\n\"peak_bf16_flops_per_s\": " + Json(tables.peak_bf16_flops_per_s).dump() +
-         ",\n\"package\": " + quoted(tables.package) + ",\n\"licence\": " + quoted(tables.licence) +
-         ",\n\"kernels\": [" + written(tables.kernels, write_kernel) + "],\n\"experts\": [" +
-         written(tables.experts, write_experts) + "]}\n";
+  const Json head = {{"kind", "moesaic.kernel_tables/1"},
+                     {"name", tables.name},
+                     {"device", tables.device},
+                     {"memory_bandwidth_bytes_per_s", tables.memory_bandwidth_bytes_per_s},
+                     {"peak_f32_flops_per_s", tables.peak_f32_flops_per_s},
+                     {"peak_bf16_flops_per_s", tables.peak_bf16_flops_per_s},
+                     {"peak_fp8_flops_per_s", tables.peak_fp8_flops_per_s},
+                     {"peak_fp4_flops_per_s", tables.peak_fp4_flops_per_s},
+                     {"package", tables.package},
+                     {"licence", tables.licence}};
+  std::string text = head.dump(1);
+  text.resize(text.rfind('\n'));  // its last brace comes behind the tables
+  return text + ",\n \"kernels\": [" + written(tables.kernels, write_kernel) + "],\n \"experts\": [" +
+         written(tables.experts, write_experts) + "]\n}\n";
 }
 
 std::string portable_file(const std::string& file) {
@@ -198,12 +203,7 @@ std::string portable_file(const std::string& file) {
   return file;
 }
 
-std::string hash_of_file(const std::string& file) {
-  std::ifstream stream(file, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  if (!stream) throw InputError(file, "", "cannot be read", "kernel tables");
-  return hash_digits(fnv1a64(bytes));
-}
+std::string hash_of_file(const std::string& file) { return hash_digits(fnv1a64(read_text(file, kExpected))); }
 
 void set_table_roots(std::vector<std::string> roots) {
   const std::lock_guard lock(loading);
@@ -215,7 +215,9 @@ std::shared_ptr<const KernelTables> kernel_tables(const TablesReference& referen
   const std::string file = found_file(reference.file);
   auto known = std::find_if(loaded.begin(), loaded.end(), [&](const Loaded& entry) { return entry.file == file; });
   if (known == loaded.end()) {
-    loaded.push_back({file, hash_of_file(file), std::make_shared<KernelTables>(read_kernel_tables(file))});
+    const std::string text = read_text(file, kExpected);
+    loaded.push_back({file, hash_digits(fnv1a64(text)),
+                      std::make_shared<KernelTables>(read_kernel_tables(parse_json(text, file), file))});
     known = loaded.end() - 1;
   }
   if (known->hash != reference.hash)

@@ -50,7 +50,7 @@ void leave_lines_out(const KernelTable& table, const TableBase& base, unsigned t
       const size_t line = rest % values.size();
       rest /= values.size();
       at[axis] = values[line];
-      if ((thinned >> axis & 1U) != 0) chosen = chosen && line % 2 == 1 && line + 1 < values.size();
+      if ((thinned >> axis & 1U) != 0) chosen = chosen && KernelGrid::is_left_out(line, values.size());
     }
     if (!chosen) continue;
     const double measured = table.microseconds[place] * kMicrosecond;
@@ -73,7 +73,7 @@ ExpertCurve thinned(const ExpertCurve& curve) {
   ExpertCurve kept;
   kept.routing = curve.routing;
   for (size_t i = 0; i < curve.rows.size(); ++i) {
-    if (i % 2 == 1 && i + 1 < curve.rows.size()) continue;
+    if (KernelGrid::is_left_out(i, curve.rows.size())) continue;
     kept.rows.push_back(curve.rows[i]), kept.skew.push_back(curve.skew[i]);
     kept.modelled_microseconds.push_back(curve.modelled_microseconds[i]);
     kept.microseconds.push_back(curve.microseconds[i]);
@@ -84,7 +84,7 @@ ExpertCurve thinned(const ExpertCurve& curve) {
 void read_curve_from(const ExpertTable& rest, const ExpertCurve& curve, bool every_point, const Group& group,
                      Points& points) {
   for (size_t i = 0; i < curve.rows.size(); ++i) {
-    if (!every_point && (i % 2 == 0 || i + 1 == curve.rows.size())) continue;
+    if (!every_point && !KernelGrid::is_left_out(i, curve.rows.size())) continue;
     const double base = curve.modelled_microseconds[i] * kMicrosecond;
     points[group].push_back(
         {curve.microseconds[i] * kMicrosecond, expert_factor(rest, curve.rows[i], curve.skew[i]) * base, base});
@@ -109,7 +109,7 @@ void leave_routings_out(const ExpertTable& table, Points& points) {
 void leave_sizes_out(const CollectiveCurve& curve, Points& points) {
   std::vector<Bytes> sizes;
   std::vector<Seconds> seconds;
-  const auto is_left_out = [&](size_t i) { return i % 2 == 1 && i + 1 < curve.bytes.size(); };
+  const auto is_left_out = [&](size_t i) { return KernelGrid::is_left_out(i, curve.bytes.size()); };
   for (size_t i = 0; i < curve.bytes.size(); ++i)
     if (!is_left_out(i)) sizes.push_back(curve.bytes[i]), seconds.push_back(curve.seconds[i]);
   for (size_t i = 0; i < curve.bytes.size(); ++i)

@@ -89,6 +89,35 @@ TEST(TablePrices, FollowTheRatesOfTheDevice) {
   EXPECT_EQ(experts.likeness, Likeness::different);
 }
 
+// int4 weights have no table: of those in bf16 and in fp8, bf16 is what they are widened to. With half the bytes of
+// weights and the same arithmetic, the reading of the bf16 table follows its base.
+TEST(TablePrices, ReadsOtherWeightsFromTheTableInBf16) {
+  KernelTables tables = sample_tables();
+  KernelTable fp8 = products_table(0.25);
+  fp8.weights = DType::fp8;
+  tables.kernels = {fp8, products_table(0.5)};
+  const TablePrices prices = prices_of(tables);
+  const TableBase base{sample_gpu()};
+  const KernelGrid grid(tables.kernels[1], {sample_gpu()});
+  const StoredAs stored{DType::bf16, DType::int4};
+  const auto curve = prices.curve(Op::linear, stored, product(256, 1024));
+  EXPECT_NEAR(curve->curve.seconds.back(),
+              0.5 * base.seconds(Op::linear, stored, DType::bf16, product(256, 1024), 256, grid.floor()), 1e-15);
+  EXPECT_EQ(curve->likeness, Likeness::different);
+}
+
+// A kernel for fp8 weights multiplies in fp8 where the device does, one for mxfp4 weights in bf16 everywhere.
+TEST(TablePrices, KnowsInWhatAKernelMultiplies) {
+  Device device = sample_gpu();
+  EXPECT_EQ(TableBase{device}.flops_per_s(DType::fp8), 1e14 * kTableFlopsShare);
+  device.peak_fp8_flops_per_s = 2e14, device.peak_fp4_flops_per_s = 4e14;
+  const TableBase base{device};
+  EXPECT_EQ(base.flops_per_s(DType::f32), 1e13 * kTableFlopsShare);
+  EXPECT_EQ(base.flops_per_s(DType::fp8), 2e14 * kTableFlopsShare);
+  EXPECT_EQ(base.flops_per_s(DType::nvfp4), 4e14 * kTableFlopsShare);
+  EXPECT_EQ(base.flops_per_s(DType::fp4), 1e14 * kTableFlopsShare);
+}
+
 // 4 slots of 10 rows: skew 1, the balanced factor. All 40 rows in one slot: skew 4 * 1600 / 1600 = 4, the other one.
 // Two slots of 20: skew 2, halfway in the logarithm: sqrt(1.5 * 3).
 TEST(TablePrices, ReadsExpertsByRowsAndSkew) {

@@ -129,6 +129,14 @@ TEST_F(KernelPackage, ReadsCollectivesByTheBytesThatTheBusiestSends) {
   EXPECT_EQ(imported.collectives[1].bytes, std::vector<Bytes>{1536});
 }
 
+TEST_F(KernelPackage, KnowsHowWeightsAreStored) {
+  EXPECT_EQ(weights_of("bfloat16"), DType::bf16);
+  EXPECT_EQ(weights_of("fp8_block"), DType::fp8);
+  EXPECT_EQ(weights_of("w4a16_mxfp4"), DType::fp4);
+  EXPECT_EQ(weights_of("nvfp4"), DType::nvfp4);
+  EXPECT_EQ(weights_of("int8_wo"), std::nullopt);
+}
+
 TEST_F(KernelPackage, RefusesAFolderWithoutTables) { EXPECT_THROW(read(), InputError); }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
@@ -17,6 +18,7 @@ KernelTables sample() {
   tables.name = "gpu", tables.device = "GPU", tables.package = "a package", tables.licence = "Apache-2.0";
   tables.memory_bandwidth_bytes_per_s = 4.8e12;
   tables.peak_f32_flops_per_s = 67e12, tables.peak_bf16_flops_per_s = 989e12;
+  tables.peak_fp8_flops_per_s = 1979e12, tables.peak_fp4_flops_per_s = 5e15;
   tables.kernels = {{"linear", DType::bf16, DType::fp8, "gemm", {{"heads", 4}}, {{"rows", {1, 8}}}, {12.35, 0}}};
   tables.experts = {{DType::bf16, DType::fp4, true, 64, 32, 4, "moe", {{"balanced", {8, 16}, {1, 1}, {3, 4}, {5, 6}}}}};
   return tables;
@@ -40,7 +42,7 @@ class KernelTablesFile : public testing::Test {
   std::string file_;
 };
 
-TEST_F(KernelTablesFile, ComesBackAsItWasWritten) { EXPECT_EQ(read_kernel_tables(file_), sample()); }
+TEST_F(KernelTablesFile, ComesBackAsItWasWritten) { EXPECT_EQ(read_kernel_tables(read_json(file_), file_), sample()); }
 
 // A plan from another machine names a folder that is not here: the one of the same name under a root counts. Within a
 // root the name is the same everywhere.
@@ -62,7 +64,7 @@ TEST_F(KernelTablesFile, RefusesAGridWithTooFewTimes) {
   KernelTables tables = sample();
   tables.kernels[0].microseconds.pop_back();
   write_file(file_, write_kernel_tables(tables));
-  EXPECT_THROW(read_kernel_tables(file_), InputError);
+  EXPECT_THROW(read_kernel_tables(read_json(file_), file_), InputError);
 }
 
 }  // namespace
