@@ -7,32 +7,22 @@
 
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
+#include "tests/core/schema/sample_tables.h"
 
 namespace moesaic {
 namespace {
 
 namespace fs = std::filesystem;
 
-KernelTables sample() {
-  KernelTables tables;
-  tables.name = "gpu", tables.device = "GPU", tables.package = "a package", tables.licence = "Apache-2.0";
-  tables.memory_bandwidth_bytes_per_s = 4.8e12;
-  tables.peak_f32_flops_per_s = 67e12, tables.peak_bf16_flops_per_s = 989e12;
-  tables.peak_fp8_flops_per_s = 1979e12, tables.peak_fp4_flops_per_s = 5e15;
-  tables.kernels = {{"linear", DType::bf16, DType::fp8, "gemm", {{"heads", 4}}, {{"rows", {1, 8}}}, {12.35, 0}}};
-  tables.experts = {{DType::bf16, DType::fp4, true, 64, 32, 4, "moe", {{"balanced", {8, 16}, {1, 1}, {3, 4}, {5, 6}}}}};
-  return tables;
-}
-
-class KernelTablesFile : public testing::Test {
+class KernelTablesFile : public ::testing::Test {
  protected:
   void SetUp() override {
     // Tests run as processes side by side.
-    root_ = fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+    root_ = fs::path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::remove_all(root_);
     fs::create_directories(root_ / "devices" / "gpu");
     file_ = root_ / "devices" / "gpu" / "kernel_tables.json";
-    write_file(file_, write_kernel_tables(sample()));
+    write_file(file_, write_kernel_tables(testing::sample_tables()));
   }
   void TearDown() override {
     set_table_roots({});
@@ -42,7 +32,9 @@ class KernelTablesFile : public testing::Test {
   std::string file_;
 };
 
-TEST_F(KernelTablesFile, ComesBackAsItWasWritten) { EXPECT_EQ(read_kernel_tables(read_json(file_), file_), sample()); }
+TEST_F(KernelTablesFile, ComesBackAsItWasWritten) {
+  EXPECT_EQ(read_kernel_tables(read_json(file_), file_), testing::sample_tables());
+}
 
 // A plan from another machine names a folder that is not here: the one of the same name under a root counts. Within a
 // root the name is the same everywhere.
@@ -51,8 +43,8 @@ TEST_F(KernelTablesFile, IsFoundUnderARoot) {
   EXPECT_EQ(portable_file(file_), file_);
   set_table_roots({root_});
   EXPECT_EQ(portable_file(file_), "devices/gpu/kernel_tables.json");
-  EXPECT_EQ(*kernel_tables({"devices/gpu/kernel_tables.json", hash}), sample());
-  EXPECT_EQ(*kernel_tables({"/elsewhere/gpu/kernel_tables.json", hash}), sample());
+  EXPECT_EQ(*kernel_tables({"devices/gpu/kernel_tables.json", hash}), testing::sample_tables());
+  EXPECT_EQ(*kernel_tables({"/elsewhere/gpu/kernel_tables.json", hash}), testing::sample_tables());
   EXPECT_THROW(kernel_tables({"/elsewhere/other/kernel_tables.json", hash}), InputError);
 }
 
@@ -61,7 +53,7 @@ TEST_F(KernelTablesFile, RefusesOtherTablesThanThePlanWasMadeWith) {
 }
 
 TEST_F(KernelTablesFile, RefusesAGridWithTooFewTimes) {
-  KernelTables tables = sample();
+  KernelTables tables = testing::sample_tables();
   tables.kernels[0].microseconds.pop_back();
   write_file(file_, write_kernel_tables(tables));
   EXPECT_THROW(read_kernel_tables(read_json(file_), file_), InputError);
