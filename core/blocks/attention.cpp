@@ -9,15 +9,15 @@ namespace {
 using operands::Attention, operands::AttentionBackward;
 
 LinearLayer qkv_projection(const StepBuilder& b) {
-  const int64_t out = b.model().qkv_width() / b.plan().layout.tp;
-  return {"qkv", in_layer(b, "qkv"), out, b.model().hidden, group_tokens(b)};
+  const int64_t heads = b.model().num_heads / b.plan().layout.tp + 2 * own_kv_heads(b);
+  return {"qkv", in_layer(b, "qkv"), heads * b.model().head_dim, b.model().hidden, group_tokens(b)};
 }
 
 /// Of this rank's heads.
 OpShape attention_shape(const StepBuilder& b) {
   OpShape shape = keys_shape(b);
   shape.heads = b.model().num_heads / b.plan().layout.tp;
-  shape.kv_heads = b.model().num_kv_heads / b.plan().layout.tp;
+  shape.kv_heads = own_kv_heads(b);
   shape.head_dim = b.model().head_dim;
   return shape;
 }
@@ -30,14 +30,15 @@ int64_t attention_width(const StepBuilder& b) { return b.model().attention_width
 
 void AttentionBlock::declare_projections(StepBuilder& b) const {
   const Model& m = b.model();
-  const int64_t q = m.num_heads * m.head_dim, kv = m.num_kv_heads * m.head_dim;
+  const int64_t q = m.num_heads * m.head_dim;
+  const RowBlock kv(m.num_kv_heads * m.head_dim, kv_sharers(b));
   const std::string name = in_layer(b, "qkv");
   b.cut_parameter(name, cut_rows(name, {q, kv, kv}, m.hidden, b.plan().layout.tp), true);
   HeadNorm::declare(b);
 }
 
 int64_t AttentionBlock::cached_elements(const StepBuilder& b) const {
-  return b.model().cached_elements() / b.plan().layout.tp;
+  return b.model().cached_elements() / b.model().num_kv_heads * own_kv_heads(b);
 }
 
 OpShape keys_shape(const StepBuilder& b) {
@@ -71,7 +72,7 @@ void AttentionBlock::declare(StepBuilder& b) const {
 /// Of the keys in sight, of a tensor-parallel group's tokens.
 void AttentionBlock::declare_cache(StepBuilder& b) const {
   const int64_t keys = b.model().keys_in_sight(b.scope().layer, b.plan().workload.sequence_length);
-  const int64_t tokens = keys * b.sequences() * b.plan().layout.tp;
+  const int64_t tokens = keys * b.sequences() * b.plan().layout.tp / b.plan().layout.token_copies();
   b.resident(in_layer(b, "kv_cache"), TensorKind::input, cached_elements(b) * tokens, cache_dtype(b));
 }
 

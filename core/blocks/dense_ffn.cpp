@@ -7,7 +7,7 @@ namespace moesaic {
 void DenseFfnBlock::declare(StepBuilder& b) const {
   const Model& m = b.model();
   NormLayer::declare(b, in_layer(b, "norm2"));
-  const std::vector<int64_t> halves(static_cast<size_t>(up_matrices(m)), m.dense_intermediate);
+  const std::vector<RowBlock> halves(static_cast<size_t>(up_matrices(m)), m.dense_intermediate);
   const std::string up = in_layer(b, "up"), down = in_layer(b, "down");
   const int64_t tp = b.plan().layout.tp;
   b.cut_parameter(up, cut_rows(up, halves, m.hidden, tp), true);

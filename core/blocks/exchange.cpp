@@ -1,6 +1,7 @@
 #include "core/blocks/exchange.h"
 
 #include "core/blocks/block.h"
+#include "core/blocks/tensor_parallel.h"
 #include "core/operators/collectives.h"
 #include "core/operators/row_movers.h"
 
@@ -9,7 +10,9 @@ namespace {
 
 using operands::Collective, operands::RowMove;
 
-bool sends(const StepBuilder& b) { return b.plan().layout.ep > 1; }
+bool sends(const StepBuilder& b) { return b.plan().layout.ep > 1 && !b.plan().dispatch.gathers_tokens(); }
+
+const char* sources(const StepBuilder& b) { return b.plan().layout.token_copies() > 1 ? "sources" : "ep"; }
 
 void all_to_all(StepBuilder& b, const std::string& what, Leg leg, TensorId from, TensorId counts, TensorId to) {
   Task& task = b.task(Op::all_to_all, what, width_shape(b.model().hidden), rows_on(leg).before,
@@ -48,7 +51,27 @@ TensorId from_experts(StepBuilder& b, const std::string& what, TensorId grouped,
   return returned;
 }
 
-int64_t count_elements(const StepBuilder& b) { return b.model().num_experts * b.plan().dispatch.chunks; }
+TensorId gather_tokens(StepBuilder& b, const std::string& what, TensorId own) {
+  if (b.graph().gathered_sources == 1) return own;
+  const Tensor of = b.graph().tensors[own];
+  const TensorId all = b.activation(in_layer(b, what + ".of_group"), b.routed_tokens(), of.row_elements, of.dtype);
+  exchange_rows(b, Op::all_gather, sources(b), "gather " + what + " of group", own, all,
+                bytes_of(of.dtype, b.tokens().fixed * of.row_elements));
+  return all;
+}
+
+TensorId scatter_sum(StepBuilder& b, const std::string& what, TensorId parts) {
+  if (b.graph().gathered_sources == 1) return parts;
+  const Tensor of = b.graph().tensors[parts];
+  const TensorId own = b.activation(in_layer(b, what + ".own"), b.tokens(), of.row_elements, of.dtype);
+  exchange_rows(b, Op::reduce_scatter, sources(b), "scatter " + what, parts, own,
+                bytes_of(of.dtype, b.tokens().fixed * of.row_elements));
+  return own;
+}
+
+int64_t count_elements(const StepBuilder& b) {
+  return b.model().num_experts * b.plan().dispatch.chunks * b.graph().gathered_sources;
+}
 
 TensorId exchange_counts(StepBuilder& b, TensorId own) {
   const int ep = b.plan().layout.ep;

@@ -15,7 +15,13 @@ TensorId to_experts(StepBuilder& b, const std::string& what, TensorId send, Tens
 /// The way back.
 TensorId from_experts(StepBuilder& b, const std::string& what, TensorId grouped, TensorId counts);
 
-/// Counts of one rank in one layer: [chunks, num_experts].
+/// The tokens of the whole expert-parallel group, which its router sees, source by source.
+TensorId gather_tokens(StepBuilder& b, const std::string& what, TensorId own);
+/// What every rank's experts add to all those tokens -> their sum, of which each source keeps its own tokens'. Where
+/// tokens are replicated a part of it stays on each of the ranks that have them.
+TensorId scatter_sum(StepBuilder& b, const std::string& what, TensorId parts);
+
+/// Counts of one rank in one layer: [router parts, num_experts].
 int64_t count_elements(const StepBuilder& b);
 /// A rank's own counts -> those of its expert-parallel group, [ep, chunks * num_experts].
 TensorId exchange_counts(StepBuilder& b, TensorId own);

@@ -22,7 +22,7 @@ OpShape expert_shape(const StepBuilder& b) {
 void ExpertFfn::declare(StepBuilder& b) {
   const Model& m = b.model();
   const int64_t slices = b.plan().layout.expert_slices;
-  const std::vector<int64_t> halves(static_cast<size_t>(up_matrices(m)), m.expert_intermediate);
+  const std::vector<RowBlock> halves(static_cast<size_t>(up_matrices(m)), m.expert_intermediate);
   const std::string up = in_layer(b, "experts.up"), down = in_layer(b, "experts.down");
   b.expert_parameter(up, cut_rows(up, halves, m.hidden, slices));
   b.expert_parameter(down, cut_columns(down, m.hidden, m.expert_intermediate, slices));

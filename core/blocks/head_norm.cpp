@@ -14,7 +14,7 @@ OpShape shape_of(const StepBuilder& b) {
   const Model& m = b.model();
   OpShape shape;
   shape.heads = m.num_heads / b.plan().layout.tp;
-  shape.kv_heads = m.num_kv_heads / b.plan().layout.tp;
+  shape.kv_heads = own_kv_heads(b);
   shape.head_dim = m.head_dim;
   shape.rms = true;
   shape.whole = m.qk_norm_whole;

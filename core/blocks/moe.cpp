@@ -1,6 +1,7 @@
 #include "core/blocks/moe.h"
 
 #include "core/blocks/exchange.h"
+#include "core/blocks/tensor_parallel.h"
 #include "core/operators/activations.h"
 #include "core/operators/router.h"
 #include "core/operators/row_movers.h"
@@ -8,8 +9,8 @@
 namespace moesaic {
 namespace {
 
-using operands::Permute, operands::PermuteBackward, operands::Router, operands::RouterBackward, operands::Unpermute,
-    operands::UnpermuteBackward;
+using operands::OwnChoices, operands::Permute, operands::PermuteBackward, operands::Router, operands::RouterBackward,
+    operands::Unpermute, operands::UnpermuteBackward;
 
 OpShape router_shape(const StepBuilder& b) {
   OpShape shape = linear_shape(b.model().num_experts, b.model().hidden);
@@ -24,6 +25,11 @@ OpShape choice_shape(const StepBuilder& b) {
   return shape;
 }
 
+bool gathers(const StepBuilder& b) { return b.plan().dispatch.gathers_tokens(); }
+
+/// Per choice: expert (i32), weight (f32), and for every slice of the expert the row in the send buffer (i32).
+int64_t route_elements(const StepBuilder& b) { return (2 + b.plan().layout.expert_slices) * b.model().top_k; }
+
 }  // namespace
 
 void MoeBlock::declare(StepBuilder& b) const {
@@ -36,61 +42,80 @@ void MoeBlock::declare(StepBuilder& b) const {
 /// router -> {probabilities, route, own counts}; then the counts of the ranks whose rows meet in the layer.
 void MoeBlock::route(StepBuilder& b) {
   const Model& m = b.model();
-  probabilities_ = b.activation(in_layer(b, "probabilities"), b.tokens(), m.num_experts, DType::f32);
-  // Per choice: expert (i32), weight (f32), and for every slice of the expert the row in the send buffer (i32).
-  route_ = b.activation(in_layer(b, "route"), b.tokens(), (2 + b.plan().layout.expert_slices) * m.top_k, DType::i32);
+  probabilities_ = b.activation(in_layer(b, "probabilities"), b.routed_tokens(), m.num_experts, DType::f32);
+  route_ = b.activation(in_layer(b, "route"), b.routed_tokens(), route_elements(b), DType::i32);
   const TensorId own = b.activation(in_layer(b, "local_counts"), 1, count_elements(b), DType::i32);
   Task& router =
-      b.task(Op::router, "router", router_shape(b), b.tokens(),
+      b.task(Op::router, "router", router_shape(b), b.routed_tokens(),
              {{Router::z, normed_}, {Router::w, b.weight(in_layer(b, "router"))}},
              {{Router::probabilities, probabilities_}, {Router::route, route_}, {Router::local_counts, own}});
-  if (b.plan().layout.ep == 1) router.announces = Announces::group_counts;
+  if (b.plan().layout.ep == 1 || gathers(b)) router.announces = Announces::group_counts;
   counts_ = exchange_counts(b, own);
   router_counts_ = {own, counts_};
+  choices_ = gathers(b) ? own_choices(b) : route_;
+}
+
+TensorId MoeBlock::own_choices(StepBuilder& b) const {
+  const TensorId own = b.activation(in_layer(b, "own_route"), b.routed_tokens(), route_elements(b), DType::i32);
+  b.task(Op::own_choices, "own choices", width_shape(route_elements(b)), b.routed_tokens(),
+         {{OwnChoices::route, route_}, {OwnChoices::counts, counts_}}, {{OwnChoices::own, own}});
+  return own;
 }
 
 TensorId MoeBlock::forward(StepBuilder& b, TensorId x) {
   const int64_t hidden = b.model().hidden;
-  normed_ = norm_.forward(b, in_layer(b, "norm2"), x, b.tokens());
+  const TensorId normed = norm_.forward(b, in_layer(b, "norm2"), x, b.tokens());
+  normed_ = gather_tokens(b, "norm2", normed);
+  TensorId shared = gathers(b) ? shared_.forward(b, normed) : kNoTensor;  // while tokens travel
   route(b);
-  const TensorId residual = shared_.forward(b, x, normed_);
-  const TensorId send = b.activation(in_layer(b, "send"), Rows::sent, hidden, b.operand_dtype());
-  b.task(Op::permute, "permute", choice_shape(b), Rows::sent,
-         {{Permute::z, normed_}, {Permute::route, route_}, {Permute::counts, counts_}}, {{Permute::send, send}});
+  if (!gathers(b)) shared = shared_.forward(b, normed);
+  const TensorId residual = shared == kNoTensor || gathers(b) ? x : add_residual(b, "shared", x, shared, "shared_sum");
+  const TensorId send = b.activation(in_layer(b, "send"), b.routed_rows(), hidden, b.operand_dtype());
+  b.task(Op::permute, "permute", choice_shape(b), b.routed_rows(),
+         {{Permute::z, normed_}, {Permute::route, choices_}, {Permute::counts, counts_}}, {{Permute::send, send}});
   const TensorId received = to_experts(b, "dispatch", send, counts_);
   const TensorId out = experts_.forward(b, received, counts_, Rows::received, b.operand_dtype());
   returned_ = from_experts(b, "combine", out, counts_);
-  const TensorId sum = b.activation(in_layer(b, "moe_sum"), b.tokens(), hidden);
-  b.task(Op::unpermute, "unpermute", choice_shape(b), Rows::sent,
-         {{Unpermute::returned, returned_}, {Unpermute::route, route_}, {Unpermute::residual, residual}},
-         {{Unpermute::sum, sum}});
-  return sum;
+  const TensorId sum = b.activation(in_layer(b, "moe_sum"), b.routed_tokens(), hidden);
+  NamedOperands reads = {{Unpermute::returned, returned_}, {Unpermute::route, choices_}};
+  if (!gathers(b)) reads.push_back({Unpermute::residual, residual});
+  b.task(Op::unpermute, "unpermute", choice_shape(b), b.routed_rows(), reads, {{Unpermute::sum, sum}});
+  return gathers(b) ? add_parts(b, x, sum, shared) : sum;
+}
+
+TensorId MoeBlock::add_parts(StepBuilder& b, TensorId x, TensorId routed, TensorId shared) const {
+  TensorId part = scatter_sum(b, "moe_sum", routed);
+  if (shared != kNoTensor) part = add_residual(b, "shared", part, shared, "shared_sum");
+  return add_residual(b, "moe", x, sum_of_copies(b, "moe_sum", part), "moe_out");
 }
 
 TensorId MoeBlock::backward(StepBuilder& b, TensorId dy) {
   const Model& m = b.model();
-  const TensorId d_returned = b.activation(in_layer(b, "d_returned"), Rows::sent, m.hidden, b.operand_dtype());
-  const TensorId d_weights = b.activation(in_layer(b, "d_weights"), b.tokens(), m.top_k, DType::f32);
-  b.task(Op::unpermute_backward, "unpermute", choice_shape(b), Rows::sent,
-         {{UnpermuteBackward::d_sum, dy}, {UnpermuteBackward::returned, returned_}, {UnpermuteBackward::route, route_}},
+  const TensorId d_sum = gathers(b) ? whole_gradient(b, "d_moe", dy) : dy;
+  const TensorId d_returned = b.activation(in_layer(b, "d_returned"), b.routed_rows(), m.hidden, b.operand_dtype());
+  const TensorId d_weights = b.activation(in_layer(b, "d_weights"), b.routed_tokens(), m.top_k, DType::f32);
+  b.task(Op::unpermute_backward, "unpermute", choice_shape(b), b.routed_rows(),
+         {{UnpermuteBackward::d_sum, gather_tokens(b, "d_moe", d_sum)},
+          {UnpermuteBackward::returned, returned_},
+          {UnpermuteBackward::route, choices_}},
          {{UnpermuteBackward::d_returned, d_returned}, {UnpermuteBackward::d_weights, d_weights}});
   const TensorId d_out = to_experts(b, "combine gradient", d_returned, counts_);
-  const TensorId d_shared = shared_.backward(b, dy);  // while the rows travel
+  const TensorId d_shared = shared_.backward(b, d_sum);  // while the rows travel
   const ExpertFfn::Gradients gradients = experts_.input_gradient(b, d_out, "d_received");
   const TensorId d_send = from_experts(b, "dispatch gradient", gradients.x, counts_);
   // After the send has been issued, so that it hides behind the weight gradients.
   experts_.weight_gradient(b, d_out, gradients.hidden);
   const TensorId d_normed = router_gradient(b, d_weights);
-  b.task(Op::permute_backward, "permute", choice_shape(b), Rows::sent,
-         {{PermuteBackward::d_send, d_send}, {PermuteBackward::route, route_}, {PermuteBackward::dz, d_normed}},
+  b.task(Op::permute_backward, "permute", choice_shape(b), b.routed_rows(),
+         {{PermuteBackward::d_send, d_send}, {PermuteBackward::route, choices_}, {PermuteBackward::dz, d_normed}},
          {{PermuteBackward::sum, d_normed}});
-  return norm_.backward(b, with_shared(b, d_normed, d_shared), dy);
+  return norm_.backward(b, with_shared(b, scatter_sum(b, "d_norm2", d_normed), d_shared), dy);
 }
 
 /// What the router leaves of the gradient of its input, to which permute's is added; its weights' beside it.
 TensorId MoeBlock::router_gradient(StepBuilder& b, TensorId d_weights) const {
-  const TensorId d_normed = b.activation(in_layer(b, "d_norm2"), b.tokens(), b.model().hidden);
-  b.task(Op::router_backward, "router", router_shape(b), b.tokens(),
+  const TensorId d_normed = b.activation(in_layer(b, "d_norm2"), b.routed_tokens(), b.model().hidden);
+  b.task(Op::router_backward, "router", router_shape(b), b.routed_tokens(),
          {{RouterBackward::d_weights, d_weights},
           {RouterBackward::probabilities, probabilities_},
           {RouterBackward::route, route_},

@@ -1,6 +1,11 @@
 #pragma once
 // The MoE layer: x + unpermute(combine(experts(dispatch(permute(norm2(x)))))). Where one rank holds all experts,
-// nothing is sent.
+// nothing is sent. Where dispatch.exchange gathers tokens instead, every rank routes those of its whole group, keeps
+// the choices of its own experts, and what they add is summed over the group (the tensor parallelism that engines serve
+// experts with; allgather dispatch of Megatron-LM):
+//
+//     norm2(x) [t, H] --all-gather--> [T, H] --router, own choices, permute, experts, unpermute--> [T, H], a part
+//         --reduce-scatter, all-reduce of replicated tokens--> [t, H] + x
 
 #include <vector>
 
@@ -20,6 +25,9 @@ class MoeBlock : public Block {
 
  private:
   void route(StepBuilder& b);
+  TensorId own_choices(StepBuilder& b) const;
+  /// x + what the experts of all ranks and the shared ones make of it.
+  TensorId add_parts(StepBuilder& b, TensorId x, TensorId routed, TensorId shared) const;
   TensorId router_gradient(StepBuilder& b, TensorId d_weights) const;
   /// Of norm2's output, what comes by the shared experts included.
   TensorId with_shared(StepBuilder& b, TensorId d_normed, TensorId d_shared) const;
@@ -27,8 +35,10 @@ class MoeBlock : public Block {
   NormLayer norm_;
   ExpertFfn experts_;
   SharedExperts shared_;
-  TensorId normed_ = -1, probabilities_ = -1, route_ = -1, returned_ = -1;
-  TensorId counts_ = -1;  // [ep, chunks * num_experts]
+  TensorId normed_ = -1;  // of the tokens that the router sees
+  TensorId probabilities_ = -1, route_ = -1, returned_ = -1;
+  TensorId choices_ = -1;  // of those in route_, what this rank sends, or computes
+  TensorId counts_ = -1;   // [sources, chunks * num_experts]
   RouterCounts router_counts_;
 };
 

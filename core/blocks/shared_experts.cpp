@@ -1,24 +1,32 @@
 #include "core/blocks/shared_experts.h"
 
 #include "core/blocks/block.h"
-#include "core/blocks/norm_layer.h"
 
 namespace moesaic {
 namespace {
 
 int64_t width(const StepBuilder& b) { return b.model().shared_intermediate; }
+int parts(const StepBuilder& b) { return b.plan().layout.token_copies(); }
 
 }  // namespace
 
 void SharedExperts::declare(StepBuilder& b) {
   if (width(b) == 0) return;
-  b.parameter(in_layer(b, "shared_up"), up_matrices(b.model()) * width(b) * b.model().hidden, true);
-  b.parameter(in_layer(b, "shared_down"), b.model().hidden * width(b), true);
+  const int64_t hidden = b.model().hidden;
+  const std::string up = in_layer(b, "shared_up"), down = in_layer(b, "shared_down");
+  if (parts(b) == 1) {
+    b.parameter(up, up_matrices(b.model()) * width(b) * hidden, true);
+    b.parameter(down, hidden * width(b), true);
+    return;
+  }
+  const std::vector<RowBlock> halves(static_cast<size_t>(up_matrices(b.model())), width(b));
+  b.cut_parameter(up, cut_rows(up, halves, hidden, parts(b)), true);
+  b.cut_parameter(down, cut_columns(down, hidden, width(b), parts(b)), true);
 }
 
-TensorId SharedExperts::forward(StepBuilder& b, TensorId x, TensorId normed) {
-  if (width(b) == 0) return x;
-  return add_residual(b, "shared", x, layers_.forward(b, normed, width(b), b.tokens()), "shared_sum");
+TensorId SharedExperts::forward(StepBuilder& b, TensorId normed) {
+  if (width(b) == 0) return kNoTensor;
+  return layers_.forward(b, normed, width(b) / parts(b), b.tokens());
 }
 
 TensorId SharedExperts::backward(StepBuilder& b, TensorId dy) {

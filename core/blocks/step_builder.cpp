@@ -36,6 +36,7 @@ StepBuilder::StepBuilder(const Plan& plan)
   const RoutingRules rules(plan);
   share_tokens(rules.tokens);
   graph_.placement = rules.placement;
+  if (plan.dispatch.gathers_tokens()) graph_.gathered_sources = rules.num_sources();
   graph_.communicators = communicators_of(layout, plan.cluster, plan.elastic);
   graph_.expert_slices = layout.expert_slices;
   if (plan.model.routed_by_task)
@@ -119,8 +120,12 @@ void StepBuilder::expert_parameter(const std::string& name, std::vector<Share> s
   if (!training() && model().expert_dtype != dense_dtype) graph_.tensors.back().dtype = model().expert_dtype;
 }
 
-Parameter& StepBuilder::table(const std::string& name) {
-  Parameter& added = parameter(name, model().vocabulary * model().hidden, true);
+Parameter& StepBuilder::table(const std::string& name, int parts) {
+  if (parts > 1)
+    cut_parameter(name, cut_rows(name, {model().vocabulary}, model().hidden, parts), true);
+  else
+    parameter(name, model().vocabulary * model().hidden, true);
+  Parameter& added = graph_.parameters.back();
   if (!training()) graph_.tensors.back().dtype = model().table_dtype.value_or(model().weight_dtype);
   return added;
 }

@@ -38,6 +38,9 @@ class StepBuilder {
   bool decodes() const { return plan_.workload.phase == WorkloadPhase::decode; }
   /// Of one microbatch on one rank.
   RowCount tokens() const { return {graph_.local_tokens.empty() ? Rows::fixed : Rows::local, graph_.tokens_per_rank}; }
+  /// What the router sees of a microbatch on one rank, and what stands in the order of its experts there.
+  RowCount routed_tokens() const { return {tokens().rows, graph_.routed_tokens()}; }
+  RowCount routed_rows() const { return plan_.dispatch.gathers_tokens() ? Rows::received : Rows::sent; }
   int64_t sequences() const;  // of one microbatch on one rank; where ranks differ, the most
   DType activation_dtype() const { return activation_dtype_; }
   /// Of rows that nothing but matrix products reads: these round them to bf16 anyway, and rounding commutes with moving
@@ -62,8 +65,8 @@ class StepBuilder {
   /// of the MoE layer. The reference is valid until the next call.
   Parameter& parameter(const std::string& name, int64_t elements, bool decay);
   void expert_parameter(const std::string& name, std::vector<Share> slot);
-  /// The embedding or the head, [vocabulary, hidden].
-  Parameter& table(const std::string& name);
+  /// The embedding or the head, [vocabulary, hidden]; cut by rows over the ranks of a tensor-parallel group, or whole.
+  Parameter& table(const std::string& name, int parts = 1);
   /// A matrix that the ranks of a tensor-parallel group cut among themselves: the share of its first rank.
   void cut_parameter(const std::string& name, std::vector<Share> shares, bool decay);
   TensorId weight(const std::string& name) const;
@@ -81,6 +84,7 @@ class StepBuilder {
   /// The ranks that hold the same dense parameters: all of a pipeline's stage.
   int replicas() const { return communicator(plan_.layout.pp > 1 ? "stage" : "world"); }
   TaskGraph& graph() { return graph_; }
+  const TaskGraph& graph() const { return graph_; }
   const StepInputs& inputs() const { return graph_.inputs; }
 
  private:

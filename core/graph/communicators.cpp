@@ -34,6 +34,8 @@ Table<int, CommunicatorFamily> communicators_of(const Layout& layout, const Clus
     families.push_back(family("tp", ranks, [=](int r) { return r / tp; }));
     families.push_back(family("dp", ranks, [=](int r) { return r / of_stage * tp + r % tp; }));
   }
+  if (const int copies = layout.token_copies(); copies > 1)
+    families.push_back(family("sources", ranks, [=](int r) { return r / ep * copies + r % copies; }));
   if (layout.pp == 1) return families;
   families.push_back(family("stage", ranks, [=](int r) { return r / of_stage; }));
   for (int stage = 0; stage + 1 < layout.pp; ++stage)

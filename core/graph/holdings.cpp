@@ -73,7 +73,7 @@ std::vector<Piece> pieces_of(const TaskGraph& graph, const Parameter& parameter,
   std::vector<Piece> pieces;
   for (const Share& share : parameter.shares) {
     pieces.push_back(share.piece);
-    pieces.back().logical_offset += position * share.step;
+    pieces.back().logical_offset += position / share.sharers * share.step;
   }
   return pieces;
 }

@@ -21,19 +21,22 @@ Piece part(const Piece& piece, int64_t r, int64_t runs, int64_t first, int64_t l
 
 }  // namespace
 
-std::vector<Share> cut_rows(const std::string& tensor, const std::vector<int64_t>& block_rows, int64_t columns,
+std::vector<Share> cut_rows(const std::string& tensor, const std::vector<RowBlock>& blocks, int64_t columns,
                             int64_t parts) {
   if (parts == 1) {
-    const int64_t rows = std::accumulate(block_rows.begin(), block_rows.end(), int64_t{0});
+    const int64_t rows = std::accumulate(blocks.begin(), blocks.end(), int64_t{0},
+                                         [](int64_t sum, const RowBlock& block) { return sum + block.rows; });
     return {{{tensor, 0, 0, 0, 0, rows * columns, 1}, 0}};
   }
   std::vector<Share> shares;
   int64_t logical = 0, local = 0;
-  for (int64_t rows : block_rows) {
-    MOESAIC_CHECK(rows % parts == 0, "rows of '" + tensor + "' do not divide evenly");
-    const int64_t elements = rows / parts * columns;
-    shares.push_back({{tensor, logical, 0, local, 0, elements, 1}, elements});
-    logical += rows * columns;
+  for (const RowBlock& block : blocks) {
+    const int64_t block_parts = parts / block.sharers;
+    MOESAIC_CHECK(parts % block.sharers == 0 && block.rows % block_parts == 0,
+                  "rows of '" + tensor + "' do not divide evenly");
+    const int64_t elements = block.rows / block_parts * columns;
+    shares.push_back({{tensor, logical, 0, local, 0, elements, 1}, elements, block.sharers});
+    logical += block.rows * columns;
     local += elements;
   }
   return shares;

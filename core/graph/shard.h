@@ -21,17 +21,25 @@ struct Piece {
   bool operator==(const Piece&) const = default;
 };
 
-/// A piece of the member at position 0 of a partition; the member at position p holds it p * step logical elements
-/// further on.
+/// A piece of the member at position 0 of a partition; the member at position p holds it p / sharers * step logical
+/// elements further on.
 struct Share {
   Piece piece;
   int64_t step = 0;
+  int64_t sharers = 1;  // consecutive members that hold the same
   bool operator==(const Share&) const = default;
 };
 
-/// A row-major matrix of `columns` columns that consists of blocks of rows (queries, keys, values), each of which is
-/// cut into `parts` equal shares of consecutive rows. Locally the shares of the blocks follow one another.
-std::vector<Share> cut_rows(const std::string& tensor, const std::vector<int64_t>& block_rows, int64_t columns,
+/// Rows of a matrix that are cut together: queries, keys, values.
+struct RowBlock {
+  RowBlock(int64_t number) : rows(number) {}  // not explicit: most blocks are cut into as many parts as there are
+  RowBlock(int64_t number, int64_t share_holders) : rows(number), sharers(share_holders) {}
+  int64_t rows;
+  int64_t sharers = 1;  // so many members hold the same share
+};
+/// A row-major matrix of `columns` columns that consists of blocks of rows, each of which is cut into `parts / sharers`
+/// equal shares of consecutive rows. Locally the shares of the blocks follow one another.
+std::vector<Share> cut_rows(const std::string& tensor, const std::vector<RowBlock>& blocks, int64_t columns,
                             int64_t parts);
 /// A row-major matrix cut into `parts` equal shares of consecutive columns.
 std::vector<Share> cut_columns(const std::string& tensor, int64_t rows, int64_t columns, int64_t parts);

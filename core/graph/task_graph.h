@@ -34,7 +34,7 @@ enum class Demand : uint8_t {
 /// that it writes, counts_made_by() in operands.h.
 enum class Announces : uint8_t {
   nothing,
-  group_counts,  // [ep, chunks, num_experts], of the expert-parallel group, whose rows the rank sends and receives
+  group_counts,  // [sources, chunks, num_experts], of the expert-parallel group, whose rows the rank sends or receives
   stage_counts,  // [ranks of a stage, layers, chunks, num_experts], of the MoE layers that counted_layers() names
 };
 
@@ -134,6 +134,7 @@ struct TaskGraph {
   int64_t tokens_per_rank = 0;       // of one microbatch; where ranks differ, of the rank with most
   Table<int, int64_t> local_tokens;  // [ranks]: tokens of each rank; empty: tokens_per_rank everywhere
   int num_chunks = 1;                // of every MoE layer
+  int gathered_sources = 1;          // whose tokens the router of a rank sees, as many of each; 1: its own
   OfTasks<Task> tasks;               // program order: the order in which each lane runs them
   OfTensors<Tensor> tensors;
   Table<int, CommunicatorFamily> communicators;
@@ -149,6 +150,9 @@ struct TaskGraph {
   int find_communicator(const std::string& name) const;  // -1 when absent
   int position(int communicator, int rank) const;        // of the rank in its group
   int64_t tokens_of(int rank) const { return local_tokens.empty() ? tokens_per_rank : local_tokens[rank]; }
+  int64_t routed_tokens() const { return gathered_sources * tokens_per_rank; }
+  /// Of the tokens that a router sees, those that it counts and places apart: chunks, or sources.
+  int router_parts() const { return num_chunks * gathered_sources; }
   int stage_of(int rank) const { return rank / (num_ranks / num_stages); }
   /// Rows that one rank sends another on a leg that is not routed.
   int64_t rows_between(Leg leg, int from, int to) const;

@@ -180,8 +180,10 @@ class Gradients {
     return added_[base] == std::max(1, parts_[base]);
   }
 
+  /// What activations add up to is no gradient.
   void reduce(const Task& task) {
     const TensorId id = input_of(task);
+    if (sum(id) == Sum::none && subject_.tensor(id).kind == TensorKind::activation) return;
     check_replicas_agree(task, id);
     MOESAIC_CHECK(sum(id) != Sum::all && sum(id) != Sum::used,
                   subject_.at(task) + "sums " + named(id) + " a second time");
@@ -191,7 +193,7 @@ class Gradients {
     over(id) = task.communicator;
   }
 
-  /// The share stays here, in the same stretch or elsewhere; what activations add up to is no gradient.
+  /// The share stays here, in the same stretch or elsewhere.
   void scatter(const Task& task) {
     const TensorId from = input_of(task), to = output_of(task);
     if (sum(from) == Sum::none) return;

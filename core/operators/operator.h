@@ -26,6 +26,7 @@ enum class Op : uint8_t {
   activation,
   add,
   router,
+  own_choices,
   permute,
   regroup,
   experts,

@@ -19,7 +19,7 @@ struct RowMove {  // regroup; of columns without counts
   enum Writes : size_t { moved };
 };
 struct Unpermute {
-  enum Reads : size_t { returned, route, residual };
+  enum Reads : size_t { returned, route, residual };  // residual: may be missing
   enum Writes : size_t { sum };
 };
 struct UnpermuteBackward {

@@ -12,11 +12,32 @@ namespace {
 
 constexpr const char* kDispatchNames[] = {"ragged", "padded"};
 constexpr const char* kAllToAllNames[] = {"flat", "hierarchical_2d"};
+constexpr const char* kExchangeNames[] = {"all_to_all", "all_gather"};
+
+/// What is made of rows on their way has no place where none are on a way.
+void check_gathering(const Plan& plan, const PlanChecker& check) {
+  const Dispatch& dispatch = plan.dispatch;
+  if (!dispatch.gathers_tokens()) return;
+  const auto only = [&](bool condition, const std::string& problem, const std::string& remedy) {
+    check.require(condition, "/dispatch/exchange", "all_gather " + problem, remedy + ", or set exchange to all_to_all");
+  };
+  only(plan.layout.ep > 1, "has nobody to gather from at ep 1", "choose an ep above 1");
+  only(dispatch.kind == DispatchKind::ragged, "computes what its experts have, and padding fills messages",
+       "dispatch ragged");
+  only(dispatch.all_to_all == AllToAllKind::flat, "sends no all-to-all that could be hierarchical",
+       "set all_to_all to flat");
+  only(dispatch.chunks == 1, "takes the tokens of a group whole", "set chunks to 1");
+  only(!plan.elastic.present(), "gathers equally many tokens of each rank, and elastic shares may differ",
+       "leave elastic out");
+  only(plan.expert_storage.home == Tier::device, "reads the experts of this rank where they are",
+       "set expert_storage.home to \"device\"");
+}
 
 }  // namespace
 
 const char* name_of(DispatchKind kind) { return kDispatchNames[static_cast<size_t>(kind)]; }
 const char* name_of(AllToAllKind kind) { return kAllToAllNames[static_cast<size_t>(kind)]; }
+const char* name_of(ExpertExchange exchange) { return kExchangeNames[static_cast<size_t>(exchange)]; }
 
 template <>
 const FieldTable<Dispatch>& fields_of<Dispatch>() {
@@ -28,11 +49,16 @@ const FieldTable<Dispatch>& fields_of<Dispatch>() {
       number("capacity_factor", &Dispatch::capacity_factor, {0, 1e6},
              "of padded dispatch: rows per source and expert, over their mean; tokens beyond are dropped")
           .in_words("capacity %"),
+      choice("exchange", &Dispatch::exchange, kExchangeNames,
+             "whether rows travel to their experts' ranks, or ranks gather all tokens and sum what their experts add")
+          .in_words("%")
+          .in_summary("dispatch", "tokens gathered"),
       choice("all_to_all", &Dispatch::all_to_all, kAllToAllNames,
              "whether rows travel straight to their rank, or first inside the node and then between nodes")
           .always_in_words("%")
           .in_summary("dispatch",
                       [](const Dispatch& of) -> std::string {
+                        if (of.gathers_tokens()) return "";
                         return of.all_to_all == AllToAllKind::flat ? "flat all-to-all" : "hierarchical all-to-all";
                       }),
       integer("chunks", &Dispatch::chunks, kCount,
@@ -55,6 +81,7 @@ void check_capacity(const Dispatch& dispatch, const PlanChecker& check) {
 void check_dispatch(const Plan& plan, const PlanChecker& check) {
   const Dispatch& dispatch = plan.dispatch;
   check_capacity(dispatch, check);
+  check_gathering(plan, check);
   const std::vector<int64_t> sequences = local_sequences(plan);
   const int64_t tokens = *std::min_element(sequences.begin(), sequences.end()) *
                          (plan.workload.phase == WorkloadPhase::decode ? 1 : plan.workload.sequence_length);

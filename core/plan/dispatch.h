@@ -9,8 +9,12 @@ struct Plan;
 
 enum class DispatchKind { ragged, padded };
 enum class AllToAllKind { flat, hierarchical_2d };
+/// Rows travel to the ranks of their experts; or the ranks of an expert-parallel group gather one another's tokens,
+/// each computes what its own experts add, and the sums are scattered: no counts, no rows of chosen experts travel.
+enum class ExpertExchange { all_to_all, all_gather };
 const char* name_of(DispatchKind kind);
 const char* name_of(AllToAllKind kind);
+const char* name_of(ExpertExchange exchange);
 
 struct Dispatch {
   DispatchKind kind = DispatchKind::ragged;
@@ -18,6 +22,8 @@ struct Dispatch {
       0;  // 0: dropless. Rows per (source, expert) = ceil(capacity_factor * tokens * top_k / num_experts)
   AllToAllKind all_to_all = AllToAllKind::flat;
   int chunks = 1;  // dispatch, experts and combine of a layer are cut into this many pieces of tokens
+  ExpertExchange exchange = ExpertExchange::all_to_all;
+  bool gathers_tokens() const { return exchange == ExpertExchange::all_gather; }
   bool operator==(const Dispatch&) const = default;
 };
 

@@ -146,7 +146,8 @@ std::vector<SequenceRange> local_batch(const Plan& plan, int rank, int microbatc
   const int64_t micro_batches = plan.layout.micro_batches;
   if (plan.elastic.teams.empty()) {
     const std::vector<int64_t> sequences = local_sequences(plan);
-    const int place = rank % plan.layout.stage_ranks();  // the stages of a pipeline see the same sequences
+    // The stages of a pipeline see the same sequences, and so do ranks whose tokens are replicated.
+    const int place = rank % plan.layout.stage_ranks() / plan.layout.token_copies();
     const int64_t first = std::accumulate(sequences.begin(), sequences.begin() + place, int64_t{0});
     return {
         {microbatch * (plan.workload.global_batch / micro_batches) + first, sequences[static_cast<size_t>(rank)], 0}};
@@ -173,7 +174,7 @@ std::vector<SequenceRange> local_batch(const Plan& plan, int rank, int microbatc
 std::vector<int64_t> local_sequences(const Plan& plan) {
   if (!plan.elastic.sequences_per_rank.empty()) return plan.elastic.sequences_per_rank;
   const auto ranks = static_cast<size_t>(plan.layout.ranks);
-  const int64_t parts = int64_t{plan.layout.stage_ranks()} * plan.layout.micro_batches;
+  const int64_t parts = int64_t{plan.layout.token_holders()} * plan.layout.micro_batches;
   std::vector<int64_t> sequences(ranks, plan.workload.global_batch / parts);
   for (int rank = 0; rank < plan.layout.ranks && !plan.elastic.teams.empty(); ++rank) {
     sequences[static_cast<size_t>(rank)] = 0;

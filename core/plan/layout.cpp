@@ -1,5 +1,6 @@
 #include "core/plan/layout.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/plan/decision_field.h"
@@ -10,6 +11,7 @@ namespace moesaic {
 namespace {
 
 constexpr const char* kRecomputeNames[] = {"none", "full", "communication_aware"};
+constexpr const char* kGroupTokensNames[] = {"split", "replicated"};
 constexpr IntegerRange kParts{1, 1 << 16};
 
 void check_ranks(const Plan& plan, const PlanChecker& check) {
@@ -27,10 +29,11 @@ void check_ranks(const Plan& plan, const PlanChecker& check) {
   check.require(layout.stage_ranks() % layout.ep == 0, "/layout/ep",
                 "ep " + std::to_string(layout.ep) + " does not divide " + std::to_string(layout.stage_ranks()) + of,
                 "choose an ep that divides the" + of);
-  const int64_t parts = int64_t{layout.stage_ranks()} * layout.micro_batches;
+  const int64_t parts = int64_t{layout.token_holders()} * layout.micro_batches;
   check.require(plan.elastic.present() || plan.workload.global_batch % parts == 0, "/layout",
                 "a global batch of " + std::to_string(plan.workload.global_batch) + " does not split over " +
-                    std::to_string(layout.stage_ranks()) + of + " and " + std::to_string(layout.micro_batches) +
+                    std::to_string(layout.token_holders()) + (layout.token_copies() > 1 ? " groups of ranks" : of) +
+                    " and " + std::to_string(layout.micro_batches) +
                     (layout.micro_batches == 1 ? " microbatch" : " microbatches"),
                 "choose a global_batch that is a multiple of " + std::to_string(parts));
 }
@@ -63,6 +66,12 @@ void check_pipeline(const Plan& plan, const PlanChecker& check) {
         "expert_storage.home to \"device\"");
 }
 
+/// Ranks that see the same tokens may compute the same keys and values; gradients of shared heads would count twice.
+bool shares_kv_heads(const Plan& plan) {
+  return plan.workload.phase != WorkloadPhase::training && plan.layout.token_copies() > plan.model.num_kv_heads &&
+         plan.layout.tp % plan.model.num_kv_heads == 0;
+}
+
 void check_tensor_parallelism(const Plan& plan, const PlanChecker& check) {
   const int tp = plan.layout.tp;
   const Model& model = plan.model;
@@ -72,12 +81,38 @@ void check_tensor_parallelism(const Plan& plan, const PlanChecker& check) {
                   "choose a tp that divides ranks, devices per node, heads, key-value heads and the dense FFN's width");
   };
   divides(plan.layout.stage_ranks(), plan.layout.pp > 1 ? "ranks of a stage" : "ranks");
-  divides(plan.cluster.devices_per_node, "devices per node");
+  if (plan.layout.token_copies() == 1 || tp % plan.cluster.devices_per_node != 0)
+    divides(plan.cluster.devices_per_node, "devices per node");
   divides(model.num_heads, "heads");
-  divides(model.num_kv_heads, "key-value heads");
+  if (shares_kv_heads(plan))
+    check.require(!model.qk_norm_whole, "/layout/tp",
+                  "tp " + std::to_string(tp) + " shares " + std::to_string(model.num_kv_heads) +
+                      " key-value heads, which the norm of the model takes together",
+                  "choose a tp of at most the key-value heads");
+  else
+    divides(model.num_kv_heads, "key-value heads");
   if (model.num_moe_layers() < model.num_layers) divides(model.dense_intermediate, "columns of the dense FFN");
   check.require(tp == 1 || !plan.elastic.present(), "/layout/tp",
                 "gathers equally many tokens of each rank, and elastic shares may differ", "set tp to 1");
+}
+
+/// An all-to-all would send every copy of a token.
+void check_group_tokens(const Plan& plan, const PlanChecker& check) {
+  const Layout& layout = plan.layout;
+  if (layout.tp_tokens == GroupTokens::split) return;
+  const auto only = [&](bool condition, const std::string& problem, const std::string& remedy) {
+    check.require(condition, "/layout/tp_tokens", "replicated " + problem, remedy + ", or set tp_tokens to split");
+  };
+  only(layout.tp > 1, "says what a tensor-parallel group has, and tp is 1", "choose a tp above 1");
+  only(plan.dispatch.gathers_tokens() && layout.ep % std::max(1, layout.tp) == 0,
+       "tokens reach experts without an all-to-all, in groups of whole tensor-parallel groups",
+       "set dispatch.exchange to all_gather and ep to a multiple of tp");
+  only(plan.embedding == Embedding::replicated, "tokens would be looked up several times in a table cut by columns",
+       "set embedding to \"replicated\"");
+  only(plan.model.shared_intermediate % std::max(1, layout.tp) == 0,
+       "cuts shared experts of width " + std::to_string(plan.model.shared_intermediate) + " over tp " +
+           std::to_string(layout.tp),
+       "choose a tp that divides the width");
 }
 
 void check_expert_slices(const Plan& plan, const PlanChecker& check) {
@@ -97,6 +132,7 @@ void check_expert_slices(const Plan& plan, const PlanChecker& check) {
 }  // namespace
 
 const char* name_of(Recompute recompute) { return kRecomputeNames[static_cast<size_t>(recompute)]; }
+const char* name_of(GroupTokens tokens) { return kGroupTokensNames[static_cast<size_t>(tokens)]; }
 
 template <>
 const FieldTable<Layout>& fields_of<Layout>() {
@@ -126,6 +162,10 @@ const FieldTable<Layout>& fields_of<Layout>() {
               "consecutive ranks of a node that cut attention and dense FFN among themselves")
           .in_words("tp %")
           .in_summary("layout"),
+      choice("tp_tokens", &Layout::tp_tokens, kGroupTokensNames,
+             "whether ranks of a tensor-parallel group have tokens of their own around attention, or all the same")
+          .in_words("% tokens")
+          .in_summary("layout", "tokens replicated"),
       integer("expert_slices", &Layout::expert_slices, kParts,
               "parts of every expert's intermediate width, placed like experts of their own")
           .in_words("% slice per expert|% slices per expert")
@@ -147,6 +187,7 @@ void check_layout(const Plan& plan, const PlanChecker& check) {
 
 void check_cuts(const Plan& plan, const PlanChecker& check) {
   check_tensor_parallelism(plan, check);
+  check_group_tokens(plan, check);
   check_expert_slices(plan, check);
 }
 

@@ -85,6 +85,19 @@ ExpertPlacement contiguous_placement(int num_experts, int ep) {
   return placement;
 }
 
+ExpertPlacement default_placement(const Plan& plan) {
+  const auto experts = static_cast<int>(num_placed_experts(plan));
+  const int slices = plan.layout.expert_slices, ep = plan.layout.ep;
+  ExpertPlacement placement = contiguous_placement(experts, ep);
+  if (!plan.dispatch.gathers_tokens() || slices == 1 || ep % slices != 0) return placement;
+  for (int slot = 0; slot < experts; ++slot) {
+    const int rank = slot / placement.slots_per_rank, in_rank = slot % placement.slots_per_rank;
+    const int expert = rank / slices * placement.slots_per_rank + in_rank;
+    placement.slot_to_expert[static_cast<size_t>(slot)] = expert * slices + rank % slices;
+  }
+  return placement;
+}
+
 void check_placement(const Plan& plan, const PlanChecker& check) {
   const int64_t num_experts = num_placed_experts(plan);
   if (plan.model.routed_by_task) return;  // the teams place the experts

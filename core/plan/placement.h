@@ -22,7 +22,7 @@ struct ExpertPlacement {
 
 /// A base of the plan's choices: its key stands in the plan document itself.
 struct Placement {
-  std::vector<ExpertPlacement> placement;  // [num_moe_layers]; empty: contiguous in every layer
+  std::vector<ExpertPlacement> placement;  // [num_moe_layers]; empty: default_placement() in every layer
   bool operator==(const Placement&) const = default;
 };
 
@@ -39,6 +39,11 @@ std::vector<int> replica_rounds(const ExpertPlacement& placement);
 
 /// Contiguous placement: expert e in slot e. Requires num_experts % ep == 0.
 ExpertPlacement contiguous_placement(int num_experts, int ep);
+
+/// What a plan without placements has: contiguous; but where ranks gather tokens and slices divide ep, the slices of an
+/// expert on consecutive ranks, as engines cut experts (slices = moe_tp, ep / slices = moe_ep): rank g * slices + i
+/// holds slice i of the g-th share of the experts.
+ExpertPlacement default_placement(const Plan& plan);
 
 void check_placement(const Plan& plan, const PlanChecker& check);
 

@@ -26,22 +26,23 @@ void LiveRouting::bind_tasks(int microbatch, int moe_layer) {
 }
 
 void LiveRouting::announce(int microbatch, int moe_layer, const int32_t* counts) {
-  const int experts = rules_.num_experts, chunks = rules_.num_chunks, first = rules_.first_rank(rank_);
+  const int experts = rules_.num_experts, chunks = rules_.num_chunks, group = rank_ / rules_.ep;
   const size_t index = index_of(microbatch, moe_layer);
   const auto chosen = [&](int source, int chunk, int expert) {
-    return counts[((source - first) * chunks + chunk) * experts + expert];
+    return counts[(source * chunks + chunk) * experts + expert];
   };
   for (int chunk = 0; chunk < chunks; ++chunk) {
     std::vector<int64_t> rows;
     rows.reserve(static_cast<size_t>(rules_.ep) * static_cast<size_t>(experts));
-    for (int source = first; source < first + rules_.ep; ++source)
+    for (int source = 0; source < rules_.num_sources(); ++source)
       for (int expert = 0; expert < experts; ++expert)
-        rows.push_back(rules_.padded ? chunk_share(rules_.capacity(source), chunk, chunks)
+        rows.push_back(rules_.padded ? chunk_share(rules_.capacity(rules_.first_rank_of(group, source)), chunk, chunks)
                                      : chosen(source, chunk, expert));
     layers_[index].counts.push_back(rules_.over_slots(moe_layer, rows));
-    for (int expert = 0; expert < experts; ++expert) expert_rows(index, expert) += chosen(rank_, chunk, expert);
+    const int own = rules_.position(rank_) / rules_.token_copies;
+    for (int expert = 0; expert < experts; ++expert) expert_rows(index, expert) += chosen(own, chunk, expert);
   }
-  bind_used(microbatch, moe_layer, counts, rules_.ep, int64_t{chunks} * experts);
+  bind_used(microbatch, moe_layer, counts, rules_.num_sources(), int64_t{chunks} * experts);
 }
 
 void LiveRouting::announce_stage(int microbatch, std::span<const int> moe_layers, const int32_t* counts) {

@@ -18,7 +18,7 @@ class LiveRouting {
   /// Forgets the step before. Where tasks take the router's place, all counts are known from now on.
   void start_step();
 
-  /// counts: [ep, num_chunks, num_experts], the rows that each rank of the group has chosen, after dropping.
+  /// counts: [num_sources, num_chunks, num_experts], the rows that each source of the group has chosen, after dropping.
   void announce(int microbatch, int moe_layer, const int32_t* counts);
   /// The same of a whole pipeline stage, for all these layers: [ranks of a stage, layers, num_chunks, num_experts].
   void announce_stage(int microbatch, std::span<const int> moe_layers, const int32_t* counts);

@@ -33,9 +33,11 @@ SlotCounts RecordedRouting::routed_counts(int64_t iteration, int moe_layer, int 
     return task_counts(plan_, rules_.placement[moe_layer], static_cast<int>(iteration % rules_.micro_batches));
   std::vector<int64_t> rows;
   rows.reserve(static_cast<size_t>(rules_.ep) * static_cast<size_t>(rules_.num_experts));
-  for (int source = group * rules_.ep; source < (group + 1) * rules_.ep; ++source)
-    for (const int64_t chosen : routing_.counts(iteration, moe_layer, source))
-      rows.push_back(chunk_share(rules_.sent_rows(source, chosen), chunk, num_chunks));
+  for (int source = 0; source < rules_.num_sources(); ++source) {
+    const int rank = rules_.first_rank_of(group, source);
+    for (const int64_t chosen : routing_.counts(iteration, moe_layer, rank))
+      rows.push_back(chunk_share(rules_.sent_rows(rank, chosen), chunk, num_chunks));
+  }
   return rules_.over_slots(moe_layer, rows);
 }
 
@@ -61,7 +63,7 @@ RecordedRouting::HasRows RecordedRouting::is_used(int64_t iteration, int moe_lay
     const SlotCounts& rows = counts(iteration, moe_layer, group, 0, 1);
     for (size_t slot = 0; slot < used.size(); ++slot)
       for (size_t other = 0; other < experts.size(); ++other)
-        for (int source = 0; experts[other] == own[slot] && source < rows.num_ranks() && !used[slot]; ++source)
+        for (int source = 0; experts[other] == own[slot] && source < rows.num_sources() && !used[slot]; ++source)
           used[slot] = rows.at(source, static_cast<int>(other)) > 0;
   }
   return used;

@@ -23,8 +23,7 @@ std::vector<ExpertPlacement> placement_of(const Plan& plan) {
   const auto layers = static_cast<size_t>(plan.model.num_moe_layers());
   if (plan.model.routed_by_task) return std::vector<ExpertPlacement>(layers, placement_of_tasks(plan.elastic));
   if (!plan.placement.empty()) return plan.placement;
-  return std::vector<ExpertPlacement>(layers,
-                                      contiguous_placement(static_cast<int>(num_placed_experts(plan)), plan.layout.ep));
+  return std::vector<ExpertPlacement>(layers, default_placement(plan));
 }
 
 std::vector<int64_t> tokens_of_ranks(const Plan& plan) {
@@ -43,6 +42,7 @@ RoutingRules::RoutingRules(const Plan& plan)
       stage_ranks(plan.layout.stage_ranks()),
       ep(plan.layout.ep),
       ranks_per_node(std::min(plan.cluster.devices_per_node, plan.layout.ep)),
+      token_copies(plan.layout.token_copies()),
       micro_batches(plan.layout.micro_batches),
       num_chunks(plan.dispatch.chunks),
       num_experts(static_cast<int>(plan.model.num_experts)),
@@ -63,7 +63,7 @@ int64_t RoutingRules::sent_rows(int rank, int64_t chosen) const {
 
 SlotCounts RoutingRules::over_slots(int moe_layer, const std::vector<int64_t>& expert_rows) const {
   return split_over_slots(rows_of_slices(expert_rows, expert_slices), ep, num_experts * expert_slices,
-                          placement[moe_layer]);
+                          placement[moe_layer], num_sources());
 }
 
 int64_t capacity_rows(double capacity_factor, int64_t tokens, int64_t top_k, int64_t num_experts) {

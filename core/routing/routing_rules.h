@@ -18,6 +18,7 @@ struct RoutingRules {
   Table<int, int64_t> tokens;             // [ranks]: of one microbatch
   int ranks, stage_ranks, ep;
   int ranks_per_node;  // inside an expert-parallel group
+  int token_copies;    // consecutive ranks that have the same tokens and are one source
   int micro_batches, num_chunks;
   int num_experts, top_k, expert_slices;
   bool padded;
@@ -25,12 +26,14 @@ struct RoutingRules {
 
   int position(int rank) const { return rank % ep; }  // in the expert-parallel group
   int first_rank(int rank) const { return rank - position(rank); }
+  int num_sources() const { return ep / token_copies; }  // of an expert-parallel group
+  int first_rank_of(int group, int source) const { return group * ep + source * token_copies; }
 
   /// Rows per expert that a rank's tokens may take; 0: as many as they like.
   int64_t capacity(int rank) const;
   /// Of `chosen` rows for one expert those that rank sends: all, as many as fit, or always the capacity.
   int64_t sent_rows(int rank, int64_t chosen) const;
-  /// expert_rows: [ep, num_experts] of the chunk, as they are sent.
+  /// expert_rows: [num_sources, num_experts] of the chunk, as they are sent.
   SlotCounts over_slots(int moe_layer, const std::vector<int64_t>& expert_rows) const;
 };
 

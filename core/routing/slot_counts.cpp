@@ -18,7 +18,7 @@ int64_t SlotCounts::sent(int source) const {
 
 int64_t SlotCounts::received(int rank) const {
   int64_t rows = 0;
-  for (int source = 0; source < num_ranks_; ++source) rows += between(source, rank);
+  for (int source = 0; source < num_sources_; ++source) rows += between(source, rank);
   return rows;
 }
 
@@ -33,7 +33,7 @@ int64_t SlotCounts::relayed(int rank, int ranks_per_node) const {
 
 std::vector<int64_t> SlotCounts::slot_rows(int rank) const {
   std::vector<int64_t> rows(static_cast<size_t>(slots_per_rank_), 0);
-  for (int source = 0; source < num_ranks_; ++source)
+  for (int source = 0; source < num_sources_; ++source)
     for (int i = 0; i < slots_per_rank_; ++i) rows[static_cast<size_t>(i)] += at(source, rank * slots_per_rank_ + i);
   return rows;
 }
@@ -86,12 +86,13 @@ int64_t chunk_share(int64_t n, int chunk, int num_chunks) {
 }
 
 SlotCounts split_over_slots(const std::vector<int64_t>& expert_rows, int num_ranks, int num_experts,
-                            const ExpertPlacement& placement) {
-  SlotCounts counts(num_ranks, placement.slots_per_rank);
+                            const ExpertPlacement& placement, int num_sources) {
+  if (num_sources == 0) num_sources = num_ranks;
+  SlotCounts counts(num_sources, num_ranks, placement.slots_per_rank);
   std::vector<std::vector<int>> slots_of(static_cast<size_t>(num_experts));
   for (size_t slot = 0; slot < placement.slot_to_expert.size(); ++slot)
     slots_of[static_cast<size_t>(placement.slot_to_expert[slot])].push_back(static_cast<int>(slot));
-  for (int source = 0; source < num_ranks; ++source)
+  for (int source = 0; source < num_sources; ++source)
     for (int expert = 0; expert < num_experts; ++expert) {
       const auto& slots = slots_of[static_cast<size_t>(expert)];
       const int64_t rows = expert_rows[static_cast<size_t>(source) * num_experts + expert];

@@ -1,6 +1,6 @@
 #pragma once
 // The rows that routing moves in one (microbatch, MoE layer, chunk) of one expert-parallel group, by source and
-// physical slot.
+// physical slot. A source is a rank of the group, or what several of them hold alike.
 
 #include <cstdint>
 #include <vector>
@@ -12,11 +12,14 @@ namespace moesaic {
 
 class SlotCounts {
  public:
-  SlotCounts(int num_ranks, int slots_per_rank)
-      : num_ranks_(num_ranks),
+  SlotCounts(int num_ranks, int slots_per_rank) : SlotCounts(num_ranks, num_ranks, slots_per_rank) {}
+  SlotCounts(int num_sources, int num_ranks, int slots_per_rank)
+      : num_sources_(num_sources),
+        num_ranks_(num_ranks),
         slots_per_rank_(slots_per_rank),
-        rows_(static_cast<size_t>(num_ranks) * num_ranks * slots_per_rank) {}
+        rows_(static_cast<size_t>(num_sources) * num_ranks * slots_per_rank) {}
 
+  int num_sources() const { return num_sources_; }
   int num_ranks() const { return num_ranks_; }
   int slots_per_rank() const { return slots_per_rank_; }
   int64_t& at(int source, int slot) { return rows_[static_cast<size_t>(source) * num_ranks_ * slots_per_rank_ + slot]; }
@@ -37,17 +40,17 @@ class SlotCounts {
   int64_t leg_rows(Leg leg, int from, int to, int ranks_per_node) const;
 
  private:
-  int num_ranks_, slots_per_rank_;
-  std::vector<int64_t> rows_;  // [num_ranks sources, num_ranks * slots_per_rank slots]
+  int num_sources_, num_ranks_, slots_per_rank_;
+  std::vector<int64_t> rows_;  // [num_sources, num_ranks * slots_per_rank slots]
 };
 
 /// The share of chunk c of C in n rows: floor((c+1) n / C) - floor(c n / C).
 int64_t chunk_share(int64_t n, int chunk, int num_chunks);
 
 /// Splits the rows of each (source, expert) over the expert's replicas: replica j of R takes floor((j+1) n / R) -
-/// floor(j n / R) rows. expert_rows: [num_ranks, num_experts].
+/// floor(j n / R) rows. expert_rows: [num_sources, num_experts], as many sources as ranks unless given.
 SlotCounts split_over_slots(const std::vector<int64_t>& expert_rows, int num_ranks, int num_experts,
-                            const ExpertPlacement& placement);
+                            const ExpertPlacement& placement, int num_sources = 0);
 
 /// The positions of what is true, ascending.
 std::vector<int> set_slots(const std::vector<bool>& is_set);

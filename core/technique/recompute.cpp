@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -11,10 +12,10 @@ namespace {
 class Recomputer {
  public:
   Recomputer(TaskGraph& graph, bool keep_communicated)
-      : graph_(graph), keep_communicated_(keep_communicated), producer_(graph.tensors.size(), -1) {
+      : graph_(graph), keep_communicated_(keep_communicated), producers_(graph.tensors.size()) {
     for (size_t i = 0; i < graph.tasks.size(); ++i) {
       if (graph.tasks[i].phase != Phase::forward) continue;
-      for (TensorId tensor : graph.tasks[i].writes) producer_[tensor] = TaskIndex(i);
+      for (TensorId tensor : graph.tasks[i].writes) producers_[tensor].push_back(TaskIndex(i));
     }
   }
 
@@ -50,8 +51,11 @@ class Recomputer {
 
   /// Marks the forward tasks of the reader's own layer and microbatch from which the tensor follows.
   void need(TensorId tensor, const Task& reader, Backward& pass) const {
-    const TaskIndex index = producer_[tensor];
-    if (index < 0 || is_kept(index)) return;
+    if (producers_[tensor].empty() || is_kept(producers_[tensor].back())) return;
+    for (const TaskIndex producer : producers_[tensor]) need_task(producer, reader, pass);
+  }
+
+  void need_task(TaskIndex index, const Task& reader, Backward& pass) const {
     const Task& task = graph_.tasks[index];
     if (task.layer != reader.layer || task.microbatch != reader.microbatch) return;
     if (!pass.again.insert(index).second) return;
@@ -67,8 +71,8 @@ class Recomputer {
     return keep_communicated_ && (is_collective(task.op) || task.op == Op::regroup);
   }
   bool is_routers(TensorId tensor) const {
-    const TaskIndex index = producer_[tensor];
-    return index >= 0 && graph_.tasks[index].op == Op::router;
+    return std::any_of(producers_[tensor].begin(), producers_[tensor].end(),
+                       [this](TaskIndex index) { return graph_.tasks[index].op == Op::router; });
   }
 
   Task again(TaskIndex forward) {
@@ -78,6 +82,10 @@ class Recomputer {
     task.phase = Phase::backward;
     use_again(task);
     for (TensorId& tensor : task.writes) {
+      if (const auto in_place = again_.find(tensor); in_place != again_.end()) {
+        tensor = in_place->second;
+        continue;
+      }
       Tensor fresh = graph_.tensors[tensor];
       fresh.name += ".recomputed";
       tensor = again_[tensor] = graph_.add(std::move(fresh));
@@ -92,8 +100,8 @@ class Recomputer {
 
   TaskGraph& graph_;
   const bool keep_communicated_;
-  OfTensors<TaskIndex> producer_;       // the forward task that writes it, -1: none
-  std::map<TensorId, TensorId> again_;  // what forward wrote -> what the second run writes
+  OfTensors<std::vector<TaskIndex>> producers_;  // the forward tasks that write it; several where sums are in place
+  std::map<TensorId, TensorId> again_;           // what forward wrote -> what the second run writes
 };
 
 }  // namespace

@@ -1,21 +1,24 @@
 // Tasks of the router -> operator calls.
 #include "core/operators/router.h"
 #include "executor/cpu/kernels.h"
+#include "executor/cpu/own_choices.h"
 #include "executor/cpu/router.h"
 #include "executor/cpu/row_placement.h"
 #include "executor/launch/chunk_route.h"
+#include "executor/launch/own_rows.h"
 
 namespace moesaic::executor::cpu {
 namespace {
 
-/// Chunk by chunk, because capacity and send buffers are the chunk's. local_counts: [chunks, num_experts].
+/// Part by part, because capacity and send buffers are the chunk's or source's. local_counts: [parts, num_experts].
 void router(const Launch& l, RoundedWeights&) {
   using Router = operands::Router;
   const int64_t h = l.task.shape.k, experts = l.task.shape.n, top_k = l.task.shape.top_k;
   const TaskGraph& graph = *l.context.graph;
-  for (int chunk = 0; chunk < graph.num_chunks; ++chunk) {
-    const TokenRange tokens = chunk_tokens(l, chunk, graph.num_chunks);
-    const int64_t capacity = chunk_capacity(l, chunk, graph.num_chunks).value_or(kNoCapacity);
+  const int parts = graph.router_parts();
+  for (int part = 0; part < parts; ++part) {
+    const TokenRange tokens = chunk_tokens(l, part, parts);
+    const int64_t capacity = chunk_capacity(l, part, parts).value_or(kNoCapacity);
     const Route route = route_at(l, l.writes[Router::route], tokens.first);
     std::vector<int64_t> counts(static_cast<size_t>(experts));
     router_forward(l.reads[Router::z].f32() + tokens.first * h, l.reads[Router::w].f32(),
@@ -25,9 +28,11 @@ void router(const Launch& l, RoundedWeights&) {
                {graph.placement[l.task.moe_layer].slot_to_expert, graph.expert_slices, is_padded(l) ? capacity : 0},
                route.rows);
     for (int64_t e = 0; e < experts; ++e)
-      l.writes[Router::local_counts].i32()[chunk * experts + e] = static_cast<int32_t>(counts[static_cast<size_t>(e)]);
+      l.writes[Router::local_counts].i32()[part * experts + e] = static_cast<int32_t>(counts[static_cast<size_t>(e)]);
   }
 }
+
+void own_choices(const Launch& l, RoundedWeights&) { keep_own_rows(OwnChoices(l)); }
 
 /// The auxiliary loss' gradient of every token's probabilities, [experts]; adds this rank's part of
 /// alpha E sum_e f_e P_e to the loss.
@@ -63,7 +68,8 @@ void router_gradient(const Launch& l, RoundedWeights&) {
       {l.task.fixed_rows, l.task.shape.k, l.task.shape.n, l.task.shape.top_k, kNoCapacity, normalises_weights(l)});
 }
 
-constexpr CpuKernel kKernels[] = {{Op::router, router}, {Op::router_backward, router_gradient}};
+constexpr CpuKernel kKernels[] = {
+    {Op::router, router}, {Op::own_choices, own_choices}, {Op::router_backward, router_gradient}};
 
 }  // namespace
 

@@ -48,7 +48,7 @@ void unpermute(const Launch& l, RoundedWeights&) {
   using Unpermute = operands::Unpermute;
   const ChunkRoute c(l, l.reads[Unpermute::route]);
   unpermute_forward(l.reads[Unpermute::returned].f32(), c.route.rows, weights_of_rows(c).data(),
-                    l.reads[Unpermute::residual].f32() + c.first_element(),
+                    has_residual(l) ? l.reads[Unpermute::residual].f32() + c.first_element() : nullptr,
                     l.writes[Unpermute::sum].f32() + c.first_element(), permute_shape(c));
 }
 

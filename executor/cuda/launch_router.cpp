@@ -1,9 +1,11 @@
 // Tasks of the router -> operator calls.
 #include "core/operators/router.h"
 #include "executor/cuda/kernels.h"
+#include "executor/cuda/own_choices.h"
 #include "executor/cuda/router.h"
 #include "executor/cuda/storage_format.h"
 #include "executor/launch/chunk_route.h"
+#include "executor/launch/own_rows.h"
 
 namespace moesaic::executor::cuda {
 namespace {
@@ -25,7 +27,7 @@ void router(const Launch& l, CudaKernels& d) {
   with_element(z.dtype, [&]<typename Element>(Element) {
     router_forward(d.linear, z.as<const Element>(), w.as<const Element>(), l.writes[Router::probabilities].f32(),
                    route_at(l, l.writes[Router::route], 0), l.writes[Router::local_counts].i32(),
-                   router_shape(l, graph.tokens_per_rank), graph.num_chunks, row_placement(l), d.stream);
+                   router_shape(l, graph.routed_tokens()), graph.router_parts(), row_placement(l), d.stream);
   });
 }
 
@@ -48,7 +50,10 @@ void router_gradient(const Launch& l, CudaKernels& d) {
   });
 }
 
-constexpr CudaKernel kKernels[] = {{Op::router, router}, {Op::router_backward, router_gradient}};
+void own_choices(const Launch& l, CudaKernels& d) { keep_own_rows(OwnChoices(l), d.linear.scratch(), d.stream); }
+
+constexpr CudaKernel kKernels[] = {
+    {Op::router, router}, {Op::own_choices, own_choices}, {Op::router_backward, router_gradient}};
 
 }  // namespace
 

@@ -36,10 +36,10 @@ void permute_gradient(const Launch& l, CudaKernels& d) {
 void unpermute(const Launch& l, CudaKernels& d) {
   using Unpermute = operands::Unpermute;
   const ChunkRoute c(l, l.reads[Unpermute::route]);
-  const Operand &returned = l.reads[Unpermute::returned], &residual = l.reads[Unpermute::residual];
+  const Operand& returned = l.reads[Unpermute::returned];
   with_element(returned.dtype, [&]<typename Element>(Element) {
     unpermute_forward(returned.as<const Element>(), c.route.rows, c.route.weights,
-                      residual.as<const Element>() + c.first_element(),
+                      has_residual(l) ? l.reads[Unpermute::residual].as<const Element>() + c.first_element() : nullptr,
                       l.writes[Unpermute::sum].as<Element>() + c.first_element(), permute_shape(c), d.stream);
   });
 }

@@ -25,6 +25,7 @@ enum class Scratch {
   router_blocks,
   router_slots,
   router_starts,
+  own_rows,
   router_mass,
   router_extra,
   router_dlogits,

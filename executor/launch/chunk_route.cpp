@@ -1,20 +1,21 @@
 #include "executor/launch/chunk_route.h"
 
 #include "core/operators/router.h"
+#include "core/operators/row_movers.h"
 #include "core/routing/routing_rules.h"
 #include "core/schema/error.h"
 
 namespace moesaic::executor {
 
 Route route_at(const Launch& l, const Operand& route, int64_t first_token) {
-  const int64_t k = l.context.plan->model.top_k, choices = l.context.graph->tokens_per_rank * k;
+  const int64_t k = l.context.plan->model.top_k, choices = l.context.graph->routed_tokens() * k;
   int32_t* data = route.i32();
   return {data + first_token * k, reinterpret_cast<float*>(data + choices) + first_token * k,
           data + 2 * choices + first_token * k * l.context.graph->expert_slices};
 }
 
 TokenRange chunk_tokens(const Launch& l, int chunk, int num_chunks) {
-  const int64_t tokens = l.context.graph->tokens_per_rank, first = chunk * tokens / num_chunks;
+  const int64_t tokens = l.context.graph->routed_tokens(), first = chunk * tokens / num_chunks;
   return {first, (chunk + 1) * tokens / num_chunks - first};
 }
 
@@ -39,18 +40,24 @@ std::optional<int64_t> chunk_capacity(const Launch& l, int chunk, int num_chunks
 
 bool is_padded(const Launch& l) { return l.context.plan->dispatch.kind == DispatchKind::padded; }
 
+bool has_residual(const Launch& l) { return l.reads.size() > operands::Unpermute::residual; }
+
 AuxiliaryTerm::AuxiliaryTerm(const Launch& l) {
   const Plan& plan = *l.context.plan;
-  const auto experts = static_cast<double>(l.task.shape.n), tokens = static_cast<double>(l.context.step_tokens());
-  scale = plan.model.auxiliary_coefficient * experts / (tokens * static_cast<double>(plan.model.top_k)) /
-          (tokens * plan.layout.micro_batches);
-  const Operand& of_ranks = l.reads[operands::RouterBackward::counts];  // [ranks, chunks * experts]
+  const TaskGraph& graph = *l.context.graph;
+  const Operand& of_ranks = l.reads[operands::RouterBackward::counts];  // [ranks, router parts * experts], or [parts]
   counts = of_ranks.i32();
   MOESAIC_CHECK(of_ranks.row_elements > 0 && of_ranks.row_elements % l.task.shape.n == 0,
                 "counts of a rank are not counts of chunks, each of all experts");
   sources = of_ranks.rows;
   row_elements = of_ranks.row_elements;
   stride = of_ranks.row_stride > 0 ? of_ranks.row_stride : of_ranks.row_elements;
+  const int64_t seen = l.context.step_tokens() * graph.gathered_sources;
+  const int64_t counted =
+      plan.dispatch.gathers_tokens() ? sources * row_elements / l.task.shape.n * graph.tokens_per_rank : seen;
+  scale = plan.model.auxiliary_coefficient * static_cast<double>(l.task.shape.n) /
+          (static_cast<double>(counted) * static_cast<double>(plan.model.top_k)) /
+          (static_cast<double>(seen) * plan.layout.micro_batches);
   loss = l.writes[operands::RouterBackward::loss].as<double>() + 1;
 }
 

@@ -12,7 +12,7 @@ namespace moesaic::executor {
 /// From a token on.
 Route route_at(const Launch& launch, const Operand& route, int64_t first_token);
 
-/// Of a chunk of this rank's tokens.
+/// Of a chunk of the tokens that this rank's router sees.
 struct TokenRange {
   int64_t first = 0, count = 0;
 };
@@ -37,8 +37,12 @@ inline bool normalises_weights(const Launch& launch) { return launch.context.pla
 /// Slots are padded to their capacity: rows that no token fills are zero.
 bool is_padded(const Launch& launch);
 
+/// Of an unpermute: what is added to the rows. Parts that are summed over ranks first have none.
+bool has_residual(const Launch& launch);
+
 /// d(loss) / d(p_te) = alpha E f_e / (T M) of the auxiliary loss, with f_e = n_e / (T k) of all T tokens of the stage's
-/// microbatch (Switch Transformer, arXiv 2101.03961, eq. 4): scale * n_e.
+/// microbatch (Switch Transformer, arXiv 2101.03961, eq. 4): scale * n_e. A token that several routers see counts as
+/// often in either T.
 struct AuxiliaryTerm {
   explicit AuxiliaryTerm(const Launch& launch);  // of a router_backward
   double scale;

@@ -3,6 +3,7 @@
 
 #include "core/operators/router.h"
 #include "executor/launch/chunk_route.h"
+#include "executor/launch/own_rows.h"
 #include "executor/reference/kernels.h"
 #include "executor/reference/router.h"
 #include "executor/reference/row_placement.h"
@@ -30,12 +31,30 @@ void route_chunk(const Launch& l, const TokenRange& tokens, int64_t capacity, in
              route.rows);
 }
 
-/// local_counts: [chunks, num_experts].
+/// local_counts: [parts, num_experts].
 void router(const Launch& l, Stateless&) {
-  const int chunks = l.context.graph->num_chunks;
-  for (int chunk = 0; chunk < chunks; ++chunk)
-    route_chunk(l, chunk_tokens(l, chunk, chunks), chunk_capacity(l, chunk, chunks).value_or(kNoCapacity),
-                l.writes[operands::Router::local_counts].i32() + chunk * l.task.shape.n);
+  const int parts = l.context.graph->router_parts();
+  for (int part = 0; part < parts; ++part)
+    route_chunk(l, chunk_tokens(l, part, parts), chunk_capacity(l, part, parts).value_or(kNoCapacity),
+                l.writes[operands::Router::local_counts].i32() + part * l.task.shape.n);
+}
+
+/// Row by row: a row of a source is this rank's if it lies in one of the stretches that its slots take.
+void own_choices(const Launch& l, Stateless&) {
+  const OwnChoices c(l);
+  const int64_t choices = c.source_choices * c.num_sources;
+  for (int64_t i = 0; i < choices; ++i) {
+    c.to.chosen[i] = c.from.chosen[i];
+    c.to.weights[i] = c.from.weights[i];
+  }
+  for (int64_t i = 0; i < choices * c.slices; ++i) {
+    const int64_t row = c.from.rows[i], source = i / (c.source_choices * c.slices);
+    c.to.rows[i] = -1;
+    for (int64_t slot = 0; slot < c.slots; ++slot)
+      if (const OwnRows& own = c.own[static_cast<size_t>(source * c.slots + slot)];
+          row >= own.first && row < own.first + own.rows)
+        c.to.rows[i] = static_cast<int32_t>(own.to + row - own.first);
+  }
 }
 
 /// The auxiliary loss' gradient of every token's probabilities, [experts].
@@ -62,7 +81,8 @@ void router_gradient(const Launch& l, Stateless&) {
   write_values(dz, l.writes[Router::dz], 0);
 }
 
-constexpr ReferenceKernel kKernels[] = {{Op::router, router}, {Op::router_backward, router_gradient}};
+constexpr ReferenceKernel kKernels[] = {
+    {Op::router, router}, {Op::own_choices, own_choices}, {Op::router_backward, router_gradient}};
 
 }  // namespace
 

@@ -1,4 +1,6 @@
 // Tasks that bring rows to the experts and back -> operator calls.
+#include <optional>
+
 #include "core/operators/row_movers.h"
 #include "executor/launch/chunk_route.h"
 #include "executor/launch/row_order.h"
@@ -45,9 +47,11 @@ void permute_gradient(const Launch& l, Stateless&) {
 void unpermute(const Launch& l, Stateless&) {
   using Unpermute = operands::Unpermute;
   const ChunkRoute c(l, l.reads[Unpermute::route]);
+  std::optional<Input> residual;
+  if (has_residual(l)) residual.emplace(of_tokens<Input>(l.reads[Unpermute::residual], c));
   unpermute_forward(Input(l.reads[Unpermute::returned]), c.route.rows, weights_of_rows(c).data(),
-                    of_tokens<Input>(l.reads[Unpermute::residual], c), of_tokens<Output>(l.writes[Unpermute::sum], c),
-                    permute_shape(c));
+                    residual ? static_cast<const double*>(*residual) : nullptr,
+                    of_tokens<Output>(l.writes[Unpermute::sum], c), permute_shape(c));
 }
 
 void unpermute_gradient(const Launch& l, Stateless&) {

@@ -27,10 +27,12 @@ std::vector<FieldCase> field_cases() {
       {"/layout/zero", {0, 1, 2, 3}, {-1, 4, "3"}},
       {"/layout/pp", {1, 65536}, {0, 65537}},
       {"/layout/tp", {1, 65536}, {0, 65537}},
+      {"/layout/tp_tokens", {"split", "replicated"}, {"both", 0}},
       {"/layout/expert_slices", {1, 65536}, {0, 65537}},
       {"/layout/recompute", {"none", "full", "communication_aware"}, {"ful", 1}},
       {"/dispatch/kind", {"ragged", "padded"}, {"raged", 0}},
       {"/dispatch/capacity_factor", {0.0, 1.25, 1e6}, {-0.5, 1.1e6, "1"}},
+      {"/dispatch/exchange", {"all_to_all", "all_gather"}, {"gather", 1}},
       {"/dispatch/all_to_all", {"flat", "hierarchical_2d"}, {"hierarchical", false}},
       {"/dispatch/chunks", {1, kMost}, {0, 0.5}},
       {"/gradient_bucket_bytes", {0, int64_t{1} << 62}, {-1, "3 s"}},
@@ -99,7 +101,8 @@ TEST(ChoiceFields, TheseAreAll) {
 
 // What a decision's struct holds and no table names would be lost in a document: the sample has no default left.
 TEST(ChoiceFields, NoMemberIsForgotten) {
-  const PlanChoices sample = testing::sample_plan();
+  PlanChoices sample = testing::sample_plan();
+  sample.layout.tp_tokens = GroupTokens::replicated, sample.dispatch.exchange = ExpertExchange::all_gather;
   Json document = Json::object();
   write_fields<PlanChoices>(choice_fields(), sample, document);
   ObjectReader reader(document, "plan.json", "");

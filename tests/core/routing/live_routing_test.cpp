@@ -28,7 +28,7 @@ std::vector<int32_t> announced(const Plan& plan, int first, int count) {
 /// All rows by source and slot.
 std::vector<int64_t> table_of(const SlotCounts& counts) {
   std::vector<int64_t> rows;
-  for (int source = 0; source < counts.num_ranks(); ++source)
+  for (int source = 0; source < counts.num_sources(); ++source)
     for (int slot = 0; slot < counts.num_ranks() * counts.slots_per_rank(); ++slot)
       rows.push_back(counts.at(source, slot));
   return rows;
@@ -51,6 +51,30 @@ TEST(LiveRouting, BindsWhatARecordingOfTheSameCountsBinds) {
         EXPECT_EQ(live.slots(Rows::active_slots, 0, 0), recorded.slots(Rows::active_slots, 0, 0, rank));
       }
     }
+}
+
+// Pairs of ranks with the same 8 tokens are one source: rank 0's recording stands for ranks 0 and 1, rank 2's for 2 and
+// 3. Experts 0 and 1 on even ranks: of 1, 2, 5, 0 and 0, 2, 3, 3 rows these have 1, 2 and 0, 2.
+TEST(LiveRouting, RanksWithTheSameTokensAreOneSource) {
+  Plan plan = recorded_plan();
+  plan.layout.ep = 4;
+  plan.layout.tp = 2;
+  plan.layout.tp_tokens = GroupTokens::replicated;
+  plan.dispatch.exchange = ExpertExchange::all_gather;
+  plan.placement = {{2, {0, 1, 2, 3, 0, 1, 2, 3}}};
+  const RecordedRouting recorded(plan);
+  const SlotCounts& counts = recorded.counts(0, 0, 3, 0, 1);
+  EXPECT_EQ(counts.num_sources(), 2);
+  // Two replicas of each expert: the first has the smaller half.
+  EXPECT_EQ(table_of(counts), (std::vector<int64_t>{1, 2, 5, 0, 1, 2, 5, 0, /**/ 0, 2, 3, 3, 0, 2, 3, 3}));
+  std::vector<int32_t> of_sources = {2, 4, 10, 0, /**/ 0, 4, 6, 6};
+  for (int rank = 0; rank < 4; ++rank) {
+    LiveRouting live(plan, rank);
+    live.start_step();
+    live.announce(0, 0, of_sources.data());
+    EXPECT_EQ(table_of(live.counts(0, 0)[0]), table_of(counts));
+    EXPECT_EQ(live.expert_rows(), rank < 2 ? (std::vector<int64_t>{2, 4, 10, 0}) : (std::vector<int64_t>{0, 4, 6, 6}));
+  }
 }
 
 // Rank 2 holds experts 0 and 1. Its group sends them 0 + 0 and 2 + 1 rows; with group 0, expert 0 is used as well.

@@ -85,6 +85,17 @@ inline std::vector<NamedPlan> compared_plans() {
       {"shares of weights, tensor parallel", with(unchecked_plan_of(1, 4, 2), share_weights)},
       {"blocks of today's models", todays_blocks(two, false)},
       {"heads normed together", todays_blocks(two, true)},
+      {"gathered tokens", with(two,
+                               [](Plan& p) {
+                                 p.dispatch.exchange = ExpertExchange::all_gather;
+                                 p.layout.expert_slices = 2;
+                               })},
+      {"replicated tokens", with(unchecked_plan_of(1, 4, 4),
+                                 [](Plan& p) {
+                                   p.dispatch.exchange = ExpertExchange::all_gather;
+                                   p.layout.tp = 2;
+                                   p.layout.tp_tokens = GroupTokens::replicated;
+                                 })},
       {"windows of experts", with(two, [](Plan& p) { p.expert_storage.home = Tier::host; })}};
 }
 

@@ -50,8 +50,13 @@ class WrongCpu : public cpu::CpuBackend {
   Wrong wrong_;
 };
 
-/// A thousandth of the largest magnitude.
+/// By a thousandth of the largest magnitude. The last of a route is a row: one that exists, or none.
 void change_an_element(const Operand& operand) {
+  if (operand.dtype == DType::i32) {
+    int32_t& row = operand.i32()[operand.elements() - 1];
+    row = row < 0 ? 0 : -1;
+    return;
+  }
   float *begin = operand.f32(), *end = begin + operand.elements();
   const auto smaller = [](float a, float b) { return std::abs(a) < std::abs(b); };
   *(end - 1) += 1e-3f * std::max(std::abs(*std::max_element(begin, end, smaller)), 1e-6f);
@@ -61,12 +66,16 @@ TEST(ComparedTraining, FindsOneWrongElementOfAnyOperator) {
   Comparison comparison(kTolerances);
   Plan plan = testing::with(testing::todays_blocks(plan_of(1, 2, 2), true), testing::share_states);
   testing::replicate(plan);
-  train_compared(plan, comparison, [](int) {
-    // Once each, so that training goes on with numbers.
-    return std::make_unique<WrongCpu>([wrong = std::set<Op>{}](const Launch& l) mutable {
-      if (wrong.insert(l.task.op).second) change_an_element(l.writes[0]);
-    });
+  const Plan gathering = testing::with(plan_of(1, 2, 2), [](Plan& p) {
+    p.dispatch.exchange = ExpertExchange::all_gather;  // beside the operators of an all-to-all
   });
+  for (const Plan& of : {plan, gathering})
+    train_compared(of, comparison, [](int) {
+      // Once each, so that training goes on with numbers.
+      return std::make_unique<WrongCpu>([wrong = std::set<Op>{}](const Launch& l) mutable {
+        if (wrong.insert(l.task.op).second) change_an_element(l.writes[0]);
+      });
+    });
   EXPECT_EQ(comparison.failed(), all_operators());
 }
 

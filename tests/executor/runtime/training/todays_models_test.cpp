@@ -105,6 +105,63 @@ TEST_P(TodaysModels, SlicesOfGatedExperts) {
   expect_like_one_rank(plan);
 }
 
+/// Every rank routes the tokens of its group and sums what its own experts add to them.
+Plan gathering(Plan plan) {
+  plan.dispatch.exchange = ExpertExchange::all_gather;
+  return plan;
+}
+
+/// The same, with all ranks of a tensor-parallel group on the same tokens.
+Plan replicating(Plan plan) {
+  plan.layout.tp_tokens = GroupTokens::replicated;
+  return gathering(std::move(plan));
+}
+
+TEST_P(TodaysModels, GatheredTokens) {
+  expect_like_one_rank(gathering(on(2, 2)));
+  expect_like_one_rank(gathering(on(4, 4, 2)));
+  Plan stages = gathering(on(8, 2, 1, 2));
+  stages.layout.recompute = Recompute::communication_aware;
+  expect_like_one_rank(stages);
+}
+
+// Slices of an expert stand on neighbours: 2 x 2 ranks, each with one slice of 2 experts.
+TEST_P(TodaysModels, GatheredTokensOfSlicedExperts) {
+  Plan plan = gathering(on(8, 4));
+  plan.layout.expert_slices = 2;
+  EXPECT_EQ(default_placement(plan).slot_to_expert, (std::vector<int>{0, 2, 1, 3, 4, 6, 5, 7}));
+  expect_like_one_rank(plan);
+}
+
+// 6 slots for 4 experts: a replica takes its share of every source's rows.
+TEST_P(TodaysModels, GatheredTokensOfReplicas) {
+  Plan plan = gathering(on(2, 2));
+  plan.placement = {{3, {0, 1, 2, 3, 0, 1}}};
+  expect_like_one_rank(plan);
+}
+
+TEST_P(TodaysModels, ReplicatedTokens) {
+  expect_like_one_rank(replicating(on(2, 2, 2)));
+  expect_like_one_rank(replicating(on(4, 2, 2)));
+  for (const Recompute recompute : {Recompute::none, Recompute::full, Recompute::communication_aware}) {
+    Plan two_sources = replicating(on(8, 4, 2));
+    two_sources.layout.recompute = recompute;
+    expect_like_one_rank(two_sources);
+  }
+  expect_like_one_rank(replicating(on(4, 2, 2, 2)));
+}
+
+TEST_P(TodaysModels, ReplicatedTokensWithPartitionedStates) {
+  for (const int zero : {1, 2, 3}) {
+    SCOPED_TRACE(zero);
+    Plan plan = replicating(on(8, 4, 2));
+    plan.layout.zero = zero;
+    plan.gradient_bucket_bytes = 4000;
+    if (zero == 3) plan.fused_parameter_bytes = 4000;
+    expect_like_one_rank(plan);
+  }
+}
+
 // Bit for bit: chunks, the way of the all-to-all, where expert states live, and recomputation change no sum.
 TEST_P(TodaysModels, WhatChangesNoBit) {
   const Plan base = on(4, 4, 1, 1, 2);

@@ -1,0 +1,14 @@
+#pragma once
+// Of the choices of gathered tokens those that this rank's experts serve.
+
+#include "executor/cuda/stream.h"
+#include "executor/cuda/stream_scratch.h"
+#include "executor/launch/own_rows.h"
+
+namespace moesaic::executor::cuda {
+
+/// Writes the route of the task: chosen experts and weights as they are, rows in this rank's slot order, -1 where
+/// another rank has the slot.
+void keep_own_rows(const OwnChoices& choices, StreamScratch& scratch, Stream stream);
+
+}  // namespace moesaic::executor::cuda
