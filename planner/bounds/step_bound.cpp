@@ -18,7 +18,8 @@ namespace {
 /// operators.
 Plan bare(Plan plan) {
   plan.placement.clear();
-  plan.dispatch = {plan.dispatch.kind, plan.dispatch.capacity_factor, AllToAllKind::flat, 1};
+  plan.dispatch.all_to_all = AllToAllKind::flat;
+  plan.dispatch.chunks = 1;
   plan.gradient_bucket_bytes = 0;
   return plan;
 }
@@ -67,13 +68,17 @@ class BestPrices {
   std::map<std::pair<std::string, int64_t>, Seconds> memo_;
 };
 
-/// Rows that all experts of the task's layer receive, in the expert-parallel group of rank 0.
+/// Rows that all experts of the task's layer receive, in the expert-parallel group of rank 0. A placement may give any
+/// rank as many as it likes; their mean stays.
 int64_t rows_of_group(const RoutingBinding& binding, const Task& task) {
   const SlotCounts& counts = binding.counts(task.microbatch, task.moe_layer, 0, 0, 1);
   int64_t rows = 0;
-  for (int source = 0; source < counts.num_ranks(); ++source) rows += counts.sent(source);
+  for (int source = 0; source < counts.num_sources(); ++source) rows += counts.sent(source);
   return rows;
 }
+
+/// Where tokens are gathered, they move the rows of the rank's own experts.
+bool moves_choices(Op op) { return family_of(op) == Family::row_movers && op != Op::regroup; }
 
 /// A split of the batch may give a rank any number of tokens; their mean stays.
 int64_t mean_tokens(const TaskGraph& graph) {
@@ -106,7 +111,7 @@ StepBound bound_of_stage(const Plan& plan, const TaskGraph& graph, const Routing
   int64_t updated = 0;  // elements: buckets fuse AdamW tasks
   for (const Task& task : graph.tasks) {
     if (!runs_on(task, stage)) continue;
-    if (is_experts(task.op)) {
+    if (is_experts(task.op) || (task.rows == Rows::received && moves_choices(task.op))) {
       bound.compute += prices.cut(task, rows_of_group(binding, task)) / plan.layout.ep;
     } else if (task.op == Op::adamw) {
       update = task, updated += task.fixed_rows;

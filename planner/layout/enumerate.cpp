@@ -23,13 +23,19 @@ bool experts_divide(const Problem& problem, int ranks, int ep) {
   return ranks % ep == 0 && problem.model.num_experts * problem.fixed.get(&Layout::expert_slices).value_or(1) % ep == 0;
 }
 
-/// Layouts like `base` with every ep and number of microbatches that divides; `base.stage_ranks()` share the batch.
+/// Where ranks gather tokens, a group is of whole tensor-parallel groups, and of two ranks or more.
+bool ep_is_possible(const Problem& problem, const Layout& base, int ep) {
+  const bool gathers = base.token_copies() > 1 || problem.fixed.get(&Dispatch::exchange) == ExpertExchange::all_gather;
+  return problem.fixed.get(&Layout::ep).value_or(ep) == ep && (!gathers || (ep > 1 && ep % base.token_copies() == 0));
+}
+
+/// Layouts like `base` with every ep and number of microbatches that divides; `base.token_holders()` share the batch.
 std::vector<LayoutCandidate> splits_of(const Problem& problem, const Layout& base) {
   std::vector<LayoutCandidate> candidates;
   const int ranks = std::max(1, base.stage_ranks());
-  const std::vector<int> micro_batches = dividing_micro_batches(problem, ranks);
+  const std::vector<int> micro_batches = dividing_micro_batches(problem, std::max(1, base.token_holders()));
   for (int ep = ranks; ep >= 1; --ep) {
-    if (!experts_divide(problem, ranks, ep) || problem.fixed.get(&Layout::ep).value_or(ep) != ep) continue;
+    if (!experts_divide(problem, ranks, ep) || !ep_is_possible(problem, base, ep)) continue;
     for (const int count : micro_batches) {
       Layout layout = base;
       layout.ep = ep;
@@ -82,6 +88,23 @@ std::vector<LayoutCandidate> in_stages(const Problem& problem, Layout base, int 
 
 void append(std::vector<LayoutCandidate>& to, std::vector<LayoutCandidate> from) {
   for (LayoutCandidate& candidate : from) to.push_back(std::move(candidate));
+}
+
+/// Of inference: tensor parallelism over 2, 4, ... ranks that all have the same tokens.
+std::vector<LayoutCandidate> with_replicated_tokens(const Problem& problem, const Layout& base) {
+  std::vector<LayoutCandidate> candidates;
+  if (problem.workload.phase == WorkloadPhase::training || problem.model.routed_by_task ||
+      problem.fixed.has(&Layout::tp_tokens) ||
+      problem.fixed.get(&Dispatch::exchange).value_or(ExpertExchange::all_gather) != ExpertExchange::all_gather)
+    return candidates;
+  for (int tp = 2; tp <= base.ranks; tp *= 2) {
+    if (problem.fixed.get(&Layout::tp).value_or(tp) != tp || base.ranks % tp != 0) continue;
+    Layout layout = base;
+    layout.tp = tp;
+    layout.tp_tokens = GroupTokens::replicated;
+    append(candidates, splits_of(problem, layout));
+  }
+  return with_layouts(problem, std::move(candidates), [](Layout&) {});
 }
 
 /// Where nothing fits: optimizer states divided; then tensors cut over ranks of a node too; then layers spread over
@@ -157,6 +180,7 @@ Plan baseline_plan(const Problem& problem, const Layout& layout) {
   plan.dispatch.chunks = 1;
   plan.gradient_bucket_bytes = 0;
   plan.layout = layout;
+  if (layout.token_copies() > 1) plan.dispatch.exchange = ExpertExchange::all_gather;  // no other way leads to experts
   plan.model = problem.model;
   plan.cluster = problem.cluster;
   plan.workload = problem.workload;
@@ -180,7 +204,7 @@ Layout fixed_layout(const Problem& problem) {
 
 /// Batch or experts divide over no layout.
 [[noreturn]] void refuse_division(const Problem& problem) {
-  const int ranks = std::max(1, fixed_layout(problem).stage_ranks());
+  const int ranks = std::max(1, fixed_layout(problem).token_holders());
   if (const std::optional<int> ep = problem.fixed.get(&Layout::ep); ep && !experts_divide(problem, ranks, *ep))
     throw InputError(problem.files.preset, "/layout/ep",
                      std::to_string(problem.model.num_experts) + " experts and " + std::to_string(ranks) +
@@ -218,13 +242,15 @@ std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
   while (candidates.empty() && may_be_staged(problem) &&
          base.pp < std::min<int64_t>(base.ranks, problem.model.num_layers))
     if (base.ranks % ++base.pp == 0) candidates = splits_of(problem, base);
-  if (candidates.empty()) refuse_division(problem);
+  std::vector<LayoutCandidate> replicated = with_replicated_tokens(problem, base);
+  if (candidates.empty() && replicated.empty()) refuse_division(problem);
   for (LayoutCandidate& candidate : candidates) {
     const bool first = &candidate == &candidates.front();  // one layout is worth more than none
     if (first || !problem.stop()) check_plan(baseline_plan(problem, candidate.layout), problem.files.preset);
     candidate.refusal =
         first ? memory_refusal(baseline_plan(problem, candidate.layout)) : refusal_of(problem, candidate.layout);
   }
+  append(candidates, std::move(replicated));
   add_reliefs(problem, base, candidates);
   return candidates;
 }

@@ -44,6 +44,8 @@ PlacementResult place(const Plan& plan, const std::string& policy, const Placeme
   return start;
 }
 
+bool can_be_contiguous(const Plan& plan) { return num_placed_experts(plan) % plan.layout.ep == 0; }
+
 }  // namespace
 
 const std::vector<std::string>& placement_policies() {
@@ -99,8 +101,18 @@ LayerCostModel layer_cost_model(const Plan& plan) {
 
 PlacedLayers place_layers(const Plan& plan, const std::string& policy, uint64_t seed, int replica_slots) {
   PlacedLayers placed;
+  if (policy == "contiguous" && replica_slots == 0 && plan.dispatch.gathers_tokens() && can_be_contiguous(plan)) {
+    placed.layers.assign(static_cast<size_t>(plan.model.num_moe_layers()), default_placement(plan));
+    return placed;
+  }
+  LayerLoad before;
   for (int layer = 0; layer < plan.model.num_moe_layers(); ++layer) {
     const LayerLoad load = layer_load(plan, layer);
+    if (layer > 0 && load.tokens == before.tokens) {  // as under uniform routing: what serves one serves the next
+      placed.layers.push_back(placed.layers.back());
+      continue;
+    }
+    before = load;
     const PlacementResult result =
         place(plan, policy, request_of(plan, load, replica_slots), load, seed + static_cast<uint64_t>(layer));
     if (!result.ok()) return {{}, result.refusal};

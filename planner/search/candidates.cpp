@@ -57,7 +57,7 @@ DecisionSpace buckets(const Problem& problem, const Plan& plan) {
 DecisionSpace chunk_counts(const Problem& problem, const Plan& plan) {
   DecisionSpace space{"chunks", {}};
   const int64_t tokens =
-      plan.workload.tokens_per_step() / (int64_t{plan.layout.stage_ranks()} * plan.layout.micro_batches);
+      plan.workload.tokens_per_step() / (int64_t{plan.layout.token_holders()} * plan.layout.micro_batches);
   const auto add = [&space](int chunks) {
     space.choices.push_back(
         {in_words(&Dispatch::chunks, chunks), [chunks](Plan& p) { p.dispatch.chunks = chunks; }, ""});
@@ -65,8 +65,8 @@ DecisionSpace chunk_counts(const Problem& problem, const Plan& plan) {
   const std::optional<int> fixed = problem.fixed.get(&Dispatch::chunks);
   for (const int chunks : {1, 2, 4, 8}) {
     if (fixed && *fixed != chunks) continue;
-    if (chunks > 1 && plan.layout.ep == 1) continue;  // nothing travels
-    if (chunks > tokens) continue;                    // a piece would be empty
+    if (chunks > 1 && (plan.layout.ep == 1 || plan.dispatch.gathers_tokens())) continue;  // no rows travel
+    if (chunks > tokens) continue;                                                        // a piece would be empty
     add(chunks);
   }
   if (space.choices.empty() && fixed) add(*fixed);
@@ -76,7 +76,7 @@ DecisionSpace chunk_counts(const Problem& problem, const Plan& plan) {
 DecisionSpace all_to_alls(const Problem& problem, const Plan& plan) {
   DecisionSpace space{"all-to-all", {}};
   const int local = plan.cluster.devices_per_node;
-  const bool spans_nodes = plan.layout.ep > local && plan.layout.ep % local == 0;
+  const bool spans_nodes = plan.layout.ep > local && plan.layout.ep % local == 0 && !plan.dispatch.gathers_tokens();
   const std::optional<AllToAllKind> fixed = problem.fixed.get(&Dispatch::all_to_all);
   for (const AllToAllKind kind : {AllToAllKind::flat, AllToAllKind::hierarchical_2d}) {
     const bool wanted = fixed.value_or(kind) == kind;

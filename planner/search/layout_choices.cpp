@@ -27,7 +27,8 @@ class Dimension {
       return;
     }
     if (problem_.stop()) return;
-    if (plan.layout.ep != plan_.layout.ep || plan.layout.expert_slices != plan_.layout.expert_slices)
+    if (plan.layout.ep != plan_.layout.ep || plan.layout.expert_slices != plan_.layout.expert_slices ||
+        plan.dispatch.exchange != plan_.dispatch.exchange)
       plan = placed_anew(problem_, std::move(plan));
     plan = with_forced_choices(problem_, std::move(plan));
     if (!can_be_lowered(plan)) {
@@ -124,8 +125,28 @@ DecisionSpace expert_slices(const Problem& problem, const Plan& plan) {
                   [count, over](Plan& p) { p.layout.expert_slices = count, p.layout.ep = over; });
   };
   add(slices, ep);
+  if (plan.dispatch.gathers_tokens()) {  // over the same ranks: moe_tp against moe_ep
+    if (slices % 2 == 0) add(slices / 2, ep);
+    add(2 * slices, ep);
+    return dimension.choices();
+  }
   if (slices % 2 == 0 && ep % 2 == 0) add(slices / 2, ep / 2);
   add(2 * slices, 2 * ep);
+  return dimension.choices();
+}
+
+/// How engines serve: rows to their experts, all tokens to all experts, or those of replicated ones without sending.
+DecisionSpace expert_exchange(const Problem& problem, const Plan& plan) {
+  Dimension dimension(problem, plan, "expert exchange");
+  if (is_training(problem) || problem.fixed.has(&Dispatch::exchange) || problem.fixed.has(&Layout::tp_tokens) ||
+      plan.layout.ep == 1)
+    return dimension.choices();
+  const auto add = [&](const std::string& name, ExpertExchange exchange, GroupTokens tokens) {
+    dimension.add(name, [=](Plan& p) { p.dispatch.exchange = exchange, p.layout.tp_tokens = tokens; });
+  };
+  add("all-to-all", ExpertExchange::all_to_all, GroupTokens::split);
+  add("tokens gathered", ExpertExchange::all_gather, GroupTokens::split);
+  if (plan.layout.tp > 1) add("tokens replicated", ExpertExchange::all_gather, GroupTokens::replicated);
   return dimension.choices();
 }
 
@@ -160,8 +181,9 @@ DecisionSpace prefetch(const Problem& problem, const Plan& plan) {
 }  // namespace
 
 const std::vector<LayoutDimension>& layout_dimensions() {
-  static const std::vector<LayoutDimension> dimensions = {
-      optimizer_states, pipeline_stages, tensor_parallelism, expert_slices, recompute, embedding, prefetch};
+  static const std::vector<LayoutDimension> dimensions = {optimizer_states, pipeline_stages, tensor_parallelism,
+                                                          expert_exchange,  expert_slices,   recompute,
+                                                          embedding,        prefetch};
   return dimensions;
 }
 

@@ -87,6 +87,8 @@ void expect_below_every_plan(Problem problem) {
     Problem fixed = problem;
     fixed.fixed.set(&Layout::ep, candidate.layout.ep);
     fixed.fixed.set(&Layout::micro_batches, candidate.layout.micro_batches);
+    fixed.fixed.set(&Layout::tp, candidate.layout.tp);
+    fixed.fixed.set(&Layout::tp_tokens, candidate.layout.tp_tokens);
     const StepBound bound = step_bound(baseline_plan(problem, candidate.layout));
     EXPECT_GT(bound.compute, 0);
     testing::for_every_plan(fixed, [&](const Plan& plan) {

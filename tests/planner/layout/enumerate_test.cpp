@@ -39,7 +39,34 @@ TEST(Layouts, DivideRanksExpertsAndBatch) {
 TEST(Layouts, InferenceHasOneMicrobatch) {
   Problem problem = tiny_problem();
   problem.workload.phase = WorkloadPhase::decode;
+  problem.fixed.set(&Layout::tp_tokens, GroupTokens::split);
   EXPECT_EQ(layouts_of(problem), (std::vector<Layout>{{4, 4, 1}, {4, 2, 1}, {4, 1, 1}}));
+}
+
+Layout replicated(Layout layout, int tp) {
+  layout.tp = tp;
+  layout.tp_tokens = GroupTokens::replicated;
+  return layout;
+}
+
+// Pairs of ranks with the same tokens, of 2 heads, in groups of whole pairs: ep 4 has two sources, ep 2 one.
+TEST(Layouts, InferenceMayReplicateTokens) {
+  Problem problem = tiny_problem();
+  problem.workload.phase = WorkloadPhase::decode;
+  const std::vector<Layout> pairs = {replicated({4, 4, 1}, 2), replicated({4, 2, 1}, 2)};
+  std::vector<Layout> layouts = layouts_of(problem);
+  EXPECT_EQ(std::vector<Layout>(layouts.begin() + 3, layouts.end()), pairs);
+  problem.fixed.set(&Layout::tp_tokens, GroupTokens::replicated);
+  problem.fixed.set(&Layout::tp, 2);
+  EXPECT_EQ(layouts_of(problem), pairs);
+}
+
+// 2 sequences for 4 ranks: two pairs have one each.
+TEST(Layouts, AFewSequencesAreServedByMoreRanks) {
+  Problem problem = tiny_problem();
+  problem.workload.phase = WorkloadPhase::decode;
+  problem.workload.global_batch = 2;
+  EXPECT_EQ(layouts_of(problem), (std::vector<Layout>{replicated({4, 4, 1}, 2), replicated({4, 2, 1}, 2)}));
 }
 
 TEST(Layouts, RanksMayBeFewerThanDevicesButNotMore) {
