@@ -142,14 +142,13 @@ TensorId StepBuilder::gradient(const std::string& name) const {
   throw InvariantError(__FILE__, __LINE__, "gradient", "no parameter named " + name);
 }
 
-/// Operators that are no products work in f32, but those that move rows which are narrower than other activations, and
-/// the router, whose product has the precision of its rows: bf16 on GPUs, f32 on CPU cores.
+/// Operators that are no products read and write activations: bf16 on GPUs, f32 on CPU cores. The router's product has
+/// their precision. What only moves rows has that of its rows, which may be narrower; collectives that sum or gather
+/// are told by their bytes.
 DType StepBuilder::task_dtype(const Task& task) const {
   if (is_matrix_product(task.op)) return plan_.workload.compute_dtype;
-  if (family_of(task.op) == Family::router) return activation_dtype_;
-  if (!moves_rows(task.op)) return DType::f32;
-  const DType dtype = graph_.tensors[output_of(task)].dtype;
-  return dtype == activation_dtype_ ? DType::f32 : dtype;
+  if (moves_rows(task.op)) return graph_.tensors[output_of(task)].dtype;
+  return is_collective(task.op) ? DType::f32 : activation_dtype_;
 }
 
 /// Training multiplies with weights as wide as activations, inference with weights as they are stored.

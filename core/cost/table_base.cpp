@@ -4,17 +4,9 @@
 
 namespace moesaic {
 
-FlopsPerSecond TableBase::flops_per_s(DType kernel) const {
-  FlopsPerSecond peak = kernel == DType::f32 ? device.peak_f32_flops_per_s : device.peak_bf16_flops_per_s;
-  if (kernel == DType::fp8 && device.peak_fp8_flops_per_s > 0) peak = device.peak_fp8_flops_per_s;
-  if (kernel == DType::nvfp4 && device.peak_fp4_flops_per_s > 0) peak = device.peak_fp4_flops_per_s;
-  return peak * kTableFlopsShare;
-}
-
 Seconds TableBase::seconds(Op op, StoredAs stored, DType kernel, const OpShape& shape, int64_t rows,
                            Seconds floor) const {
-  const bool product = family_of(op) == Family::products;
-  const Seconds arithmetic = flops_of(op, shape, rows) / flops_per_s(product ? kernel : stored.activations);
+  const Seconds arithmetic = flops_of(op, shape, rows) / flops_per_s(operands_of(op, stored.activations, kernel));
   return floor + std::hypot(arithmetic, traffic_of(op, shape, rows, 1, stored) / bytes_per_s());
 }
 

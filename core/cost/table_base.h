@@ -4,8 +4,7 @@
 
 #include <span>
 
-#include "core/operators/operator.h"
-#include "core/schema/cluster.h"
+#include "core/cost/roofline.h"
 
 namespace moesaic {
 
@@ -25,9 +24,7 @@ struct TableBase {
   /// slot's rows fill whole tiles and its weights are read once, + the traffic of all rows. slot_rows: [slots].
   Seconds experts(StoredAs stored, DType kernel, const OpShape& shape, std::span<const int64_t> slot_rows) const;
 
-  /// fp8 and nvfp4 kernels multiply in fp8 and fp4 where the device has such products; other narrow weights are widened
-  /// to bf16 first.
-  FlopsPerSecond flops_per_s(DType kernel) const;
+  FlopsPerSecond flops_per_s(DType operands) const { return product_peak(device, operands) * kTableFlopsShare; }
   BytesPerSecond bytes_per_s() const { return device.memory_bandwidth_bytes_per_s * kTableBandwidthShare; }
 };
 

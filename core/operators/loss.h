@@ -19,7 +19,7 @@ inline constexpr OperatorFacts kLoss[] = {
      .is_matrix_product = false,
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return 6 * w.m * w.n(); },
-     .bytes = [](const OperatorWork& w) { return 4 * 2 * w.m * w.n(); },
+     .bytes = [](const OperatorWork& w) { return w.element_bytes * 2 * w.m * w.n(); },
      .adds_to = {operands::CrossEntropy::loss, 1}},
 };
 

@@ -29,6 +29,13 @@ struct SpreadReplicas {                        // in place
 };
 }  // namespace operands
 
+/// Reads and writes the weight and both moments in f32, reads the gradient and clears it; where weights are narrower,
+/// those in f32 are their masters and the weights are written beside them: 32 bytes in f32, 30 in bf16.
+constexpr double adamw_bytes(const OperatorWork& w) {
+  constexpr double kF32 = 4;
+  return w.m * (2 * 3 * kF32 + 2 * w.element_bytes + (w.element_bytes < kF32 ? w.element_bytes : 0));
+}
+
 inline constexpr OperatorFacts kOptimizer[] = {
     {.op = Op::adamw,
      .name = "adamw",
@@ -36,8 +43,7 @@ inline constexpr OperatorFacts kOptimizer[] = {
      .is_matrix_product = false,
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return 12 * w.m; },
-     // Reads and writes weight and both moments, reads the gradient and clears it.
-     .bytes = [](const OperatorWork& w) { return 4 * 8 * w.m; },
+     .bytes = adamw_bytes,
      .repeated_reads = {operands::AdamW::gradient, operands::AdamW::kReads}},
     {.op = Op::clear,
      .name = "clear",
@@ -45,7 +51,7 @@ inline constexpr OperatorFacts kOptimizer[] = {
      .is_matrix_product = false,
      .moves_rows = false,
      .flops = no_flops,
-     .bytes = [](const OperatorWork& w) { return 4 * w.m * (w.k() > 1 ? w.k() : 1); }},
+     .bytes = [](const OperatorWork& w) { return w.element_bytes * w.m * (w.k() > 1 ? w.k() : 1); }},
     {.op = Op::gather_replicas,
      .name = "gather_replicas",
      .family = Family::optimizer,

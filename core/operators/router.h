@@ -31,7 +31,7 @@ inline constexpr OperatorFacts kRouter[] = {
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return 2 * w.m * w.n() * w.k() + 5 * w.m * w.n(); },
      .bytes =
-         [](const OperatorWork& w) { return w.element_bytes * w.m * w.k() + 4 * (w.n() * w.k() + 2 * w.m * w.n()); }},
+         [](const OperatorWork& w) { return w.element_bytes * (w.m * w.k() + w.n() * w.k()) + 4 * 2 * w.m * w.n(); }},
     {.op = Op::own_choices,
      .name = "own_choices",
      .family = Family::router,
@@ -46,7 +46,7 @@ inline constexpr OperatorFacts kRouter[] = {
      .moves_rows = false,
      .flops = [](const OperatorWork& w) { return 4 * w.m * w.n() * w.k() + 5 * w.m * w.n(); },
      .bytes =
-         [](const OperatorWork& w) { return w.element_bytes * w.m * w.k() + 4 * (w.n() * w.k() + 2 * w.m * w.n()); },
+         [](const OperatorWork& w) { return w.element_bytes * (w.m * w.k() + w.n() * w.k()) + 4 * 2 * w.m * w.n(); },
      .adds_to = {operands::RouterBackward::dw, 2}},
 };
 

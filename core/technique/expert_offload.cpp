@@ -240,6 +240,7 @@ class Offload {
       clear.rows = Rows::used_slots;
       clear.shape.k = p.slot_elements;
       clear.writes = in_places({{Clear::x, own.back()}});
+      clear.dtype = gradient.dtype;
       if (const auto used = stage_counts_.find({pass.moe_layer, pass.microbatch}); used != stage_counts_.end())
         clear.after = {used->second};
       edit_.before(pass.last_write, std::move(clear));

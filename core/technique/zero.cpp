@@ -137,6 +137,7 @@ class Zero {
     if (op == Op::add) task.shape.k = 1;
     task.reads = in_places(reads);
     task.writes = in_places(writes);
+    task.dtype = graph_.tensors[output_of(task)].dtype;
     return task;
   }
 

@@ -63,13 +63,15 @@ TEST(RoundedRows, DoNotExistWhereProductsAreF32) {
   for (const Tensor& tensor : graph.tensors) EXPECT_NE(tensor.dtype, DType::bf16) << tensor.name;
 }
 
-// On a GPU all activations have the compute dtype: rows are no narrower than others, and have no price of their own.
-TEST(RoundedRows, HaveNoPriceOfTheirOwnOnGpus) {
+// On a GPU all activations have the compute dtype, and so have gradients: whatever computes or moves rows is bf16, also
+// with gradients in stretches (ZeRO-2), whose updates and clearing are tasks of their own.
+TEST(RoundedRows, AreAsWideAsAllElseOnGpus) {
   Plan plan = plan_on_cores(DType::bf16);
   plan.cluster.device.lanes_share_core = false;
-  for (const Task& task : lower(plan).tasks) {
-    const bool multiplies = is_matrix_product(task.op) || family_of(task.op) == Family::router;
-    EXPECT_EQ(task.dtype, multiplies ? DType::bf16 : DType::f32) << task.label;
+  for (const int zero : {0, 2}) {
+    plan.layout.zero = zero;
+    for (const Task& task : lower(plan).tasks)
+      EXPECT_EQ(task.dtype, is_collective(task.op) && !moves_rows(task.op) ? DType::f32 : DType::bf16) << task.label;
   }
 }
 
