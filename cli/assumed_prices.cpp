@@ -16,12 +16,16 @@ std::string said(const Assumption& assumption) {
   if (assumption.what == "bandwidth_efficiency") return share + " of the memory bandwidth" + origin;
   if (assumption.what == "link_efficiency") return share + " of the links' rates" + origin;
   if (assumption.what == "task_overhead_s") return format_seconds(assumption.value) + " for a launch" + origin;
+  if (assumption.what == "launch_interval_s")
+    return "launches at least " + format_seconds(assumption.value) + " apart" + origin;
+  if (assumption.what == "collective_slowdown") return formatted("%.2f", assumption.value) + " times the time" + origin;
   return formatted("%.0f", assumption.value) + " curves" + origin;  // assumed_curves
 }
 
 /// "in 3 collectives"; "" where nothing was counted.
 std::string place_of(const Assumption& assumption) {
-  if (assumption.what == "task_overhead_s") return " in every task";
+  if (assumption.what == "task_overhead_s" || assumption.what == "launch_interval_s") return " in every task";
+  if (assumption.what == "collective_slowdown") return " of compute beside a collective";
   if (assumption.tasks == 0) return "";
   return " in " + with_commas(assumption.tasks) + (assumption.what == "link_efficiency" ? " collective" : " task") +
          (assumption.tasks == 1 ? "" : "s");

@@ -148,8 +148,8 @@ void run(const PlanOptions& o, Session& session) {
   json["evaluations"] = result.plan.evaluations;
   json["interrupted"] = result.plan.interrupted;
   json["wall_seconds"] = elapsed();
-  const std::vector<Assumption> assumptions =
-      assumptions_of(result.plan.profile, result.plan.cluster, result.evaluation.price_basis);
+  const std::vector<Assumption> assumptions = assumptions_of(result.plan.profile, result.plan.cluster,
+                                                             result.plan.workload.phase, result.evaluation.price_basis);
   json["assumptions"] = assumptions_json(assumptions);
   session.print(json, "plan for " + result.plan.name + " -> " + o.output + ended_early(result.plan, o) + "\n" +
                           aligned(plan_rows(result.plan)) + prediction_text(result.plan, result.plan.prediction) +

@@ -57,7 +57,8 @@ Json result_json(const Plan& plan, const simulator::SimulationResult& result) {
   json["activities"] = e.activities;
   json["wall_seconds"] = e.wall_seconds;
   json["price_basis"] = e.price_basis;
-  json["assumptions"] = assumptions_json(assumptions_of(plan.profile, plan.cluster, e.price_basis));
+  json["assumptions"] =
+      assumptions_json(assumptions_of(plan.profile, plan.cluster, plan.workload.phase, e.price_basis));
   if (!result.timeline.memory.empty())
     json["memory"] =
         write_memory(result.timeline, tier_memories(lower(plan), plan.cluster, rank_of_peak(result.timeline)));
@@ -103,11 +104,12 @@ void run(const SimulateOptions& o, Session& session) {
     difference = difference_text(before, e);
   }
   if (!e.feasible) return session.print(json, "infeasible: " + e.reason + "\n" + difference);
-  const std::string text = "simulated " + plan.name + "\n" + prediction_text(plan, e.prediction) +
-                           aligned({{"prices", basis_text(e)},
-                                    {"activities", with_commas(e.activities)},
-                                    {"simulated in", format_seconds(e.wall_seconds)}}) +
-                           assumptions_text(assumptions_of(plan.profile, plan.cluster, e.price_basis));
+  const std::string text =
+      "simulated " + plan.name + "\n" + prediction_text(plan, e.prediction) +
+      aligned({{"prices", basis_text(e)},
+               {"activities", with_commas(e.activities)},
+               {"simulated in", format_seconds(e.wall_seconds)}}) +
+      assumptions_text(assumptions_of(plan.profile, plan.cluster, plan.workload.phase, e.price_basis));
   session.print(json, text + difference);
 }
 

@@ -27,6 +27,8 @@ Json workload_with_all_keys(const Workload& workload) {
 /// The figures of a profile that are no curves.
 constexpr std::pair<const char*, double Profile::*> kProfileFigures[] = {
     {"task_overhead_s", &Profile::task_overhead_s},
+    {"launch_interval_s", &Profile::launch_interval_s},
+    {"collective_slowdown", &Profile::collective_slowdown},
     {"neighbour_slowdown", &Profile::neighbour_slowdown},
     {"assumed_flops_efficiency", &Profile::assumed_flops_efficiency},
     {"assumed_bandwidth_efficiency", &Profile::assumed_bandwidth_efficiency}};
@@ -34,6 +36,7 @@ constexpr std::pair<const char*, double Profile::*> kProfileFigures[] = {
 Json profile_figures(const Profile& profile) {
   Json json = Json::object();
   for (const auto& [key, figure] : kProfileFigures) json[key] = profile.*figure;
+  json["fused_optimizer"] = profile.fused_optimizer;
   return json;
 }
 

@@ -38,11 +38,15 @@ void tell_completions(F callback) {
 
 #if SIMGRID_VERSION >= 40000
 sg::NetZone* star_zone(sg::Engine& engine) { return engine.get_netzone_root()->add_netzone_star("cluster"); }
-sg::Host* new_host(sg::NetZone* zone, const std::string& name) { return zone->add_host(name, 1.0); }
+sg::Host* new_host(sg::NetZone* zone, const std::string& name, const std::vector<double>& speeds) {
+  return zone->add_host(name, speeds);
+}
 sg::Link* new_link(sg::NetZone* zone, const std::string& name, double rate) { return zone->add_link(name, rate); }
 #else
 sg::NetZone* star_zone(sg::Engine&) { return sg::create_star_zone("cluster"); }
-sg::Host* new_host(sg::NetZone* zone, const std::string& name) { return zone->create_host(name, 1.0); }
+sg::Host* new_host(sg::NetZone* zone, const std::string& name, const std::vector<double>& speeds) {
+  return zone->create_host(name, speeds);
+}
 sg::Link* new_link(sg::NetZone* zone, const std::string& name, double rate) { return zone->create_link(name, rate); }
 #endif
 
@@ -105,21 +109,21 @@ ActivityEngine::ActivityEngine() {
   state_ = std::make_unique<State>(std::vector<char*>{program, quiet, nullptr});
   configure();
   state_->zone = star_zone(state_->engine);
-  state_->fabric = new_host(state_->zone, "fabric");
+  state_->fabric = new_host(state_->zone, "fabric", {1.0});
 }
 
 ActivityEngine::~ActivityEngine() = default;
 
 bool ActivityEngine::exists() { return sg::Engine::has_instance(); }
 
-ActivityEngine::Core ActivityEngine::add_core(const std::string& name) {
-  state_->cores.push_back(new_host(state_->zone, name));
+ActivityEngine::Core ActivityEngine::add_core(const std::string& name, double slowdown) {
+  state_->cores.push_back(new_host(state_->zone, name, {1.0, 1.0 / slowdown}));
   return static_cast<Core>(state_->cores.size()) - 1;
 }
 
 ActivityEngine::Port ActivityEngine::add_port(const std::string& name, BytesPerSecond bandwidth) {
   State& state = *state_;
-  sg::Host* host = new_host(state.zone, name);
+  sg::Host* host = new_host(state.zone, name, {1.0});
   const sg::LinkInRoute out(new_link(state.zone, name + " out", bandwidth * kUnitsPerByte)->set_latency(0.0));
   const sg::LinkInRoute in(new_link(state.zone, name + " in", bandwidth * kUnitsPerByte)->set_latency(0.0));
   state.zone->add_route(host->get_netpoint(), nullptr, nullptr, nullptr, {out}, false);
@@ -136,6 +140,10 @@ void ActivityEngine::compute(Core core, Seconds seconds, Tag tag) {
   exec->set_host(state_->cores[static_cast<size_t>(core)]);
   state_->hold(exec, tag);
   exec->start();
+}
+
+void ActivityEngine::set_slowed(Core core, bool slowed) {
+  state_->cores[static_cast<size_t>(core)]->set_pstate(slowed ? 1 : 0);
 }
 
 void ActivityEngine::transfer(Port port, Direction direction, double bytes, Tag tag) {

@@ -28,7 +28,8 @@ class ActivityEngine {
   /// True once a process has made an engine. Such a process must not fork workers.
   static bool exists();
 
-  Core add_core(const std::string& name);
+  /// A core that works 1 / slowdown as fast while it is slowed.
+  Core add_core(const std::string& name, double slowdown);
   /// One link out and one link in, each of this bandwidth and without latency.
   Port add_port(const std::string& name, BytesPerSecond bandwidth);
 
@@ -37,6 +38,8 @@ class ActivityEngine {
 
   /// `seconds` of work on a core; several at once share it equally.
   void compute(Core core, Seconds seconds, Tag tag);
+  /// From now on, for work under way too.
+  void set_slowed(Core core, bool slowed);
   /// A flow through one direction of a port; several at once share it equally. Fractions of a byte count.
   void transfer(Port port, Direction direction, double bytes, Tag tag);
   /// Reports `tag` after `seconds` without using anything.

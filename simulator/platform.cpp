@@ -53,8 +53,8 @@ int Platform::add_port(PortKind kind, const std::string& owner, BytesPerSecond b
   return static_cast<int>(links_.size()) - 1;
 }
 
-void Platform::build(ActivityEngine& engine) const {
-  for (int rank = 0; rank < num_ranks_; ++rank) engine.add_core("rank " + std::to_string(rank));
+void Platform::build(ActivityEngine& engine, double collective_slowdown) const {
+  for (int rank = 0; rank < num_ranks_; ++rank) engine.add_core("rank " + std::to_string(rank), collective_slowdown);
   for (const PortLink& link : links_) engine.add_port(link.name, link.bandwidth_bytes_per_s);
   engine.seal();
 }

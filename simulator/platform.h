@@ -36,8 +36,9 @@ class Platform {
  public:
   Platform(const Cluster& cluster, int num_ranks);
 
-  /// Creates the cores and ports: core r is rank r's, port numbers are those of flows.
-  void build(ActivityEngine& engine) const;
+  /// Creates the cores and ports: core r is rank r's, port numbers are those of flows. `collective_slowdown`: of a
+  /// slowed core.
+  void build(ActivityEngine& engine, double collective_slowdown) const;
 
   /// The flows of a member, at most two per port kind. InputError where bytes must pass a link that the cluster lacks.
   void append_flows(const MemberDemand& member, std::vector<Flow>& flows) const;

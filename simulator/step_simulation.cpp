@@ -21,6 +21,7 @@ StepSimulation::StepSimulation(const TaskGraph& graph, const Platform& platform,
       experts_(experts),
       cores_(graph.num_ranks),
       polled_(platform.cluster().device.lanes_share_core),
+      interferes_(prices.collective_slowdown() != 1),
       num_tasks_(graph.tasks.size()) {
   const size_t instances = static_cast<size_t>(graph.num_ranks) * graph.tasks.size();
   for (int stage = 0; stage < graph.num_stages; ++stage) programs_.emplace_back(graph, stage);
@@ -33,7 +34,8 @@ StepSimulation::StepSimulation(const TaskGraph& graph, const Platform& platform,
   arrived_.assign(static_cast<size_t>(programs_[0].num_meetings()), 0);
   starts_.assign(instances, -1);
   ends_.assign(instances, -1);
-  platform.build(engine_);
+  communicating_.assign(static_cast<size_t>(graph.num_ranks), 0);
+  platform.build(engine_, prices.collective_slowdown());
 }
 
 void StepSimulation::run() {
@@ -85,8 +87,11 @@ void StepSimulation::completed(ActivityEngine::Tag tag) {
     open_flows(tag & ~kDelayTag);
   else if ((tag & PolledCores::kTag) != 0)
     for (const Instance task : cores_.work_ended(static_cast<int>(tag & ~PolledCores::kTag))) finish(task);
-  else if (--waiting_[tag] == 0)
+  else if (--waiting_[tag] == 0) {
+    if (graph_.tasks[TaskIndex(tag % num_tasks_)].communicator >= 0)
+      communicates(static_cast<int>(tag / num_tasks_), -1);
     finish(tag);
+  }
   start_ready();
 }
 
@@ -158,11 +163,22 @@ void StepSimulation::open_flows(size_t number) {
   for (size_t i = 0; i < open.members.size(); ++i) {
     const Instance task = instance(open.members[i], open.task);
     waiting_[task] = static_cast<int32_t>(open.end_of_flows[i] - flow);
-    if (waiting_[task] == 0) finish(task);
+    if (waiting_[task] == 0)
+      finish(task);
+    else
+      communicates(open.members[i], +1);
     for (; flow < open.end_of_flows[i]; ++flow)
       engine_.transfer(open.flows[flow].port, open.flows[flow].direction, open.flows[flow].bytes * open.scale, task);
   }
   free_collectives_.push_back(number);
+}
+
+void StepSimulation::communicates(int rank, int more) {
+  if (!interferes_) return;
+  int32_t& under_way = communicating_[static_cast<size_t>(rank)];
+  const bool did = under_way > 0;
+  under_way += more;
+  if (did != (under_way > 0)) engine_.set_slowed(rank, !did);
 }
 
 void StepSimulation::check_all_finished() const {

@@ -53,6 +53,7 @@ class StepSimulation {
   void launch(TaskIndex task, int rank);
   void open_flows(size_t collective);
   size_t open_collective(TaskIndex task, const CollectiveDemand& demand, double scale);
+  void communicates(int rank, int more);
   void check_all_finished() const;
 
   const TaskGraph& graph_;
@@ -65,11 +66,13 @@ class StepSimulation {
   ActivityEngine engine_;
   PolledCores cores_;
   const bool polled_;           // lanes share the core
+  const bool interferes_;       // collectives slow compute down
   Instance num_tasks_;          // of the graph
   Instance num_instances_ = 0;  // that run
   std::vector<int32_t>
       waiting_;  // [ranks, tasks]: predecessors left before the start, then activities left before the end
-  std::vector<int32_t> arrived_;  // [meetings]
+  std::vector<int32_t> arrived_;        // [meetings]
+  std::vector<int32_t> communicating_;  // [ranks]: collectives whose flows are under way
   std::vector<Seconds> starts_, ends_;
   std::vector<Instance> ready_;  // a work list, so that chains of tasks without work need no recursion
   std::vector<OpenCollective> collectives_;

@@ -1,11 +1,20 @@
 #include "simulator/task_prices.h"
 
+#include <algorithm>
+
+#include "core/cost/gpu_overheads.h"
 #include "core/schema/error.h"
 
 namespace moesaic::simulator {
 
 TaskPrices::TaskPrices(const TaskGraph& graph, const Plan& plan, const Platform& platform, RowTable& rows)
-    : graph_(graph), platform_(platform), rows_(rows), plan_(plan), cost_(plan.profile, plan.cluster) {
+    : graph_(graph),
+      platform_(platform),
+      rows_(rows),
+      plan_(plan),
+      cost_(plan.profile, plan.cluster),
+      launch_interval_(launch_interval(plan.profile, plan.cluster.device, plan.workload.phase)),
+      collective_slowdown_(moesaic::collective_slowdown(plan.profile, plan.cluster.device)) {
   cost_.prepare(graph);
 }
 
@@ -26,7 +35,7 @@ Seconds TaskPrices::compute(TaskIndex task, int rank) {
                      "task '" + graph_.tasks[task].label + "' would take " + format_seconds(price.seconds),
                      "rates that let a task end within 1e9 s", "look for a rate that is far too small");
   ++basis_[static_cast<size_t>(price.basis)];
-  return (price.seconds + cost_.task_overhead()) / plan_.cluster.speed_of(rank);
+  return (std::max(price.seconds, launch_interval_) + cost_.task_overhead()) / plan_.cluster.speed_of(rank);
 }
 
 CollectivePrice TaskPrices::collective(Op op, const CollectiveDemand& demand) {

@@ -30,6 +30,8 @@ class TaskPrices {
   /// 0 for tasks without rows: nothing is launched for them.
   Seconds compute(TaskIndex task, int rank);
   CollectivePrice collective(Op op, const CollectiveDemand& demand);
+  /// Factor on a core's compute time while flows of a collective of its rank are under way.
+  double collective_slowdown() const { return collective_slowdown_; }
   /// What moving between tiers costs the core of a CPU rank: copies as regroupings, sums of gradients as additions,
   /// updates as AdamW.
   Seconds on_core(const TransferWork& work);
@@ -45,6 +47,8 @@ class TaskPrices {
   RowTable& rows_;
   const Plan& plan_;
   CostModel cost_;
+  Seconds launch_interval_;
+  double collective_slowdown_;
   std::array<int64_t, kNumBases> basis_{};  // by Basis
   int64_t alpha_beta_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/cost/curve.h"
+#include "core/operators/optimizer.h"
 #include "core/schema/error.h"
 
 namespace moesaic {
@@ -72,6 +73,7 @@ CostModel::CostModel(const Profile& profile, const Cluster& cluster)
   require_positive(profile.assumed_flops_efficiency, profile.name, "/assumed_flops_efficiency");
   require_positive(profile.assumed_bandwidth_efficiency, profile.name, "/assumed_bandwidth_efficiency");
   require_positive(profile.neighbour_slowdown, profile.name, "/neighbour_slowdown");
+  require_positive(profile.collective_slowdown, profile.name, "/collective_slowdown");
   require_positive(cluster.device.peak_f32_flops_per_s, cluster.name, "/device/peak_f32_flops_per_s");
   require_positive(cluster.device.memory_bandwidth_bytes_per_s, cluster.name, "/device/memory_bandwidth_bytes_per_s");
   for (size_t i = 0; i < profile_.operators.size(); ++i) index_operator(i);
@@ -159,9 +161,11 @@ Price CostModel::price(const Method& method, int64_t rows) const {
     return {reading.seconds * slowdown,
             weaker(basis_of(reading.inside, curve.provenance), basis_of(method.table->likeness))};
   }
-  if (method.curve < 0)
-    return {roofline_.seconds(method.op, {method.dtype, method.weights}, method.shape, rows) * slowdown,
+  if (method.curve < 0) {
+    const double passes = method.op == Op::adamw && !profile_.fused_optimizer ? kUnfusedAdamWTraffic : 1;
+    return {roofline_.seconds(method.op, {method.dtype, method.weights}, method.shape, rows) * passes * slowdown,
             Basis::roofline};
+  }
   const OperatorCurve& curve = profile_.operators[static_cast<size_t>(method.curve)];
   const CurveReading reading = read_curve(curve.rows, curve.seconds, rows);
   if (!method.scaled) return {reading.seconds * slowdown, basis_of(reading.inside, curve.provenance)};

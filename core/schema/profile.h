@@ -43,6 +43,15 @@ inline constexpr double kAssumedFlopsEfficiency = 0.5;
 /// The same of the memory's bandwidth where traffic bounds it. Origin: none, a guess.
 inline constexpr double kAssumedBandwidthEfficiency = 0.7;
 
+/// Least time between two kernels of a GPU that a host launches one by one: shorter ones wait for the next launch. A
+/// captured graph, as engines decode, pays none. Origin: 4 to 6 us of driver and runtime per launch (pegainfer, "From
+/// launch overhead to CUDA graph"; RTX 5070 Ti, CUDA 13.0); an eager framework's dispatch of an operator adds to it.
+inline constexpr Seconds kAssumedLaunchInterval = 5e-6;
+/// Factor on a GPU's compute time while a collective of the same rank runs, whose kernels hold multiprocessors. Origin:
+/// DeepSeek-V3's training gives 20 of an H800's 132 to communication (arXiv 2412.19437, section 3.2.2): 132 / 112.
+/// Range: 1.03 to 1.05 with 4 to 6 of them (DeepEP V2), 1.22 with 24 (DeepEP V1).
+inline constexpr double kAssumedCollectiveSlowdown = 1.18;
+
 /// How a measurement went within its budget. A point is one place on one curve, or one peak.
 struct MeasuringRecord {
   Seconds budget_s = 0, spent_s = 0;
@@ -65,6 +74,11 @@ struct Profile {
   std::vector<CollectiveCurve> collectives;
   TablesReference tables;       // published measurements over grids of shapes, beside the curves
   Seconds task_overhead_s = 0;  // scheduler time per task; 0 where nobody measured it: launches are free
+  /// On GPUs, where task_overhead_s is 0: see the constant. 0: launches are free.
+  Seconds launch_interval_s = kAssumedLaunchInterval;
+  double collective_slowdown = kAssumedCollectiveSlowdown;  // on GPUs; 1: collectives take nothing from compute
+  /// False: AdamW as one kernel per operation of its formula, each of which reads and writes memory.
+  bool fused_optimizer = true;
   /// Factor on compute time while another rank of the same node computes too; 1 where curves were measured that way.
   double neighbour_slowdown = 1;
   double assumed_flops_efficiency = kAssumedFlopsEfficiency;

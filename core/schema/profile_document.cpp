@@ -133,6 +133,9 @@ Profile read_profile(const Json& json, const std::string& file, const std::strin
   if (const Field tables = reader["kernel_tables"]; tables.present())
     profile.tables = read_tables_reference(tables.object(), file);
   profile.task_overhead_s = reader["task_overhead_s"].quantity("s", kNotNegative, profile.task_overhead_s);
+  profile.launch_interval_s = reader["launch_interval_s"].quantity("s", kNotNegative, profile.launch_interval_s);
+  profile.collective_slowdown = reader["collective_slowdown"].number(kPositive, profile.collective_slowdown);
+  profile.fused_optimizer = reader["fused_optimizer"].boolean(profile.fused_optimizer);
   profile.neighbour_slowdown = reader["neighbour_slowdown"].number(kPositive, profile.neighbour_slowdown);
   profile.assumed_flops_efficiency =
       reader["assumed_flops_efficiency"].number(kEfficiency, profile.assumed_flops_efficiency);
@@ -161,6 +164,11 @@ Json write_profile(const Profile& profile) {
                {"neighbour_slowdown", profile.neighbour_slowdown},
                {"assumed_flops_efficiency", profile.assumed_flops_efficiency},
                {"assumed_bandwidth_efficiency", profile.assumed_bandwidth_efficiency}};
+  const Profile assumed;
+  if (profile.launch_interval_s != assumed.launch_interval_s) json["launch_interval_s"] = profile.launch_interval_s;
+  if (profile.collective_slowdown != assumed.collective_slowdown)
+    json["collective_slowdown"] = profile.collective_slowdown;
+  if (!profile.fused_optimizer) json["fused_optimizer"] = false;
   if (!profile.tables.file.empty())
     json["kernel_tables"] = {{"file", profile.tables.file}, {"hash", profile.tables.hash}};
   if (profile.measuring) json["measuring"] = write_measuring(*profile.measuring);

@@ -23,6 +23,7 @@ Plan offloaded(Tier home, int64_t cache_entries, int ahead) {
   plan.cluster.storage_bytes = 1 << 30;
   plan.cluster.storage_read_bytes_per_s = 1e8;
   plan.cluster.storage_write_bytes_per_s = 5e7;
+  plan.profile.launch_interval_s = 0;
   plan.expert_storage.home = home;
   plan.expert_storage.cache_entries = cache_entries;
   plan.prefetch.experts = ahead;

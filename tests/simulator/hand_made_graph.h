@@ -17,7 +17,8 @@
 
 namespace moesaic::simulator {
 
-/// 1 GB/s NICs and 10 GB/s ports without latency, 1 GB of memory, rooflines of 1 flop/ns at full efficiency.
+/// 1 GB/s NICs and 10 GB/s ports without latency, 1 GB of memory, rooflines of 1 flop/ns at full efficiency; launches
+/// are free, and collectives take nothing from compute.
 inline Plan small_plan(int num_nodes, int devices_per_node) {
   Plan plan;
   plan.name = "small";
@@ -31,6 +32,7 @@ inline Plan small_plan(int num_nodes, int devices_per_node) {
   plan.cluster.nic = {1e9, 0};
   plan.profile.assumed_flops_efficiency = 1;
   plan.profile.assumed_bandwidth_efficiency = 1;
+  plan.profile.launch_interval_s = 0, plan.profile.collective_slowdown = 1;
   plan.workload.global_batch = plan.layout.ranks;
   return plan;
 }

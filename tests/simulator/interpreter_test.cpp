@@ -41,6 +41,45 @@ TEST(StepSimulation, LanesOverlapAndJoin) {
   EXPECT_NEAR(result.evaluation.prediction.exposed_communication_seconds, 0, 1e-12);
 }
 
+TEST(StepSimulation, CollectivesSlowComputeDownBesideThem) {
+  // As above, the gather between 4 and 6 us: until then work has done 2 us / 2 of its 6 us, the other 5 us follow. Both
+  // ranks; the join meets no collective.
+  Plan plan = small_plan(2, 1);
+  plan.profile.collective_slowdown = 2;
+  TaskGraph graph = empty_graph(plan);
+  const TaskIndex fork = add_compute(graph, "fork", 4), work = add_compute(graph, "work", 6, {fork});
+  const TaskIndex gather = add_all_gather(graph, "gather", 0, 2000, {fork});
+  const TaskIndex join = add_compute(graph, "join", 1, {work, gather});
+  const SimulationResult result = simulate_in_child(graph, plan);
+  for (int rank : {0, 1}) {
+    EXPECT_EQ(span_us(result, rank, gather), (Span{4, 6}));
+    EXPECT_EQ(span_us(result, rank, work), (Span{4, 11}));
+    EXPECT_EQ(span_us(result, rank, join), (Span{11, 12}));
+  }
+}
+
+TEST(StepSimulation, TwoCollectivesAtOnceSlowComputeDownOnce) {
+  // Two gathers of 4 us alone share the card until 8 us. Work of 10 us does half of 8 us beside them and 6 us behind.
+  Plan plan = small_plan(2, 1);
+  plan.profile.collective_slowdown = 2;
+  TaskGraph graph = empty_graph(plan);
+  graph.communicators.push_back({"other", {{0, 1}}, {0, 0}});
+  const TaskIndex work = add_compute(graph, "work", 10);
+  add_all_gather(graph, "one", 0, 4000), add_all_gather(graph, "two", 1, 4000, {}, Lane::copy_out);
+  EXPECT_EQ(span_us(simulate_in_child(graph, plan), 0, work), (Span{0, 14}));
+}
+
+TEST(StepSimulation, ShortTasksWaitForTheNextLaunch) {
+  // Launches 4 us apart: 3 us become 4, 5 us stay. A step that is replayed as a graph waits for none.
+  Plan plan = small_plan(1, 1);
+  plan.profile.launch_interval_s = 4e-6;
+  TaskGraph graph = empty_graph(plan);
+  const TaskIndex a = add_compute(graph, "a", 3), b = add_compute(graph, "b", 5, {a});
+  EXPECT_EQ(span_us(simulate_in_child(graph, plan), 0, b), (Span{4, 9}));
+  plan.workload.phase = WorkloadPhase::decode;
+  EXPECT_EQ(span_us(simulate_in_child(graph, plan), 0, b), (Span{3, 8}));
+}
+
 TEST(StepSimulation, ALaneKeepsProgramOrder) {
   // The second gather needs nothing, but its lane's first waits for 5 us of compute: 5 + 1 us, then 6 + 2 us.
   const Plan plan = small_plan(2, 1);

@@ -132,14 +132,19 @@ TEST(CostModel, MultipliesInTheDtypeOfTheKernel) {
 }
 
 // Rows of 128 in bf16: norm reads and writes 2 * 2 * 1024 * 128 bytes, permute as many, at 50e9. AdamW of 1000
-// elements: master and moments there and back 24 bytes, gradient read and cleared 4, weight 2; in f32 32.
+// elements: master and moments there and back 24 bytes, gradient read and cleared 4, weight 2; in f32 32. As one kernel
+// per operation: 84 / 32 times as much.
 TEST(CostModel, CountsTrafficInTheDtypeOfActivations) {
-  const CostModel model(profile_with({}), cluster());
+  Profile profile = profile_with({});
+  const CostModel fused(profile, cluster());
   const double rows = 2 * 2 * 1024 * 128;
-  expect_price(model.compute(task(Op::norm, DType::bf16, {.k = 128}), 1024), rows / 50e9, Basis::roofline);
-  expect_price(model.compute(task(Op::permute, DType::bf16, {.k = 128}), 1024), rows / 50e9, Basis::roofline);
-  expect_price(model.compute(task(Op::adamw, DType::f32, {}), 1000), 32e3 / 50e9, Basis::roofline);
-  expect_price(model.compute(task(Op::adamw, DType::bf16, {}), 1000), 30e3 / 50e9, Basis::roofline);
+  expect_price(fused.compute(task(Op::norm, DType::bf16, {.k = 128}), 1024), rows / 50e9, Basis::roofline);
+  expect_price(fused.compute(task(Op::permute, DType::bf16, {.k = 128}), 1024), rows / 50e9, Basis::roofline);
+  expect_price(fused.compute(task(Op::adamw, DType::f32, {}), 1000), 32e3 / 50e9, Basis::roofline);
+  expect_price(fused.compute(task(Op::adamw, DType::bf16, {}), 1000), 30e3 / 50e9, Basis::roofline);
+  profile.fused_optimizer = false;
+  const CostModel unfused(profile, cluster());
+  expect_price(unfused.compute(task(Op::adamw, DType::f32, {}), 1000), 84e3 / 50e9, Basis::roofline);
 }
 
 // 1024 rows, 128 experts of rows of 128: 2 * 1024 * 128 * 128 + 5 * 1024 * 128 = 34,209,792 flops at 0.5e12 in f32 and
@@ -234,6 +239,7 @@ TEST(CostModel, RefusesWhatCannotBeRead) {
   refuses([](Profile& p, Cluster&) { p.operators[0].seconds = {1e-6, -1e-6}; });
   refuses([](Profile& p, Cluster&) { p.collectives = {{"all_reduce", 4, false, {}, {}, Provenance::measured}}; });
   refuses([](Profile& p, Cluster&) { p.assumed_flops_efficiency = 0; });
+  refuses([](Profile& p, Cluster&) { p.collective_slowdown = 0; });
   refuses([](Profile&, Cluster& c) { c.device.peak_f32_flops_per_s = 0; });
 }
 

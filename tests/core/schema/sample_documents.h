@@ -49,6 +49,7 @@ inline Profile sample_profile() {
   profile.operators = {{"matmul", DType::bf16, {{"k", 16}, {"n", 32}}, {1, 64}, {1e-6, 2.5e-5}, Provenance::published}};
   profile.collectives = {{"all_to_all", 4, true, {1024, 65536}, {1e-5, 1e-4}, Provenance::assumed}};
   profile.task_overhead_s = 2e-6, profile.neighbour_slowdown = 1.25;
+  profile.launch_interval_s = 3e-6, profile.collective_slowdown = 1.5, profile.fused_optimizer = false;
   profile.assumed_flops_efficiency = 0.25, profile.assumed_bandwidth_efficiency = 0.375;
   profile.measuring = MeasuringRecord{20, 19.5, 3, {"add, 4 rows"}, 101, 7, {"norm, 8 rows", "disk"}, 0.125, 0.5, true};
   return profile;
