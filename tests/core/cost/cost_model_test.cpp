@@ -113,9 +113,8 @@ TEST(CostModel, ReadsWeightsAsTheyAreStored) {
   expect_price(model.compute(product, 1024), 33.554432e-6, Basis::roofline);
 }
 
-// fp8 weights are met in fp8 where the device multiplies in it, whatever the weights of attention's cache are:
-// 67,108,864 flops at half of 8e12, and of 4e12 for fp4 in groups, which is widened to bf16. A product of f32 rows
-// stays in f32.
+// fp8 weights are met in fp8 where the device multiplies in it: 67,108,864 flops at half of 8e12, and of 4e12 for fp4
+// in groups, which is widened to bf16. A product of f32 rows stays in f32.
 TEST(CostModel, MultipliesInTheDtypeOfTheKernel) {
   Cluster gpu = cluster();
   gpu.device.peak_fp8_flops_per_s = 8e12;
