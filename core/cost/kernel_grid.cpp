@@ -71,6 +71,24 @@ void KernelGrid::thin(unsigned axes) {
   }
 }
 
+std::vector<KernelGrid::Point> KernelGrid::left_out(unsigned axes) const {
+  std::vector<Point> points;
+  for (size_t place = 0; place < table_.microseconds.size(); ++place) {
+    Point at{1, 1, 1};
+    bool chosen = table_.microseconds[place] > 0;
+    size_t rest = place;
+    for (size_t axis = table_.axes.size(); axis-- > 0;) {
+      const auto& values = table_.axes[axis].values;
+      const size_t line = rest % values.size();
+      rest /= values.size();
+      at[axis] = values[line];
+      if ((axes >> axis & 1U) != 0) chosen = chosen && is_left_out(line, values.size());
+    }
+    if (chosen) points.push_back(at);
+  }
+  return points;
+}
+
 OpShape KernelGrid::shape_at(const Point& at) const {
   std::map<std::string, int64_t> dimensions = table_.fixed;
   for (size_t axis = 0; axis < table_.axes.size(); ++axis)
@@ -105,7 +123,7 @@ double KernelGrid::factor_at(const Point& lines) const {
   if (table_.microseconds[place] <= 0) return 0;
   const StoredAs stored{table_.activations, table_.weights};
   return table_.microseconds[place] * kMicrosecond /
-         base_.seconds(op_, stored, table_.weights, shape_at(at), rows_at(at), floor_);
+         base_.seconds(op_, stored, table_.weights, shape_at(at), rows_at(at), floor_, table_.tile);
 }
 
 KernelGrid::Reading KernelGrid::read(const Point& at) const {

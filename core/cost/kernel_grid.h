@@ -4,6 +4,7 @@
 
 #include <array>
 #include <span>
+#include <vector>
 
 #include "core/cost/table_base.h"
 #include "core/schema/kernel_tables.h"
@@ -31,6 +32,8 @@ class KernelGrid {
   /// Leaves out every second line, but the last, of every axis whose bit is set in `axes`: for judging the reading by
   /// what it left out.
   void thin(unsigned axes);
+  /// Measured points of the table on lines that thin(axes) leaves out, of all these axes at once.
+  std::vector<Point> left_out(unsigned axes) const;
   static bool is_left_out(size_t line, size_t num_lines) { return line % 2 == 1 && line + 1 < num_lines; }
 
   Op op() const { return op_; }

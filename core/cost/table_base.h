@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/cost/roofline.h"
+#include "core/schema/kernel_tables.h"
 
 namespace moesaic {
 
@@ -14,11 +15,29 @@ namespace moesaic {
 /// aiconfigurator-core 0.12.0).
 inline constexpr double kTableFlopsShare = 0.75, kTableBandwidthShare = 0.85;
 
+/// A product of a family as y [m, n] = x [m, k] w: dgrad is dx [m, k] = dy [m, n] w, and wgrad dw [n, k] = dy^T x with
+/// the rows as inner dimension.
+struct Product {
+  int64_t m, n, k;
+};
+Product as_product(Op op, const OpShape& shape, int64_t rows);
+
+/// Keys that a kernel of decode attention reads at a time: its times do not change between 2 keys and 128 (TensorRT-LLM
+/// 1.3.0rc20, H200).
+inline constexpr int64_t kKeysPerTile = 128;
+
 struct TableBase {
   Device device;
 
-  /// floor + sqrt(arithmetic^2 + traffic^2). Products have the rate of a kernel for weights of `kernel`'s dtype.
-  Seconds seconds(Op op, StoredAs stored, DType kernel, const OpShape& shape, int64_t rows, Seconds floor) const;
+  /// floor + sqrt(arithmetic^2 + traffic^2). Products have the rate of a kernel for weights of `kernel`'s dtype; those
+  /// of a family whose kernel has a tile take whole waves(). Decode attention reads whole tiles of keys.
+  Seconds seconds(Op op, StoredAs stored, DType kernel, const OpShape& shape, int64_t rows, Seconds floor,
+                  TileShape tile = {}) const;
+
+  /// Arithmetic of a product as tiles of its result, of which every multiprocessor makes one at a time, and where tiles
+  /// are few, pieces of them along k whose sums are added up in memory: the least over numbers s of pieces of
+  ///     ceil(s tiles / multiprocessors) * 2 tile ceil(k / s) / rate of one + 8 s m n / bandwidth       (s > 1)
+  Seconds waves(const Product& product, TileShape tile, DType operands) const;
 
   /// The routed experts of one GPU: kExpertsFloor + over slots with rows, sqrt(arithmetic^2 + traffic^2), where a
   /// slot's rows fill whole tiles and its weights are read once, + the traffic of all rows. slot_rows: [slots].

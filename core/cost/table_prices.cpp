@@ -12,16 +12,6 @@
 namespace moesaic {
 namespace {
 
-/// A product of a family as y [m, n] = x [m, k] w: where its own rows, n and k stand there.
-struct Product {
-  int64_t m, n, k;
-};
-Product as_product(Op op, const OpShape& s, int64_t rows) {
-  if (op == Op::linear_dgrad) return {rows, s.k, s.n};
-  if (op == Op::linear_wgrad) return {s.n, s.k, rows};
-  return {rows, s.n, s.k};
-}
-
 double squared_log_ratio(double a, double b) {
   const double far = std::log1p(a) - std::log1p(b);
   return far * far;
@@ -92,6 +82,7 @@ Device measured_device(const KernelTables& tables) {
   device.memory_bandwidth_bytes_per_s = tables.memory_bandwidth_bytes_per_s;
   device.peak_f32_flops_per_s = tables.peak_f32_flops_per_s;
   device.peak_bf16_flops_per_s = tables.peak_bf16_flops_per_s;
+  device.multiprocessors = tables.multiprocessors;
   device.peak_fp8_flops_per_s = tables.peak_fp8_flops_per_s, device.peak_fp4_flops_per_s = tables.peak_fp4_flops_per_s;
   return device;
 }
@@ -109,6 +100,7 @@ bool has_same_rates(const Device& a, const Device& b) {
 TablePrices::TablePrices(std::shared_ptr<const KernelTables> tables, const Device& device)
     : tables_(std::move(tables)), base_{device} {
   const Device measured = measured_device(*tables_);
+  if (base_.device.multiprocessors == 0) base_.device.multiprocessors = measured.multiprocessors;
   const bool is_measured = measured.name == device.name && has_same_rates(measured, device);
   likeness_ = is_measured ? Likeness::same : Likeness::different;
   for (const KernelTable& table : tables_->kernels) grids_.emplace_back(table, TableBase{measured});
@@ -151,7 +143,7 @@ std::shared_ptr<const TableCurve> TablePrices::read_curve_of(Op op, StoredAs sto
     result.curve.rows.push_back(rows);
     result.curve.seconds.push_back(
         over_forward * reading.factor *
-        base_.seconds(by_ratio ? measured_op(op) : op, stored, table.weights, shape, rows, grid->floor()));
+        base_.seconds(by_ratio ? measured_op(op) : op, stored, table.weights, shape, rows, grid->floor(), table.tile));
     inside = inside || reading.inside;
   }
   result.curve.op = name_of(op);

@@ -57,7 +57,7 @@ PackageTable find_table(const std::string& folder, const std::string& family, co
 
 ImportedTables read_kernel_package(const std::string& folder, const Device& device) {
   ImportedTables imported;
-  read_products(folder, imported);
+  read_products(folder, device, imported);
   read_attention(folder, imported);
   read_latent_attention(folder, imported);
   read_experts(folder, device, imported);
@@ -73,6 +73,7 @@ ImportedTables read_kernel_package(const std::string& folder, const Device& devi
   imported.tables.peak_bf16_flops_per_s = device.peak_bf16_flops_per_s;
   imported.tables.peak_fp8_flops_per_s = device.peak_fp8_flops_per_s;
   imported.tables.peak_fp4_flops_per_s = device.peak_fp4_flops_per_s;
+  imported.tables.multiprocessors = device.multiprocessors;
   return imported;
 }
 

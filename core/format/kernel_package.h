@@ -39,7 +39,7 @@ PackageTable find_table(const std::string& folder, const std::string& family, co
                         const std::function<bool(const std::string& file)>& suits = {});
 
 /// The parts of it, one file each.
-void read_products(const std::string& folder, ImportedTables& imported);
+void read_products(const std::string& folder, const Device& device, ImportedTables& imported);
 void read_attention(const std::string& folder, ImportedTables& imported);
 void read_latent_attention(const std::string& folder, ImportedTables& imported);
 void read_experts(const std::string& folder, const Device& device, ImportedTables& imported);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 
+#include "core/cost/tile_choice.h"
 #include "core/format/csv.h"
 #include "core/format/kernel_package.h"
 #include "core/format/point_set.h"
@@ -110,7 +111,7 @@ void read_grids(const std::string& folder, const char* family, const char* name,
 
 }  // namespace
 
-void read_products(const std::string& folder, ImportedTables& imported) {
+void read_products(const std::string& folder, const Device& device, ImportedTables& imported) {
   // Engines measured few or many numbers of rows: few leave out where a kernel's waves are full.
   const auto is_fine = [](const std::string& file) {
     const CsvTable csv(file);
@@ -142,6 +143,7 @@ void read_products(const std::string& folder, ImportedTables& imported) {
     KernelTable grid;
     grid.op = "linear", grid.weights = weights, grid.source = table.source;
     points.put_into(grid);
+    grid.tile = smoothest_tile(grid, {device});
     imported.tables.kernels.push_back(std::move(grid));
   }
   for (const auto& [dtype, lines] : others)

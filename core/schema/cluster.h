@@ -25,6 +25,7 @@ struct Device {
   bool lanes_share_core = false;
   FlopsPerSecond peak_fp8_flops_per_s = 0;  // 0: the device has no such products
   FlopsPerSecond peak_fp4_flops_per_s = 0;
+  int64_t multiprocessors = 0;     // of a GPU; 0: not known
   double usable_memory_share = 1;  // of memory_bytes, for a plan; the rest is the driver's and the allocator's
   Bytes usable_memory_bytes() const {
     return static_cast<Bytes>(static_cast<double>(memory_bytes) * usable_memory_share);

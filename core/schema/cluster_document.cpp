@@ -60,6 +60,7 @@ Device read_device(ObjectReader reader) {
   device.peak_fp8_flops_per_s = peak["fp8"].quantity("FLOP/s", kPositive, 0);
   device.peak_fp4_flops_per_s = peak["fp4"].quantity("FLOP/s", kPositive, 0);
   peak.finish();
+  device.multiprocessors = reader["multiprocessors"].integer(kCount, 0);
   device.lanes_share_core = reader["lanes_share_core"].boolean(false);
   device.usable_memory_share = reader["usable_memory_share"].number(kPartOfOne, 1);
   reader.finish();
@@ -103,6 +104,7 @@ Json write_device(const Device& device) {
                {"memory_bandwidth_bytes_per_s", device.memory_bandwidth_bytes_per_s},
                {"peak_flops_per_s", peaks},
                {"lanes_share_core", device.lanes_share_core}};
+  if (device.multiprocessors > 0) json["multiprocessors"] = device.multiprocessors;
   if (device.usable_memory_share != 1) json["usable_memory_share"] = device.usable_memory_share;
   return json;
 }

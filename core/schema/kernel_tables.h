@@ -20,6 +20,12 @@ struct TableAxis {
   bool operator==(const TableAxis&) const = default;
 };
 
+/// Of a product's result, what one multiprocessor makes at a time; 0 rows: such tiles are not seen in its times.
+struct TileShape {
+  int64_t rows = 0, columns = 0;
+  bool operator==(const TileShape&) const = default;
+};
+
 /// One kernel on a full grid.
 struct KernelTable {
   std::string op;  // name_of(Op)
@@ -27,6 +33,7 @@ struct KernelTable {
   DType weights = DType::bf16;           // of attention: what the cache holds
   std::string source;                    // which table of the package, by which framework and kernel
   std::map<std::string, int64_t> fixed;  // dimensions that all points share
+  TileShape tile = {};                   // of products, as core/cost chose it
   std::vector<TableAxis> axes;
   std::vector<double> microseconds;  // [axes...], the last axis fastest; 0: not measured
   bool operator==(const KernelTable&) const = default;
@@ -57,6 +64,7 @@ struct KernelTables {
   BytesPerSecond memory_bandwidth_bytes_per_s = 0;
   FlopsPerSecond peak_f32_flops_per_s = 0, peak_bf16_flops_per_s = 0;
   FlopsPerSecond peak_fp8_flops_per_s = 0, peak_fp4_flops_per_s = 0;  // 0: it has no such products
+  int64_t multiprocessors = 0;                                        // 0: not known
   std::string package, licence;                                       // whose measurements these are
   std::vector<KernelTable> kernels;
   std::vector<ExpertTable> experts;

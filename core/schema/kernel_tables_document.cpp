@@ -46,6 +46,12 @@ TableAxis read_axis(ObjectReader reader) {
   return axis;
 }
 
+TileShape read_tile(ObjectReader reader) {
+  const TileShape tile{reader["rows"].integer(kSize), reader["columns"].integer(kSize)};
+  reader.finish();
+  return tile;
+}
+
 KernelTable read_kernel(ObjectReader reader) {
   KernelTable table;
   table.op = reader["op"].text();
@@ -55,6 +61,7 @@ KernelTable read_kernel(ObjectReader reader) {
   const Field fixed = reader["fixed"];
   ObjectReader dimensions = fixed.object();
   for (const auto& [name, value] : fixed.json().items()) table.fixed[name] = dimensions[name].integer(kBytesRange);
+  if (const Field tile = reader["tile"]; tile.present()) table.tile = read_tile(tile.object());
   table.axes = reader["axes"].objects(read_axis);
   size_t points = 1;
   for (const TableAxis& axis : table.axes) points *= axis.values.size();
@@ -103,13 +110,15 @@ Json write_kernel(const KernelTable& table) {
   Json axes = Json::array(), fixed = Json::object();
   for (const TableAxis& axis : table.axes) axes.push_back({{"name", axis.name}, {"values", axis.values}});
   for (const auto& [name, value] : table.fixed) fixed[name] = value;
-  return {{"op", table.op},
-          {"activations", name_of(table.activations)},
-          {"weights", name_of(table.weights)},
-          {"source", table.source},
-          {"fixed", fixed},
-          {"axes", axes},
-          {"microseconds", numbers(table.microseconds)}};
+  Json json = {{"op", table.op},
+               {"activations", name_of(table.activations)},
+               {"weights", name_of(table.weights)},
+               {"source", table.source},
+               {"fixed", fixed}};
+  if (table.tile.rows > 0) json["tile"] = {{"rows", table.tile.rows}, {"columns", table.tile.columns}};
+  json["axes"] = axes;
+  json["microseconds"] = numbers(table.microseconds);
+  return json;
 }
 
 Json write_experts(const ExpertTable& table) {
@@ -169,6 +178,7 @@ KernelTables read_kernel_tables(const Json& json, const std::string& file) {
   tables.peak_bf16_flops_per_s = reader["peak_bf16_flops_per_s"].quantity("FLOP/s", kPositive);
   tables.peak_fp8_flops_per_s = reader["peak_fp8_flops_per_s"].quantity("FLOP/s", kNotNegative, 0);
   tables.peak_fp4_flops_per_s = reader["peak_fp4_flops_per_s"].quantity("FLOP/s", kNotNegative, 0);
+  tables.multiprocessors = reader["multiprocessors"].integer(kCount, 0);
   tables.package = reader["package"].text();
   tables.licence = reader["licence"].text();
   tables.kernels = reader["kernels"].objects(read_kernel);
@@ -178,16 +188,17 @@ KernelTables read_kernel_tables(const Json& json, const std::string& file) {
 }
 
 std::string write_kernel_tables(const KernelTables& tables) {
-  const Json head = {{"kind", "moesaic.kernel_tables/1"},
-                     {"name", tables.name},
-                     {"device", tables.device},
-                     {"memory_bandwidth_bytes_per_s", tables.memory_bandwidth_bytes_per_s},
-                     {"peak_f32_flops_per_s", tables.peak_f32_flops_per_s},
-                     {"peak_bf16_flops_per_s", tables.peak_bf16_flops_per_s},
-                     {"peak_fp8_flops_per_s", tables.peak_fp8_flops_per_s},
-                     {"peak_fp4_flops_per_s", tables.peak_fp4_flops_per_s},
-                     {"package", tables.package},
-                     {"licence", tables.licence}};
+  Json head = {{"kind", "moesaic.kernel_tables/1"},
+               {"name", tables.name},
+               {"device", tables.device},
+               {"memory_bandwidth_bytes_per_s", tables.memory_bandwidth_bytes_per_s},
+               {"peak_f32_flops_per_s", tables.peak_f32_flops_per_s},
+               {"peak_bf16_flops_per_s", tables.peak_bf16_flops_per_s},
+               {"peak_fp8_flops_per_s", tables.peak_fp8_flops_per_s},
+               {"peak_fp4_flops_per_s", tables.peak_fp4_flops_per_s},
+               {"package", tables.package},
+               {"licence", tables.licence}};
+  if (tables.multiprocessors > 0) head["multiprocessors"] = tables.multiprocessors;
   std::string text = head.dump(1);
   text.resize(text.rfind('\n'));  // its last brace comes behind the tables
   return text + ",\n \"kernels\": [" + written(tables.kernels, write_kernel) + "],\n \"experts\": [" +

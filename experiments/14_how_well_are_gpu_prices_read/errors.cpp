@@ -41,21 +41,10 @@ void leave_lines_out(const KernelTable& table, const TableBase& base, unsigned t
   const KernelGrid whole(table, base);
   KernelGrid grid = whole;
   grid.thin(thinned);
-  for (size_t place = 0; place < table.microseconds.size(); ++place) {
-    KernelGrid::Point at{1, 1, 1};
-    bool chosen = table.microseconds[place] > 0;
-    size_t rest = place;
-    for (size_t axis = table.axes.size(); axis-- > 0;) {
-      const auto& values = table.axes[axis].values;
-      const size_t line = rest % values.size();
-      rest /= values.size();
-      at[axis] = values[line];
-      if ((thinned >> axis & 1U) != 0) chosen = chosen && KernelGrid::is_left_out(line, values.size());
-    }
-    if (!chosen) continue;
-    const double measured = table.microseconds[place] * kMicrosecond;
+  for (const KernelGrid::Point& at : whole.left_out(thinned)) {
     const double of_base = base.seconds(whole.op(), {table.activations, table.weights}, table.weights,
-                                        whole.shape_at(at), whole.rows_at(at), whole.floor());
+                                        whole.shape_at(at), whole.rows_at(at), whole.floor(), table.tile);
+    const double measured = whole.read(at).factor * of_base;
     const std::string band = table.op == "linear" ? band_of(measured) : "all";
     points[{kernel_of(table), name_of(table.weights), left_out, band}].push_back(
         {measured, grid.read(at).factor * of_base, of_base});

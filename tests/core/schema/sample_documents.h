@@ -30,6 +30,7 @@ inline Cluster sample_cluster() {
   cluster.name = "sample", cluster.source = "test";
   cluster.num_nodes = 2, cluster.devices_per_node = 2;
   cluster.device = {"device", 1000000000, 1e10, 1e12, 2e12, true};
+  cluster.device.multiprocessors = 4;
   cluster.host_memory_bytes = 2000000000, cluster.host_memory_bandwidth_bytes_per_s = 2e10;
   cluster.storage_bytes = 3000000000, cluster.storage_read_bytes_per_s = 2e9, cluster.storage_write_bytes_per_s = 1e9;
   cluster.intra_node = {5e9, 1e-6, 1e-7};
