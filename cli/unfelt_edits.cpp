@@ -4,6 +4,7 @@
 #include <iterator>
 #include <set>
 
+#include "core/cost/gpu_overheads.h"
 #include "core/technique/lower.h"
 
 namespace moesaic::cli {
@@ -85,6 +86,19 @@ std::optional<Unfelt> unfelt_tier(const std::string& key, const Plan& plan) {
   return std::nullopt;
 }
 
+/// What kernels of a GPU lose besides their own time.
+std::optional<Unfelt> unfelt_overhead(const std::string& key, const Plan& plan) {
+  if (key != "launch_interval_s" && key != "collective_slowdown") return std::nullopt;
+  if (plan.cluster.device.lanes_share_core)
+    return Unfelt{"is of GPUs, and the plan's ranks are CPU cores", "edit task_overhead_s or neighbour_slowdown"};
+  if (key == "launch_interval_s" &&
+      launch_interval(plan.profile, plan.cluster.device, plan.workload.phase) != plan.profile.launch_interval_s)
+    return Unfelt{plan.profile.task_overhead_s > 0 ? "the profile's task_overhead_s stands in its place"
+                                                   : "decode is replayed as a captured graph",
+                  "edit task_overhead_s"};
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Unfelt> unfelt(const std::string& key, const Plan& before, const Plan& after) {
@@ -107,6 +121,7 @@ std::optional<Unfelt> unfelt(const std::string& key, const Plan& before, const P
     return Unfelt{
         ranks_of(after) + (after.layout.ranks > 1 ? " stay" : " stays") + " in one node; other devices are idle",
         "make a plan for a cluster of such nodes with `moesaic plan --cluster`"};
+  if (const std::optional<Unfelt> overhead = unfelt_overhead(key, after)) return overhead;
   if (const std::optional<Unfelt> tier = unfelt_tier(key, after)) return tier;
   return key.starts_with("links.") ? unfelt_link(key, after) : std::nullopt;
 }
