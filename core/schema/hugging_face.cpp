@@ -119,11 +119,21 @@ int64_t shared_width(Config& config, const Family& family, const Model& model) {
   return 0;
 }
 
+/// DeepSeek-V2's smaller models are greedy over all experts.
+void read_groups(Config& config, Model& model) {
+  const int64_t groups = config["n_group"].integer(kExperts, 1);
+  const int64_t of_token = config["topk_group"].integer(kExperts, groups);
+  if (config["topk_method"].text("") == "greedy") return;
+  model.expert_groups = groups;
+  model.groups_per_token = of_token;
+}
+
 void read_experts(Config& config, const Family& family, Model& model) {
   model.num_experts =
       config({"num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"}).integer(kExperts);
   model.top_k =
       Config::uniform(config({"num_experts_per_tok", "experts_per_token", "moe_top_k", "moe_topk"}), kExperts);
+  read_groups(config, model);
   model.expert_intermediate = Config::uniform(config(family.expert_width), kIntermediate);
   read_moe_layers(config, family, model);
   const bool has_dense = model.num_moe_layers() < model.num_layers;

@@ -24,7 +24,7 @@ constexpr Words kHarmless =
     "pretraining_tp prefix problem_type pruned_heads remove_invalid_values repetition_penalty return_dict "
     "return_dict_in_generate rope_interleave rope_scaling rope_theta rope_parameters router_z_loss_coef "
     "router_dtype router_ignore_padding_tokens seq_aux sep_token suppress_tokens task_specific_params temperature "
-    "tf_legacy_loss tokenizer_class top_k_group top_p topk_group torch_dtype torchscript transformers_version "
+    "tf_legacy_loss tokenizer_class top_k_group top_p torch_dtype torchscript transformers_version "
     "typical_p unsloth_fixed unsloth_version use_bfloat16 use_cache use_mamba_kernels use_mtp "
     "mtp_transformer_layers mtp_use_dedicated_embeddings mamba_ssm_dtype boi_token_index eoi_token_index "
     "image_token_index video_token_index max_model_len media_placeholder_token_id language_model_only "

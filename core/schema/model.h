@@ -60,6 +60,8 @@ struct Model {
   bool qk_norm_whole = false;  // the norm spans all heads (OLMoE), not one head (Qwen3)
   int64_t num_experts = 0;
   int64_t top_k = 0;
+  int64_t expert_groups = 1;     // of equally many experts, in their order
+  int64_t groups_per_token = 1;  // a token chooses among the experts of so many groups (DeepSeek-V3's topk_group)
   int64_t expert_intermediate = 0;
   int64_t shared_intermediate = 0;  // of all shared experts together; 0: none
   bool shared_gate = false;         // the shared experts pass a sigmoid gate [1, hidden] (Qwen2-MoE)

@@ -131,6 +131,8 @@ void read_attention(ObjectReader& reader, Model& model) {
 void read_experts(ObjectReader& reader, Model& model) {
   model.num_experts = reader["num_experts"].integer(kExperts);
   model.top_k = reader["top_k"].integer(kExperts);
+  model.expert_groups = reader["expert_groups"].integer(kExperts, 1);
+  model.groups_per_token = reader["groups_per_token"].integer(kExperts, model.expert_groups);
   model.expert_intermediate = reader["expert_intermediate"].integer(kIntermediate);
   model.shared_intermediate = reader["shared_intermediate"].integer({0, int64_t{kExperts.most} * kIntermediate.most});
   model.shared_gate = reader["shared_gate"].boolean(false);
@@ -191,6 +193,14 @@ double rough_parameters(const Model& model) {
          2 * hidden * static_cast<double>(model.vocabulary);
 }
 
+void check_groups(const Model& model, const ObjectReader& reader) {
+  const int64_t groups = model.expert_groups, of_token = model.groups_per_token;
+  if (model.num_experts % groups != 0 || of_token > groups || of_token * (model.num_experts / groups) < model.top_k)
+    reader.refuse("chooses top_k " + std::to_string(model.top_k) + " in " + std::to_string(of_token) + " of " +
+                      std::to_string(groups) + " groups of " + std::to_string(model.num_experts) + " experts",
+                  "groups that divide the experts, and of them for each token enough to hold top_k experts");
+}
+
 }  // namespace
 
 void check_model(const Model& model, const ObjectReader& reader) {
@@ -199,6 +209,7 @@ void check_model(const Model& model, const ObjectReader& reader) {
         "chooses top_k " + std::to_string(model.top_k) + " of " + std::to_string(model.num_experts) + " experts",
         "top_k of at most the number of experts");
   }
+  check_groups(model, reader);
   if (model.num_heads % model.num_kv_heads != 0) {
     reader.refuse(
         std::to_string(model.num_heads) + " heads share " + std::to_string(model.num_kv_heads) + " key-value heads",
@@ -259,6 +270,10 @@ Json write_model(const Model& model) {
   if (model.rope_scaled) json["rope_scaled"] = true;
   if (model.qkv_clipped) json["qkv_clipped"] = true;
   if (model.sparse_keys > 0) json["sparse_keys"] = model.sparse_keys;
+  if (model.expert_groups > 1) {
+    json["expert_groups"] = model.expert_groups;
+    json["groups_per_token"] = model.groups_per_token;
+  }
   if (!model.attention_out_bias) json["attention_out_bias"] = false;
   if (model.attention_gate) json["attention_gate"] = true;
   if (model.shared_gate) json["shared_gate"] = true;

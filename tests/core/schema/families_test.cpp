@@ -286,6 +286,24 @@ TEST(Families, ReadTheTypesOfQuantizedWeights) {
       "/quantization_config/group_size");
 }
 
+// DeepSeek-V2 chooses in 3 of 8 groups, V3 in 4; V2-Lite has no groups, and a greedy router would not look at them.
+TEST(Families, LimitTheGroupsOfAToken) {
+  const auto groups_of = [](const Model& model) { return std::pair(model.expert_groups, model.groups_per_token); };
+  EXPECT_EQ(groups_of(shipped_model("deepseek-v2")), std::pair(int64_t{8}, int64_t{3}));
+  EXPECT_EQ(groups_of(shipped_model("deepseek-v3")), std::pair(int64_t{8}, int64_t{4}));
+  EXPECT_EQ(groups_of(shipped_model("deepseek-v2-lite")), std::pair(int64_t{1}, int64_t{1}));
+  EXPECT_EQ(groups_of(shipped_model("mixtral-8x22b")), std::pair(int64_t{1}, int64_t{1}));
+  Json greedy = config("deepseek-v2");
+  greedy["topk_method"] = "greedy";
+  EXPECT_EQ(groups_of(model_of(greedy)), std::pair(int64_t{1}, int64_t{1}));
+  expect_refused(
+      "deepseek-v3", [](Json& c) { c["topk_group"] = 9; }, "top_k 8 in 9 of 8 groups of 256 experts");
+  expect_refused(
+      "deepseek-v3", [](Json& c) { c["n_group"] = 7; }, "4 of 7 groups of 256 experts");
+  expect_refused(
+      "deepseek-v3", [](Json& c) { c["n_group"] = 128, c["topk_group"] = 3; }, "groups that divide the experts");
+}
+
 TEST(Families, NameWhatTheyDoNotCompute) {
   EXPECT_EQ(shipped_model("granite-3.0-3b-a800m").uncomputed,
             (std::vector<std::string>{"a multiplier of embeddings", "a multiplier of residuals",

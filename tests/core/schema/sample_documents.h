@@ -16,6 +16,7 @@ inline Model sample_model() {
   model.sliding_window = 96, model.windowed_layers = {true, false};
   model.vocabulary = 256;
   model.num_experts = 4, model.top_k = 2, model.expert_intermediate = model.dense_intermediate = 32;
+  model.expert_groups = 2, model.groups_per_token = 1;
   model.moe_layers = {false, true};
   model.tied_embeddings = false;
   model.recurrent = {"mamba", 1000, 100, {true, false}};
