@@ -2,65 +2,41 @@
 
 #include "core/graph/routing_binding.h"
 #include "core/technique/lower.h"
-#include "tests/core/graph/tiny_plan.h"
+#include "tests/core/technique/exchange_steps.h"
 
 namespace moesaic {
 namespace {
 
-using testing::tiny_plan;
+using testing::steps_of, testing::ExchangeStep, testing::exchanging_plan;
 
 Plan two_phases(int nodes, int per_node, int ep) {
-  Plan plan = tiny_plan(nodes * per_node, ep);
-  plan.cluster.num_nodes = nodes, plan.cluster.devices_per_node = per_node;
-  plan.model.num_experts = ep;
-  plan.workload.global_batch = plan.layout.ranks;
-  plan.workload.sequence_length = 64;
-  plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
-  return plan;
-}
-
-struct Step {
-  std::string label, communicator;
-  Leg leg;
-  Regroup regroup;
-  Rows rows;
-  bool operator==(const Step&) const = default;
-};
-
-/// What has become of the exchange with this label.
-std::vector<Step> steps_of(const TaskGraph& graph, const std::string& exchange) {
-  std::vector<Step> steps;
-  for (const Task& task : graph.tasks)
-    if (task.label.starts_with(exchange + " / "))
-      steps.push_back({task.label.substr(exchange.size() + 3),
-                       task.communicator < 0 ? "" : graph.communicators[task.communicator].name, task.leg, task.regroup,
-                       task.rows});
-  return steps;
+  return exchanging_plan(nodes, per_node, ep, AllToAllKind::hierarchical_2d);
 }
 
 TEST(HierarchicalAllToAll, GoesThroughTheNodeAndThenAlongTheRail) {
   const TaskGraph graph = lower(two_phases(2, 2, 4));
-  const std::vector<Step> out = {{"order by local rank", "", Leg::none, Regroup::to_local_major, Rows::sent},
-                                 {"inside the node", "node", Leg::intra_out, Regroup::none, Rows::sent},
-                                 {"order by node", "", Leg::none, Regroup::relay_out, Rows::relayed},
-                                 {"between nodes", "rail", Leg::inter_out, Regroup::none, Rows::relayed}};
+  const std::vector<ExchangeStep> out = {{"order by local rank", "", Leg::none, Regroup::to_local_major, Rows::sent},
+                                         {"inside the node", "node", Leg::intra_out, Regroup::none, Rows::sent},
+                                         {"order by node", "", Leg::none, Regroup::relay_out, Rows::relayed},
+                                         {"between nodes", "rail", Leg::inter_out, Regroup::none, Rows::relayed}};
   EXPECT_EQ(steps_of(graph, "layer 0 / forward / dispatch"), out);
   EXPECT_EQ(steps_of(graph, "layer 0 / backward / combine gradient"), out);
 }
 
 TEST(HierarchicalAllToAll, ComesBackTheSameWay) {
   const TaskGraph graph = lower(two_phases(2, 2, 4));
-  const std::vector<Step> back = {{"between nodes", "rail", Leg::inter_back, Regroup::none, Rows::received},
-                                  {"order by local rank", "", Leg::none, Regroup::relay_back, Rows::relayed},
-                                  {"inside the node", "node", Leg::intra_back, Regroup::none, Rows::relayed},
-                                  {"order by destination", "", Leg::none, Regroup::from_local_major, Rows::sent}};
+  const std::vector<ExchangeStep> back = {
+      {"between nodes", "rail", Leg::inter_back, Regroup::none, Rows::received},
+      {"order by local rank", "", Leg::none, Regroup::relay_back, Rows::relayed},
+      {"inside the node", "node", Leg::intra_back, Regroup::none, Rows::relayed},
+      {"order by destination", "", Leg::none, Regroup::from_local_major, Rows::sent}};
   EXPECT_EQ(steps_of(graph, "layer 0 / forward / combine"), back);
   EXPECT_EQ(steps_of(graph, "layer 0 / backward / dispatch gradient"), back);
 }
 
 TEST(HierarchicalAllToAll, LeavesAGroupInsideOneNodeFlat) {
   const TaskGraph graph = lower(two_phases(2, 4, 4));
-  EXPECT_EQ(steps_of(graph, "layer 0 / forward / dispatch"), std::vector<Step>{});
+  EXPECT_EQ(steps_of(graph, "layer 0 / forward / dispatch"), std::vector<ExchangeStep>{});
   EXPECT_GE(testing::find_task(graph, "layer 0 / forward / dispatch"), 0);
 }
 
