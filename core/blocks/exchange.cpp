@@ -4,6 +4,7 @@
 #include "core/blocks/tensor_parallel.h"
 #include "core/operators/collectives.h"
 #include "core/operators/row_movers.h"
+#include "core/routing/routing_rules.h"
 
 namespace moesaic {
 namespace {
@@ -69,9 +70,7 @@ TensorId scatter_sum(StepBuilder& b, const std::string& what, TensorId parts) {
   return own;
 }
 
-int64_t count_elements(const StepBuilder& b) {
-  return b.model().num_experts * b.plan().dispatch.chunks * b.graph().gathered_sources;
-}
+int64_t count_elements(const StepBuilder& b) { return announced_counts(b.plan()) * b.graph().gathered_sources; }
 
 TensorId exchange_counts(StepBuilder& b, TensorId own) {
   const int ep = b.plan().layout.ep;

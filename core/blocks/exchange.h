@@ -21,9 +21,9 @@ TensorId gather_tokens(StepBuilder& b, const std::string& what, TensorId own);
 /// tokens are replicated a part of it stays on each of the ranks that have them.
 TensorId scatter_sum(StepBuilder& b, const std::string& what, TensorId parts);
 
-/// Counts of one rank in one layer: [router parts, num_experts].
+/// Counts of one rank in one layer: announced_counts() of every source whose tokens its router sees.
 int64_t count_elements(const StepBuilder& b);
-/// A rank's own counts -> those of its expert-parallel group, [ep, chunks * num_experts].
+/// A rank's own counts -> those of its expert-parallel group, [ep, count_elements()].
 TensorId exchange_counts(StepBuilder& b, TensorId own);
 /// An all-gather to which each member gives what `parts` hold, one after the other.
 void gather_counts(StepBuilder& b, const std::string& what, Announces announces, int communicator,

@@ -27,8 +27,12 @@ OpShape choice_shape(const StepBuilder& b) {
 
 bool gathers(const StepBuilder& b) { return b.plan().dispatch.gathers_tokens(); }
 
-/// Per choice: expert (i32), weight (f32), and for every slice of the expert the row in the send buffer (i32).
-int64_t route_elements(const StepBuilder& b) { return (2 + b.plan().layout.expert_slices) * b.model().top_k; }
+/// Per choice: expert (i32), weight (f32), and for every slice of the expert the row in the send buffer (i32), and
+/// where tokens go to a node once, which of those rows it repeats (i32).
+int64_t route_elements(const StepBuilder& b) {
+  const int64_t of_slice = nodes_reached_once(b.plan()) > 0 ? 2 : 1;
+  return (2 + of_slice * b.plan().layout.expert_slices) * b.model().top_k;
+}
 
 }  // namespace
 

@@ -38,7 +38,7 @@ class MoeBlock : public Block {
   TensorId normed_ = -1;  // of the tokens that the router sees
   TensorId probabilities_ = -1, route_ = -1, returned_ = -1;
   TensorId choices_ = -1;  // of those in route_, what this rank sends, or computes
-  TensorId counts_ = -1;   // [sources, chunks * num_experts]
+  TensorId counts_ = -1;   // [sources, announced_counts()]
   RouterCounts router_counts_;
 };
 

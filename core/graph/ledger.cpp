@@ -73,11 +73,13 @@ void Ledger::count(const Task& task, size_t entry, uint64_t volume) {
   volumes_[pass * kEntries + entry] += volume * (task.num_chunks == 1 ? chunks_ : 1);
 }
 
-/// Rows that are relayed in between have left and have not arrived.
+/// Rows that are relayed in between have left and have not arrived. A row that goes to a node once has left; what it is
+/// repeated for is no row.
 void Ledger::count_exchange(const Task& task) {
   const auto [before, behind] = rows_on(task.leg);
   const auto bytes = static_cast<uint64_t>(task.bytes_per_row);
-  if (before == Rows::sent) count(task, leave_sender, bytes);
+  if (task.leg == Leg::places_out) return;
+  if (before == Rows::sent || before == Rows::once_sent) count(task, leave_sender, bytes);
   if (behind == Rows::received) count(task, reach_experts, bytes);
   if (before == Rows::received) count(task, leave_experts, bytes);
   if (behind == Rows::sent) count(task, reach_sender, bytes);

@@ -34,8 +34,8 @@ enum class Demand : uint8_t {
 /// that it writes, counts_made_by() in operands.h.
 enum class Announces : uint8_t {
   nothing,
-  group_counts,  // [sources, chunks, num_experts], of the expert-parallel group, whose rows the rank sends or receives
-  stage_counts,  // [ranks of a stage, layers, chunks, num_experts], of the MoE layers that counted_layers() names
+  group_counts,  // [sources, announced_counts()], of the expert-parallel group, whose rows the rank sends or receives
+  stage_counts,  // [ranks of a stage, layers, announced_counts()], of the MoE layers that counted_layers() names
 };
 
 enum class TensorKind : uint8_t { parameter, gradient, optimizer, activation, input };

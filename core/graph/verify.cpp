@@ -35,6 +35,7 @@ void verify(const TaskGraph& graph, const std::string& after) {
       exchanges_meet_in_the_group_of_their_leg,
       exchanges_move_the_rows_of_their_leg,
       regroupings_keep_rows,
+      rows_sent_once_have_places,
       routed_rows_stay_in_their_pass,
       tasks_have_the_rows_of_an_operand,
       tasks_use_their_own_chunk_or_all,

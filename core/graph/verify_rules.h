@@ -50,6 +50,7 @@ void dependencies_point_backwards(const Subject& subject);
 void exchanges_meet_in_the_group_of_their_leg(const Subject& subject, const Task& task);
 void exchanges_move_the_rows_of_their_leg(const Subject& subject, const Task& task);
 void regroupings_keep_rows(const Subject& subject, const Task& task);
+void rows_sent_once_have_places(const Subject& subject, const Task& task);
 void routed_rows_stay_in_their_pass(const Subject& subject, const Task& task);
 void tasks_have_the_rows_of_an_operand(const Subject& subject, const Task& task);
 void tasks_use_their_own_chunk_or_all(const Subject& subject, const Task& task);

@@ -3,6 +3,7 @@
 
 #include "core/graph/operands.h"
 #include "core/graph/verify_rules.h"
+#include "core/operators/row_movers.h"
 #include "core/schema/error.h"
 
 namespace moesaic::rules {
@@ -12,24 +13,27 @@ bool same_rows(const Tensor& a, const Tensor& b) { return a.rows == b.rows && a.
 
 bool same_row(const Tensor& a, const Tensor& b) { return a.row_elements == b.row_elements && a.dtype == b.dtype; }
 
-/// Of the rows that a regrouping reorders; fixed where they are parts of tokens.
-Rows rows_of(Regroup order) {
+/// The rows that a regrouping reads and writes; fixed where they are parts of tokens.
+LegRows rows_of(Regroup order) {
   switch (order) {
     case Regroup::to_slots:
     case Regroup::from_slots:
-      return Rows::received;
+    case Regroup::from_rails:
+      return {Rows::received, Rows::received};
     case Regroup::to_local_major:
     case Regroup::from_local_major:
-      return Rows::sent;
+      return {Rows::sent, Rows::sent};
     case Regroup::relay_out:
     case Regroup::relay_back:
-      return Rows::relayed;
+      return {Rows::relayed, Rows::relayed};
+    case Regroup::repeat:
+      return {Rows::once_received, Rows::fanned};
     case Regroup::none:
     case Regroup::join_columns:
     case Regroup::split_columns:
       break;
   }
-  return Rows::fixed;
+  return {};
 }
 
 /// The family in which the ranks of a leg meet; "": any two of neighbouring stages.
@@ -40,9 +44,12 @@ const char* family_of(Leg leg) {
       return "ep";
     case Leg::intra_out:
     case Leg::intra_back:
+    case Leg::fan_out:
       return "node";
     case Leg::inter_out:
     case Leg::inter_back:
+    case Leg::once_out:
+    case Leg::places_out:
       return "rail";
     case Leg::columns_out:
     case Leg::columns_back:
@@ -109,17 +116,31 @@ void exchanges_move_the_rows_of_their_leg(const Subject& subject, const Task& ta
 void regroupings_keep_rows(const Subject& subject, const Task& task) {
   if (task.op != Op::regroup) return;
   const Tensor &before = subject.tensor(input_of(task)), &behind = subject.tensor(output_of(task));
-  const Rows rows = rows_of(task.regroup);
-  if (rows != Rows::fixed) {
+  const LegRows rows = rows_of(task.regroup);
+  if (rows != LegRows{}) {
     MOESAIC_CHECK(same_row(before, behind) && task.shape.k == before.row_elements,
                   subject.at(task) + "rows of '" + before.name + "' change");
-    MOESAIC_CHECK(before.rows == rows && behind.rows == rows && task.rows == rows,
+    MOESAIC_CHECK(before.rows == rows.before && behind.rows == rows.after && task.rows == rows.after,
                   subject.at(task) + "'" + before.name + "' or '" + behind.name + "' has not the rows of its order");
   } else {
     MOESAIC_CHECK(before.dtype == behind.dtype && fixed_elements(before) == task.fixed_rows * task.shape.k &&
                       fixed_elements(before) == fixed_elements(behind),
                   subject.at(task) + "'" + behind.name + "' holds not what '" + before.name + "' holds");
   }
+}
+
+/// Of every row of a choice somebody says which row it repeats, where rows go to a node once.
+void rows_sent_once_have_places(const Subject& subject, const Task& task) {
+  const auto are_places = [&](const std::vector<TensorId>& list, size_t operand, Rows rows) {
+    if (operand >= list.size()) return false;
+    const Tensor& places = subject.tensor(list[operand]);
+    return places.dtype == DType::i32 && places.row_elements == 1 && places.rows == rows;
+  };
+  const bool permutes = task.op == Op::permute && task.rows == Rows::once_sent;
+  MOESAIC_CHECK(
+      (!permutes || are_places(task.writes, operands::Permute::places, Rows::sent)) &&
+          (task.regroup != Regroup::repeat || are_places(task.reads, operands::RowMove::places, Rows::fanned)),
+      subject.at(task) + "does not say which rows those of choices repeat");
 }
 
 void routed_rows_stay_in_their_pass(const Subject& subject, const Task& task) {

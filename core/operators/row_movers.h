@@ -8,14 +8,16 @@ namespace moesaic {
 namespace operands {
 struct Permute {
   enum Reads : size_t { z, route, counts };
-  enum Writes : size_t { send };
+  // Where a token goes to a node once, `send` holds one row per (token, node), and `places` says of every row of a
+  // choice, in the order of slots, which of those it repeats.
+  enum Writes : size_t { send, places };
 };
 struct PermuteBackward {
   enum Reads : size_t { d_send, route, dz };
   enum Writes : size_t { sum };  // the same tensor as dz
 };
-struct RowMove {  // regroup; of columns without counts
-  enum Reads : size_t { rows, counts };
+struct RowMove {  // regroup; of columns without counts, places where rows are repeated
+  enum Reads : size_t { rows, counts, places };
   enum Writes : size_t { moved };
 };
 struct Unpermute {

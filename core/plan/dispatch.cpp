@@ -11,7 +11,7 @@ namespace moesaic {
 namespace {
 
 constexpr const char* kDispatchNames[] = {"ragged", "padded"};
-constexpr const char* kAllToAllNames[] = {"flat", "hierarchical_2d"};
+constexpr const char* kAllToAllNames[] = {"flat", "hierarchical_2d", "node_limited"};
 constexpr const char* kExchangeNames[] = {"all_to_all", "all_gather"};
 
 /// What is made of rows on their way has no place where none are on a way.
@@ -24,13 +24,19 @@ void check_gathering(const Plan& plan, const PlanChecker& check) {
   only(plan.layout.ep > 1, "has nobody to gather from at ep 1", "choose an ep above 1");
   only(dispatch.kind == DispatchKind::ragged, "computes what its experts have, and padding fills messages",
        "dispatch ragged");
-  only(dispatch.all_to_all == AllToAllKind::flat, "sends no all-to-all that could be hierarchical",
+  only(dispatch.all_to_all == AllToAllKind::flat, "sends no all-to-all that could take another way",
        "set all_to_all to flat");
   only(dispatch.chunks == 1, "takes the tokens of a group whole", "set chunks to 1");
   only(!plan.elastic.present(), "gathers equally many tokens of each rank, and elastic shares may differ",
        "leave elastic out");
   only(plan.expert_storage.home == Tier::device, "reads the experts of this rank where they are",
        "set expert_storage.home to \"device\"");
+}
+
+std::string summary_of(const Dispatch& of) {
+  if (of.gathers_tokens()) return "";
+  if (of.all_to_all == AllToAllKind::node_limited) return "node-limited all-to-all";
+  return of.all_to_all == AllToAllKind::flat ? "flat all-to-all" : "hierarchical all-to-all";
 }
 
 }  // namespace
@@ -53,14 +59,12 @@ const FieldTable<Dispatch>& fields_of<Dispatch>() {
              "whether rows travel to their experts' ranks, or ranks gather all tokens and sum what their experts add")
           .in_words("%")
           .in_summary("dispatch", "tokens gathered"),
-      choice("all_to_all", &Dispatch::all_to_all, kAllToAllNames,
-             "whether rows travel straight to their rank, or first inside the node and then between nodes")
+      choice(
+          "all_to_all", &Dispatch::all_to_all, kAllToAllNames,
+          "whether rows travel straight to their rank, first inside the node and then between nodes, or to each node "
+          "once per token and on inside it")
           .always_in_words("%")
-          .in_summary("dispatch",
-                      [](const Dispatch& of) -> std::string {
-                        if (of.gathers_tokens()) return "";
-                        return of.all_to_all == AllToAllKind::flat ? "flat all-to-all" : "hierarchical all-to-all";
-                      }),
+          .in_summary("dispatch", summary_of),
       integer("chunks", &Dispatch::chunks, kCount,
               "pieces of tokens into which dispatch, experts and combine of a layer are cut, to overlap")
           .always_in_words("% chunk|% chunks")
@@ -93,9 +97,19 @@ void check_dispatch(const Plan& plan, const PlanChecker& check) {
   check.require(
       dispatch.all_to_all == AllToAllKind::flat || (plan.layout.ep > per_node && plan.layout.ep % per_node == 0),
       "/dispatch/all_to_all",
-      "hierarchical_2d with ep " + std::to_string(plan.layout.ep) + " on nodes of " + std::to_string(per_node) +
-          " devices",
+      std::string(name_of(dispatch.all_to_all)) + " with ep " + std::to_string(plan.layout.ep) + " on nodes of " +
+          std::to_string(per_node) + " devices",
       "choose an ep that is a multiple of the devices per node and spans two nodes or more, or flat");
+  check.require(dispatch.all_to_all != AllToAllKind::node_limited || dispatch.kind == DispatchKind::ragged,
+                "/dispatch/all_to_all",
+                "node_limited with padded dispatch, whose rows are no token's where none fills them",
+                "dispatch ragged, or choose flat or hierarchical_2d");
+}
+
+int nodes_reached_once(const Plan& plan) {
+  const int per_node = plan.cluster.devices_per_node;
+  const bool once = plan.dispatch.all_to_all == AllToAllKind::node_limited && plan.layout.ep > per_node;
+  return once ? plan.layout.ep / per_node : 0;
 }
 
 }  // namespace moesaic

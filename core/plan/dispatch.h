@@ -8,7 +8,7 @@ namespace moesaic {
 struct Plan;
 
 enum class DispatchKind { ragged, padded };
-enum class AllToAllKind { flat, hierarchical_2d };
+enum class AllToAllKind { flat, hierarchical_2d, node_limited };
 /// Rows travel to the ranks of their experts; or the ranks of an expert-parallel group gather one another's tokens,
 /// each computes what its own experts add, and the sums are scattered: no counts, no rows of chosen experts travel.
 enum class ExpertExchange { all_to_all, all_gather };
@@ -33,5 +33,9 @@ const FieldTable<Dispatch>& fields_of<Dispatch>();
 /// Padding and a capacity belong together.
 void check_capacity(const Dispatch& dispatch, const PlanChecker& check);
 void check_dispatch(const Plan& plan, const PlanChecker& check);
+
+/// Nodes of an expert-parallel group, where a token goes to each of them at most once (node_limited); 0: it goes once
+/// per choice.
+int nodes_reached_once(const Plan& plan);
 
 }  // namespace moesaic

@@ -8,6 +8,7 @@ LiveRouting::LiveRouting(const Plan& plan, int rank)
     : plan_(plan),
       rules_(plan),
       rank_(rank),
+      announced_(announced_counts(plan)),
       layers_(static_cast<size_t>(rules_.micro_batches) * rules_.placement.size()) {}
 
 void LiveRouting::start_step() {
@@ -29,7 +30,7 @@ void LiveRouting::announce(int microbatch, int moe_layer, const int32_t* counts)
   const int experts = rules_.num_experts, chunks = rules_.num_chunks, group = rank_ / rules_.ep;
   const size_t index = index_of(microbatch, moe_layer);
   const auto chosen = [&](int source, int chunk, int expert) {
-    return counts[(source * chunks + chunk) * experts + expert];
+    return counts[source * announced_ + chunk * experts + expert];
   };
   for (int chunk = 0; chunk < chunks; ++chunk) {
     std::vector<int64_t> rows;
@@ -39,20 +40,32 @@ void LiveRouting::announce(int microbatch, int moe_layer, const int32_t* counts)
         rows.push_back(rules_.padded ? chunk_share(rules_.capacity(rules_.first_rank_of(group, source)), chunk, chunks)
                                      : chosen(source, chunk, expert));
     layers_[index].counts.push_back(rules_.over_slots(moe_layer, rows));
+    layers_[index].counts.back().set_once(announced_once(counts, chunk));
     const int own = rules_.position(rank_) / rules_.token_copies;
     for (int expert = 0; expert < experts; ++expert) expert_rows(index, expert) += chosen(own, chunk, expert);
   }
-  bind_used(microbatch, moe_layer, counts, rules_.num_sources(), int64_t{chunks} * experts);
+  bind_used(microbatch, moe_layer, counts, rules_.num_sources(), announced_);
+}
+
+/// Behind a rank's rows per expert: [sources, nodes] of a chunk.
+std::vector<int64_t> LiveRouting::announced_once(const int32_t* counts, int chunk) const {
+  std::vector<int64_t> once;
+  const int nodes = rules_.nodes_reached_once;
+  for (int source = 0; source < rules_.num_sources(); ++source) {
+    const int32_t* own = counts + source * announced_ + rules_.num_chunks * rules_.num_experts + chunk * nodes;
+    once.insert(once.end(), own, own + nodes);
+  }
+  return once;
 }
 
 void LiveRouting::announce_stage(int microbatch, std::span<const int> moe_layers, const int32_t* counts) {
-  const int64_t of_layer = int64_t{rules_.num_chunks} * rules_.num_experts;
+  const int64_t of_layer = announced_;
   for (size_t i = 0; i < moe_layers.size(); ++i)
     bind_used(microbatch, moe_layers[i], counts + static_cast<int64_t>(i) * of_layer, rules_.stage_ranks,
               of_layer * static_cast<int64_t>(moe_layers.size()));
 }
 
-/// Slots with rows from any of these ranks, whose counts, [num_chunks, num_experts], stand `stride` apart. Of a group
+/// Slots with rows from any of these ranks, whose counts, as announced, stand `stride` apart. Of a group
 /// first: what it uses is known when its rows move; gradients wait for what the stage uses.
 void LiveRouting::bind_used(int microbatch, int moe_layer, const int32_t* counts, int ranks, int64_t stride) {
   const ExpertPlacement& placement = rules_.placement[moe_layer];

@@ -18,9 +18,9 @@ class LiveRouting {
   /// Forgets the step before. Where tasks take the router's place, all counts are known from now on.
   void start_step();
 
-  /// counts: [num_sources, num_chunks, num_experts], the rows that each source of the group has chosen, after dropping.
+  /// counts: [num_sources, announced_counts()], the rows that each source of the group has chosen, after dropping.
   void announce(int microbatch, int moe_layer, const int32_t* counts);
-  /// The same of a whole pipeline stage, for all these layers: [ranks of a stage, layers, num_chunks, num_experts].
+  /// The same of a whole pipeline stage, for all these layers: [ranks of a stage, layers, announced_counts()].
   void announce_stage(int microbatch, std::span<const int> moe_layers, const int32_t* counts);
 
   /// [num_chunks], of this rank's group; empty: nobody has announced them.
@@ -45,12 +45,14 @@ class LiveRouting {
   int64_t& expert_rows(size_t layer, int expert) {
     return expert_rows_[layer * static_cast<size_t>(rules_.num_experts) + static_cast<size_t>(expert)];
   }
+  std::vector<int64_t> announced_once(const int32_t* counts, int chunk) const;
   void bind_tasks(int microbatch, int moe_layer);
   void bind_used(int microbatch, int moe_layer, const int32_t* counts, int ranks, int64_t stride);
 
   const Plan& plan_;
   const RoutingRules rules_;
   const int rank_;
+  const int64_t announced_;    // counts of one rank in one layer
   std::vector<Layer> layers_;  // [micro_batches * num_moe_layers]
   std::vector<int64_t> expert_rows_;
 };

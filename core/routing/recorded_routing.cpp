@@ -1,5 +1,9 @@
 #include "core/routing/recorded_routing.h"
 
+#include <algorithm>
+#include <cmath>
+
+#include "core/routing/node_rows.h"
 #include "core/schema/error.h"
 
 namespace moesaic {
@@ -38,7 +42,37 @@ SlotCounts RecordedRouting::routed_counts(int64_t iteration, int moe_layer, int 
     for (const int64_t chosen : routing_.counts(iteration, moe_layer, rank))
       rows.push_back(chunk_share(rules_.sent_rows(rank, chosen), chunk, num_chunks));
   }
-  return rules_.over_slots(moe_layer, rows);
+  SlotCounts counts = rules_.over_slots(moe_layer, rows);
+  if (rules_.nodes_reached_once > 0) expect_once(counts, iteration, moe_layer, group, chunk, num_chunks);
+  return counts;
+}
+
+/// [ep, nodes], of all tokens of a microbatch.
+const std::vector<int64_t>& RecordedRouting::expected_once(int64_t iteration, int moe_layer, int group) const {
+  const auto [known, is_new] = expected_once_.try_emplace({iteration, moe_layer, group});
+  if (!is_new) return known->second;
+  const auto reach =
+      reach_of_nodes(rules_.placement[moe_layer], rules_.num_experts, rules_.expert_slices, rules_.nodes_reached_once);
+  for (int rank = group * rules_.ep; rank < (group + 1) * rules_.ep; ++rank)
+    for (const double rows : expected_node_rows({rules_.tokens[rank], rules_.top_k, rules_.expert_groups,
+                                                 rules_.groups_per_token, routing_.counts(iteration, moe_layer, rank)},
+                                                reach))
+      known->second.push_back(std::llround(rows));
+  return known->second;
+}
+
+/// A chunk has its share of what all tokens of a source are expected to send, in the bounds of its own rows: not more
+/// than these, not fewer than tokens whose choices are all for the node.
+void RecordedRouting::expect_once(SlotCounts& counts, int64_t iteration, int moe_layer, int group, int chunk,
+                                  int num_chunks) const {
+  const int nodes = rules_.nodes_reached_once, most = rules_.top_k * rules_.expert_slices;
+  std::vector<int64_t> once = expected_once(iteration, moe_layer, group);
+  for (int i = 0; i < std::ssize(once); ++i) {
+    const int64_t rows = counts.to_node(i / nodes, i % nodes, rules_.ranks_per_node);
+    int64_t& share = once[static_cast<size_t>(i)];
+    share = std::clamp(chunk_share(share, chunk, num_chunks), (rows + most - 1) / most, rows);
+  }
+  counts.set_once(std::move(once));
 }
 
 RecordedRouting::HasRows RecordedRouting::has_rows(int64_t iteration, int moe_layer, int rank) const {

@@ -34,12 +34,15 @@ class RecordedRouting {
   HasRows is_used(int64_t iteration, int moe_layer, int rank) const;
   int64_t iteration_before(int64_t iteration) const;
   SlotCounts routed_counts(int64_t iteration, int moe_layer, int group, int chunk, int num_chunks) const;
+  void expect_once(SlotCounts& counts, int64_t iteration, int moe_layer, int group, int chunk, int num_chunks) const;
+  const std::vector<int64_t>& expected_once(int64_t iteration, int moe_layer, int group) const;
 
   const Plan& plan_;
   RoutingRules rules_;
   Routing routing_;
   using Key = std::array<int64_t, 5>;  // iteration, MoE layer, group, chunk, num_chunks
   mutable std::map<Key, SlotCounts> memo_;
+  mutable std::map<std::array<int64_t, 3>, std::vector<int64_t>> expected_once_;  // by iteration, MoE layer, group
 };
 
 }  // namespace moesaic

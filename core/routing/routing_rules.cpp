@@ -48,6 +48,9 @@ RoutingRules::RoutingRules(const Plan& plan)
       num_experts(static_cast<int>(plan.model.num_experts)),
       top_k(static_cast<int>(plan.model.top_k)),
       expert_slices(plan.layout.expert_slices),
+      nodes_reached_once(moesaic::nodes_reached_once(plan)),
+      expert_groups(static_cast<int>(plan.model.expert_groups)),
+      groups_per_token(static_cast<int>(plan.model.groups_per_token)),
       padded(plan.dispatch.kind == DispatchKind::padded),
       capacity_factor(plan.dispatch.capacity_factor) {}
 
@@ -64,6 +67,10 @@ int64_t RoutingRules::sent_rows(int rank, int64_t chosen) const {
 SlotCounts RoutingRules::over_slots(int moe_layer, const std::vector<int64_t>& expert_rows) const {
   return split_over_slots(rows_of_slices(expert_rows, expert_slices), ep, num_experts * expert_slices,
                           placement[moe_layer], num_sources());
+}
+
+int64_t announced_counts(const Plan& plan) {
+  return plan.dispatch.chunks * (plan.model.num_experts + nodes_reached_once(plan));
 }
 
 int64_t capacity_rows(double capacity_factor, int64_t tokens, int64_t top_k, int64_t num_experts) {

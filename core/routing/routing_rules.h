@@ -21,6 +21,8 @@ struct RoutingRules {
   int token_copies;    // consecutive ranks that have the same tokens and are one source
   int micro_batches, num_chunks;
   int num_experts, top_k, expert_slices;
+  int nodes_reached_once;               // nodes to which tokens go once; 0: once per choice
+  int expert_groups, groups_per_token;  // of the model
   bool padded;
   double capacity_factor;  // 0: dropless
 
@@ -36,6 +38,10 @@ struct RoutingRules {
   /// expert_rows: [num_sources, num_experts] of the chunk, as they are sent.
   SlotCounts over_slots(int moe_layer, const std::vector<int64_t>& expert_rows) const;
 };
+
+/// What a router announces of one MoE layer: rows per expert, [num_chunks, num_experts], then, where tokens go to a
+/// node once, rows per node, [num_chunks, nodes].
+int64_t announced_counts(const Plan& plan);
 
 /// Rows per (source, expert) under a capacity: ceil(capacity_factor * tokens * top_k / num_experts), at least 1.
 int64_t capacity_rows(double capacity_factor, int64_t tokens, int64_t top_k, int64_t num_experts);

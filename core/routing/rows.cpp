@@ -7,7 +7,7 @@
 namespace moesaic {
 
 bool is_window(Rows rows) { return rows >= Rows::predicted_slots; }
-bool is_routed(Leg leg) { return leg >= Leg::dispatch && leg <= Leg::intra_back; }
+bool is_routed(Leg leg) { return leg >= Leg::dispatch && leg <= Leg::fan_out; }
 bool is_between_stages(Leg leg) { return leg == Leg::next_stage || leg == Leg::previous_stage; }
 
 LegRows rows_on(Leg leg) {
@@ -24,6 +24,12 @@ LegRows rows_on(Leg leg) {
       return {Rows::received, Rows::relayed};
     case Leg::intra_back:
       return {Rows::relayed, Rows::sent};
+    case Leg::once_out:
+      return {Rows::once_sent, Rows::once_received};
+    case Leg::places_out:
+      return {Rows::sent, Rows::fanned};
+    case Leg::fan_out:
+      return {Rows::fanned, Rows::received};
     case Leg::none:
     case Leg::columns_out:
     case Leg::columns_back:

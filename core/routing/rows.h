@@ -10,10 +10,13 @@ namespace moesaic {
 /// How many rows a task or tensor has. All but the first two are bound by routing.
 enum class Rows : uint8_t {
   fixed,
-  local,     // tokens of this rank; only where ranks hold different numbers of them
-  sent,      // rows that this rank sends into the MoE layer: (token, choice) pairs of the chunk
-  relayed,   // rows that pass through this rank between the two phases of a hierarchical all-to-all
-  received,  // rows that arrive at this rank's expert slots
+  local,          // tokens of this rank; only where ranks hold different numbers of them
+  sent,           // rows that this rank sends into the MoE layer: (token, choice) pairs of the chunk
+  relayed,        // rows that pass through this rank between the two phases of a hierarchical all-to-all
+  received,       // rows that arrive at this rank's expert slots
+  once_sent,      // rows that this rank sends to nodes, one per (token, node)
+  once_received,  // such rows that arrive at this rank
+  fanned,         // rows that this rank sends on inside its node, one per (token, choice), made of those
   // Windows: a row is one of this rank's expert slots with all its elements. The first three hold weights, the last
   // one gradients.
   predicted_slots,  // those that had rows when the layer last ran
@@ -33,6 +36,9 @@ enum class Leg : uint8_t {
   inter_out,       // (a, r') -> (b, r'): rows of all local ranks of node a for (b, r')
   inter_back,      // the way back of inter_out
   intra_back,      // the way back of intra_out
+  once_out,        // (a, r) -> (b, r): one row for each token of (a, r) that has rows for any rank of node b
+  places_out,      // (a, r) -> (b, r): of all rows of (a, r) for ranks of node b, which of those they repeat
+  fan_out,         // (b, r) -> (b, r'): rows of (a, r) of all nodes a for (b, r')
   columns_out,     // s -> d: all tokens of d, the columns that s holds
   columns_back,    // s -> d: all tokens of s, the columns that d holds
   next_stage,      // all tokens of a rank, to its peer in the pipeline stage behind
@@ -45,7 +51,7 @@ bool is_between_stages(Leg leg);
 
 /// The rows before and after an exchange on a routed leg.
 struct LegRows {
-  Rows before, after;
+  Rows before = Rows::fixed, after = Rows::fixed;
   bool operator==(const LegRows&) const = default;
 };
 LegRows rows_on(Leg leg);
@@ -59,6 +65,8 @@ enum class Regroup : uint8_t {
   from_local_major,  // its inverse
   relay_out,         // relayed rows: [local source][node] -> [node][local source]
   relay_back,        // its inverse
+  repeat,            // of rows once per (token, node) those per (token, choice), ordered [local rank][source node]
+  from_rails,        // received rows: [local rank][node] of the source -> [node][local rank]
   join_columns,      // parts of rows: [rank that holds the columns][token] -> [token][rank]
   split_columns,     // its inverse
 };

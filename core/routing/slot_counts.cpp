@@ -31,6 +31,38 @@ int64_t SlotCounts::relayed(int rank, int ranks_per_node) const {
   return rows;
 }
 
+int64_t SlotCounts::once(int source, int node) const {
+  MOESAIC_CHECK(!once_.empty(), "nobody has counted rows once per token and node");
+  return once_[static_cast<size_t>(source) * (once_.size() / static_cast<size_t>(num_ranks_)) +
+               static_cast<size_t>(node)];
+}
+
+int64_t SlotCounts::to_node(int source, int node, int ranks_per_node) const {
+  int64_t rows = 0;
+  for (int rank = node * ranks_per_node; rank < (node + 1) * ranks_per_node; ++rank) rows += between(source, rank);
+  return rows;
+}
+
+int64_t SlotCounts::once_sent(int source) const {
+  int64_t rows = 0;
+  for (int node = 0; node < std::ssize(once_) / num_ranks_; ++node) rows += once(source, node);
+  return rows;
+}
+
+int64_t SlotCounts::once_received(int rank, int ranks_per_node) const {
+  int64_t rows = 0;
+  for (int source = rank % ranks_per_node; source < num_ranks_; source += ranks_per_node)
+    rows += once(source, rank / ranks_per_node);
+  return rows;
+}
+
+int64_t SlotCounts::fanned(int rank, int ranks_per_node) const {
+  int64_t rows = 0;
+  for (int source = rank % ranks_per_node; source < num_ranks_; source += ranks_per_node)
+    rows += to_node(source, rank / ranks_per_node, ranks_per_node);
+  return rows;
+}
+
 std::vector<int64_t> SlotCounts::slot_rows(int rank) const {
   std::vector<int64_t> rows(static_cast<size_t>(slots_per_rank_), 0);
   for (int source = 0; source < num_sources_; ++source)
@@ -41,6 +73,9 @@ std::vector<int64_t> SlotCounts::slot_rows(int rank) const {
 int64_t SlotCounts::rows(Rows which, int rank, int ranks_per_node) const {
   if (which == Rows::sent) return sent(rank);
   if (which == Rows::relayed) return relayed(rank, ranks_per_node);
+  if (which == Rows::once_sent) return once_sent(rank);
+  if (which == Rows::once_received) return once_received(rank, ranks_per_node);
+  if (which == Rows::fanned) return fanned(rank, ranks_per_node);
   MOESAIC_CHECK(which == Rows::received, "routing does not decide such rows");
   return received(rank);
 }
@@ -50,6 +85,11 @@ int64_t SlotCounts::leg_rows(Leg leg, int from, int to, int ranks_per_node) cons
     int64_t rows = 0;
     for (int destination = local; destination < num_ranks_; destination += ranks_per_node)
       rows += between(source, destination);
+    return rows;
+  };
+  const auto over_rail = [&](int local, int destination) {  // all rows of this local rank of any node for destination
+    int64_t rows = 0;
+    for (int source = local; source < num_ranks_; source += ranks_per_node) rows += between(source, destination);
     return rows;
   };
   const auto over_locals = [&](int node, int destination) {  // all rows of this node's ranks for destination
@@ -71,6 +111,12 @@ int64_t SlotCounts::leg_rows(Leg leg, int from, int to, int ranks_per_node) cons
       return over_locals(from / ranks_per_node, to);
     case Leg::inter_back:
       return over_locals(to / ranks_per_node, from);
+    case Leg::once_out:
+      return once(from, to / ranks_per_node);
+    case Leg::places_out:
+      return to_node(from, to / ranks_per_node, ranks_per_node);
+    case Leg::fan_out:
+      return over_rail(from % ranks_per_node, to);
     case Leg::columns_out:
     case Leg::columns_back:
     case Leg::next_stage:

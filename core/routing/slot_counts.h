@@ -3,6 +3,7 @@
 // physical slot. A source is a rank of the group, or what several of them hold alike.
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "core/plan/plan.h"
@@ -27,13 +28,21 @@ class SlotCounts {
     return rows_[static_cast<size_t>(source) * num_ranks_ * slots_per_rank_ + slot];
   }
 
+  /// Where tokens go to a node once: of source's tokens those that have rows for the node. rows: [num_ranks, nodes].
+  void set_once(std::vector<int64_t> rows) { once_ = std::move(rows); }
+  int64_t once(int source, int node) const;
+
   int64_t between(int source, int rank) const;  // rows that source sends to the slots of rank
   int64_t sent(int source) const;
   int64_t received(int rank) const;
   int64_t relayed(int rank, int ranks_per_node)
       const;  // rows that rank (a, r') passes on between phases: all of node a for local rank r' anywhere
-  std::vector<int64_t> slot_rows(int rank) const;  // [slots_per_rank]
-  /// Rows of the rank at this position; `which` is sent, relayed or received.
+  int64_t to_node(int source, int node, int ranks_per_node) const;  // rows that source sends to slots of a node
+  int64_t once_sent(int source) const;
+  int64_t once_received(int rank, int ranks_per_node) const;  // from all nodes along its rail
+  int64_t fanned(int rank, int ranks_per_node) const;         // that they stand for
+  std::vector<int64_t> slot_rows(int rank) const;             // [slots_per_rank]
+  /// Rows of the rank at this position; `which` is one of those that routing decides, but no window.
   int64_t rows(Rows which, int rank, int ranks_per_node) const;
 
   /// Rows that `from` sends to `to` (positions in the group) on this leg.
@@ -42,6 +51,7 @@ class SlotCounts {
  private:
   int num_sources_, num_ranks_, slots_per_rank_;
   std::vector<int64_t> rows_;  // [num_sources, num_ranks * slots_per_rank slots]
+  std::vector<int64_t> once_;  // [num_sources, nodes]; empty: tokens go to a node once per choice
 };
 
 /// The share of chunk c of C in n rows: floor((c+1) n / C) - floor(c n / C).

@@ -25,6 +25,7 @@ constexpr Pass kPasses[] = {
     {"recompute", recompute, {.repeats_forward = true}},
     {"chunk_moe_layers", chunk_moe_layers},
     {"hierarchical_all_to_all", hierarchical_all_to_all},
+    {"node_limited_all_to_all", node_limited_all_to_all},
     {"embedding_partition", embedding_partition},
     {"expert_offload", expert_offload},
     {"zero", zero},

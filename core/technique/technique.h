@@ -23,6 +23,13 @@ void chunk_moe_layers(TaskGraph& graph, const Plan& plan);
 /// by the ranks per node.
 void hierarchical_all_to_all(TaskGraph& graph, const Plan& plan);
 
+/// Sends a token to each node once, however many of its experts stand there, and on to them inside the node
+/// (plan.dispatch.all_to_all; DeepSeek-V3, arXiv 2412.19437, section 3.2.2, and DeepEP's normal kernels): along the
+/// rail to the equal local rank, which repeats rows for their choices. Rows that come back, and gradients both ways,
+/// are each its choice's own and stay flat. Summing those of a token inside the node before they come back would save
+/// as much again on the way back, and would round differently: it is left out.
+void node_limited_all_to_all(TaskGraph& graph, const Plan& plan);
+
 /// Cuts the embedding table by columns over all ranks (plan.embedding; SE-MoE section 4.3): each looks the tokens of
 /// all ranks up in its columns, an all-to-all brings every rank all columns of its own tokens, and backward another one
 /// takes gradients the same way back. Each rank updates its columns alone: no gradient of the table is reduced. A head

@@ -1,6 +1,7 @@
 // Tasks of the router -> operator calls.
 #include "core/operators/router.h"
 #include "executor/cpu/kernels.h"
+#include "executor/cpu/once_per_node.h"
 #include "executor/cpu/own_choices.h"
 #include "executor/cpu/router.h"
 #include "executor/cpu/row_placement.h"
@@ -10,7 +11,7 @@
 namespace moesaic::executor::cpu {
 namespace {
 
-/// Part by part, because capacity and send buffers are the chunk's or source's. local_counts: [parts, num_experts].
+/// Part by part, because capacity and send buffers are the chunk's or source's. local_counts: announced_counts().
 void router(const Launch& l, RoundedWeights&) {
   using Router = operands::Router;
   const int64_t h = l.task.shape.k, experts = l.task.shape.n, top_k = l.task.shape.top_k;
@@ -24,9 +25,12 @@ void router(const Launch& l, RoundedWeights&) {
     router_forward(l.reads[Router::z].f32() + tokens.first * h, l.reads[Router::w].f32(),
                    l.writes[Router::probabilities].f32() + tokens.first * experts, route.chosen, route.weights,
                    counts.data(), {tokens.count, h, experts, top_k, capacity, normalises_weights(l)});
-    place_rows(route.chosen, counts, tokens.count, top_k,
-               {graph.placement[l.task.moe_layer].slot_to_expert, graph.expert_slices, is_padded(l) ? capacity : 0},
-               route.rows);
+    const std::vector<int64_t> of_slots =
+        place_rows(route.chosen, counts, tokens.count, top_k,
+                   {graph.placement[l.task.moe_layer].slot_to_expert, graph.expert_slices, is_padded(l) ? capacity : 0},
+                   route.rows);
+    if (const std::vector<int64_t> starts = node_starts(l, of_slots); !starts.empty())
+      place_once(route.rows, tokens.count, top_k * graph.expert_slices, starts, route.places, node_counts(l, part));
     for (int64_t e = 0; e < experts; ++e)
       l.writes[Router::local_counts].i32()[part * experts + e] = static_cast<int32_t>(counts[static_cast<size_t>(e)]);
   }

@@ -5,6 +5,7 @@
 #include "core/operators/row_movers.h"
 #include "executor/cpu/embedding.h"
 #include "executor/cpu/kernels.h"
+#include "executor/cpu/once_per_node.h"
 #include "executor/cpu/permute.h"
 #include "executor/launch/chunk_route.h"
 #include "executor/launch/row_order.h"
@@ -20,8 +21,13 @@ void permute_to(const Launch& l) {
   using Permute = operands::Permute;
   const ChunkRoute c(l, l.reads[Permute::route]);
   const Operand& send = l.writes[Permute::send];
+  const float* z = l.reads[Permute::z].f32() + c.first_element();
+  const PermuteShape shape = permute_shape(c);
   if (is_padded(l)) set_to_zero(send);
-  permute_forward(l.reads[Permute::z].f32() + c.first_element(), c.route.rows, send.as<Element>(), permute_shape(c));
+  if (l.task.rows != Rows::once_sent) return permute_forward(z, c.route.rows, send.as<Element>(), shape);
+  permute_forward(z, first_mentions(c.route.places, shape.m, shape.k).data(), send.as<Element>(), shape);
+  for (int64_t i = 0; i < shape.m * shape.k; ++i)
+    if (c.route.rows[i] >= 0) l.writes[Permute::places].i32()[c.route.rows[i]] = c.route.places[i];
 }
 
 void permute(const Launch& l, RoundedWeights&) {
@@ -80,10 +86,23 @@ void regroup_columns(const Launch& l, bool join) {
   (join ? join_columns : split_columns)(from.f32(), to.f32(), l.task.fixed_rows, h, parts);
 }
 
+/// From rows once per (token, node).
+void repeat_rows(const Launch& l) {
+  using RowMove = operands::RowMove;
+  const auto row_bytes = static_cast<size_t>(bytes_of(l.reads[RowMove::rows].dtype, l.task.shape.k));
+  const auto* from = l.reads[RowMove::rows].as<std::byte>();
+  const int32_t* places = l.reads[RowMove::places].i32();
+  auto* to = l.writes[RowMove::moved].as<std::byte>();
+  for (const RepeatedSegment& s : repeated_segments(l.chunk_counts(), l.context.position(), l.context.ranks_per_node()))
+    for (int64_t i = s.place; i < s.place + s.rows; ++i, to += row_bytes)
+      std::memcpy(to, from + static_cast<size_t>(places[i] + s.shift) * row_bytes, row_bytes);
+}
+
 void regroup(const Launch& l, RoundedWeights&) {
   const Regroup order = l.task.regroup;
   if (order == Regroup::join_columns || order == Regroup::split_columns)
     return regroup_columns(l, order == Regroup::join_columns);
+  if (order == Regroup::repeat) return repeat_rows(l);
   const Operand& from = l.reads[operands::RowMove::rows];
   const Bytes row_bytes = bytes_of(from.dtype, l.task.shape.k);
   auto* to = l.writes[operands::RowMove::moved].as<std::byte>();

@@ -45,8 +45,8 @@ std::vector<int64_t> padded_rows_of_slots(const RowPlacement& p) {
 
 }  // namespace
 
-void place_rows(const int32_t* chosen, const std::vector<int64_t>& counts, int64_t tokens, int64_t top_k,
-                const RowPlacement& p, int32_t* rows) {
+std::vector<int64_t> place_rows(const int32_t* chosen, const std::vector<int64_t>& counts, int64_t tokens,
+                                int64_t top_k, const RowPlacement& p, int32_t* rows) {
   std::vector<int32_t> slices;  // [tokens, top_k, slices]
   for (int64_t choice = 0; choice < tokens * top_k; ++choice)
     for (int slice = 0; slice < p.slices; ++slice)
@@ -58,13 +58,14 @@ void place_rows(const int32_t* chosen, const std::vector<int64_t>& counts, int64
   std::iota(identity.begin(), identity.end(), 0);
   std::vector<int64_t> rows_per_slot(p.slot_to_expert.size());
   build_permutation(slots.data(), identity.data(), rows, rows_per_slot.data(), tokens, top_k * p.slices, num_slots);
-  if (p.padded_rows == 0) return;
+  if (p.padded_rows == 0) return rows_per_slot;
   const std::vector<int64_t> padded = padded_rows_of_slots(p);
   std::vector<int64_t> shift(rows_per_slot.size());  // padding before each slot
   for (size_t slot = 1; slot < shift.size(); ++slot)
     shift[slot] = shift[slot - 1] + padded[slot - 1] - rows_per_slot[slot - 1];
   for (size_t i = 0; i < slots.size(); ++i)
     if (slots[i] >= 0) rows[i] += static_cast<int32_t>(shift[static_cast<size_t>(slots[i])]);
+  return padded;
 }
 
 }  // namespace moesaic::executor::cpu

@@ -15,8 +15,8 @@ struct RowPlacement {
 
 /// chosen [tokens, top_k] (-1: dropped), counts [num_experts] of them -> rows [tokens, top_k, slices] (-1: dropped).
 /// Replica j of R of an expert takes its rows from floor(j n / R) on (core/routing/slot_counts.h: split_over_slots), of
-/// n that come or are padded to.
-void place_rows(const int32_t* chosen, const std::vector<int64_t>& counts, int64_t tokens, int64_t top_k,
-                const RowPlacement& placement, int32_t* rows);
+/// n that come or are padded to. Returns the rows of each slot, [num_slots].
+std::vector<int64_t> place_rows(const int32_t* chosen, const std::vector<int64_t>& counts, int64_t tokens,
+                                int64_t top_k, const RowPlacement& placement, int32_t* rows);
 
 }  // namespace moesaic::executor::cpu

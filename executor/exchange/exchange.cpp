@@ -38,6 +38,8 @@ Exchange::Exchange(const TaskGraph& graph, const Plan& plan, SlotCounts counts, 
       counts_{std::move(counts)},
       collectives_(graph, transport, rank, backend, {}) {
   MOESAIC_CHECK(plan.dispatch.chunks == 1, "an exchange is run whole");
+  MOESAIC_CHECK(nodes_reached_once(plan) == 0,
+                "an exchange alone has rows and no tokens, which could go to a node once");
   dispatch_ = steps_of(Leg::dispatch);
   combine_ = steps_of(Leg::combine);
 }

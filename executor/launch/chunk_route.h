@@ -3,6 +3,8 @@
 // capacity, padding, the auxiliary loss.
 
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "executor/backend/backend.h"
 #include "executor/launch/route.h"
@@ -27,6 +29,12 @@ struct ChunkRoute {
   int64_t first_element() const { return tokens.first * hidden; }  // of the chunk's tokens in [tokens, hidden]
   int64_t first_choice() const { return tokens.first * top_k; }    // and in [tokens, top_k]
 };
+
+/// Where the rows of each node begin in the send buffer, [nodes]; empty: tokens go to a node once per choice.
+/// rows_of_slots: of this rank's, [num_slots].
+std::vector<int64_t> node_starts(const Launch& launch, std::span<const int64_t> rows_of_slots);
+/// Of a router: where its rows per node stand, [nodes] of a chunk, behind those per expert of all chunks.
+int32_t* node_counts(const Launch& launch, int chunk);
 
 /// Rows that an expert takes of this rank's tokens; nullopt: as many as come.
 std::optional<int64_t> expert_capacity(const Launch& launch);

@@ -34,6 +34,9 @@ std::vector<RowSegment> regroup_segments(Regroup order, const SlotCounts& counts
   const auto relayed = [&](int from_local, int to_node) {
     return counts.between(node * ranks_per_node + from_local, to_node * ranks_per_node + local);
   };
+  const auto by_rail = [&](int from_local, int from_node) {
+    return counts.between(from_node * ranks_per_node + from_local, position);
+  };
   switch (order) {
     case Regroup::to_slots:
       return transposed(ranks, slots, arrived);
@@ -47,12 +50,35 @@ std::vector<RowSegment> regroup_segments(Regroup order, const SlotCounts& counts
       return transposed(ranks_per_node, nodes, relayed);
     case Regroup::relay_back:
       return transposed(nodes, ranks_per_node, [&](int n, int l) { return relayed(l, n); });
+    case Regroup::from_rails:
+      return transposed(ranks_per_node, nodes, by_rail);
+    case Regroup::repeat:
     case Regroup::join_columns:
     case Regroup::split_columns:
     case Regroup::none:
       break;
   }
   throw InvariantError(__FILE__, __LINE__, "order", "not an order of whole rows");
+}
+
+/// Places come as [source node][local rank], rows leave as [local rank][source node].
+std::vector<RepeatedSegment> repeated_segments(const SlotCounts& counts, int position, int ranks_per_node) {
+  const int nodes = counts.num_ranks() / ranks_per_node, node = position / ranks_per_node,
+            local = position % ranks_per_node;
+  std::vector<int64_t> shifts;  // [source nodes]
+  int64_t next = 0;
+  for (int from = 0; from < nodes; ++from) {
+    const int source = from * ranks_per_node + local;
+    shifts.push_back(next);
+    for (int earlier = 0; earlier < node; ++earlier) shifts.back() -= counts.once(source, earlier);
+    next += counts.once(source, node);
+  }
+  std::vector<RepeatedSegment> segments;
+  for (const RowSegment& places : transposed(nodes, ranks_per_node, [&](int from, int to) {
+         return counts.between(from * ranks_per_node + local, node * ranks_per_node + to);
+       }))
+    segments.push_back({places.from, places.rows, shifts[segments.size() % shifts.size()]});
+  return segments;
 }
 
 std::vector<ChunkSegment> whole_order(std::span<const SlotCounts> chunks, int position) {

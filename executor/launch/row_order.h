@@ -19,6 +19,14 @@ struct RowSegment {
 /// The segments of a regrouping on the rank at `position` of the expert-parallel group.
 std::vector<RowSegment> regroup_segments(Regroup order, const SlotCounts& counts, int position, int ranks_per_node);
 
+/// Rows once per (token, node) that a relay repeats for choices. Segments are listed in the order of the destination.
+struct RepeatedSegment {
+  int64_t place = 0;  // the first of `rows` places, each a row among all that its source sends
+  int64_t rows = 0;
+  int64_t shift = 0;  // from there to the row among those that the relay has received
+};
+std::vector<RepeatedSegment> repeated_segments(const SlotCounts& counts, int position, int ranks_per_node);
+
 /// Rows of all chunks in the order [slot][source][chunk]: what one whole exchange would have left. `chunk` says whose
 /// buffer `from` counts in; each chunk's buffer stands in the order [slot][source].
 struct ChunkSegment {

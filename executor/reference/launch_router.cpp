@@ -5,6 +5,7 @@
 #include "executor/launch/chunk_route.h"
 #include "executor/launch/own_rows.h"
 #include "executor/reference/kernels.h"
+#include "executor/reference/once_per_node.h"
 #include "executor/reference/router.h"
 #include "executor/reference/row_placement.h"
 #include "executor/reference/values.h"
@@ -12,11 +13,12 @@
 namespace moesaic::executor::reference {
 namespace {
 
-/// Chooses for the tokens of a chunk, whose capacity and send buffer are its own. counts: [num_experts].
-void route_chunk(const Launch& l, const TokenRange& tokens, int64_t capacity, int32_t* counts) {
+/// Chooses for the tokens of a chunk or source, whose capacity and send buffer are its own. counts: [num_experts].
+void route_part(const Launch& l, int part, int64_t capacity, int32_t* counts) {
   using Router = operands::Router;
   const int64_t h = l.task.shape.k, experts = l.task.shape.n, top_k = l.task.shape.top_k;
   const TaskGraph& graph = *l.context.graph;
+  const TokenRange tokens = chunk_tokens(l, part, graph.router_parts());
   const Route route = route_at(l, l.writes[Router::route], tokens.first);
   std::vector<double> weights(static_cast<size_t>(tokens.count * top_k));
   std::vector<int64_t> rows_of_expert(static_cast<size_t>(experts));
@@ -26,17 +28,19 @@ void route_chunk(const Launch& l, const TokenRange& tokens, int64_t capacity, in
                  {tokens.count, h, experts, top_k, capacity, normalises_weights(l)});
   std::copy(weights.begin(), weights.end(), route.weights);
   std::copy(rows_of_expert.begin(), rows_of_expert.end(), counts);
-  place_rows(route.chosen, tokens.count, top_k,
-             {graph.placement[l.task.moe_layer].slot_to_expert, graph.expert_slices, is_padded(l) ? capacity : 0},
-             route.rows);
+  const std::vector<int64_t> of_slots = place_rows(
+      route.chosen, tokens.count, top_k,
+      {graph.placement[l.task.moe_layer].slot_to_expert, graph.expert_slices, is_padded(l) ? capacity : 0}, route.rows);
+  if (const std::vector<int64_t> starts = node_starts(l, of_slots); !starts.empty())
+    place_once(route.rows, tokens.count, top_k * graph.expert_slices, starts, route.places, node_counts(l, part));
 }
 
-/// local_counts: [parts, num_experts].
+/// local_counts: announced_counts() of every source.
 void router(const Launch& l, Stateless&) {
   const int parts = l.context.graph->router_parts();
   for (int part = 0; part < parts; ++part)
-    route_chunk(l, chunk_tokens(l, part, parts), chunk_capacity(l, part, parts).value_or(kNoCapacity),
-                l.writes[operands::Router::local_counts].i32() + part * l.task.shape.n);
+    route_part(l, part, chunk_capacity(l, part, parts).value_or(kNoCapacity),
+               l.writes[operands::Router::local_counts].i32() + part * l.task.shape.n);
 }
 
 /// Row by row: a row of a source is this rank's if it lies in one of the stretches that its slots take.

@@ -33,8 +33,12 @@ void permute(const Launch& l, Stateless&) {
   using Permute = operands::Permute;
   const ChunkRoute c(l, l.reads[Permute::route]);
   if (is_padded(l)) set_to_zero(l.writes[Permute::send]);
-  permute_forward(of_tokens<Input>(l.reads[Permute::z], c), c.route.rows, Output(l.writes[Permute::send]),
-                  permute_shape(c));
+  const PermuteShape shape = permute_shape(c);
+  const bool once = l.task.rows == Rows::once_sent;
+  permute_forward(of_tokens<Input>(l.reads[Permute::z], c), once ? c.route.places : c.route.rows,
+                  Output(l.writes[Permute::send]), shape);
+  for (int64_t i = 0; once && i < shape.m * shape.k; ++i)
+    if (c.route.rows[i] >= 0) l.writes[Permute::places].i32()[c.route.rows[i]] = c.route.places[i];
 }
 
 void permute_gradient(const Launch& l, Stateless&) {
@@ -75,10 +79,22 @@ void regroup_columns(const Launch& l, bool join) {
   (join ? join_columns : split_columns)(Input(from), Output(to), l.task.fixed_rows, h, parts);
 }
 
+/// From rows once per (token, node).
+void repeat_rows(const Launch& l) {
+  using RowMove = operands::RowMove;
+  const int64_t width = l.task.shape.k;
+  int64_t to = 0;
+  for (const RepeatedSegment& s : repeated_segments(l.chunk_counts(), l.context.position(), l.context.ranks_per_node()))
+    for (int64_t i = s.place; i < s.place + s.rows; ++i, to += width)
+      write_values(read_values(l.reads[RowMove::rows], (l.reads[RowMove::places].i32()[i] + s.shift) * width, width),
+                   l.writes[RowMove::moved], to);
+}
+
 void regroup(const Launch& l, Stateless&) {
   const Regroup order = l.task.regroup;
   if (order == Regroup::join_columns || order == Regroup::split_columns)
     return regroup_columns(l, order == Regroup::join_columns);
+  if (order == Regroup::repeat) return repeat_rows(l);
   const int64_t width = l.task.shape.k;
   int64_t to = 0;
   for (const RowSegment& segment :

@@ -7,10 +7,11 @@ namespace moesaic::executor::reference {
 
 // Slot by slot, the rows of the choices that it takes. Of an expert's n choices, or padded of its n rows, replica j of
 // R takes those from floor(j n / R) to floor((j + 1) n / R).
-void place_rows(const std::int32_t* chosen, std::int64_t m, std::int64_t top_k, const RowPlacement& placement,
-                std::int32_t* rows) {
+std::vector<std::int64_t> place_rows(const std::int32_t* chosen, std::int64_t m, std::int64_t top_k,
+                                     const RowPlacement& placement, std::int32_t* rows) {
   const auto [slots, slices, padded_rows] = placement;
   std::fill_n(rows, m * top_k * slices, -1);
+  std::vector<std::int64_t> rows_of_slots(slots.size(), 0);
   std::int64_t row = 0;
   for (std::size_t slot = 0; slot < slots.size(); ++slot) {
     if (slots[slot] < 0) continue;
@@ -21,10 +22,12 @@ void place_rows(const std::int32_t* chosen, std::int64_t m, std::int64_t top_k, 
     const auto here = slots.begin() + static_cast<std::ptrdiff_t>(slot);
     const auto replica = std::count(slots.begin(), here, *here),
                replicas = std::count(slots.begin(), slots.end(), *here);
+    rows_of_slots[slot] = (replica + 1) * n / replicas - replica * n / replicas;
     for (std::int64_t taken = replica * n / replicas; taken < (replica + 1) * n / replicas; ++taken, ++row)
       if (taken < chosen_rows)
         rows[choices[static_cast<std::size_t>(taken)] * slices + *here % slices] = static_cast<std::int32_t>(row);
   }
+  return rows_of_slots;
 }
 
 }  // namespace moesaic::executor::reference

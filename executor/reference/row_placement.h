@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace moesaic::executor::reference {
 
@@ -13,7 +14,7 @@ struct RowPlacement {
   std::int64_t padded_rows = 0;  // of each expert; 0: as many as come
 };
 
-void place_rows(const std::int32_t* chosen, std::int64_t m, std::int64_t top_k, const RowPlacement& placement,
-                std::int32_t* rows);
+std::vector<std::int64_t> place_rows(const std::int32_t* chosen, std::int64_t m, std::int64_t top_k,
+                                     const RowPlacement& placement, std::int32_t* rows);
 
 }  // namespace moesaic::executor::reference

@@ -1,4 +1,5 @@
-// From which cost of a message on the hierarchical all-to-all wins, against the closed form.
+// From which cost of a message on the hierarchical all-to-all wins, and what sending a token to a node once saves,
+// against the closed forms.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -36,8 +37,7 @@ Plan exchange(AllToAllKind kind, Seconds message_s) {
 }
 
 /// From the first start to the last end of the tasks of the dispatch.
-Seconds dispatch_seconds(AllToAllKind kind, Seconds message_s) {
-  const Plan plan = exchange(kind, message_s);
+Seconds dispatch_seconds(const Plan& plan) {
   const Timeline timeline = simulate_in_child(lower(plan), plan).timeline;
   const std::string label = "layer 0 / forward / dispatch";
   Seconds first = 1e300, last = 0;
@@ -49,6 +49,8 @@ Seconds dispatch_seconds(AllToAllKind kind, Seconds message_s) {
   }
   return last - first;
 }
+
+Seconds dispatch_seconds(AllToAllKind kind, Seconds message_s) { return dispatch_seconds(exchange(kind, message_s)); }
 
 Seconds gain(Seconds message_s) {
   return dispatch_seconds(AllToAllKind::flat, message_s) - dispatch_seconds(AllToAllKind::hierarchical_2d, message_s);
@@ -69,6 +71,22 @@ TEST(HierarchicalCrossover, WinsFromTheComputedCostOn) {
   EXPECT_LT(gain(3.66e-6), 0);
   EXPECT_GT(gain(3.67e-6), 0);
   EXPECT_NEAR(gain(1e-4), 1.156e-3, 1e-8);
+}
+
+// 10 tokens a rank, each for all 8 experts. Flat, a card sends 16 messages of 10 rows of 4 kB: 1 ms + 0.64 ms. Once,
+// its 4 ranks send 40 places of 4 bytes each, 1 ms + 0.64 us, and 10 rows each, 1 ms + 0.16 ms; then each rank has 10
+// rows of 2 sources for 3 others, 20 us + 24 us. So it loses where only latency counts, and wins where bytes do: with a
+// tenth of the card's rate, 7.4 against 3.65 ms.
+TEST(NodeLimited, TimesAreTheClosedForm) {
+  for (const double rate : {1e9, 1e8})
+    for (const AllToAllKind kind : {AllToAllKind::flat, AllToAllKind::node_limited}) {
+      Plan plan = exchange(kind, 0);
+      plan.model.top_k = kRanks;
+      plan.workload.sequence_length = 10;
+      plan.cluster.nic.bandwidth_bytes_per_s = rate;
+      const Seconds flat = 1e-3 + 640e3 / rate, once = 2e-3 + 160'640 / rate + 44e-6;
+      EXPECT_NEAR(dispatch_seconds(plan), kind == AllToAllKind::flat ? flat : once, 1e-8) << rate;
+    }
 }
 
 }  // namespace

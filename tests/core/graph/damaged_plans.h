@@ -45,6 +45,12 @@ inline Plan cut() {
   plan.gradient_bucket_bytes = 1 << 20;
   return plan;
 }
+/// Two nodes of two ranks, to which tokens go once.
+inline Plan once_per_node() {
+  Plan plan = tiny_plan(4, 4);
+  plan.dispatch.all_to_all = AllToAllKind::node_limited;
+  return plan;
+}
 /// Every parameter of two ranks its own group, two microbatches.
 inline Plan divided(int zero) {
   Plan plan = tiny_plan(2, 1);

@@ -52,7 +52,7 @@ void choose_layout(Plan& plan, Digits& digits) {
 
 void choose_exchange(Plan& plan, Digits& digits) {
   plan.dispatch.chunks = 1 + 2 * digits.next(2);
-  plan.dispatch.all_to_all = static_cast<AllToAllKind>(digits.next(2));
+  plan.dispatch.all_to_all = static_cast<AllToAllKind>(digits.next(3));
   plan.dispatch.kind = static_cast<DispatchKind>(digits.next(2));
   plan.dispatch.capacity_factor = plan.dispatch.kind == DispatchKind::padded ? 1.25 : 0;
   plan.embedding = static_cast<Embedding>(digits.next(2));
@@ -91,7 +91,7 @@ bool is_legal(const Plan& plan) {
   }
 }
 
-// Of 14 million numbers each 1009th, a prime, so that every choice meets every other one.
+// Of 21 million numbers each 1009th, a prime, so that every choice meets every other one.
 TEST(Verify, AcceptsWhatTechniquesMakeTogether) {
   constexpr int64_t kStride = 1009;
   int accepted = 0;

@@ -14,6 +14,7 @@ using testing::erase;
 using testing::expect_complaints;
 using testing::named;
 using testing::offloaded;
+using testing::once_per_node;
 using testing::partitioned;
 using testing::pipelined;
 using testing::plain;
@@ -94,6 +95,23 @@ TEST(Verify, RefusesLostRows) {
         [](TaskGraph& g) { named(g, "layer 0 / backward / experts wgrad").reads.resize(5); }},
        {"task 'layer 0 / forward / permute / chunk 1': its siblings do not cover every chunk equally often",
         [](TaskGraph& g) { named(g, "layer 0 / forward / permute / chunk 0").phase = Phase::backward; }}});
+}
+
+TEST(Verify, RefusesRowsThatNobodyRepeats) {
+  expect_complaints(
+      once_per_node(),
+      {{"task 'layer 0 / forward / permute': does not say which rows those of choices repeat",
+        [](TaskGraph& g) { tensor_named(g, "layers.0.send.places").dtype = DType::f32; }},
+       {"task 'layer 0 / forward / dispatch / repeat for choices': does not say which rows those of choices repeat",
+        [](TaskGraph& g) { named(g, "layer 0 / forward / dispatch / repeat for choices").reads.pop_back(); }},
+       {"task 'layer 0 / forward / dispatch / repeat for choices': 'layers.0.dispatch.arrived.once' or "
+        "'layers.0.dispatch.arrived.repeat for choices' has not the rows of its order",
+        [](TaskGraph& g) {
+          named(g, "layer 0 / forward / dispatch / repeat for choices").regroup = Regroup::from_rails;
+        }},
+       {"task 'layer 0 / forward / dispatch / between nodes': 'layers.0.send' or 'layers.0.dispatch.arrived.once' has "
+        "not the rows of its leg",
+        [](TaskGraph& g) { named(g, "layer 0 / forward / dispatch / between nodes").leg = Leg::inter_out; }}});
 }
 
 // 8 tokens of each of 2 ranks, in 4 of 8 columns: 16 rows are joined into 8.

@@ -33,7 +33,7 @@ std::vector<FieldCase> field_cases() {
       {"/dispatch/kind", {"ragged", "padded"}, {"raged", 0}},
       {"/dispatch/capacity_factor", {0.0, 1.25, 1e6}, {-0.5, 1.1e6, "1"}},
       {"/dispatch/exchange", {"all_to_all", "all_gather"}, {"gather", 1}},
-      {"/dispatch/all_to_all", {"flat", "hierarchical_2d"}, {"hierarchical", false}},
+      {"/dispatch/all_to_all", {"flat", "hierarchical_2d", "node_limited"}, {"hierarchical", false}},
       {"/dispatch/chunks", {1, kMost}, {0, 0.5}},
       {"/gradient_bucket_bytes", {0, int64_t{1} << 62}, {-1, "3 s"}},
       {"/fused_parameter_bytes", {0, int64_t{1} << 62}, {-1, "3 s"}},

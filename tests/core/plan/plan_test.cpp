@@ -47,6 +47,12 @@ TEST(Plan, IllegalPlansAreRefusedWhereTheyAreWrong) {
   EXPECT_EQ(refused_at([](Plan& plan) { plan.dispatch.chunks = 257; }), "/dispatch/chunks");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.dispatch.chunks = 0; }), "/dispatch/chunks");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.layout.ep = 2; }), "/dispatch/all_to_all");
+  EXPECT_EQ(refused_at([](Plan& plan) { plan.dispatch.all_to_all = AllToAllKind::node_limited; }),
+            "/dispatch/all_to_all");  // padded
+  EXPECT_EQ(refused_at([](Plan& plan) {
+              plan.dispatch = {DispatchKind::ragged, 0, AllToAllKind::node_limited, 4};
+            }),
+            "accepted");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.placement.push_back(plan.placement[0]); }), "/placement");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.placement[0].slots_per_rank = 1; }), "/placement/0");
   EXPECT_EQ(refused_at([](Plan& plan) { plan.placement[0].slot_to_expert[5] = 8; }), "/placement/0/slot_to_expert");

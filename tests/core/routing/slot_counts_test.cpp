@@ -57,6 +57,25 @@ TEST(SlotCounts, ARelayPassesOnWhatArrives) {
   EXPECT_EQ(two_by_two().relayed(3, 2), 22 + 24 + 32 + 34);
 }
 
+// Along rail 0: what 0 has once for its own node, 2, and for node 1, 5; what 2 has once for node 0, 22, and for its
+// own,
+// 25. The places are those of all rows: of 0 for ranks 0 and 1, 1 + 2, and for 2 and 3, 3 + 4; of 2, 21 + 22 and 23
+// + 24. Inside node 0, rank 0 sends on what ranks 0 and 2 have for each: 1 + 21 for itself, 2 + 22 for rank 1; rank 1
+// what 1 and 3 have: 11 + 31, 12 + 32.
+TEST(SlotCounts, LegsOfRowsThatGoToANodeOnce) {
+  SlotCounts counts = two_by_two();
+  counts.set_once({2, 5, 12, 15, 22, 25, 32, 35});
+  EXPECT_EQ(pairs(counts, Leg::once_out, {0, 2}), (Rows2{{2, 5}, {22, 25}}));
+  EXPECT_EQ(pairs(counts, Leg::places_out, {0, 2}), (Rows2{{3, 7}, {43, 47}}));
+  EXPECT_EQ(pairs(counts, Leg::fan_out, {0, 1}), (Rows2{{22, 24}, {42, 44}}));
+  EXPECT_EQ(counts.rows(Rows::once_sent, 3, 2), 32 + 35);
+  EXPECT_EQ(counts.rows(Rows::once_received, 3, 2), 15 + 35);
+  EXPECT_EQ(counts.rows(Rows::fanned, 0, 2), 22 + 24);
+  EXPECT_EQ(counts.received(0), 22 + 42);
+}
+
+TEST(SlotCounts, NobodyCountsRowsOncePerNodeUnasked) { EXPECT_THROW(two_by_two().once(0, 0), InvariantError); }
+
 TEST(SlotCounts, EveryLegCarriesAllRows) {
   constexpr int kNodes = 3, kLocal = 4, kRanks = kNodes * kLocal;
   SlotCounts counts(kRanks, 2);

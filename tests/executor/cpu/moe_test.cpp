@@ -4,11 +4,13 @@
 
 #include "executor/cpu/experts.h"
 #include "executor/cpu/gelu.h"
+#include "executor/cpu/once_per_node.h"
 #include "executor/cpu/permute.h"
 #include "executor/cpu/router.h"
 #include "executor/cpu/row_placement.h"
 #include "executor/cpu/swiglu.h"
 #include "executor/reference/experts.h"
+#include "executor/reference/once_per_node.h"
 #include "executor/reference/permute.h"
 #include "executor/reference/router.h"
 #include "executor/reference/row_placement.h"
@@ -154,6 +156,39 @@ TEST(RowPlacement, AgreesWithTheReference) {
       reference::place_rows(chosen.data(), 37, 2, {slots, 2, padded_rows}, expected.data());
       EXPECT_EQ(rows, expected) << drops << " " << padded_rows;
     }
+}
+
+// 37 tokens' rows of a choice of 2 of 5 experts in 2 slices on 3 nodes, the second without any.
+TEST(OncePerNode, AgreesWithTheReference) {
+  for (const bool drops : {false, true}) {
+    const Ints chosen = choices(37, 2, 5, drops);
+    Counts counts(5, 0);
+    for (const std::int32_t expert : chosen)
+      if (expert >= 0) ++counts[static_cast<std::size_t>(expert)];
+    const std::vector<int> slots{3, 0, 9, 4, 1, 6, /**/ -1, -1, -1, -1, -1, -1, /**/ 8, 0, 2, 5, 7, 9};
+    Ints rows(chosen.size() * 2), places(rows.size()), expected(rows.size()), nodes(3), expected_nodes(3);
+    const std::vector<std::int64_t> of_slots = place_rows(chosen.data(), counts, 37, 2, {slots, 2, 0}, rows.data());
+    const std::int64_t first = std::accumulate(of_slots.begin(), of_slots.begin() + 6, std::int64_t{0});
+    const std::vector<std::int64_t> starts{0, first, first};
+    place_once(rows.data(), 37, 4, starts, places.data(), nodes.data());
+    reference::place_once(rows.data(), 37, 4, starts, expected.data(), expected_nodes.data());
+    EXPECT_EQ(places, expected);
+    EXPECT_EQ(nodes, expected_nodes);
+    EXPECT_EQ(nodes[1], 0);
+    EXPECT_LT(nodes[0], first);  // several rows of a token are one
+  }
+}
+
+// Rows 0 to 3 are the first node's, 4 to 6 the second's. Token 0 has two rows on the first, token 1 one on each and one
+// dropped, token 2 three on the second.
+TEST(OncePerNode, PlacesNodesInOrderAndTokensWithin) {
+  const Ints rows{0, 2, -1, 3, 4, -1, 6, 5, 7};
+  const std::vector<std::int64_t> starts{0, 4};
+  Ints places(9), counts(2);
+  place_once(rows.data(), 3, 3, starts, places.data(), counts.data());
+  EXPECT_EQ(places, (Ints{0, 0, -1, 1, 2, -1, 3, 3, 3}));
+  EXPECT_EQ(counts, (Ints{2, 2}));
+  EXPECT_EQ(first_mentions(places.data(), 3, 3), (Ints{0, -1, -1, 1, 2, -1, 3, -1, -1}));
 }
 
 struct ExpertsCase {

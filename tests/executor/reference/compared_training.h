@@ -44,6 +44,15 @@ inline void share_weights(Plan& plan) {
   plan.fused_parameter_bytes = 4'000;
 }
 
+/// Slices of half of the experts stand on both nodes.
+inline void send_once(Plan& plan) {
+  plan.dispatch.all_to_all = AllToAllKind::node_limited;
+  plan.dispatch.chunks = 2;
+  plan.model.top_k = 3;
+  plan.layout.expert_slices = 2;
+  plan.placement.assign(2, {4, {0, 2, 4, 6, 1, 8, 3, 10, 5, 12, 7, 14, 9, 11, 13, 15}});
+}
+
 /// Of two ranks: on one or both of them.
 inline void replicate(Plan& plan) { plan.placement.assign(2, {6, {5, 2, 7, 0, 5, 1, /**/ 6, 3, 4, 5, 2, 2}}); }
 
@@ -80,6 +89,7 @@ inline std::vector<NamedPlan> compared_plans() {
       {"replicas of experts", with(plan_of(1, 4, 2), replicate)},
       {"rounded operands", with(two, round_operands)},
       {"hierarchical", with(plan_of(2, 2, 4), [](Plan& p) { p.dispatch.all_to_all = AllToAllKind::hierarchical_2d; })},
+      {"once per node", with(plan_of(2, 2, 4), send_once)},
       {"columns of the embedding", with(two, [](Plan& p) { p.embedding = Embedding::column_partition; })},
       {"shares of states", with(two, share_states)},
       {"shares of weights, tensor parallel", with(unchecked_plan_of(1, 4, 2), share_weights)},

@@ -31,9 +31,10 @@ TEST(ComparedTraining, ComputesWhatTheReferenceComputes) {
     regroupings.insert(comparison.regroupings().begin(), comparison.regroupings().end());
   }
   EXPECT_EQ(compared, all_operators());
-  EXPECT_EQ(regroupings, (std::set<Regroup>{Regroup::to_slots, Regroup::from_slots, Regroup::to_local_major,
-                                            Regroup::from_local_major, Regroup::relay_out, Regroup::relay_back,
-                                            Regroup::join_columns, Regroup::split_columns}));
+  EXPECT_EQ(regroupings,
+            (std::set<Regroup>{Regroup::to_slots, Regroup::from_slots, Regroup::to_local_major,
+                               Regroup::from_local_major, Regroup::relay_out, Regroup::relay_back, Regroup::repeat,
+                               Regroup::from_rails, Regroup::join_columns, Regroup::split_columns}));
 }
 
 /// A CPU that is wrong where `wrong` says.

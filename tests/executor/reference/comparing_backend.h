@@ -135,6 +135,7 @@ class ComparingBackend final : public ForwardingBackend {
     const int64_t choices = l.context.graph->tokens_per_rank * l.task.shape.top_k;
     compare_integers(l, should.chosen, is.chosen, choices);
     compare_integers(l, should.rows, is.rows, choices * l.context.graph->expert_slices);
+    if (is.places != nullptr) compare_integers(l, should.places, is.places, choices * l.context.graph->expert_slices);
     for (int64_t i = 0; i < choices; ++i)
       if (!(std::abs(is.weights[i] - should.weights[i]) <= comparison_.tolerances.f32))
         comparison_.fail(l.task, "another weight of choice " + std::to_string(i));
