@@ -13,7 +13,7 @@ namespace {
 RowPlacement row_placement(const Launch& l) {
   const TaskGraph& graph = *l.context.graph;
   return {graph.placement[l.task.moe_layer].slot_to_expert, graph.expert_slices,
-          expert_capacity(l).value_or(kNoCapacity), is_padded(l)};
+          expert_capacity(l).value_or(kNoCapacity), is_padded(l), nodes_reached_once(*l.context.plan)};
 }
 
 RouterShape router_shape(const Launch& l, int64_t tokens) {

@@ -18,8 +18,12 @@ void permute(const Launch& l, CudaKernels& d) {
   const Operand &z = l.reads[Permute::z], &send = l.writes[Permute::send];
   if (is_padded(l)) set_to_zero(send, d.stream);
   with_element(z.dtype, [&]<typename Element>(Element) {
-    permute_forward(z.as<const Element>() + c.first_element(), c.route.rows, send.as<Element>(), permute_shape(c),
-                    d.stream);
+    const auto* tokens = z.as<const Element>() + c.first_element();
+    if (l.task.rows == Rows::once_sent)
+      permute_once(tokens, c.route.rows, c.route.places, send.as<Element>(), l.writes[Permute::places].i32(),
+                   permute_shape(c), d.stream);
+    else
+      permute_forward(tokens, c.route.rows, send.as<Element>(), permute_shape(c), d.stream);
   });
 }
 
@@ -64,10 +68,21 @@ void regroup_columns(const Launch& l, bool join, Stream stream) {
                                         bytes_of(pieces.dtype, pieces.row_elements), stream);
 }
 
+/// From rows once per (token, node).
+void repeat(const Launch& l, Stream stream) {
+  using RowMove = operands::RowMove;
+  const Operand& from = l.reads[RowMove::rows];
+  std::vector<RepeatSegment> segments;
+  for (const RepeatedSegment& s : repeated_segments(l.chunk_counts(), l.context.position(), l.context.ranks_per_node()))
+    segments.push_back({l.reads[RowMove::places].i32() + s.place, s.rows, s.shift});
+  repeat_rows(segments, from.data, l.writes[RowMove::moved].data, bytes_of(from.dtype, l.task.shape.k), stream);
+}
+
 void regroup(const Launch& l, CudaKernels& d) {
   const Regroup order = l.task.regroup;
   if (order == Regroup::join_columns || order == Regroup::split_columns)
     return regroup_columns(l, order == Regroup::join_columns, d.stream);
+  if (order == Regroup::repeat) return repeat(l, d.stream);
   const Operand& from = l.reads[operands::RowMove::rows];
   const Bytes row_bytes = bytes_of(from.dtype, l.task.shape.k);
   std::vector<CopySegment> copies;

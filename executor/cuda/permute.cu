@@ -18,16 +18,28 @@ struct alignas(Size * sizeof(T)) Pack {
   Element element[Size];
 };
 
-// One block per token. width: h in packs, here and below.
-template <typename Pack>
+// Whether one of the rows before it is the same.
+__device__ bool is_repeated(const int32_t* rows, int64_t i) {
+  bool repeated = false;
+  for (int64_t before = 0; before < i; ++before) repeated = repeated || rows[before] == rows[i];
+  return repeated;
+}
+
+// One block per token. width: h in packs, here and below. kOnce: the token may name a row several times.
+template <typename Pack, bool kOnce>
 __global__ void scatter_rows(const Pack* z, const int32_t* rows, Pack* send, int64_t rows_per_token, int64_t width) {
   const int64_t token = blockIdx.x;
   rows += token * rows_per_token;
   for (int64_t j = threadIdx.x; j < width; j += kRowThreads) {
     const Pack value = z[token * width + j];
     for (int64_t i = 0; i < rows_per_token; ++i)
-      if (const int64_t row = rows[i]; row >= 0) send[row * width + j] = value;
+      if (const int64_t row = rows[i]; row >= 0 && !(kOnce && is_repeated(rows, i))) send[row * width + j] = value;
   }
+}
+
+__global__ void scatter_places(const int32_t* rows, const int32_t* places, int32_t* place_of_row, int64_t count) {
+  for (int64_t i = first_item(); i < count; i += item_stride())
+    if (rows[i] >= 0) place_of_row[rows[i]] = places[i];
 }
 
 // One block per token: base (null: 0) plus the token's rows, weighted unless weights is null.
@@ -121,19 +133,32 @@ void gather(const Element* from, const int32_t* rows, const float* weights, cons
       from, base, out);
 }
 
-}  // namespace
-
-template <typename Element>
-void permute_forward(const Element* z, const int32_t* rows, Element* send, const PermuteShape& s, Stream stream) {
+template <bool kOnce, typename Element>
+void scatter(const Element* z, const int32_t* rows, Element* send, const PermuteShape& s, Stream stream) {
   if (s.m == 0 || s.h == 0) return;
   with_packs<Element>(
       s.h,
       [&](auto pack) {
         using P = decltype(pack);
-        launch_kernel(scatter_rows<P>, static_cast<unsigned>(s.m), kRowThreads, stream, packs<P>(z), rows,
+        launch_kernel(scatter_rows<P, kOnce>, static_cast<unsigned>(s.m), kRowThreads, stream, packs<P>(z), rows,
                       packs<P>(send), s.top_k * s.slices, s.h / P::kSize);
       },
       z, send);
+}
+
+}  // namespace
+
+template <typename Element>
+void permute_forward(const Element* z, const int32_t* rows, Element* send, const PermuteShape& s, Stream stream) {
+  scatter<false>(z, rows, send, s, stream);
+}
+
+template <typename Element>
+void permute_once(const Element* z, const int32_t* rows, const int32_t* places, Element* send, int32_t* place_of_row,
+                  const PermuteShape& s, Stream stream) {
+  scatter<true>(z, places, send, s, stream);
+  const int64_t count = s.m * s.top_k * s.slices;
+  if (count > 0) launch_kernel(scatter_places, blocks_for(count), kThreads, stream, rows, places, place_of_row, count);
 }
 
 template <typename Element>
@@ -163,12 +188,14 @@ void unpermute_backward(const Element* dout, const Element* returned, const int3
       dout, returned, dreturned);
 }
 
-#define MOESAIC_PERMUTE(Element)                                                                                   \
-  template void permute_forward(const Element*, const int32_t*, Element*, const PermuteShape&, Stream);            \
-  template void permute_backward(const Element*, const int32_t*, Element*, const PermuteShape&, Stream);           \
-  template void unpermute_forward(const Element*, const int32_t*, const float*, const Element*, Element*,          \
-                                  const PermuteShape&, Stream);                                                    \
-  template void unpermute_backward(const Element*, const Element*, const int32_t*, const float*, Element*, float*, \
+#define MOESAIC_PERMUTE(Element)                                                                                      \
+  template void permute_forward(const Element*, const int32_t*, Element*, const PermuteShape&, Stream);               \
+  template void permute_once(const Element*, const int32_t*, const int32_t*, Element*, int32_t*, const PermuteShape&, \
+                             Stream);                                                                                 \
+  template void permute_backward(const Element*, const int32_t*, Element*, const PermuteShape&, Stream);              \
+  template void unpermute_forward(const Element*, const int32_t*, const float*, const Element*, Element*,             \
+                                  const PermuteShape&, Stream);                                                       \
+  template void unpermute_backward(const Element*, const Element*, const int32_t*, const float*, Element*, float*,    \
                                    const PermuteShape&, Stream);
 MOESAIC_PERMUTE(float)
 MOESAIC_PERMUTE(BFloat16)

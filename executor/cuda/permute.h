@@ -18,6 +18,11 @@ struct PermuteShape {
 template <typename Element>
 void permute_forward(const Element* z, const int32_t* rows, Element* send, const PermuteShape& shape, Stream stream);
 
+// The same at places, which a token names several times: of each it writes one row; place_of_row [n] at rows = places.
+template <typename Element>
+void permute_once(const Element* z, const int32_t* rows, const int32_t* places, Element* send, int32_t* place_of_row,
+                  const PermuteShape& shape, Stream stream);
+
 // dz [m, h] += dsend [n, h] at rows, in their order
 template <typename Element>
 void permute_backward(const Element* dsend, const int32_t* rows, Element* dz, const PermuteShape& shape, Stream stream);

@@ -44,6 +44,42 @@ void launch_copies(std::span<const CopySegment> segments, void* to, Stream strea
                                   });
 }
 
+template <typename Unit>
+struct Repeat {
+  const int32_t* places;
+  Unit* to;
+  int64_t shift, count;
+};
+constexpr int64_t kChunkRows = 16;  // of a block
+constexpr int kMaxRepeats = 900;    // 36 bytes each
+template <typename Unit>
+using RepeatTable = ArrayTable<Repeat<Unit>, kMaxRepeats, kChunkRows>;
+
+// width: of a row, in units.
+template <typename Unit>
+__global__ void copy_places(RepeatTable<Unit> table, const Unit* from, int64_t width) {
+  const auto share = table.share_of(blockIdx.x);
+  const Repeat<Unit>& repeat = table.entries[share.entry];
+  for (int64_t i = share.begin * width + threadIdx.x; i < share.end * width; i += kThreads)
+    repeat.to[i] = from[(repeat.places[i / width] + repeat.shift) * width + i % width];
+}
+
+template <typename Unit>
+void launch_repeats(std::span<const RepeatSegment> segments, const void* from, void* to, Bytes row_bytes,
+                    Stream stream) {
+  const int64_t width = row_bytes / static_cast<Bytes>(sizeof(Unit));
+  std::vector<Repeat<Unit>> repeats;
+  auto* next = static_cast<Unit*>(to);
+  for (const RepeatSegment& segment : segments) {
+    if (segment.rows > 0) repeats.push_back({segment.places, next, segment.shift, segment.rows});
+    next += segment.rows * width;
+  }
+  for_each_table<RepeatTable<Unit>>(
+      std::span<const Repeat<Unit>>(repeats), [&](const RepeatTable<Unit>& table, unsigned blocks, size_t) {
+        launch_kernel(copy_places<Unit>, blocks, kThreads, stream, table, static_cast<const Unit*>(from), width);
+      });
+}
+
 bool divisible(std::span<const CopySegment> segments, const void* to, uintptr_t by) {
   return reinterpret_cast<uintptr_t>(to) % by == 0 &&
          std::all_of(segments.begin(), segments.end(), [by](const CopySegment& segment) {
@@ -87,6 +123,12 @@ void columns(const void* from, void* to, int64_t m, int64_t parts, Bytes piece_b
 void concatenate(std::span<const CopySegment> segments, void* to, Stream stream) {
   if (divisible(segments, to, sizeof(uint4))) return launch_copies<uint4>(segments, to, stream);
   launch_copies<uint16_t>(segments, to, stream);  // the narrowest element
+}
+
+void repeat_rows(std::span<const RepeatSegment> segments, const void* from, void* to, Bytes row_bytes, Stream stream) {
+  const CopySegment row{from, row_bytes};
+  if (divisible({&row, 1}, to, sizeof(uint4))) return launch_repeats<uint4>(segments, from, to, row_bytes, stream);
+  launch_repeats<uint16_t>(segments, from, to, row_bytes, stream);
 }
 
 void join_columns(const void* pieces, void* x, int64_t m, int64_t parts, Bytes piece_bytes, Stream stream) {

@@ -18,7 +18,7 @@ struct RouterShape {
 
 // z [m, h], w [num_experts, h] -> p [m, num_experts] = softmax(z w^T); route.chosen, largest p first, the lower index
 // first among equals; route.weights = p, normalised: divided by the sum over the chosen; then place_rows over `chunks`:
-// weights that stay are not normalised again. counts [chunks, num_experts] = kept choices. At most kMaxExperts experts,
+// weights that stay are not normalised again. counts as place_rows() leaves them. At most kMaxExperts experts,
 // else DeviceError.
 template <typename Element>
 void router_forward(Linear& linear, const Element* z, const Element* w, float* p, const Route& route, int32_t* counts,

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "executor/cuda/launch_kernel.cuh"
+#include "executor/cuda/once_per_node.h"
 #include "executor/cuda/row_placement.h"
 #include "executor/cuda/token_blocks.cuh"
 #include "executor/cuda/upload_table.h"
@@ -188,13 +189,17 @@ void place_rows(const Route& route, int32_t* block_counts, int32_t* counts, cons
   const Slots slots = upload_slots(placement, num_experts, scratch, stream);
   const auto groups = static_cast<unsigned>(blocks.chunks * ((num_experts + 31) / 32));
   launch_kernel(count_before_blocks, groups, kStretches * 32, stream, block_counts, counts, blocks, slots);
-  if (blocks.count() == 0) return;
   auto* starts = static_cast<int32_t*>(
       scratch.get(stream, Scratch::router_starts, blocks.chunks * slots.count * static_cast<Bytes>(sizeof(int32_t))));
-  launch_kernel(find_slot_starts, static_cast<unsigned>(blocks.chunks), kStartThreads, stream, counts, starts, blocks,
-                slots);
-  launch_kernel(place_choices, static_cast<unsigned>(blocks.count()), kPlaceWarps * 32, stream, route, block_counts,
-                counts, starts, blocks, slots, top_k);
+  if (blocks.count() > 0) {
+    launch_kernel(find_slot_starts, static_cast<unsigned>(blocks.chunks), kStartThreads, stream, counts, starts, blocks,
+                  slots);
+    launch_kernel(place_choices, static_cast<unsigned>(blocks.count()), kPlaceWarps * 32, stream, route, block_counts,
+                  counts, starts, blocks, slots, top_k);
+  }
+  if (placement.nodes > 0)
+    place_once(route, counts + blocks.chunks * num_experts, blocks, top_k * slots.slices,
+               {starts, slots.count, placement.nodes}, stream);
 }
 
 }  // namespace moesaic::executor::cuda

@@ -31,10 +31,12 @@ struct RowPlacement {
   int64_t slices = 1;                   // of an expert; a choice sends a row to each
   int64_t capacity = kNoCapacity;       // of an expert; chunk c takes its share floor((c+1) n / C) - floor(c n / C)
   bool padded = false;                  // an expert has rows for all that it takes
+  int64_t nodes = 0;                    // to which tokens go once; 0: once per choice
 };
 
 /// block_counts [blocks, num_experts]: how often the tokens of a block choose an expert; overwritten. Writes counts
-/// [chunks, num_experts], the kept choices, and route.rows; drops choices in route.chosen and route.weights. Replica j
+/// [chunks, num_experts], the kept choices, and behind them, where tokens go to a node once, [chunks, nodes], and
+/// route.places (once_per_node.h); route.rows; drops choices in route.chosen and route.weights. Replica j
 /// of R takes an expert's rows from floor(j n / R) on, as split_over_slots counts them, of n that are kept or, padded,
 /// for which there is room.
 void place_rows(const Route& route, int32_t* block_counts, int32_t* counts, const TokenBlocks& blocks,

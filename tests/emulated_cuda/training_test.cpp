@@ -87,7 +87,7 @@ TEST(TrainingOnCuda, RanksThatShareADevice) {
 }
 
 TEST(TrainingOnCuda, Dispatch) {
-  Plan chunks = plan_of(1, 2, 2), padded = chunks, hierarchical = plan_of(2, 2, 4);
+  Plan chunks = plan_of(1, 2, 2), padded = chunks, hierarchical = plan_of(2, 2, 4), once = hierarchical;
   chunks.dispatch.chunks = 3;
   expect_like_cpu(chunks);
   padded.dispatch.kind = DispatchKind::padded;
@@ -95,6 +95,9 @@ TEST(TrainingOnCuda, Dispatch) {
   expect_like_cpu(padded);
   hierarchical.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
   expect_like_cpu(hierarchical);
+  once.dispatch.all_to_all = AllToAllKind::node_limited;
+  once.dispatch.chunks = 2;
+  expect_like_cpu(once);
 }
 
 TEST(TrainingOnCuda, Layouts) {

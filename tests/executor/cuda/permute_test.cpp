@@ -75,6 +75,24 @@ TYPED_TEST(PermuteOnCuda, AgreesWithTheReference) {
   this->compare({33, 2, 1, 64}, 1);
 }
 
+// Token 0 has two rows on the first of two nodes, token 1 one on each, token 2 is dropped; with whole packs and
+// without.
+TYPED_TEST(PermuteOnCuda, WritesARowPerTokenAndNode) {
+  for (const int64_t h : {8, 6}) {
+    const auto z = random_elements<TypeParam>(3 * h, 1);
+    const DeviceInts rows(*this->backend, {0, 2, 3, 1, -1, -1}), places(*this->backend, {0, 0, 2, 1, -1, -1}),
+        place_of_row(*this->backend, {77, 77, 77, 77});
+    const DeviceArray<TypeParam> on_z(*this->backend, z), send(*this->backend, poisoned_elements<TypeParam>(3 * h));
+    permute_once<TypeParam>(on_z.data(), rows.data(), places.data(), send.data(), place_of_row.data(), {3, 2, 1, h},
+                            this->stream);
+    auto expected = to_double(z);
+    expected.resize(2 * h);
+    expected.insert(expected.end(), expected.begin() + h, expected.end());
+    EXPECT_EQ(to_double(send.values()), expected);
+    EXPECT_EQ(place_of_row.values(), (std::vector<int32_t>{0, 1, 0, 2}));
+  }
+}
+
 TYPED_TEST(PermuteOnCuda, WithoutResidualStartsFromZero) {
   const auto returned = random_elements<TypeParam>(2 * 6, 1);
   const DeviceInts order(*this->backend, {1, -1, 0});

@@ -1,6 +1,7 @@
 #include "executor/cuda/regroup.h"
 
 #include <numeric>
+#include <utility>
 
 #include "executor/reference/embedding.h"
 #include "tests/executor/cuda/cuda_test.h"
@@ -57,6 +58,32 @@ TEST_F(RegroupOnCuda, CopiesNothingWhereThereIsNothing) {
   EXPECT_NO_THROW(join_columns(from.data(), to.data(), 0, 2, 16, stream));
   EXPECT_NO_THROW(split_columns(from.data(), to.data(), 0, 2, 16, stream));
   EXPECT_EQ(to.values(), before);
+}
+
+// 1000 segments of 0 to 40 rows of places in no order, shifted up and down: two launches' worth, in rows of 16-byte
+// units and in narrower ones.
+TEST_F(RegroupOnCuda, RepeatsRowsOfPlaces) {
+  for (const int64_t width : {8, 3}) {
+    const std::vector<uint16_t> source = numbered(200 * width);
+    std::vector<int32_t> places;
+    std::vector<uint16_t> expected;
+    std::vector<RepeatSegment> segments;
+    for (int64_t i = 0; i < 1000; ++i) {
+      segments.push_back({nullptr, i * 7 % 41, i % 3 == 0 ? -20 : i % 5});
+      for (int64_t row = 0; row < segments.back().rows; ++row) {
+        places.push_back(static_cast<int32_t>(20 + (i * 13 + row * 29) % 170));
+        const int64_t from = (places.back() + segments.back().shift) * width;
+        expected.insert(expected.end(), source.begin() + from, source.begin() + from + width);
+      }
+    }
+    const DeviceArray<int32_t> on_places(*backend, places);
+    const int32_t* next = on_places.data();
+    for (RepeatSegment& segment : segments) segment.places = std::exchange(next, next + segment.rows);
+    const DeviceArray<uint16_t> from(*backend, source), to(*backend, std::vector<uint16_t>(expected.size(), 0));
+    repeat_rows(segments, from.data(), to.data(), width * static_cast<Bytes>(sizeof(uint16_t)), stream);
+    EXPECT_EQ(to.values(), expected) << width;
+    EXPECT_NO_THROW(repeat_rows({}, from.data(), to.data(), 16, stream));
+  }
 }
 
 // Pieces of 4 and 5 floats: with and without whole 16-byte units.

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "core/schema/error.h"
+#include "executor/reference/once_per_node.h"
 #include "executor/reference/router.h"
 #include "executor/reference/row_placement.h"
 #include "tests/executor/cuda/cuda_test.h"
@@ -18,6 +19,7 @@ struct Case {
   int64_t replicas = 0;  // slots beyond one per slice of an expert
   int64_t capacity = kNoCapacity;
   bool padded = false;
+  int64_t nodes = 0;  // to which tokens go once
 
   int64_t first_token(int64_t chunk) const { return chunk * shape.m / chunks; }
   int64_t chunk_capacity(int64_t chunk) const {
@@ -46,6 +48,26 @@ Ints expected_rows(const Case& c, const Ints& chosen) {
   return rows;
 }
 
+/// Of rows, and of how many each slot has, those once per (token, node); counts per node are appended.
+Ints expected_places(const Case& c, const Ints& chosen, const Ints& rows, Ints& counts) {
+  const std::vector<int> slots = c.slot_to_expert();
+  Ints places(rows.size()), ignored(rows.size());
+  for (int64_t chunk = 0; chunk < c.chunks; ++chunk) {
+    const int64_t first = c.first_token(chunk) * c.shape.top_k,
+                  tokens = c.first_token(chunk + 1) - c.first_token(chunk);
+    const std::vector<int64_t> of_slots = reference::place_rows(chosen.data() + first, tokens, c.shape.top_k,
+                                                                {slots, static_cast<int>(c.slices), 0}, ignored.data());
+    std::vector<int64_t> starts;
+    for (int64_t node = 0; node < c.nodes; ++node)
+      starts.push_back(std::accumulate(of_slots.begin(), of_slots.begin() + node * std::ssize(slots) / c.nodes, 0L));
+    Ints of_nodes(starts.size());
+    reference::place_once(rows.data() + first * c.slices, tokens, c.shape.top_k * c.slices, starts,
+                          places.data() + first * c.slices, of_nodes.data());
+    counts.insert(counts.end(), of_nodes.begin(), of_nodes.end());
+  }
+  return places;
+}
+
 /// What the reference says of z and w, chunk by chunk.
 struct Expected {
   Doubles p, weights;
@@ -70,14 +92,15 @@ struct Expected {
 
 /// The route tensor by part, poisoned.
 struct DeviceRoute {
-  DeviceInts chosen, rows;
+  DeviceInts chosen, rows, places;
   DeviceFloats weights;
 
   DeviceRoute(CudaBackend& backend, const Case& c)
       : chosen(backend, Ints(choices(c), 77)),
         rows(backend, Ints(choices(c) * static_cast<size_t>(c.slices), 77)),
+        places(backend, Ints(choices(c) * static_cast<size_t>(c.slices), 77)),
         weights(backend, Floats(choices(c), 77.0f)) {}
-  Route route() const { return {chosen.data(), weights.data(), rows.data()}; }
+  Route route() const { return {chosen.data(), weights.data(), rows.data(), places.data()}; }
   static size_t choices(const Case& c) { return static_cast<size_t>(c.shape.m * c.shape.top_k); }
 };
 
@@ -87,7 +110,7 @@ class RouterOnCuda : public CudaTest {
   void forward(const Case& c, const Element* z, const Element* w, float* p, const DeviceRoute& route, int32_t* counts) {
     const std::vector<int> slots = c.slot_to_expert();
     router_forward(backend->linear(), z, w, p, route.route(), counts, c.shape, c.chunks,
-                   {slots, c.slices, c.capacity, c.padded}, stream);
+                   {slots, c.slices, c.capacity, c.padded, c.nodes}, stream);
   }
 
   void compare_forward(const Case& c) {
@@ -96,7 +119,10 @@ class RouterOnCuda : public CudaTest {
                                     << c.replicas << " replicas, capacity " << c.capacity);
     const auto z = random_elements<Element>(c.shape.m * c.shape.h, 1),
                w = random_elements<Element>(c.shape.num_experts * c.shape.h, 2);
-    const Expected expected(c, to_double(z), to_double(w));
+    Expected expected(c, to_double(z), to_double(w));
+    const Ints rows = expected_rows(c, expected.chosen);
+    const Ints places =
+        c.nodes == 0 ? Ints(rows.size(), 77) : expected_places(c, expected.chosen, rows, expected.counts);
     const DeviceArray<Element> on_z(*backend, z), on_w(*backend, w);
     const DeviceFloats p(*backend, poisoned(c.shape.m * c.shape.num_experts));
     const DeviceInts counts(*backend, Ints(expected.counts.size(), 77));
@@ -105,7 +131,8 @@ class RouterOnCuda : public CudaTest {
     expect_close(p.values(), expected.p, 2e-6, "p");
     EXPECT_EQ(route.chosen.values(), expected.chosen);
     EXPECT_EQ(counts.values(), expected.counts);
-    EXPECT_EQ(route.rows.values(), expected_rows(c, expected.chosen));
+    EXPECT_EQ(route.rows.values(), rows);
+    EXPECT_EQ(route.places.values(), places);
     expect_close(route.weights.values(), expected.weights, 2e-6, "weights");
   }
 
@@ -176,6 +203,19 @@ TYPED_TEST(RouterOnCuda, ChoosesAsTheReferenceAndPlacesRowsBySlot) {
                          {{150, 17, 5, 2}, 2, 2, 3, 51, true},  // padded: 25 and 26 rows per slice
                          {{70, 16, 200, 4}},
                          {{20, 16, 512, 40}}})
+    this->compare_forward(c);
+}
+
+TYPED_TEST(RouterOnCuda, PlacesRowsOncePerTokenAndNode) {
+  for (const Case& c : std::vector<Case>{{.shape = {1, 3, 2, 1}, .nodes = 2},
+                                         {.shape = {300, 16, 8, 3}, .chunks = 2, .nodes = 2},
+                                         {.shape = {300, 16, 8, 3}, .chunks = 2, .nodes = 4},
+                                         {.shape = {700, 8, 16, 16}, .nodes = 4},  // every token to every node
+                                         {.shape = {90, 16, 6, 2}, .slices = 2, .nodes = 3},
+                                         {.shape = {90, 16, 5, 3}, .chunks = 2, .slices = 2, .replicas = 6, .nodes = 4},
+                                         {.shape = {40, 17, 8, 2}, .capacity = 6, .nodes = 2},  // some are dropped
+                                         {.shape = {2, 8, 4, 2}, .chunks = 3, .nodes = 2},
+                                         {.shape = {0, 8, 4, 2}, .nodes = 2}})
     this->compare_forward(c);
 }
 
