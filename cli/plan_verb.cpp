@@ -174,9 +174,10 @@ void add_plan(CLI::App& app, Session& session) {
   verb->add_flag(
       "--allow-other-device", session.allow_other_device,
       "take a --profile that was measured on another device than the cluster's; every price is then assumed");
-  verb->add_option("--preset", options->preset,
-                   "decisions of a published system (semoe, deepspeed_moe, megatron), or a file with yours; "
-                   "planner/problem/README.md lists its keys");
+  verb->add_option(
+      "--preset", options->preset,
+      "decisions of a published system (semoe, deepspeed_moe, megatron, deepseek_v3), or a file with yours; "
+      "planner/problem/README.md lists its keys");
   verb->add_option("--set", options->edits,
                    "plan for other documents, KEY=VALUE or KEY*=FACTOR, or fix a decision, for example "
                    "workload.sequence_length=2048 or layout.ep=4; may be repeated")

@@ -78,8 +78,9 @@ DecisionSpace all_to_alls(const Problem& problem, const Plan& plan) {
   const int local = plan.cluster.devices_per_node;
   const bool spans_nodes = plan.layout.ep > local && plan.layout.ep % local == 0 && !plan.dispatch.gathers_tokens();
   const std::optional<AllToAllKind> fixed = problem.fixed.get(&Dispatch::all_to_all);
-  for (const AllToAllKind kind : {AllToAllKind::flat, AllToAllKind::hierarchical_2d}) {
-    const bool wanted = fixed.value_or(kind) == kind;
+  const bool pads = plan.dispatch.kind == DispatchKind::padded;
+  for (const AllToAllKind kind : {AllToAllKind::flat, AllToAllKind::hierarchical_2d, AllToAllKind::node_limited}) {
+    const bool wanted = fixed ? *fixed == kind : !(pads && kind == AllToAllKind::node_limited);
     if (spans_nodes ? wanted : kind == AllToAllKind::flat)
       space.choices.push_back({name_of(kind), [kind](Plan& p) { p.dispatch.all_to_all = kind; }, ""});
   }

@@ -58,6 +58,13 @@ TEST(Preset, Megatron) {
   EXPECT_EQ(plan.gradient_bucket_bytes, 80000000);  // 40e6 elements of bf16
 }
 
+TEST(Preset, DeepseekV3) {
+  const Plan plan = plan_of("deepseek_v3");
+  EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::ragged, 0, AllToAllKind::node_limited, 1}));
+  EXPECT_EQ(plan.layout.zero, 1);
+  EXPECT_EQ(plan.placement[0], contiguous_placement(4, 4));
+}
+
 // The hierarchy needs a group that spans nodes.
 TEST(Preset, SemoeInsideOneNodeIsFlat) {
   Problem problem = testing::tiny_problem();

@@ -26,11 +26,19 @@ TEST(Candidates, BaselinesComeFirst) {
             (Names{"one collective per gradient", "buckets of 2 GB (DeepSpeed's default: 500M elements)",
                    "buckets of 160 MB (Megatron's default: 40M elements)", "buckets of 1 MB", "buckets of 4 MB",
                    "buckets of 16 MB", "buckets of 64 MB"}));
-  EXPECT_EQ(names_of(problem, {4, 4, 1}, "all-to-all"), (Names{"flat", "hierarchical_2d"}));
+  EXPECT_EQ(names_of(problem, {4, 4, 1}, "all-to-all"), (Names{"flat", "hierarchical_2d", "node_limited"}));
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "expert placement"),
             (Names{"contiguous", "lpt", "eplb", "local_search", "eplb, a replica slot per rank",
                    "local_search, a replica slot per rank"}));
   EXPECT_EQ(names_of(problem, {4, 4, 1}, "chunks"), (Names{"1 chunk", "2 chunks", "4 chunks", "8 chunks"}));
+}
+
+// Rows that no token fills are no token's to send once.
+TEST(Candidates, PaddedRowsGoOncePerChoice) {
+  Problem problem = tiny_problem();
+  problem.fixed.set(&Dispatch::kind, DispatchKind::padded);
+  problem.fixed.set(&Dispatch::capacity_factor, 1.25);
+  EXPECT_EQ(names_of(problem, {4, 4, 1}, "all-to-all"), (Names{"flat", "hierarchical_2d"}));
 }
 
 TEST(Candidates, WhereNothingTravelsThereIsNothingToChoose) {
