@@ -131,8 +131,7 @@ TEST(PlanDocumentError, EveryMissingKeyIsEitherDefaultedOrNamed) {
   Json without_hashes = plan;
   without_hashes.erase("hashes");
   visit(without_hashes, "");
-  EXPECT_GT(keys, 100u);
-  EXPECT_LT(defaulted, keys / 2);
+  EXPECT_GT(keys - defaulted, 100u);  // what joined the document later has a default
 }
 
 }  // namespace
