@@ -90,11 +90,12 @@ void append(std::vector<LayoutCandidate>& to, std::vector<LayoutCandidate> from)
   for (LayoutCandidate& candidate : from) to.push_back(std::move(candidate));
 }
 
-/// Of inference: tensor parallelism over 2, 4, ... ranks that all have the same tokens.
+/// Of inference: tensor parallelism over 2, 4, ... ranks that all have the same tokens, unless `base` says over how
+/// many.
 std::vector<LayoutCandidate> with_replicated_tokens(const Problem& problem, const Layout& base) {
   std::vector<LayoutCandidate> candidates;
-  if (problem.workload.phase == WorkloadPhase::training || problem.model.routed_by_task ||
-      problem.fixed.has(&Layout::tp_tokens) ||
+  if (problem.workload.phase == WorkloadPhase::training || problem.model.routed_by_task || base.token_copies() > 1 ||
+      problem.fixed.get(&Layout::tp_tokens) == GroupTokens::split ||
       problem.fixed.get(&Dispatch::exchange).value_or(ExpertExchange::all_gather) != ExpertExchange::all_gather)
     return candidates;
   for (int tp = 2; tp <= base.ranks; tp *= 2) {
@@ -237,7 +238,10 @@ void check_pair(const Problem& problem) {
 std::vector<LayoutCandidate> enumerate_layouts(const Problem& problem) {
   check_pair(problem);
   Layout base = fixed_layout(problem);
-  std::vector<LayoutCandidate> candidates = splits_of(problem, base);
+  std::vector<LayoutCandidate> candidates;
+  const bool asks_for_groups = base.tp_tokens == GroupTokens::replicated && !problem.fixed.has(&Layout::tp) &&
+                               problem.workload.phase != WorkloadPhase::training;
+  if (!asks_for_groups) candidates = splits_of(problem, base);
   // A batch that is too small for all ranks may divide over those of a stage.
   while (candidates.empty() && may_be_staged(problem) &&
          base.pp < std::min<int64_t>(base.ranks, problem.model.num_layers))

@@ -57,6 +57,7 @@ TEST(Layouts, InferenceMayReplicateTokens) {
   std::vector<Layout> layouts = layouts_of(problem);
   EXPECT_EQ(std::vector<Layout>(layouts.begin() + 3, layouts.end()), pairs);
   problem.fixed.set(&Layout::tp_tokens, GroupTokens::replicated);
+  EXPECT_EQ(layouts_of(problem), pairs);
   problem.fixed.set(&Layout::tp, 2);
   EXPECT_EQ(layouts_of(problem), pairs);
 }
