@@ -14,6 +14,9 @@ constexpr const char* kDispatchNames[] = {"ragged", "padded"};
 constexpr const char* kAllToAllNames[] = {"flat", "hierarchical_2d", "node_limited"};
 constexpr const char* kExchangeNames[] = {"all_to_all", "all_gather"};
 
+constexpr Condition kRowsTravel = {[](const PlanChoices& choices) { return !choices.dispatch.gathers_tokens(); },
+                                   "says how rows travel to their experts", "dispatch.exchange", "all_to_all"};
+
 /// What is made of rows on their way has no place where none are on a way.
 void check_gathering(const Plan& plan, const PlanChecker& check) {
   const Dispatch& dispatch = plan.dispatch;
@@ -24,9 +27,6 @@ void check_gathering(const Plan& plan, const PlanChecker& check) {
   only(plan.layout.ep > 1, "has nobody to gather from at ep 1", "choose an ep above 1");
   only(dispatch.kind == DispatchKind::ragged, "computes what its experts have, and padding fills messages",
        "dispatch ragged");
-  only(dispatch.all_to_all == AllToAllKind::flat, "sends no all-to-all that could take another way",
-       "set all_to_all to flat");
-  only(dispatch.chunks == 1, "takes the tokens of a group whole", "set chunks to 1");
   only(!plan.elastic.present(), "gathers equally many tokens of each rank, and elastic shares may differ",
        "leave elastic out");
   only(plan.expert_storage.home == Tier::device, "reads the experts of this rank where they are",
@@ -63,10 +63,12 @@ const FieldTable<Dispatch>& fields_of<Dispatch>() {
           "all_to_all", &Dispatch::all_to_all, kAllToAllNames,
           "whether rows travel straight to their rank, first inside the node and then between nodes, or to each node "
           "once per token and on inside it")
+          .where(kRowsTravel)
           .always_in_words("%")
           .in_summary("dispatch", summary_of),
       integer("chunks", &Dispatch::chunks, kCount,
               "pieces of tokens into which dispatch, experts and combine of a layer are cut, to overlap")
+          .where(kRowsTravel)
           .always_in_words("% chunk|% chunks")
           .in_summary("dispatch"),
   };

@@ -205,7 +205,13 @@ Layout fixed_layout(const Problem& problem) {
 
 /// Batch or experts divide over no layout.
 [[noreturn]] void refuse_division(const Problem& problem) {
-  const int ranks = std::max(1, fixed_layout(problem).token_holders());
+  const Layout fixed = fixed_layout(problem);
+  const int ranks = fixed.token_holders();
+  if (fixed.stage_ranks() % fixed.token_copies() != 0)
+    throw InputError(
+        problem.files.preset, "/layout/tp",
+        "tp " + std::to_string(fixed.tp) + " does not divide " + std::to_string(fixed.stage_ranks()) + " ranks",
+        "a tp that divides them", "or leave it open");
   if (const std::optional<int> ep = problem.fixed.get(&Layout::ep); ep && !experts_divide(problem, ranks, *ep))
     throw InputError(problem.files.preset, "/layout/ep",
                      std::to_string(problem.model.num_experts) + " experts and " + std::to_string(ranks) +

@@ -121,8 +121,8 @@ TEST(ReplicatedTokens, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_EQ(refused([](Plan& p) { p.layout.tp = 1; }), "/layout/tp_tokens");
   EXPECT_EQ(refused([](Plan& p) { p.dispatch.exchange = ExpertExchange::all_to_all; }), "/layout/tp_tokens");
   EXPECT_EQ(refused([](Plan& p) { p.layout.ep = 1; }), "/layout/tp_tokens");
-  EXPECT_EQ(refused([](Plan& p) { p.dispatch.chunks = 2; }), "/dispatch/exchange");
-  EXPECT_EQ(refused([](Plan& p) { p.dispatch.all_to_all = AllToAllKind::hierarchical_2d; }), "/dispatch/exchange");
+  EXPECT_EQ(refused([](Plan& p) { p.dispatch.chunks = 2; }), "/dispatch/chunks");
+  EXPECT_EQ(refused([](Plan& p) { p.dispatch.all_to_all = AllToAllKind::hierarchical_2d; }), "/dispatch/all_to_all");
   EXPECT_EQ(refused([](Plan& p) {
               p.dispatch.kind = DispatchKind::padded;
               p.dispatch.capacity_factor = 1;
