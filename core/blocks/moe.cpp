@@ -67,13 +67,20 @@ TensorId MoeBlock::own_choices(StepBuilder& b) const {
 }
 
 TensorId MoeBlock::forward(StepBuilder& b, TensorId x) {
-  const int64_t hidden = b.model().hidden;
   const TensorId normed = norm_.forward(b, in_layer(b, "norm2"), x, b.tokens());
   normed_ = gather_tokens(b, "norm2", normed);
-  TensorId shared = gathers(b) ? shared_.forward(b, normed) : kNoTensor;  // while tokens travel
+  if (gathers(b)) {
+    const TensorId shared = shared_.forward(b, normed);  // while tokens travel
+    route(b);
+    return add_parts(b, x, through_experts(b, kNoTensor), shared);
+  }
   route(b);
-  if (!gathers(b)) shared = shared_.forward(b, normed);
-  const TensorId residual = shared == kNoTensor || gathers(b) ? x : add_residual(b, "shared", x, shared, "shared_sum");
+  const TensorId shared = shared_.forward(b, normed);
+  return through_experts(b, shared == kNoTensor ? x : add_residual(b, "shared", x, shared, "shared_sum"));
+}
+
+TensorId MoeBlock::through_experts(StepBuilder& b, TensorId residual) {
+  const int64_t hidden = b.model().hidden;
   const TensorId send = b.activation(in_layer(b, "send"), b.routed_rows(), hidden, b.operand_dtype());
   b.task(Op::permute, "permute", choice_shape(b), b.routed_rows(),
          {{Permute::z, normed_}, {Permute::route, choices_}, {Permute::counts, counts_}}, {{Permute::send, send}});
@@ -82,9 +89,9 @@ TensorId MoeBlock::forward(StepBuilder& b, TensorId x) {
   returned_ = from_experts(b, "combine", out, counts_);
   const TensorId sum = b.activation(in_layer(b, "moe_sum"), b.routed_tokens(), hidden);
   NamedOperands reads = {{Unpermute::returned, returned_}, {Unpermute::route, choices_}};
-  if (!gathers(b)) reads.push_back({Unpermute::residual, residual});
+  if (residual != kNoTensor) reads.push_back({Unpermute::residual, residual});
   b.task(Op::unpermute, "unpermute", choice_shape(b), b.routed_rows(), reads, {{Unpermute::sum, sum}});
-  return gathers(b) ? add_parts(b, x, sum, shared) : sum;
+  return sum;
 }
 
 TensorId MoeBlock::add_parts(StepBuilder& b, TensorId x, TensorId routed, TensorId shared) const {

@@ -26,6 +26,8 @@ class MoeBlock : public Block {
  private:
   void route(StepBuilder& b);
   TensorId own_choices(StepBuilder& b) const;
+  /// What the routed experts make of normed_, added to `residual` unless that is kNoTensor.
+  TensorId through_experts(StepBuilder& b, TensorId residual);
   /// x + what the experts of all ranks and the shared ones make of it.
   TensorId add_parts(StepBuilder& b, TensorId x, TensorId routed, TensorId shared) const;
   TensorId router_gradient(StepBuilder& b, TensorId d_weights) const;

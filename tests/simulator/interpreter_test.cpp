@@ -24,14 +24,25 @@ TEST(StepSimulation, RunsAChainOneAfterTheOther) {
   EXPECT_EQ(result.evaluation.price_basis, (std::map<std::string, int64_t>{{"roofline", 3}}));
 }
 
+/// Compute of 4 us, then 6 us of it beside an all-gather of 2000 bytes, then 1 us.
+struct ForkAndJoin {
+  TaskGraph graph;
+  TaskIndex work, gather, join;
+};
+ForkAndJoin fork_and_join(const Plan& plan) {
+  ForkAndJoin made{empty_graph(plan), -1, -1, -1};
+  const TaskIndex fork = add_compute(made.graph, "fork", 4);
+  made.work = add_compute(made.graph, "work", 6, {fork});
+  made.gather = add_all_gather(made.graph, "gather", 0, 2000, {fork});
+  made.join = add_compute(made.graph, "join", 1, {made.work, made.gather});
+  return made;
+}
+
 TEST(StepSimulation, LanesOverlapAndJoin) {
   // Compute 4 us, then in parallel 6 us of compute and an all-gather of 2000 bytes between 2 nodes at 1 GB/s = 2 us,
   // then 1 us. 4 + max(6, 2) + 1 = 11 us; the collective hides behind compute.
   const Plan plan = small_plan(2, 1);
-  TaskGraph graph = empty_graph(plan);
-  const TaskIndex fork = add_compute(graph, "fork", 4), work = add_compute(graph, "work", 6, {fork});
-  const TaskIndex gather = add_all_gather(graph, "gather", 0, 2000, {fork});
-  const TaskIndex join = add_compute(graph, "join", 1, {work, gather});
+  const auto [graph, work, gather, join] = fork_and_join(plan);
   const SimulationResult result = simulate_in_child(graph, plan);
   for (int rank : {0, 1}) {
     EXPECT_EQ(span_us(result, rank, work), (Span{4, 10}));
@@ -46,10 +57,7 @@ TEST(StepSimulation, CollectivesSlowComputeDownBesideThem) {
   // ranks; the join meets no collective.
   Plan plan = small_plan(2, 1);
   plan.profile.collective_slowdown = 2;
-  TaskGraph graph = empty_graph(plan);
-  const TaskIndex fork = add_compute(graph, "fork", 4), work = add_compute(graph, "work", 6, {fork});
-  const TaskIndex gather = add_all_gather(graph, "gather", 0, 2000, {fork});
-  const TaskIndex join = add_compute(graph, "join", 1, {work, gather});
+  const auto [graph, work, gather, join] = fork_and_join(plan);
   const SimulationResult result = simulate_in_child(graph, plan);
   for (int rank : {0, 1}) {
     EXPECT_EQ(span_us(result, rank, gather), (Span{4, 6}));
