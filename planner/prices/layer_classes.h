@@ -1,0 +1,31 @@
+#pragma once
+// Layers that lower to the same tasks: a price of one is the price of all of its class.
+
+#include <vector>
+
+#include "core/schema/model.h"
+
+namespace moesaic::planner {
+
+/// Classes by what a layer is made of: experts or a dense FFN, attention with a window or without.
+struct LayerClasses {
+  int count = 0;
+  std::vector<int> of_layer;  // [num_layers]
+
+  std::vector<std::vector<int>> before;  // [num_layers + 1, count]: layers of each class before one
+
+  /// Layers [first, last) of a class.
+  int number_in(int of_class, int first, int last) const {
+    return before[static_cast<size_t>(last)][static_cast<size_t>(of_class)] -
+           before[static_cast<size_t>(first)][static_cast<size_t>(of_class)];
+  }
+};
+LayerClasses layer_classes(const Model& model);
+
+/// The first `most` layers of each class, ascending.
+std::vector<int> first_of_each_class(const LayerClasses& classes, int most);
+
+/// The model with these of its layers alone.
+Model with_layers(const Model& model, const std::vector<int>& layers);
+
+}  // namespace moesaic::planner

@@ -1,0 +1,62 @@
+#include "planner/prices/layout_rows.h"
+
+#include <algorithm>
+
+namespace moesaic::planner {
+namespace {
+
+RankRows rows_of(const RoutingBinding& binding, int moe_layer, int rank) {
+  RankRows rows{};
+  for (size_t kind = 0; kind < rows.size(); ++kind) {
+    const auto which = static_cast<Rows>(kind);
+    const bool is_of_nodes = which == Rows::once_sent || which == Rows::once_received || which == Rows::fanned;
+    if (which == Rows::fixed || which == Rows::local || (is_of_nodes && binding.rules().nodes_reached_once == 0))
+      continue;
+    rows[kind] = static_cast<double>(binding.RecordedRouting::rows({which, moe_layer, 0, 0, 1}, rank, 0));
+  }
+  return rows;
+}
+
+void add_share(RankRows& to, const RankRows& rows, size_t of) {
+  for (size_t kind = 0; kind < to.size(); ++kind) to[kind] += rows[kind] / static_cast<double>(of);
+}
+
+}  // namespace
+
+std::vector<int> layers_that_count(const Plan& plan, int most) {
+  const RoutingGenerator& generator = plan.routing.generator;
+  const bool alike =
+      !plan.routing.recorded() && generator.zipf_exponent == 0 && !generator.sampled && plan.placement.empty();
+  std::vector<int> layers;
+  const int64_t all = plan.model.num_moe_layers(), number = std::min<int64_t>(all, alike ? 1 : most);
+  for (int64_t i = 0; i < number; ++i) layers.push_back(static_cast<int>(i * all / number));
+  return layers;
+}
+
+int busiest_rank(const SlotCounts& counts) {
+  int busiest = 0;
+  for (int rank = 1; rank < counts.num_ranks(); ++rank)
+    if (counts.received(rank) > counts.received(busiest)) busiest = rank;
+  return busiest;
+}
+
+LayoutRows layout_rows(const Plan& plan, const RoutingBinding& binding, const std::vector<int>& moe_layers) {
+  constexpr auto kReceived = static_cast<size_t>(Rows::received);
+  LayoutRows rows;
+  std::vector<RankRows> sums(static_cast<size_t>(plan.layout.ep));
+  for (const int layer : moe_layers) {
+    RankRows busiest{};
+    for (int rank = 0; rank < plan.layout.ep; ++rank) {
+      const RankRows own = rows_of(binding, layer, rank);
+      add_share(sums[static_cast<size_t>(rank)], own, moe_layers.size());
+      if (own[kReceived] >= busiest[kReceived]) busiest = own;
+    }
+    add_share(rows.busiest, busiest, moe_layers.size());
+    if (busiest[kReceived] > rows.most[kReceived]) rows.most = busiest;
+  }
+  for (const RankRows& sum : sums)
+    if (sum[kReceived] > rows.kept[kReceived]) rows.kept = sum;
+  return rows;
+}
+
+}  // namespace moesaic::planner

@@ -1,0 +1,184 @@
+#include "planner/prices/memory_price.h"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+namespace moesaic::planner {
+namespace {
+
+/// Bytes before the layers, in one layer of each class, behind them.
+struct Parts {
+  double before = 0, behind = 0;
+  std::vector<double> of_class;  // [classes]
+};
+
+/// The forms of a sample at the sizes of a plan.
+class SampleMemory {
+ public:
+  SampleMemory(const Plan& plan, const StepSample& sample, const LayoutRows& rows)
+      : plan_(plan),
+        sample_(sample),
+        rows_(rows),
+        sizes_(sizes_of(plan)),
+        kept_before(at(sample.kept_before(), rows.kept)) {
+    for (const MemoryForm& form : sample.kept()) kept.push_back(at(form, rows.kept));
+  }
+
+  double at(const MemoryForm& form, const RankRows& rows) const {
+    double bytes = form.fixed.at(sizes_);
+    for (size_t kind = 0; kind < rows.size(); ++kind) bytes += form.per_row[kind] * rows[kind];
+    return bytes;
+  }
+
+  Parts residents(Tier tier) const {
+    const StepSample::Residents& of = sample_.residents(tier);
+    Parts parts{at(of.before, rows_.kept), at(of.behind, rows_.kept), {}};
+    for (const MemoryForm& form : of.of_class) parts.of_class.push_back(at(form, rows_.kept));
+    return parts;
+  }
+  double inputs() const {
+    return plan_.layout.micro_batches * at(sample_.residents(Tier::device).of_microbatch, rows_.kept);
+  }
+
+  /// The highest moment of each place beside what layers before it keep.
+  Parts highest_in_program_order() const {
+    Parts highest{0, 0, std::vector<double>(kept.size(), 0)};
+    for (const Moment& moment : sample_.moments()) {
+      if (moment.of_later_microbatches && !adds_microbatches()) continue;
+      double& of = moment.place == Place::before ? highest.before
+                   : moment.place == Place::behind
+                       ? highest.behind
+                       : highest.of_class[static_cast<size_t>(sample_.class_of(moment.layer))];
+      of = std::max(of, at(moment.bytes, rows_.most));
+    }
+    return highest;
+  }
+
+  /// Tensors come when their first task starts and go when their last one ends. `kept_by_all` layers of the stage takes
+  /// the place of what the layers of the sample keep.
+  double highest_in_time(const TaskSpans& spans, double kept_by_all) const {
+    Changes changes;
+    for (const SampleTensor& tensor : sample_.tensors())
+      changes.add(spans.start[static_cast<size_t>(tensor.created)], spans.end[static_cast<size_t>(tensor.released)],
+                  at(tensor.bytes, rows_.most));
+    for (size_t i = 0; i < sample_.tasks().size() && adds_microbatches(); ++i)
+      if (sample_.tasks()[i].part == Part::reduction)
+        changes.add(spans.start[i], spans.end[i], sample_.tasks()[i].number.at(sizes_));
+    const auto [begin, end] = between_passes(spans);
+    changes.add(begin, end, kept_by_all - kept_by_sample());
+    return changes.highest();
+  }
+
+ private:
+  struct Changes {
+    void add(Seconds from, Seconds to, double bytes) { all.emplace_back(from, bytes), all.emplace_back(to, -bytes); }
+    double highest() {
+      std::sort(all.begin(), all.end());  // at equal times what goes comes first
+      double live = 0, most = 0;
+      for (const auto& [time, bytes] : all) most = std::max(most, live += bytes);
+      return most;
+    }
+    std::vector<std::pair<Seconds, double>> all;
+  };
+
+  bool adds_microbatches() const { return plan_.layout.zero > 1 && plan_.layout.micro_batches > 1; }
+  double kept_by_sample() const {
+    double bytes = kept_before;
+    for (size_t i = 0; i < sample_.layers().size(); ++i)
+      bytes += kept[static_cast<size_t>(sample_.class_of(static_cast<int>(i)))];
+    return bytes;
+  }
+  /// From the end of the first layer's forward pass to the begin of its backward pass.
+  std::pair<Seconds, Seconds> between_passes(const TaskSpans& spans) const {
+    Seconds begin = 0, end = 0;
+    for (size_t i = 0; i < sample_.tasks().size(); ++i) {
+      const SampleTask& task = sample_.tasks()[i];
+      if (task.place != Place::layer || task.layer != 0) continue;
+      if (task.part == Part::forward && begin == 0) begin = spans.end[i];
+      if (task.part == Part::backward && end == 0) end = spans.start[i];
+    }
+    return {begin, end};
+  }
+
+  const Plan& plan_;
+  const StepSample& sample_;
+  const LayoutRows& rows_;
+  const StepSizes sizes_;
+
+ public:
+  const double kept_before;  // of a microbatch between its passes
+  std::vector<double> kept;  // [classes]: in one layer
+};
+
+/// One pipeline stage.
+class Stage {
+ public:
+  Stage(const Plan& plan, const LayerClasses& classes, int stage) : plan_(plan), classes_(classes), stage_(stage) {
+    const int64_t layers = plan.model.num_layers;
+    first_ = static_cast<int>(stage * layers / plan.layout.pp);
+    last_ = static_cast<int>((stage + 1) * layers / plan.layout.pp);
+  }
+
+  double residents(const Parts& parts) const {
+    const bool has_table = is_first() || (is_last() && plan_.model.tied_embeddings);
+    return has_table * parts.before + is_last() * parts.behind + over(parts.of_class, first_, last_);
+  }
+  double kept(const SampleMemory& memory) const { return memory.kept_before + over(memory.kept, first_, last_); }
+  int in_flight() const { return std::min(plan_.layout.pp - stage_, plan_.layout.micro_batches); }
+
+  double highest(const Parts& moments, const SampleMemory& memory) const {
+    double most = is_first() * moments.before;
+    if (is_last()) most = std::max(most, moments.behind + kept(memory));
+    for (int c = 0; c < classes_.count; ++c)
+      if (const int layer = last_of_class(c); layer >= 0)
+        most = std::max(
+            most, moments.of_class[static_cast<size_t>(c)] + memory.kept_before + over(memory.kept, first_, layer));
+    return most;
+  }
+
+ private:
+  bool is_first() const { return stage_ == 0; }
+  bool is_last() const { return stage_ == plan_.layout.pp - 1; }
+  double over(const std::vector<double>& of_class, int first, int last) const {
+    double bytes = 0;
+    for (int c = 0; c < classes_.count; ++c)
+      bytes += classes_.number_in(c, first, last) * of_class[static_cast<size_t>(c)];
+    return bytes;
+  }
+  /// -1: the stage has none.
+  int last_of_class(int of_class) const {
+    int layer = last_ - 1;
+    while (layer >= first_ && classes_.of_layer[static_cast<size_t>(layer)] != of_class) --layer;
+    return layer >= first_ ? layer : -1;
+  }
+
+  const Plan& plan_;
+  const LayerClasses& classes_;
+  int stage_, first_ = 0, last_ = 0;
+};
+
+Bytes whole(double bytes) { return static_cast<Bytes>(std::llround(std::max(0.0, bytes))); }
+
+}  // namespace
+
+MemoryPrice memory_price(const Plan& plan, const StepSample& sample, const LayoutRows& rows, const TaskSpans& spans) {
+  const SampleMemory memory(plan, sample, rows);
+  const bool lanes_lag = plan.layout.zero > 1 || plan.expert_storage.home != Tier::device;
+  const Parts residents = memory.residents(Tier::device);
+  const Parts moments = lanes_lag ? Parts() : memory.highest_in_program_order();
+  MemoryPrice price;
+  for (int number = 0; number < plan.layout.pp; ++number) {
+    const Stage stage(plan, sample.classes(), number);
+    const double kept = stage.kept(memory);
+    const double highest = lanes_lag ? memory.highest_in_time(spans, kept) : stage.highest(moments, memory);
+    price.device = std::max(
+        price.device, whole(memory.inputs() + stage.residents(residents) + (stage.in_flight() - 1) * kept + highest));
+  }
+  const Stage all(plan, sample.classes(), 0);  // what lives in lower tiers knows no pipeline
+  price.host = whole(all.residents(memory.residents(Tier::host)));
+  price.storage = whole(all.residents(memory.residents(Tier::storage)));
+  return price;
+}
+
+}  // namespace moesaic::planner

@@ -1,0 +1,168 @@
+#include "planner/prices/pass_times.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+namespace moesaic::planner {
+namespace {
+
+/// 0 before the layers, 1 + layer, and behind them.
+size_t position_of(const SampleTask& task, size_t layers) {
+  return task.place == Place::before   ? 0
+         : task.place == Place::behind ? layers + 1
+                                       : static_cast<size_t>(task.layer) + 1;
+}
+
+/// One run of the passes on lanes.
+class LaneRun {
+ public:
+  LaneRun(const StepSample& sample, const std::vector<Seconds>& seconds, bool one_lane, double slowdown)
+      : sample_(sample), seconds_(seconds), one_lane_(one_lane), slowdown_(one_lane ? 1 : slowdown) {
+    for (auto* ends : {&forward, &backward, &network}) ends->assign(sample.layers().size() + 2, 0);
+  }
+
+  void run(bool sums_gradients) {
+    spans.start.assign(sample_.tasks().size(), 0);
+    spans.end.assign(sample_.tasks().size(), 0);
+    Seconds last = 0;
+    for (size_t i = 0; i < spans.end.size(); ++i) {
+      const Part part = sample_.tasks()[i].part;
+      if (part == Part::reduction && !sums_gradients) continue;
+      if (part == Part::update)
+        spans.start[i] = last, spans.end[i] = last += seconds_[i];
+      else
+        schedule(i), raise(last, spans.end[i]);
+    }
+    settle();
+  }
+
+  TaskSpans spans;
+  std::vector<Seconds> forward, backward,
+      network;  // [before, layers, behind]: ends of computation; of the network in backward
+
+ private:
+  void schedule(size_t i) {
+    const SampleTask& task = sample_.tasks()[i];
+    const Lane lane = sample_.graph().tasks[task.index].lane;
+    Seconds& free = lane_free_[one_lane_ ? 0 : static_cast<size_t>(lane)];
+    Seconds start = free;
+    for (const int before : task.after) start = std::max(start, spans.end[static_cast<size_t>(before)]);
+    if (lane == Lane::network && start > free) network_since_ = start;
+    Seconds seconds = seconds_[i];
+    if (lane == Lane::compute) seconds += (slowdown_ - 1) * overlap(start, seconds);
+    spans.start[i] = start;
+    spans.end[i] = free = start + seconds;
+    const size_t position = position_of(task, sample_.layers().size());
+    const bool is_forward = task.part == Part::forward;
+    if (lane == Lane::compute) raise((is_forward ? forward : backward)[position], free);
+    if (lane == Lane::network && !is_forward) raise(network[position], free);
+  }
+  static void raise(Seconds& end, Seconds to) { end = std::max(end, to); }
+
+  /// Of a computation with the busy time of the network that is known.
+  Seconds overlap(Seconds start, Seconds seconds) const {
+    const Seconds end = std::min(lane_free_[static_cast<size_t>(Lane::network)], start + seconds);
+    return std::max(0.0, end - std::max(start, network_since_));
+  }
+
+  /// Where nothing runs, the end is that of what came before: forward from the first layer on, backward from the last.
+  void settle() {
+    for (size_t i = 1; i < forward.size(); ++i) raise(forward[i], forward[i - 1]);
+    raise(backward.back(), forward.back());
+    raise(network.back(), forward.back());
+    for (size_t i = forward.size() - 1; i-- > 0;)
+      raise(backward[i], backward[i + 1]), raise(network[i], network[i + 1]);
+  }
+
+  const StepSample& sample_;
+  const std::vector<Seconds>& seconds_;
+  const bool one_lane_;
+  const double slowdown_;
+  std::array<Seconds, kNumLanes> lane_free_{};
+  Seconds network_since_ = 0;  // the network lane has been busy from here to its end
+};
+
+/// Of ends in the order of a pass, [first, layers, last]: what a layer of each class adds once others of its kind have
+/// run and more follow; all that is beside this counts as before the layers.
+StepParts steady_parts(const StepSample& sample, std::vector<int> layers, const std::vector<Seconds>& ends,
+                       Seconds begin) {
+  StepParts parts;
+  parts.of_class.resize(static_cast<size_t>(sample.classes().count));
+  std::vector<int> seen(parts.of_class.size(), 0);
+  constexpr int kSteady = 1;  // the second of a class; behind it are as many as are fetched ahead
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const auto own = static_cast<size_t>(sample.class_of(layers[i]));
+    if (seen[own]++ <= kSteady) parts.of_class[own] = ends[i + 1] - ends[i];
+  }
+  parts.before = ends[layers.size()] - begin;
+  for (size_t c = 0; c < seen.size(); ++c) parts.before -= seen[c] * parts.of_class[c];
+  return parts;
+}
+
+std::vector<int> layers_in_order(const StepSample& sample) {
+  std::vector<int> layers(sample.layers().size());
+  std::iota(layers.begin(), layers.end(), 0);
+  return layers;
+}
+
+StepParts in_forward(const StepSample& sample, const std::vector<Seconds>& ends) {
+  StepParts parts = steady_parts(sample, layers_in_order(sample), ends, 0);
+  parts.behind = ends.back() - ends[ends.size() - 2];
+  return parts;
+}
+
+/// Head and loss come first.
+StepParts in_backward(const StepSample& sample, std::vector<Seconds> ends, Seconds begin) {
+  std::vector<int> layers = layers_in_order(sample);
+  std::reverse(layers.begin(), layers.end());
+  std::reverse(ends.begin(), ends.end());
+  StepParts parts = steady_parts(sample, layers, ends, ends.front());
+  parts.behind = ends.front() - begin;
+  parts.before += ends.back() - ends[ends.size() - 2];
+  return parts;
+}
+
+/// A sum over the layers of a class in the sample stands for as many of them.
+StepParts sum_of_updates(const StepSample& sample, const std::vector<Seconds>& seconds, bool on_network) {
+  StepParts parts{0, 0, std::vector<Seconds>(static_cast<size_t>(sample.classes().count), 0)};
+  std::vector<int> alike(parts.of_class.size(), 0);
+  for (size_t layer = 0; layer < sample.layers().size(); ++layer)
+    ++alike[static_cast<size_t>(sample.class_of(static_cast<int>(layer)))];
+  for (size_t i = 0; i < seconds.size(); ++i) {
+    const SampleTask& task = sample.tasks()[i];
+    if (task.part != Part::update || (sample.graph().tasks[task.index].lane == Lane::network) != on_network) continue;
+    if (task.place == Place::before) parts.before += seconds[i];
+    if (task.place == Place::behind) parts.behind += seconds[i];
+    if (task.place != Place::layer) continue;
+    const auto own = static_cast<size_t>(sample.class_of(task.layer));
+    parts.of_class[own] += seconds[i] / alike[own];
+  }
+  return parts;
+}
+
+}  // namespace
+
+Seconds StepParts::over(const LayerClasses& classes, int first, int last) const {
+  Seconds sum = (first == 0) * before + (last == static_cast<int>(classes.of_layer.size())) * behind;
+  for (int c = 0; c < classes.count; ++c) sum += classes.number_in(c, first, last) * of_class[static_cast<size_t>(c)];
+  return sum;
+}
+
+PassTimes pass_times(const StepSample& sample, const Plan& plan, TaskTimes& times, LayoutRouting& routing) {
+  const std::vector<Seconds> seconds = times.of_all(sample, plan, routing);
+  const bool one_lane = plan.cluster.device.lanes_share_core;
+  LaneRun plain(sample, seconds, one_lane, times.collective_slowdown());
+  LaneRun summing = plain;
+  plain.run(plan.layout.zero > 1);  // which sum the gradients of every microbatch
+  summing.run(true);
+  return {in_forward(sample, plain.forward),
+          in_backward(sample, plain.backward, plain.forward.back()),
+          in_backward(sample, summing.backward, summing.forward.back()),
+          in_backward(sample, summing.network, summing.forward.back()),
+          sum_of_updates(sample, seconds, false),
+          sum_of_updates(sample, seconds, true),
+          std::move(summing.spans)};
+}
+
+}  // namespace moesaic::planner

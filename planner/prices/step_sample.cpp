@@ -1,0 +1,267 @@
+#include "planner/prices/step_sample.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+
+#include "core/graph/memory.h"
+#include "core/operators/collectives.h"
+#include "planner/prices/probes.h"
+
+namespace moesaic::planner {
+namespace {
+
+/// A place of a step of few layers: -1 before them, [layers] in one, the number of layers behind them.
+using Position = std::optional<int>;
+
+bool is_gradient_sum(const TaskGraph& graph, const Task& task) {
+  if (task.phase != Phase::backward || (task.op != Op::all_reduce && task.op != Op::reduce_scatter)) return false;
+  const std::string& family = graph.communicators[task.communicator].name;
+  return family == "world" || family == "stage" || family == "dp" || family == "expert_dp";
+}
+
+/// Where tasks and tensors of a graph belong: what touches a tensor of a layer belongs to the layer.
+class Positions {
+ public:
+  explicit Positions(const TaskGraph& graph)
+      : graph_(graph), of_task(graph.tasks.size()), of_tensor(graph.tensors.size()) {
+    num_layers_ = 0;
+    for (const Task& task : graph.tasks) num_layers_ = std::max(num_layers_, task.layer + 1);
+    for (size_t i = 0; i < of_tensor.size(); ++i) of_tensor[i] = layer_in_name(graph.tensors[i]);
+    each([&](size_t i) { return layer_of(i); });
+    each([&](size_t i) { return layer_of_operands(i); });
+    each([&](size_t i) { return by_order(i); });
+  }
+
+ private:
+  /// What still has no position takes the one that it is given; tensors that of the first task that has one.
+  void each(const auto& position) {
+    for (size_t i = 0; i < graph_.tasks.size(); ++i) {
+      if (!of_task[i]) of_task[i] = position(i);
+      if (!of_task[i]) continue;
+      for (const auto* operands : {&graph_.tasks[i].reads, &graph_.tasks[i].writes})
+        for (const TensorId operand : *operands)
+          if (Position& of = of_tensor[graph_.base_of(operand)]; !of) of = of_task[i];
+    }
+  }
+  /// Some residents stand for memory that no task names.
+  static Position layer_in_name(const Tensor& tensor) {
+    int layer = 0;
+    return std::sscanf(tensor.name.c_str(), "layers.%d.", &layer) == 1 ? Position(layer) : std::nullopt;
+  }
+  Position layer_of(size_t i) const {
+    return graph_.tasks[i].layer >= 0 ? Position(graph_.tasks[i].layer) : std::nullopt;
+  }
+  /// Of what techniques add for parameters: reductions, gathers, updates, and what clears and sums for these.
+  Position layer_of_operands(size_t i) const {
+    const Task& task = graph_.tasks[i];
+    if (!is_collective(task.op) && family_of(task.op) != Family::optimizer && task.op != Op::add) return {};
+    for (const auto* operands : {&task.writes, &task.reads})
+      for (const TensorId operand : *operands)
+        if (const TensorId base = graph_.base_of(operand);
+            of_tensor[base] && (graph_.tensors[base].kind != TensorKind::activation || is_gradient_sum(graph_, task)))
+          return of_tensor[base];
+    return {};
+  }
+  /// Forward and backward: behind the first layer's tasks and before the last one's.
+  Position by_order(size_t i) {
+    const Task& task = graph_.tasks[i];
+    if (task.phase == Phase::update) return layer_of_operands(i).value_or(num_layers_);
+    bool layer_came = false;
+    for (size_t before = i; before-- > 0 && !layer_came;)
+      layer_came = graph_.tasks[before].phase == task.phase && graph_.tasks[before].layer >= 0;
+    const bool is_before = task.phase == Phase::forward ? !layer_came : layer_came;
+    return is_before ? -1 : num_layers_;
+  }
+
+  const TaskGraph& graph_;
+
+ public:
+  int num_layers_ = 0;
+  OfTasks<Position> of_task;
+  OfTensors<Position> of_tensor;  // bases
+};
+
+Part part_of(const TaskGraph& graph, const Task& task) {
+  if (task.phase == Phase::update) return Part::update;
+  if (is_gradient_sum(graph, task)) return Part::reduction;
+  return task.phase == Phase::forward ? Part::forward : Part::backward;
+}
+
+MemoryForm bytes_form(const Probes& probes, TensorId id) {
+  const Tensor& tensor = probes.first().tensors[id];
+  MemoryForm form;
+  if (tensor.rows == Rows::fixed || tensor.rows == Rows::local)
+    form.fixed = probes.form([&](const TaskGraph& graph) {
+      return bytes_of(graph.tensors[id].dtype, graph.tensors[id].fixed_rows * graph.tensors[id].row_elements);
+    });
+  else
+    form.per_row[static_cast<size_t>(tensor.rows)] =
+        static_cast<double>(bytes_of(tensor.dtype, tensor.row_elements)) / tensor.num_chunks;
+  return form;
+}
+
+}  // namespace
+
+MemoryForm& MemoryForm::operator+=(const MemoryForm& other) {
+  fixed += other.fixed;
+  for (size_t i = 0; i < kNumRows; ++i) per_row[i] += other.per_row[i];
+  return *this;
+}
+
+MemoryForm MemoryForm::operator-(const MemoryForm& other) const {
+  MemoryForm difference = *this;
+  difference.fixed += other.fixed * -1;
+  for (size_t i = 0; i < kNumRows; ++i) difference.per_row[i] -= other.per_row[i];
+  return difference;
+}
+
+class StepSample::Maker {
+ public:
+  Maker(StepSample& sample, const Probes& probes)
+      : s_(sample), probes_(probes), at_(probes.first()), forms_(probes.first().tensors.size()) {
+    for (size_t i = 0; i < forms_.size(); ++i) forms_[i] = bytes_form(probes, TensorId(i));
+  }
+
+  void make() {
+    make_tasks();
+    make_residents();
+    make_kept();
+    make_moments();
+  }
+
+ private:
+  const TaskGraph& graph() const { return probes_.first(); }
+  int num_layers() const { return static_cast<int>(s_.layers_.size()); }
+  static Place place(int position, int layers) {
+    return position < 0 ? Place::before : position == layers ? Place::behind : Place::layer;
+  }
+  int layer(int position) const { return position >= 0 && position < num_layers() ? position : -1; }
+
+  void make_tasks() {
+    for (size_t i = 0; i < graph().tasks.size(); ++i) {
+      const Task& task = graph().tasks[i];
+      SampleTask sampled{
+          TaskIndex(i), part_of(graph(), task), place(*at_.of_task[i], num_layers()), layer(*at_.of_task[i]), {}, {}};
+      if (is_collective(task.op) ? task.bytes > 0 : task.rows == Rows::fixed || task.rows == Rows::local)
+        sampled.number = probes_.form(
+            [&](const TaskGraph& of) { return is_collective(task.op) ? of.tasks[i].bytes : of.tasks[i].fixed_rows; });
+      for (const TaskIndex before : task.dependencies) sampled.after.push_back(before.value());
+      s_.tasks_.push_back(std::move(sampled));
+    }
+  }
+
+  void make_residents() {
+    const std::vector<int> in_sample = [&] {
+      std::vector<int> count(static_cast<size_t>(s_.classes_.count), 0);
+      for (int i = 0; i < num_layers(); ++i) ++count[static_cast<size_t>(s_.class_of(i))];
+      return count;
+    }();
+    for (Residents& of : s_.residents_) of.of_class.resize(static_cast<size_t>(s_.classes_.count));
+    for (size_t i = 0; i < graph().tensors.size(); ++i) {
+      const Tensor& tensor = graph().tensors[i];
+      if (tensor.kind == TensorKind::activation || tensor.view_of >= 0) continue;
+      Residents& of = s_.residents_[static_cast<size_t>(tensor.tier)];
+      const Position at = at_.of_tensor[i];
+      MemoryForm& to = is_loaded(TensorId(i))  ? of.of_microbatch
+                       : at && layer(*at) >= 0 ? of.of_class[static_cast<size_t>(s_.class_of(layer(*at)))]
+                       : at == num_layers()    ? of.behind
+                                               : of.before;
+      to += forms_[i];
+    }
+    for (Residents& of : s_.residents_)
+      for (size_t c = 0; c < of.of_class.size(); ++c) of.of_class[c].fixed *= 1.0 / in_sample[c];
+  }
+  bool is_loaded(TensorId tensor) const {
+    const auto among = [&](const std::vector<TensorId>& inputs) {
+      return std::find(inputs.begin(), inputs.end(), tensor) != inputs.end();
+    };
+    return among(graph().inputs.tokens) || among(graph().inputs.targets);
+  }
+
+  /// Of each layer of the sample what backward finds: made in its forward pass, read last in backward.
+  void make_kept() {
+    kept_of_layer_.resize(s_.layers_.size());
+    const Liveness liveness = liveness_of(graph(), 0);
+    for (size_t i = 0; i < graph().tasks.size(); ++i)
+      if (graph().tasks[i].phase == Phase::backward)
+        for (const TensorId tensor : liveness.released[i]) released_in_backward_.push_back(tensor);
+    std::sort(released_in_backward_.begin(), released_in_backward_.end());
+    for (size_t i = 0; i < graph().tasks.size(); ++i) {
+      if (graph().tasks[i].phase != Phase::forward) continue;
+      const int position = *at_.of_task[i];
+      for (const TensorId tensor : liveness.created[i]) {
+        if (!std::binary_search(released_in_backward_.begin(), released_in_backward_.end(), tensor)) continue;
+        if (position < 0) s_.kept_before_ += forms_[tensor];
+        if (layer(position) >= 0) kept_of_layer_[static_cast<size_t>(position)] += forms_[tensor];
+      }
+    }
+    s_.kept_.resize(static_cast<size_t>(s_.classes_.count));
+    for (int i = 0; i < num_layers(); ++i)
+      s_.kept_[static_cast<size_t>(s_.class_of(i))] = kept_of_layer_[static_cast<size_t>(i)];
+  }
+
+  void make_moments() {
+    const Liveness liveness = liveness_of(graph(), 0);
+    MemoryForm live;
+    OfTensors<int> number(graph().tensors.size(), -1);
+    for (size_t i = 0; i < graph().tasks.size(); ++i) {
+      for (const TensorId tensor : liveness.created[i]) {
+        live += forms_[tensor];
+        number[tensor] = static_cast<int>(s_.tensors_.size());
+        s_.tensors_.push_back({forms_[tensor], static_cast<int>(i), 0});
+      }
+      if (!liveness.created[i].empty()) s_.moments_.push_back(moment(i, live));
+      if (s_.tasks_[i].part == Part::reduction) s_.moments_.push_back(sum_of_later_microbatch(i, live));
+      for (const TensorId tensor : liveness.released[i]) {
+        live = live - forms_[tensor];
+        s_.tensors_[static_cast<size_t>(number[tensor])].released = static_cast<int>(i);
+      }
+    }
+  }
+  Moment moment(size_t task, const MemoryForm& live) const {
+    const SampleTask& at = s_.tasks_[task];
+    if (at.part == Part::update) return {Place::before, -1, live};  // when nothing is kept
+    Moment moment{at.place, at.layer, live};
+    const int layers_before = at.place == Place::before ? 0 : at.place == Place::behind ? num_layers() : at.layer;
+    for (int before = 0; before < layers_before; ++before)
+      moment.bytes = moment.bytes - kept_of_layer_[static_cast<size_t>(before)];
+    if (at.place != Place::before) moment.bytes = moment.bytes - s_.kept_before_;
+    return moment;
+  }
+  /// The first microbatch sums into the share itself; the others beside it.
+  Moment sum_of_later_microbatch(size_t task, const MemoryForm& live) const {
+    Moment summing = moment(task, live);
+    summing.bytes.fixed += s_.tasks_[task].number;
+    summing.of_later_microbatches = true;
+    return summing;
+  }
+
+  StepSample& s_;
+  const Probes& probes_;
+  Positions at_;
+  OfTensors<MemoryForm> forms_;
+  std::vector<MemoryForm> kept_of_layer_;  // [layers of the sample]
+  std::vector<TensorId> released_in_backward_;
+};
+
+namespace {
+
+/// The first layer of a class has others before it, the second one its own kind; one more for each layer fetched ahead.
+/// Gradients that leave the device pile up over layers where their lane is slow.
+int layers_of_each_class(const Plan& plan) {
+  constexpr int kSteady = 2, kDrained = 2;
+  return kSteady + std::max(plan.prefetch.dense, plan.prefetch.experts) +
+         (plan.expert_storage.home == Tier::device ? 0 : kDrained);
+}
+
+}  // namespace
+
+StepSample::StepSample(const Plan& plan) : classes_(layer_classes(plan.model)) {
+  layers_ = first_of_each_class(classes_, layers_of_each_class(plan));
+  const Probes probes(plan, with_layers(plan.model, layers_));
+  Maker(*this, probes).make();
+  graph_ = probes.first();
+}
+
+}  // namespace moesaic::planner
