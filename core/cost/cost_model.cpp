@@ -231,6 +231,14 @@ Seconds CostModel::least_per_row(const Task& task) const {
   return tables_->least_per_row(stored_as(task), task.shape) * profile_.neighbour_slowdown;
 }
 
+Seconds CostModel::least_of_experts(const Task& task, int64_t least_rows, int64_t most_rows, int64_t most_in_slot,
+                                    int64_t slots) const {
+  const Method method = method_for(task);
+  if (!method.has_experts) return 0;
+  return expert_prices(method, static_cast<size_t>(slots)).least(least_rows, most_rows, most_in_slot, slots) *
+         profile_.neighbour_slowdown;
+}
+
 const CollectiveCurve* CostModel::collective_curve(Op op, int num_ranks, bool crosses_nodes) const {
   const CollectiveCurve* best = nullptr;
   for (const CollectiveCurve& curve : profile_.collectives)

@@ -61,6 +61,10 @@ class CostModel {
   std::span<const int64_t> table_rows(const Task& task) const;
   /// Seconds per row that no vector of rows goes below, by the tables; 0: the profile has none of experts.
   Seconds least_per_row(const Task& experts) const;
+  /// Seconds that no vector of rows of `slots` slots goes below, by the tables, whose rows lie between these, at most
+  /// `most_in_slot` of them in one slot; 0: the profile has none of experts.
+  Seconds least_of_experts(const Task& experts, int64_t least_rows, int64_t most_rows, int64_t most_in_slot,
+                           int64_t slots) const;
 
   /// A collective from a measured curve: `busiest_bytes` is the most that one member sends or receives. Nothing when no
   /// curve fits. Between curves of other group sizes nothing is guessed.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "core/cost/table_prices.h"
 
@@ -26,6 +27,13 @@ Place place_on(const ExpertCurve& curve, double rows) {
   const double share = std::log(rows / curve.rows[below]) / std::log(curve.rows[above] / curve.rows[below]);
   const auto mixed = [share](double low, double high) { return low + share * (high - low); };
   return {mixed(log_factor(below), log_factor(above)), mixed(std::log(curve.skew[below]), std::log(curve.skew[above]))};
+}
+
+/// Whatever the skew.
+double least_factor(const ExpertTable& table, double rows) {
+  double least = std::numeric_limits<double>::max();
+  for (const ExpertCurve& curve : table.curves) least = std::min(least, place_on(curve, rows).factor);
+  return std::exp(least);
 }
 
 /// Between the two curves whose skews enclose that of the rows; at the ends the outermost one.
@@ -77,6 +85,32 @@ ExpertPrices::Reading ExpertPrices::read(std::span<const int64_t> slot_rows) con
       !same    ? Likeness::different
       : inside ? Likeness::same
                : Likeness::beyond};
+}
+
+// From one number of rows to the next, the model's seconds at the first times the least factor of both is below all
+// between: the model grows with the rows, and factors have their extremes at the points of curves, which all count.
+Seconds ExpertPrices::least(int64_t least_rows, int64_t most_rows, int64_t most_in_slot, int64_t slots) const {
+  constexpr double kStep = 1.02;
+  const double there = static_cast<double>(table_.slots) / static_cast<double>(slots);
+  std::vector<double> rows = {static_cast<double>(most_rows)};
+  for (auto at = static_cast<double>(least_rows); at < rows.front(); at = std::max(at + 1, at * kStep))
+    rows.push_back(at);
+  for (const ExpertCurve& curve : table_.curves)
+    for (const double point : curve.rows)
+      if (point / there > static_cast<double>(least_rows) && point / there < rows.front())
+        rows.push_back(point / there);
+  std::sort(rows.begin(), rows.end());
+  Seconds least = std::numeric_limits<Seconds>::max();
+  double factor = least_factor(table_, rows.front() * there);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const double next = i + 1 < rows.size() ? least_factor(table_, rows[i + 1] * there) : factor;
+    const auto whole = static_cast<int64_t>(rows[i]),
+               active = std::max<int64_t>(1, whole / std::max<int64_t>(1, most_in_slot));
+    const std::vector<int64_t> even(static_cast<size_t>(active), std::max<int64_t>(1, whole / active));
+    least = std::min(least, std::min(factor, next) * base_.experts(stored_, table_.weights, shape_, even));
+    factor = next;
+  }
+  return least;
 }
 
 Seconds ExpertPrices::least_per_row() const {

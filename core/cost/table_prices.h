@@ -47,6 +47,8 @@ class ExpertPrices {
   Reading read(std::span<const int64_t> slot_rows) const;
   /// No vector of rows costs less a row.
   Seconds least_per_row() const;
+  /// No vector costs less whose rows lie between these, with at most `most_in_slot` in one slot.
+  Seconds least(int64_t least_rows, int64_t most_rows, int64_t most_in_slot, int64_t slots) const;
 
  private:
   const ExpertTable& table_;

@@ -1,15 +1,12 @@
 #include "planner/bounds/step_bound.h"
 
 #include <algorithm>
-#include <limits>
-#include <map>
 
-#include "core/cost/cost_model.h"
-#include "core/cost/signature.h"
 #include "core/graph/routing_binding.h"
 #include "core/graph/stages.h"
 #include "core/network/collective_demand.h"
 #include "core/technique/lower.h"
+#include "planner/bounds/best_prices.h"
 
 namespace moesaic::planner {
 namespace {
@@ -23,50 +20,6 @@ Plan bare(Plan plan) {
   plan.gradient_bucket_bytes = 0;
   return plan;
 }
-
-/// Prices that hold whatever a plan cuts or fuses: the least seconds per row at any size.
-class BestPrices {
- public:
-  explicit BestPrices(const Plan& plan) : profile_(plan.profile), cost_(plan.profile, plan.cluster) {}
-
-  /// Least price of `rows` rows of a task, cut into pieces of any size.
-  Seconds cut(const Task& task, int64_t rows) {
-    return rows <= 0 ? 0 : least_per_row(task, rows) * static_cast<double>(rows);
-  }
-  Seconds whole(const Task& task, int64_t rows) const { return cost_.compute(task, rows).seconds; }
-
-  /// A measured curve may beat the alpha-beta price.
-  bool measured(const Task& task, const CollectiveDemand& demand) const {
-    return cost_.collective_curve(task.op, static_cast<int>(demand.members.size()), demand.crosses_nodes) != nullptr;
-  }
-
- private:
-  /// A curve is linear between its points, so the least price per row stands at one of them, at the largest size, or
-  /// below the first point, where every size is tried; powers of two serve for curves scaled from other dimensions.
-  Seconds least_per_row(const Task& task, int64_t most) {
-    const std::string stored = name_of(stored_as(task).weights);
-    const auto [known, fresh] = memo_.try_emplace({signature_of(task.op, task.dtype, task.shape) + stored, most}, 0);
-    if (!fresh) return known->second;
-    if (const Seconds of_tables = cost_.least_per_row(task); of_tables > 0) return known->second = of_tables;
-    Seconds least = std::numeric_limits<Seconds>::max();
-    const auto at = [&](int64_t rows) {
-      if (rows <= most) least = std::min(least, whole(task, rows) / static_cast<double>(rows));
-    };
-    at(most);
-    for (int64_t rows = 1; rows <= most; rows *= 2) at(rows);
-    for (const int64_t rows : cost_.table_rows(task)) at(rows);
-    for (const OperatorCurve& curve : profile_.operators) {
-      if (curve.op != name_of(task.op)) continue;
-      for (int64_t rows = 1; rows < std::min(curve.rows.front(), most); ++rows) at(rows);
-      for (const int64_t rows : curve.rows) at(std::max<int64_t>(1, rows));
-    }
-    return known->second = least;
-  }
-
-  const Profile& profile_;
-  CostModel cost_;
-  std::map<std::pair<std::string, int64_t>, Seconds> memo_;
-};
 
 /// Rows that all experts of the task's layer receive, in the expert-parallel group of rank 0. A placement may give any
 /// rank as many as it likes; their mean stays.
@@ -100,13 +53,6 @@ double mean_speed(const Plan& plan, int stage) {
   double sum = 0;
   for (int rank = 0; rank < ranks; ++rank) sum += plan.cluster.speed_of(stage * ranks + rank);
   return sum / ranks;
-}
-
-/// Prices are then bytes over the busiest port; buckets may save every latency and message.
-Cluster without_latency(Cluster cluster) {
-  cluster.nic.latency_s = cluster.intra_node.latency_s = cluster.spine.latency_s = 0;
-  cluster.nic.message_s = cluster.intra_node.message_s = 0;
-  return cluster;
 }
 
 StepBound bound_of_stage(const Plan& plan, const TaskGraph& graph, const RoutingBinding& binding, BestPrices& prices,

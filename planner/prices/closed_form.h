@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "planner/prices/memory_price.h"
-#include "planner/prices/pass_times.h"
 #include "planner/prices/probes.h"
+#include "planner/prices/task_times.h"
 
 namespace moesaic::planner {
 
@@ -23,18 +23,15 @@ class ClosedForm {
   /// Prices plans for these documents. InputError where the profile cannot be read.
   explicit ClosedForm(const Plan& documents);
 
-  /// Of a legal plan for the same documents without elastic shares:
-  ///
-  ///   step = max over stages s of [ sum_{j < s} (f_j + b_j + 2 send) + m f_s + (m - 1) b_s + b'_s + update_s ]
-  ///
-  /// with f, b the passes of a microbatch and m microbatches (one forward, one backward), b' the last backward pass
-  /// with the sums of gradients that run beside it.
+  /// Of a legal plan for the same documents without elastic shares.
   PlanPrice price(const Plan& plan);
 
- private:
+  /// What prices are made of, remembered for the plans that share it.
   const StepSample& sample_of(const Plan& plan);
   LayoutRouting& routing_of(const Plan& plan);
+  TaskTimes& times() { return times_; }
 
+ private:
   TaskTimes times_;
   /// What routing sees of a layout without a placement of its own.
   using RoutingKey = std::array<int64_t, 8>;

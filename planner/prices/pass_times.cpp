@@ -17,12 +17,15 @@ size_t position_of(const SampleTask& task, size_t layers) {
 /// One run of the passes on lanes.
 class LaneRun {
  public:
-  LaneRun(const StepSample& sample, const std::vector<Seconds>& seconds, bool one_lane, double slowdown)
-      : sample_(sample), seconds_(seconds), one_lane_(one_lane), slowdown_(one_lane ? 1 : slowdown) {
+  LaneRun(const StepSample& sample, const std::vector<Seconds>& seconds, const LaneRules& rules)
+      : sample_(sample), seconds_(seconds), rules_(rules) {
     for (auto* ends : {&forward, &backward, &network}) ends->assign(sample.layers().size() + 2, 0);
   }
 
+  /// A microbatch more: lanes go on from where they are.
   void run(bool sums_gradients) {
+    begin = end();
+    for (auto* ends : {&forward, &backward, &network}) std::fill(ends->begin(), ends->end(), begin);
     spans.start.assign(sample_.tasks().size(), 0);
     spans.end.assign(sample_.tasks().size(), 0);
     Seconds last = 0;
@@ -37,27 +40,56 @@ class LaneRun {
     settle();
   }
 
+  Seconds begin = 0;
   TaskSpans spans;
-  std::vector<Seconds> forward, backward,
-      network;  // [before, layers, behind]: ends of computation; of the network in backward
+  std::vector<Seconds> forward, backward, network;  // [before, layers, behind]: ends of computation; of the network
 
  private:
   void schedule(size_t i) {
     const SampleTask& task = sample_.tasks()[i];
     const Lane lane = sample_.graph().tasks[task.index].lane;
-    Seconds& free = lane_free_[one_lane_ ? 0 : static_cast<size_t>(lane)];
-    Seconds start = free;
-    for (const int before : task.after) start = std::max(start, spans.end[static_cast<size_t>(before)]);
-    if (lane == Lane::network && start > free) network_since_ = start;
-    Seconds seconds = seconds_[i];
-    if (lane == Lane::compute) seconds += (slowdown_ - 1) * overlap(start, seconds);
-    spans.start[i] = start;
-    spans.end[i] = free = start + seconds;
+    Seconds& free = lane_free_[rules_.one_lane ? 0 : static_cast<size_t>(lane)];
+    if (rules_.pieces > 1 && is_cut(i))
+      run_in_pieces(i, free);
+    else
+      run_whole(i, lane, free);
     const size_t position = position_of(task, sample_.layers().size());
     const bool is_forward = task.part == Part::forward;
     if (lane == Lane::compute) raise((is_forward ? forward : backward)[position], free);
     if (lane == Lane::network && !is_forward) raise(network[position], free);
   }
+
+  void run_whole(size_t i, Lane lane, Seconds& free) {
+    Seconds start = free;
+    for (const int before : sample_.tasks()[i].after) start = std::max(start, spans.end[static_cast<size_t>(before)]);
+    if (lane == Lane::network && start > free) network_since_ = start;
+    Seconds seconds = seconds_[i];
+    if (lane == Lane::compute && !rules_.one_lane) seconds += (rules_.slowdown - 1) * overlap(start, seconds);
+    spans.start[i] = start;
+    spans.end[i] = free = start + seconds;
+  }
+
+  /// The first piece follows the first one of whoever makes it, the last one the last; its lane has to do all of it.
+  void run_in_pieces(size_t i, Seconds& free) {
+    const double piece = 1.0 / rules_.pieces;
+    Seconds start = 0, end = 0;
+    for (const int number : sample_.tasks()[i].after) {
+      const auto before = static_cast<size_t>(number);
+      const double first = is_cut(before) ? piece : 1;
+      start = std::max(start, spans.start[before] + first * (spans.end[before] - spans.start[before]));
+      end = std::max(end, spans.end[before] + piece * seconds_[i]);
+    }
+    spans.start[i] = start;
+    spans.end[i] = free = std::max({free + seconds_[i], start + seconds_[i], end});
+  }
+  /// Weight gradients sum over all rows at once.
+  bool is_cut(size_t i) const {
+    const Task& task = sample_.graph().tasks[sample_.tasks()[i].index];
+    const bool is_routed = task.rows != Rows::fixed && task.rows != Rows::local && !is_window(task.rows);
+    return is_routed && task.moe_layer >= 0 && task.op != Op::experts_wgrad;
+  }
+
+  Seconds end() const { return std::max(forward.back(), backward.front()); }  // of computation
   static void raise(Seconds& end, Seconds to) { end = std::max(end, to); }
 
   /// Of a computation with the busy time of the network that is known.
@@ -77,8 +109,7 @@ class LaneRun {
 
   const StepSample& sample_;
   const std::vector<Seconds>& seconds_;
-  const bool one_lane_;
-  const double slowdown_;
+  const LaneRules rules_;
   std::array<Seconds, kNumLanes> lane_free_{};
   Seconds network_since_ = 0;  // the network lane has been busy from here to its end
 };
@@ -106,8 +137,8 @@ std::vector<int> layers_in_order(const StepSample& sample) {
   return layers;
 }
 
-StepParts in_forward(const StepSample& sample, const std::vector<Seconds>& ends) {
-  StepParts parts = steady_parts(sample, layers_in_order(sample), ends, 0);
+StepParts in_forward(const StepSample& sample, const std::vector<Seconds>& ends, Seconds begin) {
+  StepParts parts = steady_parts(sample, layers_in_order(sample), ends, begin);
   parts.behind = ends.back() - ends[ends.size() - 2];
   return parts;
 }
@@ -149,14 +180,16 @@ Seconds StepParts::over(const LayerClasses& classes, int first, int last) const 
   return sum;
 }
 
-PassTimes pass_times(const StepSample& sample, const Plan& plan, TaskTimes& times, LayoutRouting& routing) {
-  const std::vector<Seconds> seconds = times.of_all(sample, plan, routing);
-  const bool one_lane = plan.cluster.device.lanes_share_core;
-  LaneRun plain(sample, seconds, one_lane, times.collective_slowdown());
-  LaneRun summing = plain;
-  plain.run(plan.layout.zero > 1);  // which sum the gradients of every microbatch
-  summing.run(true);
-  return {in_forward(sample, plain.forward),
+PassTimes pass_times(const StepSample& sample, const Plan& plan, const std::vector<Seconds>& seconds,
+                     const LaneRules& rules) {
+  const bool sums_every_microbatch = rules.sums_gradients && plan.layout.zero > 1;
+  const bool several = plan.layout.micro_batches > 1;
+  LaneRun plain(sample, seconds, rules);
+  plain.run(sums_every_microbatch);
+  if (several) plain.run(sums_every_microbatch);  // what waits for nothing may begin while the microbatch before ends
+  LaneRun summing = several ? plain : LaneRun(sample, seconds, rules);
+  summing.run(rules.sums_gradients);
+  return {in_forward(sample, plain.forward, plain.begin),
           in_backward(sample, plain.backward, plain.forward.back()),
           in_backward(sample, summing.backward, summing.forward.back()),
           in_backward(sample, summing.network, summing.forward.back()),

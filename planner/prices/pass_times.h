@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "planner/prices/task_times.h"
+#include "planner/prices/step_sample.h"
 
 namespace moesaic::planner {
 
@@ -23,8 +23,17 @@ struct PassTimes {
   TaskSpans spans;                     // of a microbatch that sums its gradients
 };
 
-/// Runs the tasks of a sample's passes on lanes that each take one task at a time in program order; computation is as
-/// much slower as the profile says while the network lane is busy. Where lanes share a core, all are one.
-PassTimes pass_times(const StepSample& sample, const Plan& plan, TaskTimes& times, LayoutRouting& routing);
+/// How lanes run tasks. `pieces`: what routing decides may be cut into as many pieces of tokens, each of which goes on
+/// as soon as it is done; 1: every task waits for the whole one before.
+struct LaneRules {
+  bool one_lane = false;  // lanes share a core
+  double slowdown = 1;    // of computation while the network lane is busy
+  int pieces = 1;
+  bool sums_gradients = true;
+};
+
+/// Runs the tasks of a sample's passes on lanes that each take one task at a time in program order. seconds: [tasks].
+PassTimes pass_times(const StepSample& sample, const Plan& plan, const std::vector<Seconds>& seconds,
+                     const LaneRules& rules);
 
 }  // namespace moesaic::planner

@@ -248,11 +248,13 @@ class StepSample::Maker {
 namespace {
 
 /// The first layer of a class has others before it, the second one its own kind; one more for each layer fetched ahead.
-/// Gradients that leave the device pile up over layers where their lane is slow.
+/// Gradients that leave the device pile up over layers where their lane is slow; a table that is cut by columns is
+/// gathered beside the last layer and reduced beside the first one of backward.
 int layers_of_each_class(const Plan& plan) {
-  constexpr int kSteady = 2, kDrained = 2;
+  constexpr int kSteady = 2, kDrained = 2, kBesideTable = 2;
   return kSteady + std::max(plan.prefetch.dense, plan.prefetch.experts) +
-         (plan.expert_storage.home == Tier::device ? 0 : kDrained);
+         (plan.expert_storage.home == Tier::device ? 0 : kDrained) +
+         (plan.embedding == Embedding::column_partition ? kBesideTable : 0);
 }
 
 }  // namespace

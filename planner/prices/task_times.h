@@ -40,6 +40,11 @@ class TaskTimes {
   /// Of rank 0, where experts are concerned of the busiest rank: the mean over MoE layers of its seconds. [tasks]
   std::vector<Seconds> of_all(const StepSample& sample, const Plan& plan, LayoutRouting& routing);
 
+  /// The ranks among which a task of the sample is a collective, rank 0 one of them.
+  const std::vector<int>& group(const StepSample& sample, size_t task, const Plan& plan) {
+    return family_of(ways(sample)[task].family, plan).groups[0];
+  }
+
   /// Factor on computation while a collective runs beside it.
   double collective_slowdown() const { return collective_slowdown_; }
 
