@@ -46,12 +46,8 @@ std::string shipped_profile(const std::string& device, const std::vector<std::st
 }
 
 /// A run's recorded routing without its first half: a router that has just been initialised sends its rows elsewhere.
-RoutingDocument later_half(RoutingDocument recorded) {
-  const int64_t per_iteration = recorded.num_moe_layers * recorded.num_sources * recorded.num_experts;
-  const int64_t dropped = recorded.num_iterations / 2;
-  recorded.counts.erase(recorded.counts.begin(), recorded.counts.begin() + dropped * per_iteration);
-  recorded.num_iterations -= dropped;
-  return recorded;
+RoutingDocument later_half(const RoutingDocument& recorded) {
+  return recorded.recorded() ? without_first(recorded, recorded.num_iterations / 2) : recorded;
 }
 
 }  // namespace

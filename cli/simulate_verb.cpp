@@ -35,7 +35,7 @@ Plan with_seed(Plan plan, uint64_t seed, const std::string& file) {
   const std::string remedy = "leave --seed out, or plan with a routing whose generator draws";
   if (routing.recorded())
     throw InputError(file, "/documents/routing", "was recorded and is not drawn; --seed changes nothing", "", remedy);
-  if (routing.generator.zipf_exponent == 0 && !routing.generator.sampled)
+  if (routing.generator.zipf_exponent == 0 && !routing.generator.sampled && routing.generator.drift.sigma == 0)
     throw InputError(file, "/documents/routing", "is uniform and not drawn; --seed changes nothing", "", remedy);
   routing.generator.seed = seed;
   return plan;

@@ -1,9 +1,10 @@
-// The routing document: a generator, or counts [iteration, moe layer, source rank, expert].
+// The routing document: a generator, or counts [iteration, moe layer, source rank, expert], choices of tokens, or both.
 
 #include <nlohmann/json.hpp>
 
 #include "core/schema/documents.h"
 #include "core/schema/object_reader.h"
+#include "core/schema/routing_choices_document.h"
 
 namespace moesaic {
 namespace {
@@ -11,11 +12,26 @@ namespace {
 // Sums over sources and experts stay within 64 bits, and every count is an exact double.
 constexpr IntegerRange kRows{0, int64_t{1} << 40};
 
+/// sigma: exp(8) = 2981 times as popular at one standard deviation.
+RoutingDrift read_drift(ObjectReader reader) {
+  RoutingDrift drift;
+  drift.rho = reader["rho"].number({0, 1});
+  drift.sigma = reader["sigma"].number({0, 8});
+  reader.finish();
+  return drift;
+}
+
 RoutingGenerator read_generator(ObjectReader reader) {
   RoutingGenerator generator;
   generator.zipf_exponent = reader["zipf_exponent"].number({0, 16});
   generator.seed = reader["seed"].seed(0);
   generator.sampled = reader["sampled"].boolean(false);
+  const Field affinity = reader["affinity"], drift = reader["drift"];
+  generator.affinity = affinity.number({0, 1}, 0);
+  if (generator.affinity > 0 && !generator.sampled)
+    affinity.refuse("draws tokens one by one, and \"sampled\" is false", "\"sampled\": true",
+                    "add it, or leave affinity out");
+  if (drift.present()) generator.drift = read_drift(drift.object());
   reader.finish();
   return generator;
 }
@@ -53,6 +69,14 @@ void read_counts(const Field& iterations, RoutingDocument& routing) {
   }
 }
 
+Json write_generator(const RoutingGenerator& generator) {
+  Json json = {{"zipf_exponent", generator.zipf_exponent}, {"seed", generator.seed}, {"sampled", generator.sampled}};
+  if (generator.affinity > 0) json["affinity"] = generator.affinity;
+  if (generator.drift != RoutingDrift())
+    json["drift"] = {{"rho", generator.drift.rho}, {"sigma", generator.drift.sigma}};
+  return json;
+}
+
 Json write_counts(const RoutingDocument& routing) {
   Json iterations = Json::array();
   auto count = routing.counts.begin();
@@ -78,12 +102,14 @@ RoutingDocument read_routing(const Json& json, const std::string& file, const st
   RoutingDocument routing;
   routing.name = reader["name"].text("");
   const Field counts = reader["counts"];
+  const Field choices = reader["choices"];
   const Field generator = reader["generator"];
   reader.finish();
-  if (counts.present() && generator.present()) counts.refuse("stands beside a generator", "one of the two");
-  if (counts.present()) {
-    read_counts(counts, routing);
-  } else {
+  for (const Field& recorded : {counts, choices})
+    if (recorded.present() && generator.present()) recorded.refuse("stands beside a generator", "one of the two");
+  if (counts.present()) read_counts(counts, routing);
+  if (choices.present()) read_choices(choices, counts, routing);
+  if (!counts.present() && !choices.present()) {
     routing.generator = read_generator(generator.object());
   }
   return routing;
@@ -93,10 +119,9 @@ Json write_routing(const RoutingDocument& routing) {
   Json json = {{"kind", "moesaic.routing/1"}, {"name", routing.name}};
   if (routing.recorded()) {
     json["counts"] = write_counts(routing);
+    if (routing.choices != nullptr) json["choices"] = write_choices(routing);
   } else {
-    json["generator"] = {{"zipf_exponent", routing.generator.zipf_exponent},
-                         {"seed", routing.generator.seed},
-                         {"sampled", routing.generator.sampled}};
+    json["generator"] = write_generator(routing.generator);
   }
   return json;
 }

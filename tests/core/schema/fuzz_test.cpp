@@ -51,6 +51,9 @@ TEST(Fuzz, KernelTablesAreReadOrRefused) {
 TEST(Fuzz, RecordedRoutingsAreReadOrRefused) {
   const Json recorded = {{"kind", "moesaic.routing/1"}, {"counts", {{{{1, 2, 3}, {4, 5, 6}}}}}};
   testing::expect_survival(recorded.dump(), 2, read_document);
+  testing::expect_survival(R"({"kind":"moesaic.routing/1","choices":{"num_experts":4,"tokens":[[1,1]],)"
+                           R"("experts":[[[0,3],[1,2]],[[3,1],[1,-1]]],"scores":[[[1,2],[3,4]],[[5,6],[7,8]]]}})",
+                           5, read_document);
 }
 
 }  // namespace
