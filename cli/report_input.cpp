@@ -43,7 +43,7 @@ ReportInput report_input(const Plan& plan, const Timeline* predicted, const Time
   const int64_t tokens =
       plan.workload.tokens_per_step() / (int64_t{plan.layout.stage_ranks()} * plan.layout.micro_batches);
   const Routing routing(plan.routing, plan.model.num_moe_layers(), plan.layout.stage_ranks(), plan.model.num_experts,
-                        tokens * plan.model.top_k);
+                        tokens * plan.model.top_k, plan.model.top_k);
   for (int layer = 0; layer < plan.model.num_moe_layers(); ++layer) {
     std::vector<double>& loads = input.expert_loads.emplace_back();  // of slices, as placement counts them
     for (double load : routing.mean_load(layer))

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/routing/chosen_rows.h"
 #include "core/routing/node_rows.h"
 #include "core/schema/error.h"
 
@@ -21,8 +22,8 @@ std::vector<int64_t> assignments(const RoutingRules& rules) {
 RecordedRouting::RecordedRouting(const Plan& plan)
     : plan_(plan),
       rules_(plan),
-      routing_(plan.routing, plan.model.num_moe_layers(), rules_.stage_ranks, rules_.num_experts, assignments(rules_)) {
-}
+      routing_(plan.routing, plan.model.num_moe_layers(), rules_.stage_ranks, rules_.num_experts, assignments(rules_),
+               rules_.top_k) {}
 
 const SlotCounts& RecordedRouting::counts(int64_t iteration, int moe_layer, int rank, int chunk, int num_chunks) const {
   const int group = rank % rules_.stage_ranks / rules_.ep;
@@ -35,6 +36,7 @@ SlotCounts RecordedRouting::routed_counts(int64_t iteration, int moe_layer, int 
                                           int num_chunks) const {
   if (plan_.model.routed_by_task)
     return task_counts(plan_, rules_.placement[moe_layer], static_cast<int>(iteration % rules_.micro_batches));
+  if (routing_.has_choices()) return counts_of_choices(iteration, moe_layer, group, chunk, num_chunks);
   std::vector<int64_t> rows;
   rows.reserve(static_cast<size_t>(rules_.ep) * static_cast<size_t>(rules_.num_experts));
   for (int source = 0; source < rules_.num_sources(); ++source) {
@@ -44,6 +46,21 @@ SlotCounts RecordedRouting::routed_counts(int64_t iteration, int moe_layer, int 
   }
   SlotCounts counts = rules_.over_slots(moe_layer, rows);
   if (rules_.nodes_reached_once > 0) expect_once(counts, iteration, moe_layer, group, chunk, num_chunks);
+  return counts;
+}
+
+SlotCounts RecordedRouting::counts_of_choices(int64_t iteration, int moe_layer, int group, int chunk,
+                                              int num_chunks) const {
+  std::vector<int64_t> rows, once;
+  for (int source = 0; source < rules_.num_sources(); ++source) {
+    const int rank = rules_.first_rank_of(group, source);
+    const ChosenRows own =
+        chosen_rows(rules_, moe_layer, rank, routing_.choices(iteration, moe_layer, rank), chunk, num_chunks);
+    rows.insert(rows.end(), own.of_experts.begin(), own.of_experts.end());
+    once.insert(once.end(), own.of_nodes.begin(), own.of_nodes.end());
+  }
+  SlotCounts counts = rules_.over_slots(moe_layer, rows);
+  if (rules_.nodes_reached_once > 0) counts.set_once(std::move(once));
   return counts;
 }
 

@@ -18,7 +18,9 @@ class RecordedRouting {
 
   const RoutingRules& rules() const { return rules_; }
 
-  /// Counts of the expert-parallel group of `rank`. `iteration` = step * micro_batches + microbatch.
+  /// Counts of the expert-parallel group of `rank`: of recorded or drawn choices exactly those of the chunk's tokens,
+  /// else a chunk has its share of rows per expert, and rows once per node are what to expect. `iteration` = step *
+  /// micro_batches + microbatch.
   const SlotCounts& counts(int64_t iteration, int moe_layer, int rank, int chunk, int num_chunks) const;
 
   /// The slots of `rank` that the rows of a window stand for, ascending. What was predicted is what was active one
@@ -34,6 +36,7 @@ class RecordedRouting {
   HasRows is_used(int64_t iteration, int moe_layer, int rank) const;
   int64_t iteration_before(int64_t iteration) const;
   SlotCounts routed_counts(int64_t iteration, int moe_layer, int group, int chunk, int num_chunks) const;
+  SlotCounts counts_of_choices(int64_t iteration, int moe_layer, int group, int chunk, int num_chunks) const;
   void expect_once(SlotCounts& counts, int64_t iteration, int moe_layer, int group, int chunk, int num_chunks) const;
   const std::vector<int64_t>& expected_once(int64_t iteration, int moe_layer, int group) const;
 
