@@ -9,6 +9,7 @@
 #include "cli/arguments.h"
 #include "cli/launcher.h"
 #include "cli/options/numbers.h"
+#include "cli/options/record_routing.h"
 #include "cli/options/training_data.h"
 #include "cli/report_input.h"
 #include "cli/results.h"
@@ -29,6 +30,7 @@ struct ExecuteOptions {
   TrainingData data;
   int ranks = 0;
   std::string communicator;
+  RoutingForm record = RoutingForm::counts_by_source;
   bool pin = false, resume = false, cuda_graph = false;
   int64_t steps = 10, checkpoint_every = 10;
   double stall_warning_s = 10, stall_timeout_s = 120;
@@ -102,6 +104,8 @@ LaunchRequest request_of(const ExecuteOptions& o, const Plan& plan, const std::s
                                      formatted("%.17g", o.stall_timeout_s)});
   if (o.cuda_graph) arguments.push_back("--cuda-graph");
   if (o.pin) arguments.push_back("--pin");
+  if (o.record != RoutingForm::counts_by_source)
+    arguments.insert(arguments.end(), {"--record-routing", name_of(o.record)});
   if (!o.communicator.empty()) arguments.insert(arguments.end(), {"--communicator", o.communicator});
   for (std::string& argument : arguments_of(o.data)) arguments.push_back(std::move(argument));
   if (!o.checkpoint.empty())
@@ -208,6 +212,7 @@ void add_execute(CLI::App& app, Session& session) {
   verb->add_flag("--cuda-graph", options->cuda_graph,
                  "replay forward and backward as one CUDA graph: one GPU, padded dispatch or no MoE layer; hides the "
                  "times of their tasks");
+  add_record_routing(*verb, options->record);
   add_duration(*verb, "--stall-warning", options->stall_warning_s,
                "time without an answer after which a rank is named; 0: never", Zero::allowed)
       ->default_str("10s");

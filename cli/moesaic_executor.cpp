@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "cli/options/numbers.h"
+#include "cli/options/record_routing.h"
 #include "cli/options/training_data.h"
 #include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
@@ -41,12 +42,12 @@ struct Options {
   cli::TrainingData data;
   std::vector<std::string> plans;
   executor::CheckpointPolicy checkpoint;
-  int64_t steps = 10;
+  int64_t steps = 10, started_ms = 0;
   double budget_s = 60;
-  int64_t started_ms = 0;
   int ranks = 2, repetitions = 1;
   executor::StallLimits stall;
   executor::JobOptions job;
+  RoutingForm record = RoutingForm::counts_by_source;
   bool pin = false, emulate = false, cuda_graph = false;
 };
 
@@ -153,7 +154,7 @@ executor::Corpora corpora_of(const cli::TrainingData& d, const Plan& plan) {
 
 void execute(const Options& o) {
   const Plan plan = read_plan(read_json(o.plan), o.plan);
-  executor::check_trainable(plan, o.plan);
+  executor::check_trainable(plan, o.plan, o.record);
   if (o.cuda_graph) executor::check_captures(plan, o.plan);
   const executor::Corpora corpora = corpora_of(o.data, plan);
   const executor::Corpus& corpus = corpora.training;
@@ -169,7 +170,7 @@ void execute(const Options& o) {
     speak("@warning step " + std::to_string(step + 1) + " is skipped by all ranks: " + reason);
   };
   options.processor = {executor::this_machine().processor, executor::cpu::instruction_set(), 1};
-  options.capture = o.cuda_graph;
+  options.capture = o.cuda_graph, options.record = o.record;
   options.stall = o.stall;
   options.on_stall = report_stall;
   const auto save = [&](const executor::TrainResult& result) {
@@ -335,6 +336,7 @@ int run(int argc, char** argv) {
   execute_verb->add_flag("--pin", o.pin);
   execute_verb->add_flag("--emulate", o.emulate);
   execute_verb->add_flag("--cuda-graph", o.cuda_graph);
+  cli::add_record_routing(*execute_verb, o.record);
   cli::add_duration(*execute_verb, "--stall-warning", o.stall.warning, "0: never", cli::Zero::allowed);
   cli::add_duration(*execute_verb, "--stall-timeout", o.stall.timeout, "0: never", cli::Zero::allowed);
   execute_verb->callback([&] { execute(o); });

@@ -107,7 +107,11 @@ Finding finding_of(const std::string& kind, const Json& document, const std::str
     return {{{"tokens_per_step", workload.tokens_per_step()}},
             with_commas(workload.tokens_per_step()) + " tokens per step"};
   }
-  if (kind == "routing") return {{{"recorded", read_routing(document, file).recorded()}}, "fine"};
+  if (kind == "routing") {
+    const RoutingDocument routing = read_routing(document, file);
+    const std::string form = name_of(form_of(routing));
+    return {{{"recorded", routing.recorded()}, {"form", form}}, routing.recorded() ? form : "fine"};
+  }
   if (kind == "kernel_tables") {
     const KernelTables tables = read_kernel_tables(document, file);
     return {{{"kernels", tables.kernels.size()}, {"experts", tables.experts.size()}},

@@ -80,6 +80,7 @@ StepRecord RankStep::finish(Seconds start) {
   record.lost = lost;
   record.captured = state_.capture.captures();
   record.expert_rows = state_.routing.expert_rows();
+  record.choices = state_.routes.take();
   return record;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/timeline/timeline.h"
+#include "executor/runtime/lanes/route_recorder.h"
 
 namespace moesaic::executor {
 
@@ -16,6 +17,7 @@ struct StepRecord {
   bool captured = false;  // the tasks before the gate ran as a graph: no times, no samples of memory and no expert rows
   std::vector<int64_t>
       expert_rows;  // [micro_batches, num_moe_layers, num_experts]: rows that this rank's tokens sent, after dropping
+  StepChoices choices;  // what they chose; nothing unless recorded
 };
 
 class StepRecorder {

@@ -13,6 +13,7 @@ StepState::StepState(const TaskGraph& step, const Plan& plan, int rank, Backend&
       context(make_step_context(graph, plan, rank)),
       order(graph, backend),
       routing(graph, plan, rank, experts != nullptr),
+      routes(backend, graph, plan, rank, options.record),
       recorder(graph.tasks.size(), rank),
       busy(backend),
       capture(backend, options.capture) {}

@@ -8,6 +8,7 @@
 #include "executor/runtime/lanes/busy_time.h"
 #include "executor/runtime/lanes/capture.h"
 #include "executor/runtime/lanes/collectives.h"
+#include "executor/runtime/lanes/route_recorder.h"
 #include "executor/runtime/lanes/step_recorder.h"
 #include "executor/runtime/lanes/task_order.h"
 #include "executor/runtime/lanes/task_routing.h"
@@ -24,6 +25,7 @@ struct RankStepOptions {
   bool capture = false;  // from the second step on the tasks before the gate are a graph of the device, if it has such;
                          // every step does the same at the same addresses
   int first_communicator = 0;  // number of the first that it takes of Collectives::numbers_of(graph)
+  RoutingForm record = RoutingForm::counts_by_source;  // what a step's record says of routing; not of captured steps
 };
 
 struct TaskOperands {
@@ -51,6 +53,7 @@ struct StepState {
   StepContext context;
   TaskOrder order;
   TaskRouting routing;
+  RouteRecorder routes;
   StepRecorder recorder;
   BusyTime busy;
   Capture capture;

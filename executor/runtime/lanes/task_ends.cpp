@@ -1,12 +1,13 @@
 #include "executor/runtime/lanes/task_ends.h"
 
 #include "core/graph/operands.h"
+#include "core/operators/router.h"
 #include "executor/machine/steady_clock.h"
 
 namespace moesaic::executor {
 
 void TaskEnds::appended(TaskIndex index) {
-  if (!state_.capture.running()) state_.recorder.ran(index);
+  if (!state_.capture.running()) state_.recorder.ran(index), fetch_route(index);
   if (state_.routing.announces(state_.task(index))) return fetch_counts(index);
   left(index);
   state_.order.appended(index);
@@ -20,6 +21,15 @@ void TaskEnds::ended(TaskIndex index, Seconds start) {
     state_.context.update = state_.gate->decide(state_.context.step);
   left(index);
   state_.order.ended(index);
+}
+
+void TaskEnds::fetch_route(TaskIndex index) {
+  const Task& task = state_.task(index);
+  if (!state_.routes.records(task)) return;
+  const TensorId route = task.writes[operands::Router::route];
+  std::vector<Operand> operands;
+  state_.tensors.operands({&route, 1}, task.lane, {}, state_.context, operands);
+  state_.routes.fetch(task, operands.front());
 }
 
 /// The counts follow the task to the host. Of a captured one the capacity says how many rows there are; what they hold

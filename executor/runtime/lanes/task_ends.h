@@ -21,6 +21,7 @@ class TaskEnds {
   bool bind_arrived_counts();
 
  private:
+  void fetch_route(TaskIndex index);
   void fetch_counts(TaskIndex index);
   void ended_with_counts(TaskIndex index, std::span<const int32_t> counts);
   void left(TaskIndex index);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "executor/runtime/training/collect_choices.h"
+
 namespace moesaic::executor {
 namespace {
 
@@ -93,6 +95,7 @@ RoutingDocument routing_of(const Plan& plan, size_t layers, const std::vector<Tr
         for (size_t rank = source; rank < ranks; rank += sources)
           rows += all[rank * own.size() + row * experts + expert];  // one stage has the layer
       }
+  routing.choices = collect_choices(plan, routing.num_moe_layers, steps, gather);
   return routing;
 }
 

@@ -73,7 +73,8 @@ struct TrainResult {
   bool captured = false;      // of such steps the timeline has the updates only, and the routing nothing
   int64_t timeline_step = 0;  // which of these steps the timeline shows
   Timeline timeline;          // of the step with the median duration, the first step left out where there are more
-  RoutingDocument routing;    // recorded: [steps not captured * micro_batches, num_moe_layers, ranks, num_experts]
+  RoutingDocument routing;    // recorded: [steps not captured * micro_batches, num_moe_layers, ranks, num_experts], and
+                              // where asked for what every token chose
 };
 
 }  // namespace moesaic::executor

@@ -23,7 +23,8 @@ class Job {
         backend_(backend),
         program_(plan, rank),
         graph_(program_.graph),
-        step_(graph_, plan, rank, backend, transport, {options.storage_folder, options.device_groups, options.capture}),
+        step_(graph_, plan, rank, backend, transport,
+              {options.storage_folder, options.device_groups, options.capture, options.record}),
         checkpoint_(options.checkpoint, plan, graph_, rank, step_.tensors(), step_.experts(), transport),
         history_(graph_.tasks.size()) {
     if (options.validation.corpus != nullptr)
@@ -150,7 +151,7 @@ const char* untrained_part(const Model& m) {
 
 }  // namespace
 
-void check_trainable(const Plan& plan, const std::string& file) {
+void check_trainable(const Plan& plan, const std::string& file, RoutingForm record) {
   if (plan.workload.phase != WorkloadPhase::training)
     throw InputError(file, "/documents/workload/phase", "this executor trains; the plan is for inference",
                      "\"training\"", "simulate the plan instead");
@@ -164,6 +165,10 @@ void check_trainable(const Plan& plan, const std::string& file) {
                        "shows " + std::to_string(plan.model.sliding_window) + " of " + std::to_string(tokens) +
                            " tokens, and this executor's attention sees all tokens before its own",
                        "a window of at least the sequence_length", "simulate the plan instead");
+  const bool has_router = plan.model.num_moe_layers() > 0 && !plan.model.routed_by_task;
+  if (record >= RoutingForm::choices && !has_router)
+    throw InputError(file, "/documents/model", "has no router, whose choices are to be recorded",
+                     "a model whose router chooses experts", "leave --record-routing out");
 }
 
 TrainResult train(const Plan& plan, int rank, Backend& backend, Transport& transport, const Corpus& corpus,

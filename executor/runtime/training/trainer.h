@@ -31,6 +31,7 @@ struct TrainOptions {
   Processor processor;                  // of this host, where the backend is its CPU
   MakeDeviceGroups device_groups;       // of devices with memory of their own; empty: staged through host memory
   bool capture = false;  // forward and backward as a graph of the device from the second step on: check_captures()
+  RoutingForm record = RoutingForm::counts_by_source;  // what the result says of routing: check_trainable()
   StallLimits stall;
   std::function<bool()> ending = [] { return false; };  // true once the job is being ended from outside
   std::function<void(const Stall&, StallEvent)> on_stall = [](const Stall&, StallEvent) {};  // on any rank
@@ -54,8 +55,8 @@ std::unique_ptr<Backend> make_cpu_backend(int rank);
 TrainResult train_on_threads(const Plan& plan, const Corpus& corpus, const TrainOptions& options,
                              const MakeBackend& make_backend = make_cpu_backend);
 
-/// Throws InputError unless the executor can train this plan, on whatever device it is for. `file` names the plan in
-/// the message.
-void check_trainable(const Plan& plan, const std::string& file);
+/// Throws InputError unless the executor can train this plan, on whatever device it is for, and record so much of its
+/// routing. `file` names the plan in the message.
+void check_trainable(const Plan& plan, const std::string& file, RoutingForm record = RoutingForm::counts_by_source);
 
 }  // namespace moesaic::executor

@@ -24,7 +24,7 @@ TrainingStep::TrainingStep(const TaskGraph& graph, const Plan& plan, int rank, B
       experts_(make_experts(graph, plan, rank, backend, options.storage_folder)),
       verdict_(graph, plan.workload.optimizer, rank, tensors_, experts_.get()),
       step_(graph, plan, rank, backend, transport, tensors_,
-            {experts_.get(), &verdict_, options.device_groups, options.capture}) {
+            {experts_.get(), &verdict_, options.device_groups, options.capture, 0, options.record}) {
   MOESAIC_CHECK(!options.capture || captures(graph, plan), "this plan's steps cannot be captured");
 }
 

@@ -14,6 +14,7 @@ struct TrainingStepOptions {
   std::string storage_folder;      // for expert states whose home is storage; "": the system's temporary folder
   MakeDeviceGroups device_groups;  // of devices with memory of their own; empty: staged through host memory
   bool capture = false;            // forward and backward as a graph of the device, if it has such; the plan captures()
+  RoutingForm record = RoutingForm::counts_by_source;
 };
 
 class TrainingStep {
