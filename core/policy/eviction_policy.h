@@ -6,8 +6,12 @@
 #include <span>
 
 #include "core/policy/expert_cache.h"
+#include "core/schema/routing.h"
 
 namespace moesaic {
+
+/// The weakest form of routing that all of them accept: which experts have rows, drawn or recorded.
+inline constexpr RoutingForm kEvictionReads = RoutingForm::generator;
 
 class EvictionPolicy {
  public:

@@ -7,7 +7,12 @@
 #include <span>
 #include <vector>
 
+#include "core/schema/routing.h"
+
 namespace moesaic {
+
+/// The weakest form of routing that it accepts: rows per expert of one iteration, drawn or recorded.
+inline constexpr RoutingForm kPredictorReads = RoutingForm::generator;
 
 /// `rows`: what this iteration's router sent to each expert of one layer, [num_experts]. Experts with rows, ascending.
 std::vector<int64_t> predict_active_experts(std::span<const int64_t> rows);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "core/policy/eviction_policy.h"
 #include "core/policy/expert_predictor.h"
 
 namespace moesaic::experiments {
@@ -56,6 +57,8 @@ RowCounts row_counts(const TraceSpec& spec, const RoutingDocument& recording, ui
                                              : sampled(spec, seed, spec.rows, iteration));
     return counts;
   }
+  require_form(recording, std::max({RoutingForm::counts, kPredictorReads, kEvictionReads}),
+               "the trace \"" + spec.name + "\" of a recording");
   const Routing routing(recording, spec.moe_layers, 1, spec.experts, spec.rows);
   for (int64_t iteration = 0; iteration < spec.iterations; ++iteration) {
     counts.emplace_back();

@@ -56,7 +56,7 @@ const std::vector<std::string>& placement_policies() {
 LayerLoad layer_load(const Plan& plan, int moe_layer) {
   const int ep = plan.layout.ep, experts = static_cast<int>(plan.model.num_experts);
   const Routing routing(plan.routing, plan.model.num_moe_layers(), plan.layout.stage_ranks(), experts,
-                        tokens_per_rank(plan) * plan.model.top_k);
+                        tokens_per_rank(plan) * plan.model.top_k, plan.model.top_k);
   std::vector<double> tokens;  // every slice of an expert sees all its rows
   for (double rows : routing.mean_load(moe_layer))
     tokens.insert(tokens.end(), static_cast<size_t>(plan.layout.expert_slices),
@@ -100,6 +100,7 @@ LayerCostModel layer_cost_model(const Plan& plan) {
 }
 
 PlacedLayers place_layers(const Plan& plan, const std::string& policy, uint64_t seed, int replica_slots) {
+  require_form(plan.routing, kPlacementReads, "placement policy " + policy);
   PlacedLayers placed;
   if (policy == "contiguous" && replica_slots == 0 && plan.dispatch.gathers_tokens() && can_be_contiguous(plan)) {
     placed.layers.assign(static_cast<size_t>(plan.model.num_moe_layers()), default_placement(plan));

@@ -10,6 +10,9 @@
 
 namespace moesaic::planner {
 
+/// The weakest form of routing that all of them accept: they read mean rows per expert, and even_sources() of them.
+inline constexpr RoutingForm kPlacementReads = RoutingForm::generator;
+
 /// "contiguous", "lpt", "eplb", "local_search": the order in which they are tried, baselines first.
 const std::vector<std::string>& placement_policies();
 
