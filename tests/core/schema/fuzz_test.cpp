@@ -29,7 +29,8 @@ void read_document(const std::string& text) {
 TEST(Fuzz, ShippedDocumentsAreReadOrRefused) {
   for (const char* folder : {"models", "clusters", "workloads", "routing", "devices/b200-180g-sxm"}) {
     for (const std::string& path : testing::shipped(folder)) {
-      if (path.ends_with("kernel_tables.json")) continue;  // 3 MB: a small one stands for it
+      if (path.ends_with("kernel_tables.json")) continue;         // 3 MB: a small one stands for it
+      if (path.ends_with("olmoe-16x64-recorded.json")) continue;  // 216 kB: as well
       SCOPED_TRACE(path);
       std::stringstream text;
       text << std::ifstream(path).rdbuf();
