@@ -17,6 +17,7 @@ function(moesaic_room path)
   # A room that is large enough to have corridors (planner/placement, experiments/NN_question, ...) keeps them in the same library.
   if(path MATCHES "^(planner|experiments)$")
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${path}/*.cpp)
+    list(FILTER sources EXCLUDE REGEX "/${path}/benchmark/")  # programs of their own
   endif()
   set(rooms "")
   foreach(room ${ROOM_PUBLIC})

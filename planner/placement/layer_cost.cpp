@@ -10,14 +10,22 @@ namespace {
 
 bool counts_rows(double rows) { return std::isfinite(rows) && rows >= 0.0; }
 
+bool is_curve(const SlotCurve& curve) {
+  if (curve.rows.size() != curve.seconds.size()) return false;
+  for (std::size_t i = 0; i < curve.rows.size(); ++i) {
+    const double rows_before = i > 0 ? curve.rows[i - 1] : 0.0, seconds_before = i > 0 ? curve.seconds[i - 1] : 0.0;
+    if (!(curve.rows[i] > rows_before) || !(curve.seconds[i] >= seconds_before)) return false;
+    if (!counts_rows(curve.rows[i]) || !counts_rows(curve.seconds[i])) return false;
+  }
+  return true;
+}
+
 double slowest_compute(const LayerPlacement& placement, const LayerLoad& load, const LayerCostModel& model) {
   const std::vector<int> counts = replica_counts(placement);
   std::vector<double> seconds(placement.num_ranks, 0.0);
   for (int slot = 0; slot < placement.num_slots(); ++slot) {
     const int expert = placement.slot_to_expert[slot];
-    if (load.tokens[expert] == 0.0) continue;
-    seconds[placement.rank_of(slot)] +=
-        load.tokens[expert] / counts[expert] * model.seconds_per_row + model.seconds_per_active_expert;
+    seconds[placement.rank_of(slot)] += slot_seconds(model, load.tokens[expert] / counts[expert]);
   }
   return *std::max_element(seconds.begin(), seconds.end());
 }
@@ -61,7 +69,19 @@ LayerLoad measured_sources(const std::vector<double>& source_rows, int num_exper
   return load;
 }
 
+double slot_seconds(const LayerCostModel& model, double rows) {
+  if (rows == 0.0) return 0.0;
+  const auto& [at, seconds] = model.slot_curve;
+  if (at.empty()) return rows * model.seconds_per_row + model.seconds_per_active_expert;
+  const auto above = static_cast<std::size_t>(std::lower_bound(at.begin(), at.end(), rows) - at.begin());
+  if (above == 0) return seconds.front();
+  if (above == at.size()) return seconds.back() * (rows / at.back());
+  const double share = (rows - at[above - 1]) / (at[above] - at[above - 1]);
+  return seconds[above - 1] + share * (seconds[above] - seconds[above - 1]);
+}
+
 std::string refusal_of(const LayerLoad& load, const LayerCostModel& model, int num_experts, int num_ranks) {
+  if (!is_curve(model.slot_curve)) return "a slot's curve must have ascending rows and seconds that do not descend";
   for (const double seconds : {model.seconds_per_row, model.seconds_per_active_expert,
                                model.seconds_per_remote_row_intra, model.seconds_per_remote_row_inter}) {
     if (!counts_rows(seconds)) return "the seconds of the cost model must be finite and not negative";

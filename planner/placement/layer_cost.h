@@ -9,13 +9,25 @@
 
 namespace moesaic::planner {
 
+/// Seconds of one slot against its rows, where a line through them says too little: tiles of rows make steps.
+struct SlotCurve {
+  std::vector<double> rows;     // ascending, the first above 0
+  std::vector<double> seconds;  // [rows], not descending
+  bool operator==(const SlotCurve&) const = default;
+};
+
 struct LayerCostModel {
   double seconds_per_row = 0.0;               // expert computation of one row
   double seconds_per_active_expert = 0.0;     // weight read of one slot that has rows
   double seconds_per_remote_row_intra = 0.0;  // one row through the port of a rank, within its node
   double seconds_per_remote_row_inter = 0.0;  // one row through the port of a rank, to or from another node
   int ranks_per_node = 1;                     // divides num_ranks, or covers them all
+  SlotCurve slot_curve{};                     // in place of the first two where it has points; nowhere below their line
 };
+
+/// Seconds of one slot: 0 without rows; else seconds_per_row * rows + seconds_per_active_expert, or the curve: linear
+/// between its points, the first one's seconds below them, beyond the last one in proportion to the rows.
+double slot_seconds(const LayerCostModel& model, double rows);
 
 /// The rows of one layer. Each expert's column of source_rows sums to its tokens.
 struct LayerLoad {
@@ -39,7 +51,7 @@ struct LayerSeconds {
 };
 
 /// With c_e replicas of expert e, x[q][e] source rows and the sums over slots s that hold expert e(s):
-///   compute  = max_r  sum_{s on r} ( tokens[e]/c_e * seconds_per_row + [tokens[e] > 0] * seconds_per_active_expert )
+///   compute  = max_r  sum_{s on r} slot_seconds(tokens[e]/c_e)
 ///   send_intra[q] = sum_{s on node(q), not on q} x[q][e]/c_e      send_inter[q] = sum_{s on other nodes} x[q][e]/c_e
 ///   recv_intra[r] = sum_{s on r} sum_{q on node(r), q != r} x[q][e]/c_e    recv_inter[r]: q on other nodes
 ///   dispatch = max_r max( max(send_intra, recv_intra) * seconds_per_remote_row_intra,

@@ -77,6 +77,7 @@ class Walk {
   bool accept(const Move& move) {
     if (!has_budget() || !loads_.allowed(move, options_.rules)) return false;
     ++evaluations_;
+    if (move.other_slot >= 0 && loads_.seconds_after(move) > seconds_) return false;
     const Move back = loads_.apply(move);
     const double seconds = loads_.seconds();
     if (seconds < seconds_ || (seconds == seconds_ && loads_.spread() < spread_)) {

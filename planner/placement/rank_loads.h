@@ -2,6 +2,7 @@
 // A placement together with the loads of its ranks, so that a move costs only the ranks that it changes.
 // It prices moves and takes them back; it does not choose them (see local_search.h).
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -17,8 +18,9 @@ struct Move {
   int new_expert = -1;  // else the expert that the slot gets; the old one must have another slot
 };
 
-/// Rows are counted in whole ticks of a power of two of a row, at most 2^60 in all. Integer sums do not depend on their
-/// order, so that loads after any moves equal loads from scratch, and undo is exact, bit for bit.
+/// Rows and the seconds of slots are counted in whole ticks of a power of two of each, at most 2^60 in all. Integer
+/// sums do not depend on their order, so that loads after any moves equal loads from scratch, and undo is exact, bit
+/// for bit.
 class RankLoads {
  public:
   /// Needs a valid placement, and load and model as refusal_of() accepts them.
@@ -26,6 +28,11 @@ class RankLoads {
 
   /// layer_seconds().total() of the present placement, up to the rounding of ticks (a few 1e-16 of the total rows).
   double seconds() const { return compute_.max() + 2.0 * port_.max(); }
+
+  /// seconds() as they would be after an allowed exchange, bit for bit; nothing changes but what is remembered of the
+  /// slowest ranks.
+  double seconds_after(const Move& exchange);
+
   double compute_seconds(int rank) const { return compute_[rank]; }
   double port_seconds(int rank) const { return port_[rank]; }  // one direction of dispatch or combine
 
@@ -50,7 +57,23 @@ class RankLoads {
     std::int64_t recv_inter = 0;
   };
 
+  /// The three slowest of ranks or nodes, slowest first: some are left when an exchange changes two.
+  struct Slowest {
+    std::array<int, 3> who{-1, -1, -1};
+    std::array<double, 3> seconds{};
+    void add(int one, double its_seconds);
+    double without(int a, int b) const;
+  };
+
   int node_of(int rank) const { return node_of_[rank]; }
+  int rank_of(int slot) const { return rank_of_[slot]; }
+  double compute_of(std::int64_t work) const { return static_cast<double>(work) * seconds_per_tick_; }
+  double port_of(const PortRows& rows) const;
+  PortRows with_slot_of(PortRows rows, int rank, int old_expert, int new_expert) const;
+  double port_after_within_node(const Move& exchange) const;
+  double port_after_between_nodes(const Move& exchange) const;
+  double port_of_node_after(int rank, int old_expert, int new_expert) const;
+  void find_slowest();
   void set_shares(int expert);
   void account_expert(int expert, int sign);
   void account_slot(int expert, int rank, int sign);
@@ -65,7 +88,10 @@ class RankLoads {
   int num_ranks_;
   int num_nodes_;
   double rows_per_tick_;
+  double seconds_per_tick_;
   std::vector<int> node_of_;              // [num_ranks]
+  std::vector<int> rank_of_;              // [num_slots]: no division in hot loops
+  std::vector<double> tokens_;            // [num_experts]
   std::vector<int> count_;                // [num_experts], replicas
   std::vector<int> on_rank_;              // [num_experts, num_ranks], replicas
   std::vector<int> on_node_;              // [num_experts, num_nodes], replicas
@@ -73,12 +99,15 @@ class RankLoads {
   std::vector<std::int64_t> share_;       // [num_experts, num_ranks], ticks that a source sends to one replica
   std::vector<std::int64_t> node_share_;  // [num_experts, num_nodes], the same summed over the sources of a node
   std::vector<std::int64_t> all_share_;   // [num_experts], ticks of one replica
-  std::vector<int> active_;               // [num_experts], 1 when it has rows
-  std::vector<std::int64_t> rows_;        // [num_ranks], ticks computed
-  std::vector<int> active_slots_;         // [num_ranks]
+  std::vector<std::int64_t> slot_work_;   // [num_experts], ticks of seconds that one replica computes
+  std::vector<std::int64_t> work_;        // [num_ranks], ticks of seconds
   std::vector<PortRows> port_rows_;       // [num_ranks]
   MaxTree compute_;                       // [num_ranks], seconds
   MaxTree port_;                          // [num_ranks], seconds
+  bool slowest_are_known_ = false;        // of the present placement
+  Slowest slowest_compute_;               // ranks
+  Slowest slowest_port_;                  // ranks
+  Slowest slowest_node_;                  // nodes, by their slowest port
 };
 
 }  // namespace moesaic::planner

@@ -6,6 +6,7 @@
 
 #include "core/schema/error.h"
 #include "planner/placement/contiguous.h"
+#include "planner/placement/layer_evaluation.h"
 #include "planner/placement/rank_loads.h"
 #include "tests/planner/placement/instances.h"
 
@@ -79,6 +80,51 @@ Move random_move(const LayerPlacement& placement, std::mt19937_64& random) {
   return {slot, -1, static_cast<int>(random() % placement.num_experts)};
 }
 
+/// Steps as tiles of 32 rows make them, and slopes between; beyond 128 rows in proportion.
+SlotCurve steps() { return {{1, 32, 33, 64, 65, 128}, {9, 11, 19, 21, 30, 50}}; }
+
+TEST(SlotSeconds, AreLinearBetweenPointsAndInProportionBeyond) {
+  const LayerCostModel model{1.0, 10.0, 0.0, 0.0, 1, steps()};
+  EXPECT_EQ(slot_seconds(model, 0), 0.0);
+  EXPECT_EQ(slot_seconds(model, 0.5), 9.0);  // the weights are read for the first row
+  EXPECT_EQ(slot_seconds(model, 32), 11.0);
+  EXPECT_EQ(slot_seconds(model, 32.5), 15.0);  // half of the step from 11 to 19
+  EXPECT_EQ(slot_seconds(model, 256), 100.0);  // twice the last point's 50
+  EXPECT_EQ(slot_seconds({1.0, 10.0, 0.0, 0.0, 1, {}}, 4), 14.0);
+}
+
+TEST(SlotSeconds, RefuseACurveThatTurnsBack) {
+  const LayerLoad load = even_sources({1}, 1);
+  for (const SlotCurve& curve : {SlotCurve{{1, 1}, {1, 2}}, {{1, 2}, {2, 1}}, {{0, 1}, {1, 2}}, {{1}, {}}}) {
+    EXPECT_EQ(refusal_of(load, {0, 0, 0, 0, 1, curve}, 1, 1),
+              "a slot's curve must have ascending rows and seconds that do not descend");
+  }
+}
+
+// Random placements, with experts that have several slots, by both forms of a slot's seconds.
+TEST(LayerEvaluation, EqualsThePlainLoops) {
+  std::mt19937_64 random(17);
+  for (const auto& [ranks, slots, ranks_per_node] :
+       {std::array{1, 40, 1}, {8, 6, 8}, {12, 4, 6}, {16, 3, 8}, {24, 2, 1}, {3, 14, 4}}) {
+    for (const SlotCurve& curve : {SlotCurve{}, steps()}) {
+      const LayerCostModel model{1.0, 7.0, 0.3, 0.9, ranks_per_node, curve};
+      const LayerLoad load = random_sources(37, ranks, 5);
+      LayerEvaluation evaluation(load, model, 37, ranks);
+      LayerPlacement placement{37, ranks, slots, {}};
+      for (int slot = 0; slot < ranks * slots; ++slot) placement.slot_to_expert.push_back(slot % 37);
+      for (int i = 0; i < 50; ++i) {
+        std::shuffle(placement.slot_to_expert.begin(), placement.slot_to_expert.end(), random);
+        const LayerSeconds plain = layer_seconds(placement, load, model), fast = evaluation.seconds(placement);
+        ASSERT_NEAR(fast.compute, plain.compute, 1e-12 * plain.compute);
+        ASSERT_NEAR(fast.dispatch, plain.dispatch, 1e-12 * plain.dispatch);
+        ASSERT_EQ(fast.combine, fast.dispatch);
+        int& any = placement.slot_to_expert[random() % placement.slot_to_expert.size()];
+        if (replica_counts(placement)[any] > 1) any = static_cast<int>(random() % 37);
+      }
+    }
+  }
+}
+
 class RankLoadsAfterMoves : public testing::TestWithParam<SmallShape> {};
 
 TEST_P(RankLoadsAfterMoves, EqualTheFullEvaluation) {
@@ -87,7 +133,8 @@ TEST_P(RankLoadsAfterMoves, EqualTheFullEvaluation) {
   const SmallShape shape{small.num_experts * 8, small.num_ranks * 8, small.slots_per_rank, small.ranks_per_node * 8,
                          small.distinct_on_rank};
   const LayerLoad load = random_sources(shape.num_experts, shape.num_ranks, 3);
-  const LayerCostModel model = mixed_model(shape.ranks_per_node);
+  LayerCostModel model = mixed_model(shape.ranks_per_node);
+  if (shape.slots_per_rank == 3) model.slot_curve = steps();  // both forms of a slot's seconds
   LayerPlacement start = unfilled(request_of(shape, load.tokens));
   for (int slot = 0; slot < start.num_slots(); ++slot) start.slot_to_expert[slot] = slot % shape.num_experts;
   RankLoads loads(start, load, model);
@@ -98,8 +145,13 @@ TEST_P(RankLoadsAfterMoves, EqualTheFullEvaluation) {
     if (!loads.allowed(move, {shape.distinct_on_rank})) continue;
     const LayerPlacement before = loads.placement();
     const std::vector<double> seen_before = visible(loads);
+    const double priced = move.other_slot >= 0 ? loads.seconds_after(move) : -1.0;
+    ASSERT_EQ(visible(loads), seen_before);  // nothing was made
     const Move back = loads.apply(move);
     ASSERT_NE(loads.placement(), before);
+    if (move.other_slot >= 0) {
+      ASSERT_EQ(priced, loads.seconds());  // bit for bit
+    }
     ASSERT_EQ(visible(loads), visible(RankLoads(loads.placement(), load, model)));  // bit for bit
     const double full = layer_seconds(loads.placement(), load, model).total();
     ASSERT_NEAR(loads.seconds(), full, 1e-12 * full);
