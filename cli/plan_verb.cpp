@@ -15,6 +15,7 @@
 #include "core/plan/plan_document.h"
 #include "core/schema/error.h"
 #include "planner/make_plan.h"
+#include "planner/placement/idle_experts.h"
 #include "planner/problem/preset.h"
 
 namespace moesaic::cli {
@@ -130,6 +131,8 @@ void run(const PlanOptions& o, Session& session) {
   check_outputs({o.output}, {o.model, o.cluster, o.workload, o.routing, o.profile, o.preset});
   const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   planner::Problem problem = problem_of(o, session);
+  if (const std::string idle = planner::idle_experts_remark(problem.routing); !idle.empty())
+    Session::say("warning: " + idle);
   problem.stop = [&] { return interrupted() || elapsed() > o.budget_s; };
   InterruptibleEvaluator evaluator(o.workers, problem.stop);
   auto progress = std::make_unique<Progress>();

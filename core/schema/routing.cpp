@@ -102,7 +102,7 @@ bool Routing::recorded_choices_fit() const {
 
 int64_t Routing::period() const {
   if (document_.recorded()) return document_.num_iterations;
-  return document_.generator.sampled || document_.generator.drift.sigma > 0 ? 0 : 1;
+  return document_.generator.varies() ? 0 : 1;
 }
 
 int64_t Routing::phase_of(int64_t iteration, int64_t moe_layer, int64_t source) const {

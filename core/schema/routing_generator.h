@@ -29,6 +29,8 @@ struct RoutingGenerator {
   /// repetition, and rows per expert are counted from these draws; `sampled` is true. 0: all choices are independent.
   double affinity = 0;
   RoutingDrift drift = {};
+  /// From iteration to iteration.
+  bool varies() const { return sampled || drift.sigma > 0; }
   bool operator==(const RoutingGenerator&) const = default;
 };
 

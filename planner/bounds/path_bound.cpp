@@ -93,7 +93,7 @@ class LayerTimes {
 
 /// Every microbatch of a step where they differ.
 std::vector<int64_t> iterations_that_count(const Plan& plan) {
-  const bool alike = !plan.routing.recorded() && !plan.routing.generator.sampled;
+  const bool alike = !plan.routing.recorded() && !plan.routing.generator.varies();
   std::vector<int64_t> iterations(alike ? 1 : static_cast<size_t>(plan.layout.micro_batches));
   for (size_t i = 0; i < iterations.size(); ++i) iterations[i] = static_cast<int64_t>(i);
   return iterations;

@@ -1,11 +1,12 @@
 #include "planner/placement/policies.h"
 
 #include <algorithm>
+#include <optional>
 
-#include "core/cost/cost_model.h"
-#include "core/operators/operator.h"
 #include "planner/placement/contiguous.h"
 #include "planner/placement/eplb.h"
+#include "planner/placement/eplb_mended.h"
+#include "planner/placement/layer_evaluation.h"
 #include "planner/placement/local_search.h"
 #include "planner/placement/lower_bound.h"
 #include "planner/placement/lpt.h"
@@ -27,21 +28,45 @@ PlacementRequest request_of(const Plan& plan, const LayerLoad& load, int replica
   return request;
 }
 
-PlacementResult place(const Plan& plan, const std::string& policy, const PlacementRequest& request,
-                      const LayerLoad& load, uint64_t seed) {
-  if (policy == "contiguous") return contiguous(request);
-  if (policy == "lpt") return lpt(request);
+/// What the policies see of one layer.
+struct Layer {
+  LayerLoad load;
+  PlacementRequest request;
+};
+
+EplbTopology eplb_topology(const Plan& plan) {
   const int nodes = std::max(1, plan.layout.ep / std::max(1, plan.cluster.devices_per_node));
-  if (policy == "eplb") return eplb(request, {1, nodes});
-  PlacementResult start = lpt(request);
-  if (!start.ok()) return start;
+  return {static_cast<int>(std::max<int64_t>(1, plan.model.expert_groups)), nodes};
+}
+
+/// The fastest of what the other policies make, the first among equals.
+PlacementResult best_start(const Layer& layer, const LayerCostModel& model, EplbTopology topology) {
+  const PlacementRequest& request = layer.request;
+  PlacementResult best = lpt(request);
+  if (!best.ok()) return best;
+  LayerEvaluation evaluation(layer.load, model, request.num_experts, request.num_ranks);
+  double least = evaluation.seconds(best.placement).total();
+  for (PlacementResult other : {contiguous(request), eplb_mended(request, topology).placed}) {
+    if (!other.ok() || !invalid_reason(other.placement, request.rules).empty()) continue;
+    const double seconds = evaluation.seconds(other.placement).total();
+    if (seconds >= least) continue;
+    least = seconds;
+    best = std::move(other);
+  }
+  return best;
+}
+
+PlacementResult searched(const Plan& plan, const Layer& layer, const SlotPrices& slots, uint64_t seed) {
+  const LayerCostModel model = layer_cost_model(plan, slots, layer.load);
+  PlacementResult result = best_start(layer, model, eplb_topology(plan));
+  if (!result.ok()) return result;
   constexpr int64_t kMovesPerLayer = 20'000;  // a few milliseconds; gains after that were below 0.1 % on 256 experts
   SearchOptions options;
   options.seed = seed;
   options.max_evaluations = kMovesPerLayer;
-  options.rules = request.rules;
-  start.placement = local_search(start.placement, load, layer_cost_model(plan), options).placement;
-  return start;
+  options.rules = layer.request.rules;
+  result.placement = local_search(result.placement, layer.load, model, options).placement;
+  return result;
 }
 
 bool can_be_contiguous(const Plan& plan) { return num_placed_experts(plan) % plan.layout.ep == 0; }
@@ -53,40 +78,41 @@ const std::vector<std::string>& placement_policies() {
   return names;
 }
 
-LayerLoad layer_load(const Plan& plan, int moe_layer) {
-  const int ep = plan.layout.ep, experts = static_cast<int>(plan.model.num_experts);
-  const Routing routing(plan.routing, plan.model.num_moe_layers(), plan.layout.stage_ranks(), experts,
-                        tokens_per_rank(plan) * plan.model.top_k, plan.model.top_k);
-  std::vector<double> tokens;  // every slice of an expert sees all its rows
-  for (double rows : routing.mean_load(moe_layer))
-    tokens.insert(tokens.end(), static_cast<size_t>(plan.layout.expert_slices),
-                  rows * static_cast<double>(ep) / plan.layout.stage_ranks());
-  return even_sources(tokens, ep);
+Routing routing_of(const Plan& plan) {
+  return {plan.routing, plan.model.num_moe_layers(), plan.layout.stage_ranks(),
+          static_cast<int64_t>(plan.model.num_experts), tokens_per_rank(plan) * plan.model.top_k, plan.model.top_k};
 }
 
-LayerCostModel layer_cost_model(const Plan& plan) {
-  const CostModel prices(plan.profile, plan.cluster);
-  LayerCostModel model;
-  const bool training = plan.workload.phase == WorkloadPhase::training;
-  const int64_t rows =
-      std::max<int64_t>(1, tokens_per_rank(plan) * plan.model.top_k * plan.layout.ep / plan.model.num_experts);
-  for (const Op op : {Op::experts, Op::experts_dgrad, Op::experts_wgrad}) {
-    if (op != Op::experts && !training) break;
-    Task task;
-    task.op = op;
-    task.shape.n = plan.model.expert_intermediate / plan.layout.expert_slices;
-    task.shape.k = plan.model.hidden;
-    task.shape.gated = plan.model.activation == Activation::swiglu;
-    task.dtype = plan.workload.compute_dtype;
-    if (!training) task.stored_dtype = plan.model.expert_dtype;
-    // A line through the prices at the mean load and at twice that: slope per row, intercept per expert that has rows.
-    const int64_t slots = std::max<int64_t>(1, num_placed_experts(plan) / plan.layout.ep);
-    const Seconds once = prices.one_more_slot(task, rows, slots), twice = prices.one_more_slot(task, 2 * rows, slots);
-    const Seconds slope = std::max(0.0, (twice - once) / static_cast<double>(rows));
-    model.seconds_per_row += slope;
-    model.seconds_per_active_expert += std::max(0.0, once - slope * static_cast<double>(rows));
+LayerLoad layer_load(const Plan& plan, const Routing& routing, int moe_layer) {
+  const int ep = plan.layout.ep, slices = plan.layout.expert_slices, copies = plan.layout.token_copies();
+  const auto groups = static_cast<double>(plan.layout.stage_ranks()) / ep;
+  if (!plan.routing.recorded() && plan.routing.generator.varies()) {
+    std::vector<double> tokens;  // every slice of an expert sees all its rows
+    for (const double rows : routing.mean_load(moe_layer))
+      tokens.insert(tokens.end(), static_cast<size_t>(slices), rows / groups);
+    return even_sources(tokens, ep);
   }
-  const double passes = training ? 2 : 1;  // backward sends as much as forward
+  const int64_t iterations = std::max<int64_t>(1, plan.routing.num_iterations);
+  const auto experts = static_cast<size_t>(plan.model.num_experts * slices);
+  const double share = 1.0 / (groups * static_cast<double>(iterations) * copies);
+  std::vector<double> rows(static_cast<size_t>(ep) * experts, 0.0);
+  for (int64_t iteration = 0; iteration < iterations; ++iteration) {
+    for (int rank = 0; rank < plan.layout.stage_ranks(); ++rank) {
+      const std::vector<int64_t>& counts = routing.counts(iteration, moe_layer, rank);
+      for (int copy = 0; copy < copies; ++copy) {
+        double* const sent = rows.data() + static_cast<size_t>(rank % ep / copies * copies + copy) * experts;
+        for (size_t i = 0; i < experts; ++i)
+          sent[i] += static_cast<double>(counts[i / static_cast<size_t>(slices)]) * share;
+      }
+    }
+  }
+  return measured_sources(rows, static_cast<int>(experts));
+}
+
+LayerCostModel layer_cost_model(const Plan& plan, const SlotPrices& slots, const LayerLoad& load) {
+  LayerCostModel model;
+  slots.set_curve(model, load.tokens);
+  const double passes = plan.workload.phase == WorkloadPhase::training ? 2 : 1;  // backward sends as much as forward
   const auto row_bytes = static_cast<double>(bytes_of(plan.workload.compute_dtype, plan.model.hidden));
   const auto per_row = [&](const Link& link) {
     return link.present() ? passes * row_bytes / link.reached_bytes_per_s() : 0.0;
@@ -99,6 +125,47 @@ LayerCostModel layer_cost_model(const Plan& plan) {
   return model;
 }
 
+namespace {
+
+/// One policy over the layers of a plan.
+class Placing {
+ public:
+  Placing(const Plan& plan, std::string policy) : plan_(plan), policy_(std::move(policy)) {
+    if (policy_ == "local_search") slots_.emplace(plan);
+  }
+
+  PlacementResult place(const Layer& layer, uint64_t seed) {
+    if (policy_ == "contiguous") return contiguous(layer.request);
+    if (policy_ == "lpt") return lpt(layer.request);
+    if (policy_ == "local_search") return searched(plan_, layer, *slots_, seed);
+    const MendedEplb mended = eplb_mended(layer.request, eplb_topology(plan_));
+    mended_slots_ += mended.mended_slots;
+    return mended.placed;
+  }
+
+  std::string remark() const {
+    if (policy_ != "eplb") return "";
+    std::string text;
+    if (mended_slots_ > 0)
+      text = std::to_string(mended_slots_) + (mended_slots_ == 1 ? " slot" : " slots") +
+             " mended that repeated an expert on its rank";
+    const EplbTopology topology = eplb_topology(plan_);
+    // Without groups EPLB never looks at nodes, and nobody expects it to.
+    if (topology.num_groups > 1 && topology.num_groups % topology.num_nodes != 0)
+      text += (text.empty() ? "" : ", ") + std::string("blind to the ") + std::to_string(topology.num_nodes) +
+              " nodes, which do not divide " + std::to_string(topology.num_groups) + " groups of experts";
+    return text;
+  }
+
+ private:
+  const Plan& plan_;
+  std::string policy_;
+  std::optional<SlotPrices> slots_;  // where it asks for seconds
+  int64_t mended_slots_ = 0;
+};
+
+}  // namespace
+
 PlacedLayers place_layers(const Plan& plan, const std::string& policy, uint64_t seed, int replica_slots) {
   require_form(plan.routing, kPlacementReads, "placement policy " + policy);
   PlacedLayers placed;
@@ -106,28 +173,32 @@ PlacedLayers place_layers(const Plan& plan, const std::string& policy, uint64_t 
     placed.layers.assign(static_cast<size_t>(plan.model.num_moe_layers()), default_placement(plan));
     return placed;
   }
+  Placing placing(plan, policy);
+  const Routing routing = routing_of(plan);
   LayerLoad before;
   for (int layer = 0; layer < plan.model.num_moe_layers(); ++layer) {
-    const LayerLoad load = layer_load(plan, layer);
-    if (layer > 0 && load.tokens == before.tokens) {  // as under uniform routing: what serves one serves the next
+    LayerLoad load = layer_load(plan, routing, layer);
+    if (layer > 0 && load.source_rows == before.source_rows) {  // as under uniform routing: what serves one serves all
       placed.layers.push_back(placed.layers.back());
       continue;
     }
     before = load;
     const PlacementResult result =
-        place(plan, policy, request_of(plan, load, replica_slots), load, seed + static_cast<uint64_t>(layer));
-    if (!result.ok()) return {{}, result.refusal};
+        placing.place({load, request_of(plan, load, replica_slots)}, seed + static_cast<uint64_t>(layer));
+    if (!result.ok()) return {{}, result.refusal, ""};
     placed.layers.push_back({result.placement.slots_per_rank, result.placement.slot_to_expert});
   }
+  placed.remark = placing.remark();
   return placed;
 }
 
 Seconds placement_bound(const Plan& plan) {
-  const LayerCostModel model = layer_cost_model(plan);
+  const SlotPrices slots(plan);
+  const Routing routing = routing_of(plan);
   Seconds bound = 0;
   for (int layer = 0; layer < plan.model.num_moe_layers(); ++layer) {
-    const LayerLoad load = layer_load(plan, layer);
-    bound += lower_bound(request_of(plan, load), load, model);
+    const LayerLoad load = layer_load(plan, routing, layer);
+    bound += lower_bound(request_of(plan, load), load, layer_cost_model(plan, slots, load));
   }
   return bound * plan.layout.micro_batches;
 }

@@ -26,7 +26,7 @@ void add_share(RankRows& to, const RankRows& rows, size_t of) {
 std::vector<int> layers_that_count(const Plan& plan, int most) {
   const RoutingGenerator& generator = plan.routing.generator;
   const bool alike =
-      !plan.routing.recorded() && generator.zipf_exponent == 0 && !generator.sampled && plan.placement.empty();
+      !plan.routing.recorded() && generator.zipf_exponent == 0 && !generator.varies() && plan.placement.empty();
   std::vector<int> layers;
   const int64_t all = plan.model.num_moe_layers(), number = std::min<int64_t>(all, alike ? 1 : most);
   for (int64_t i = 0; i < number; ++i) layers.push_back(static_cast<int>(i * all / number));

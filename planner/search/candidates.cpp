@@ -20,7 +20,8 @@ DecisionSpace placements(const Problem& problem, const Plan& plan, size_t most) 
     if (most == 0) return;
     const PlacedLayers placed = place_layers(plan, policy, problem.seed, replica_slots);
     if (placed.refusal.empty()) --most;
-    space.choices.push_back({name, [layers = placed.layers](Plan& p) { p.placement = layers; }, placed.refusal});
+    const std::string full_name = placed.remark.empty() ? name : name + " (" + placed.remark + ")";
+    space.choices.push_back({full_name, [layers = placed.layers](Plan& p) { p.placement = layers; }, placed.refusal});
   };
   const bool spread = plan.layout.ep > 1;  // else one rank holds all experts
   for (const std::string& policy : placement_policies())
