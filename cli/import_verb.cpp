@@ -9,7 +9,9 @@ namespace moesaic::cli {
 void add_import(CLI::App& app, Session& session) {
   CLI::App* verb = app.add_subcommand("import", "make documents of other people's files");
   verb->require_subcommand(1);
-  for (const auto add : {add_kernel_tables, add_nccl_tests, add_nccl_topology}) add(*verb, session);
+  for (const auto add :
+       {add_kernel_tables, add_nccl_tests, add_nccl_topology, add_pytorch_trace, add_sglang_recorder, add_vllm_loads})
+    add(*verb, session);
   verb->footer("Example:\n  moesaic import nccl-tests all_reduce.txt -o profile.json");
 }
 
