@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 namespace moesaic::planner {
 namespace {
@@ -49,24 +48,22 @@ void LayerEvaluation::forget_replicas() {
   std::fill(replicas_.begin(), replicas_.end(), 0);
 }
 
-void LayerEvaluation::add_rows_to(int rank, const LayerPlacement& placement) {
+double LayerEvaluation::add_rows_to(int rank, const LayerPlacement& placement) {
   const int* const slots = placement.slot_to_expert.data() + rank * placement.slots_per_rank;
+  double seconds = 0.0;  // added beside the rows: a sum of its own would wait for itself
   for (int block = 0; block < stride_; block += kBlock) {
+    seconds = 0.0;
     std::array<double, kBlock> sums{};
     for (int slot = 0; slot < placement.slots_per_rank; ++slot) {
       const int expert = slots[slot];
       const double share = share_[expert];
+      seconds += slot_seconds_[expert];
       const double* const rows = expert_rows_.data() + expert * stride_ + block;
       for (int source = 0; source < kBlock; ++source) sums[source] += rows[source] * share;
     }
     std::copy(sums.begin(), sums.end(), rows_to_.begin() + rank * stride_ + block);
   }
-}
-
-double LayerEvaluation::compute_of(int rank, const LayerPlacement& placement) const {
-  const auto first = placement.slot_to_expert.begin() + rank * placement.slots_per_rank;
-  return std::accumulate(first, first + placement.slots_per_rank, 0.0,
-                         [this](double seconds, int expert) { return seconds + slot_seconds_[expert]; });
+  return seconds;
 }
 
 double LayerEvaluation::busiest_port() {
@@ -101,8 +98,7 @@ LayerSeconds LayerEvaluation::seconds(const LayerPlacement& placement) {
   split_over_replicas(placement);
   double compute = 0.0;
   for (int rank = 0; rank < num_ranks_; ++rank) {
-    add_rows_to(rank, placement);
-    compute = std::max(compute, compute_of(rank, placement));
+    compute = std::max(compute, add_rows_to(rank, placement));
   }
   forget_replicas();
   const double port = busiest_port();

@@ -21,8 +21,7 @@ class LayerEvaluation {
  private:
   void split_over_replicas(const LayerPlacement& placement);
   void forget_replicas();
-  void add_rows_to(int rank, const LayerPlacement& placement);
-  double compute_of(int rank, const LayerPlacement& placement) const;
+  double add_rows_to(int rank, const LayerPlacement& placement);  // and the seconds that the rank computes
   double busiest_port();
 
   LayerCostModel model_;
