@@ -2,12 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
-#include <simgrid/s4u.hpp>
 
 #include "core/graph/routing_binding.h"
 #include "core/network/collective_demand.h"
 #include "tests/simulator/hand_made_graph.h"
+#include "tests/simulator/per_flow_oracle.h"
 
 namespace moesaic::simulator {
 namespace {
@@ -101,59 +102,20 @@ TEST(CollectiveTime, UncontendedAllGatherIsAlphaBeta) {
   EXPECT_EQ(span_us(simulate_in_child(graph, plan), 2, gather), (std::vector<double>{0, 316}));
 }
 
-/// The oracle: ranks on a non-blocking switch, one flow per pair, max-min shared by SimGrid. With each message goes
-/// another flow through the sender's port alone, to a sink that never binds, which takes it message_s. In the calling
-/// process.
-Seconds per_flow_here(int ranks, const Matrix& rows, BytesPerSecond bandwidth, Seconds message_s) {
-  namespace sg = simgrid::s4u;
-  char name[] = "oracle", quiet[] = "--log=root.thresh:error";
-  char* arguments[] = {name, quiet, nullptr};
-  int count = 2;
-  sg::Engine engine(&count, arguments);
-  for (const char* option :
-       {"network/model:CM02", "network/TCP-gamma:0", "network/crosstraffic:0", "network/weight-S:0"})
-    sg::Engine::set_config(option);
-  sg::NetZone* zone = sg::create_star_zone("oracle");
-  std::vector<sg::Host*> hosts;
-  for (int rank = 0; rank <= ranks; ++rank) {  // the last one is the sink
-    hosts.push_back(zone->create_host("h" + std::to_string(rank), 1.0));
-    const auto* link =
-        zone->create_split_duplex_link("l" + std::to_string(rank), rank < ranks ? bandwidth : 1e3 * bandwidth);
-    zone->add_route(hosts.back()->get_netpoint(), nullptr, nullptr, nullptr, {{link, sg::LinkInRoute::Direction::UP}},
-                    true);
-  }
-  engine.seal_platform();
-  std::vector<sg::CommPtr> flows;
-  const auto send = [&](int from, int to, double bytes) {
-    flows.push_back(sg::Comm::sendto_init(hosts[static_cast<size_t>(from)], hosts[static_cast<size_t>(to)]));
-    flows.back()->set_payload_size(static_cast<uint64_t>(bytes));
-    flows.back()->start();
-  };
+/// Ranks on a non-blocking switch, one flow per pair. With each message goes another flow through the sender's port
+/// alone, which takes it message_s.
+Seconds per_flow(int ranks, const Matrix& rows, BytesPerSecond bandwidth, Seconds message_s = 0) {
+  PortFlows network;
+  for (int port = 0; port < 2 * ranks; ++port) network.add_port(bandwidth);  // out of each rank, into each
   for (int from = 0; from < ranks; ++from)
     for (int to = 0; to < ranks; ++to) {
       const int64_t n = rows[static_cast<size_t>(from) * ranks + to];
       if (from == to || n == 0) continue;
-      send(from, to, static_cast<double>(n * kBytesPerRow));
-      if (message_s > 0) send(from, ranks, message_s * bandwidth);
+      network.add_flow(static_cast<double>(n * kBytesPerRow), std::array{from, ranks + to});
+      if (message_s > 0) network.add_flow(message_s * bandwidth, std::array{from});
     }
-  engine.run();
-  return sg::Engine::get_clock();
-}
-
-Seconds per_flow(int ranks, const Matrix& rows, BytesPerSecond bandwidth, Seconds message_s = 0) {
-  int ends[2];
-  MOESAIC_CHECK(::pipe(ends) == 0, "no pipe");
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    const Seconds seconds = per_flow_here(ranks, rows, bandwidth, message_s);
-    ::_exit(::write(ends[1], &seconds, sizeof seconds) == sizeof seconds ? 0 : 1);
-  }
-  ::close(ends[1]);
-  Seconds seconds = -1;
-  MOESAIC_CHECK(::read(ends[0], &seconds, sizeof seconds) == sizeof seconds, "the oracle died");
-  ::close(ends[0]);
-  ::waitpid(pid, nullptr, 0);
-  return seconds;
+  const std::vector<Seconds> ends = per_flow_seconds({network}).front();
+  return *std::max_element(ends.begin(), ends.end());
 }
 
 TEST(CollectiveTime, AggregatedPortsEqualFlowsWhenBalanced) {
