@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <random>
+#include <tuple>
 
 #include "core/graph/routing_binding.h"
 #include "core/network/collective_demand.h"
@@ -100,6 +101,37 @@ TEST(CollectiveTime, UncontendedAllGatherIsAlphaBeta) {
   EXPECT_EQ(span_us(simulate_in_child(graph, plan), 2, gather), (std::vector<double>{0, 306}));
   plan.cluster.intra_node.message_s = 5e-6;  // 2 messages one after the other
   EXPECT_EQ(span_us(simulate_in_child(graph, plan), 2, gather), (std::vector<double>{0, 316}));
+}
+
+TEST(CollectiveTime, NoAllReduceBeatsItsPort) {
+  // 100 MB over 8 ports of 50 GB/s, in one node or one in each of eight: 2 * 7 / 8 * 100e6 / 50e9 = 3.5 ms; twice the
+  // bytes, twice that. A reduce_scatter of slices of 12.5 MB is half of it.
+  for (const int nodes : {1, 8}) {
+    Plan plan = small_plan(nodes, 8 / nodes);
+    plan.cluster.intra_node = plan.cluster.nic = {50e9, 0};
+    for (const auto& [op, bytes, microseconds] : {std::tuple(Op::all_reduce, 100'000'000, 3500),
+                                                  {Op::all_reduce, 200'000'000, 7000},
+                                                  {Op::reduce_scatter, 12'500'000, 1750}}) {
+      TaskGraph graph = empty_graph(plan);
+      const TaskIndex reduce = add_all_gather(graph, "reduce", 0, bytes);
+      graph.tasks[reduce].op = op;
+      EXPECT_EQ(span_us(simulate_in_child(graph, plan), 2, reduce), (std::vector<double>{0, double(microseconds)}));
+    }
+  }
+}
+
+TEST(CollectiveTime, UniformAllToAllBetweenNodesIsBoundByItsCards) {
+  // 1 GiB a rank, 8 ranks and 8 cards of 50 GB/s a node: (nodes - 1) / nodes of it leave over the rank's card. Rows of
+  // 1000 bytes leave half a row of a pair at most: 5e-5 of it.
+  for (const auto& [nodes, milliseconds] : {std::pair(2, 10.737), std::pair(6, 17.896), std::pair(12, 19.685)}) {
+    Plan plan = small_plan(nodes, 8);
+    plan.cluster.intra_node = {450e9, 0};
+    plan.cluster.nic = {50e9, 0};
+    const int ranks = 8 * nodes;
+    const int64_t rows = ((Bytes{1} << 30) / ranks + kBytesPerRow / 2) / kBytesPerRow;
+    const Matrix equal(static_cast<size_t>(ranks) * ranks, rows);
+    EXPECT_NEAR(simulated(all_to_all_graph(plan, equal), plan), milliseconds * 1e-3, 1e-6) << nodes << " nodes";
+  }
 }
 
 /// Ranks on a non-blocking switch, one flow per pair. With each message goes another flow through the sender's port

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cstdio>
 #include <simgrid/s4u.hpp>
 #include <span>
 #include <string>
@@ -83,6 +83,7 @@ class PerFlowOracle {
 inline std::vector<std::vector<Seconds>> per_flow_seconds(const std::vector<PortFlows>& networks) {
   int ends[2];
   MOESAIC_CHECK(::pipe(ends) == 0, "no pipe");
+  std::fflush(stdout);  // SimGrid flushes what a child inherits
   const pid_t pid = ::fork();
   if (pid == 0) {
     PerFlowOracle oracle(networks);

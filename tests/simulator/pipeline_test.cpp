@@ -75,6 +75,14 @@ TEST(Pipeline, HasTheBubbleOfOneForwardOneBackward) {
   }
 }
 
+// 8 stages of 8 microbatches: a stage works for 8 * 30 us and waits for 7 * 30, 87.5 % on top of its work.
+TEST(Pipeline, EightStagesOfEightMicrobatchesWaitSevenEighthsOfTheirWork) {
+  const Plan plan = staged(8);
+  const Prediction prediction = simulate_in_child(pipeline(plan, 8, 0), plan).evaluation.prediction;
+  EXPECT_NEAR(prediction.bubble_seconds, 210e-6, 1e-12);
+  EXPECT_NEAR(prediction.bubble_seconds / (prediction.step_seconds - prediction.bubble_seconds), 0.875, 1e-9);
+}
+
 // Transfers of 1 us. The last stage begins at 10 + 1 and is done with microbatch 0 at 41. What follows in it from that,
 // through the first stage, comes back after 1 + 20 + 10 + 1 = 32 us, at 73, though it has other work for 30 of them
 // only. Then 30 more, 1 and 20.

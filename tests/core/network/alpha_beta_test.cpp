@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "core/network/collective_demand.h"
@@ -73,6 +74,28 @@ TEST(AlphaBeta, NoAllReduceBeatsItsPort) {
   EXPECT_DOUBLE_EQ(alpha_beta_seconds(ring_demand(Op::all_reduce, eight, size, cluster), cluster), 3.5e-3);
   EXPECT_DOUBLE_EQ(alpha_beta_seconds(tree_demand(Op::all_reduce, eight, size, cluster), cluster), 4e-3);
   EXPECT_DOUBLE_EQ(alpha_beta_seconds(reduction_demand(Op::all_reduce, eight, 2 * size, cluster), cluster), 7e-3);
+}
+
+// What a member must send, 2 S (n-1)/n, fits through all that leads out of it at no less; and out of a node of m
+// members leaves 2 S (N-1)/N at least, by its cards. 8 members of one node, of 8, of 2 by 4 and of 4 by 2.
+TEST(AlphaBeta, NoGroupBeatsTheBoundsOfItsPorts) {
+  for (const int nodes : {1, 2, 4, 8}) {
+    Cluster cluster = two_nodes_of_four();
+    cluster.num_nodes = nodes;
+    cluster.devices_per_node = cluster.nics_per_node = 8 / nodes;
+    cluster.intra_node = {50e9, 0};
+    cluster.nic = {50e9, 0};
+    const std::vector<int> eight = {0, 1, 2, 3, 4, 5, 6, 7};
+    for (const Bytes size : {Bytes{1'000}, Bytes{100'000'000}, Bytes{200'000'000}}) {
+      const double vectors = static_cast<double>(size) / 50e9;
+      const Seconds inside = nodes < 8 ? 7.0 / 4 * vectors : 0;
+      const Seconds outside = 2.0 * (nodes - 1) / nodes * vectors / cluster.nics_per_node;
+      for (const auto& demand :
+           {ring_demand(Op::all_reduce, eight, size, cluster), tree_demand(Op::all_reduce, eight, size, cluster),
+            reduction_demand(Op::all_reduce, eight, size, cluster)})
+        EXPECT_GE(alpha_beta_seconds(demand, cluster), std::max(inside, outside) * (1 - 1e-12)) << nodes << " nodes";
+    }
+  }
 }
 
 // 1 GiB a rank, 8 ranks and 8 cards of 50 GB/s a node: (nodes - 1) / nodes of it leave over the rank's

@@ -70,6 +70,21 @@ TEST(PairFlows, BalancedPairsTakeThePortsTime) {
   EXPECT_NEAR(times.seconds.front(), 30e-6, 1e-15);
 }
 
+// 1 GiB a rank, 8 ranks and 8 cards of 50 GB/s a node: (nodes - 1) / nodes of it leave over the rank's card.
+TEST(PairFlows, UniformPairsBetweenNodesAreBoundByTheirCards) {
+  Cluster cluster = two_nodes_of_four();
+  cluster.devices_per_node = cluster.nics_per_node = 8;
+  cluster.intra_node = {450e9, 0};
+  cluster.nic = {50e9, 0};
+  for (const auto& [nodes, milliseconds] : {std::pair(2, 10.737), std::pair(6, 17.896), std::pair(12, 19.685)}) {
+    cluster.num_nodes = nodes;
+    const Bytes pair = (Bytes{1} << 30) / (8 * nodes);
+    const FlowTimes times = flow_times(all_to_all_flows(
+        ranks(8 * nodes), [&](int, int) { return pair; }, cluster));
+    EXPECT_NEAR(times.makespan, milliseconds * 1e-3, 1e-6) << nodes << " nodes";
+  }
+}
+
 TEST(PairFlows, RefusesALinkThatTheClusterLacks) {
   Cluster cluster = two_nodes_of_four();
   cluster.nic = {};

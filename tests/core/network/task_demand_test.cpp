@@ -102,6 +102,47 @@ TEST(TaskDemand, HierarchicalLegsSendFewerMessagesAndTheSameBytes) {
   }
 }
 
+// 64 ranks in 8 nodes. Each source has 64 tokens of 8 experts, two on each of 4 nodes: 8 rows a token, 64 to each node.
+// Flat, 7 * 64 of a source's rows leave its node. Once per token and node, 7 * 32 do, along rails, and all 512 are sent
+// on inside the nodes (or stay with who fans them out).
+TEST(TaskDemand, ATokenWhoseExpertsShareANodeTravelsThereOnce) {
+  constexpr int kEightNodes = 8, kRanks = 64, kTokens = 64;
+  SlotCounts counts(kRanks, 1);
+  std::vector<int64_t> once(static_cast<size_t>(kRanks) * kEightNodes, 0);
+  for (int source = 0; source < kRanks; ++source)
+    for (int token = 0; token < kTokens; ++token)
+      for (int i = 0; i < 4; ++i) {
+        const int node = (token + i) % kEightNodes;
+        ++once[static_cast<size_t>(source * kEightNodes + node)];
+        for (int expert = 0; expert < 2; ++expert) ++counts.at(source, node * 8 + (token / 8 + expert) % 8);
+      }
+  counts.set_once(once);
+  Cluster cluster;
+  cluster.num_nodes = cluster.devices_per_node = 8;
+  TaskGraph graph;
+  graph.num_ranks = kRanks;
+  CommunicatorFamily ep{"ep", {{}}, {}}, node{"node", Table<int, std::vector<int>>(8, {}), {}},
+      rail{"rail", Table<int, std::vector<int>>(8, {}), {}};
+  for (int rank = 0; rank < kRanks; ++rank) {
+    ep.groups[0].push_back(rank), ep.group_of_rank.push_back(0);
+    node.groups[rank / 8].push_back(rank), node.group_of_rank.push_back(rank / 8);
+    rail.groups[rank % 8].push_back(rank), rail.group_of_rank.push_back(rank % 8);
+  }
+  graph.communicators = {ep, node, rail};
+  const auto flat = demand_of(graph, all_to_all(Leg::dispatch, 0), 0, &counts, cluster);
+  Bytes once_between_nodes = 0, fanned_out = 0, fanned_between_nodes = 0;
+  for (int i = 0; i < 8; ++i) {
+    once_between_nodes += bytes_between_nodes(demand_of(graph, all_to_all(Leg::once_out, 2), i, &counts, cluster));
+    const auto fan = demand_of(graph, all_to_all(Leg::fan_out, 1), 8 * i, &counts, cluster);
+    fanned_between_nodes += bytes_between_nodes(fan);
+    for (const MemberDemand& member : fan.members) fanned_out += member.intra_out;
+  }
+  EXPECT_EQ(bytes_between_nodes(flat), kRanks * 7 * 64 * 8);
+  EXPECT_EQ(once_between_nodes, kRanks * 7 * 32 * 8);
+  EXPECT_EQ(fanned_between_nodes, 0);
+  EXPECT_EQ(fanned_out, kRanks * 512 * 8 * 7 / 8);  // a rail's member keeps the eighth that is its own
+}
+
 TEST(TaskDemand, IntraLegsStayInTheNode) {
   // Rank 7 is position 1, source rows 11..16. To local rank 0 of any node: 11 + 14 = 25 rows; to local rank 2: 13 + 16
   // = 29: 54 * 8 bytes. In: position 0 sends rows 2 + 5 = 7 for local rank 1, position 2 sends 22 + 25 = 47: 54 * 8
