@@ -1,7 +1,7 @@
 #pragma once
-// The few things that the simulator wants of SimGrid: cores, one-link ports, activities, delays, a clock that starts at
-// 0. It knows no ranks and no tasks; its source is the only file that includes SimGrid, and the place for differences
-// between versions.
+// The few things that the interpreter wants of simulated time: cores, one-link ports, activities, delays, a clock that
+// starts at 0. It knows no ranks and no tasks. SimGrid keeps one (simgrid_engine.h), our own fluid model another
+// (fluid_engine.h).
 
 #include <cstdint>
 #include <functional>
@@ -12,7 +12,10 @@
 
 namespace moesaic::simulator {
 
-/// At most one per process, ever: SimGrid keeps its clock and its sealed zones from one engine to the next.
+/// Who keeps time.
+enum class EngineKind : uint8_t { simgrid, fluid };
+const char* name_of(EngineKind kind);
+
 class ActivityEngine {
  public:
   using Core = int32_t;
@@ -20,40 +23,35 @@ class ActivityEngine {
   using Tag = uint64_t;
   enum class Direction : uint8_t { out, in };
 
-  ActivityEngine();
-  ~ActivityEngine();
-  ActivityEngine(const ActivityEngine&) = delete;
-  ActivityEngine& operator=(const ActivityEngine&) = delete;
-
-  /// True once a process has made an engine. Such a process must not fork workers.
-  static bool exists();
+  virtual ~ActivityEngine() = default;
 
   /// A core that works 1 / slowdown as fast while it is slowed.
-  Core add_core(const std::string& name, double slowdown);
+  virtual Core add_core(const std::string& name, double slowdown) = 0;
   /// One link out and one link in, each of this bandwidth and without latency.
-  Port add_port(const std::string& name, BytesPerSecond bandwidth);
+  virtual Port add_port(const std::string& name, BytesPerSecond bandwidth) = 0;
 
   /// Ends the building: no cores or ports after it, no activities before it.
-  void seal();
+  virtual void seal() = 0;
 
   /// `seconds` of work on a core; several at once share it equally.
-  void compute(Core core, Seconds seconds, Tag tag);
+  virtual void compute(Core core, Seconds seconds, Tag tag) = 0;
   /// From now on, for work under way too.
-  void set_slowed(Core core, bool slowed);
-  /// A flow through one direction of a port; several at once share it equally. Fractions of a byte count.
-  void transfer(Port port, Direction direction, double bytes, Tag tag);
+  virtual void set_slowed(Core core, bool slowed) = 0;
+  /// `copies` flows of as many bytes each through one direction of a port; all flows in it share it equally. Reports
+  /// `tag` once, when they end, which is at one time. Fractions of a byte count.
+  virtual void transfer(Port port, Direction direction, double bytes, int copies, Tag tag) = 0;
   /// Reports `tag` after `seconds` without using anything.
-  void delay(Seconds seconds, Tag tag);
+  virtual void delay(Seconds seconds, Tag tag) = 0;
 
   /// Runs until nothing is under way. `on_completion` gets each tag as its activity ends and may start others.
-  void run(const std::function<void(Tag)>& on_completion);
+  virtual void run(const std::function<void(Tag)>& on_completion) = 0;
 
-  Seconds now() const;
-  int64_t activities() const;
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
+  virtual Seconds now() const = 0;
+  /// Started so far; delays are none.
+  virtual int64_t activities() const = 0;
 };
+
+/// Of SimGrid at most one per process, ever; of the fluid model as many as wanted.
+std::unique_ptr<ActivityEngine> make_engine(EngineKind kind);
 
 }  // namespace moesaic::simulator

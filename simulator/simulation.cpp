@@ -93,7 +93,8 @@ SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& pl
   MemoryTracker memory(graph, rows, options.timeline);
   std::optional<ExpertTraffic> experts;
   if (plan.expert_storage.home != Tier::device && !graph.placement.empty()) experts.emplace(graph, plan, options.step);
-  StepSimulation simulation(graph, platform, prices, rows, memory, experts ? &*experts : nullptr);
+  StepSimulation simulation(make_engine(options.engine), graph, platform, prices, rows, memory,
+                            experts ? &*experts : nullptr);
   simulation.run();
 
   SimulationResult result;
@@ -127,6 +128,7 @@ SimulationResult simulate_in_this_process(const Plan& plan, const SimulationOpti
 }
 
 SimulationResult simulate(const Plan& plan, const SimulationOptions& options) {
+  if (options.engine == EngineKind::fluid) return simulate_in_this_process(plan, options);
   WorkerPool pool(1);
   SimulationOutcome outcome = std::move(pool.run({&plan, 1}, options).front());
   if (outcome.error) std::rethrow_exception(outcome.error);

@@ -1,5 +1,7 @@
 #include "simulator/step_simulation.h"
 
+#include <utility>
+
 #include "core/schema/error.h"
 
 namespace moesaic::simulator {
@@ -11,14 +13,15 @@ constexpr ActivityEngine::Tag kDelayTag = ActivityEngine::Tag{1} << 63;
 
 }  // namespace
 
-StepSimulation::StepSimulation(const TaskGraph& graph, const Platform& platform, TaskPrices& prices, RowTable& rows,
-                               MemoryTracker& memory, ExpertTraffic* experts)
+StepSimulation::StepSimulation(std::unique_ptr<ActivityEngine> engine, const TaskGraph& graph, const Platform& platform,
+                               TaskPrices& prices, RowTable& rows, MemoryTracker& memory, ExpertTraffic* experts)
     : graph_(graph),
       platform_(platform),
       prices_(prices),
       rows_(rows),
       memory_(memory),
       experts_(experts),
+      engine_(std::move(engine)),
       cores_(graph.num_ranks),
       polled_(platform.cluster().device.lanes_share_core),
       interferes_(prices.collective_slowdown() != 1),
@@ -35,14 +38,14 @@ StepSimulation::StepSimulation(const TaskGraph& graph, const Platform& platform,
   starts_.assign(instances, -1);
   ends_.assign(instances, -1);
   communicating_.assign(static_cast<size_t>(graph.num_ranks), 0);
-  platform.build(engine_, prices.collective_slowdown());
+  platform.build(*engine_, prices.collective_slowdown());
 }
 
 void StepSimulation::run() {
   for (Instance task = waiting_.size(); task-- > 0;)
     if (waiting_[task] == 0) ready_.push_back(task);
   start_ready();
-  engine_.run([this](ActivityEngine::Tag tag) { completed(tag); });
+  engine_->run([this](ActivityEngine::Tag tag) { completed(tag); });
   check_all_finished();
 }
 
@@ -53,13 +56,13 @@ void StepSimulation::start_ready() {
     start(task);
   }
   if (!polled_) return;
-  for (const Instance task : cores_.dispatch(engine_)) starts_[task] = engine_.now();
+  for (const Instance task : cores_.dispatch(*engine_)) starts_[task] = engine_->now();
 }
 
 void StepSimulation::start(Instance instance) {
   const int rank = static_cast<int>(instance / num_tasks_);
   const auto index = TaskIndex(instance % num_tasks_);
-  starts_[instance] = engine_.now();
+  starts_[instance] = engine_->now();
   memory_.task_starts(index, rank, starts_[instance]);
   if (graph_.tasks[index].communicator >= 0) return arrive(instance, rank);
   if (is_transfer(graph_.tasks[index].op)) return move(instance, rank);
@@ -67,13 +70,13 @@ void StepSimulation::start(Instance instance) {
   if (seconds <= 0) return finish(instance);
   if (polled_) return cores_.offer_compute(rank, instance, seconds);
   waiting_[instance] = 1;
-  engine_.compute(rank, seconds, instance);
+  engine_->compute(rank, seconds, instance);
 }
 
 void StepSimulation::finish(Instance instance) {
   const int rank = static_cast<int>(instance / num_tasks_);
   const auto index = TaskIndex(instance % num_tasks_);
-  ends_[instance] = engine_.now();
+  ends_[instance] = engine_->now();
   ++finished_;
   memory_.task_ends(index, rank, ends_[instance]);
   const Instance first = instance - static_cast<Instance>(index);
@@ -103,7 +106,7 @@ void StepSimulation::move(Instance instance, int rank) {
   if (seconds > 0) return cores_.offer_compute(rank, instance, seconds);  // then nothing flows
   if (flows.empty()) return finish(instance);
   waiting_[instance] = static_cast<int32_t>(flows.size());
-  for (const Flow& flow : flows) engine_.transfer(flow.port, flow.direction, flow.bytes, instance);
+  for (const Flow& flow : flows) engine_->transfer(flow.port, flow.direction, flow.bytes, 1, instance);
 }
 
 void StepSimulation::arrive(Instance instance, int rank) {
@@ -131,7 +134,7 @@ void StepSimulation::launch(TaskIndex index, int rank) {
   }
   const size_t collective = open_collective(index, demand, price.scale);
   if (price.delay > 0)
-    engine_.delay(price.delay, kDelayTag | collective);
+    engine_->delay(price.delay, kDelayTag | collective);
   else
     open_flows(collective);
 }
@@ -168,7 +171,8 @@ void StepSimulation::open_flows(size_t number) {
     else
       communicates(open.members[i], +1);
     for (; flow < open.end_of_flows[i]; ++flow)
-      engine_.transfer(open.flows[flow].port, open.flows[flow].direction, open.flows[flow].bytes * open.scale, task);
+      engine_->transfer(open.flows[flow].port, open.flows[flow].direction, open.flows[flow].bytes * open.scale, 1,
+                        task);
   }
   free_collectives_.push_back(number);
 }
@@ -178,7 +182,7 @@ void StepSimulation::communicates(int rank, int more) {
   int32_t& under_way = communicating_[static_cast<size_t>(rank)];
   const bool did = under_way > 0;
   under_way += more;
-  if (did != (under_way > 0)) engine_.set_slowed(rank, !did);
+  if (did != (under_way > 0)) engine_->set_slowed(rank, !did);
 }
 
 void StepSimulation::check_all_finished() const {

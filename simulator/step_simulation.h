@@ -1,8 +1,9 @@
 #pragma once
 // Runs the task graph of every rank in simulated time: activities are made when they can start, never in advance.
-// It decides nothing and prices nothing; it knows when tasks may start, and SimGrid knows how long they share what they
-// use.
+// It decides nothing and prices nothing; it knows when tasks may start, and the engine knows how long they share what
+// they use.
 
+#include <memory>
 #include <vector>
 
 #include "simulator/activity_engine.h"
@@ -22,20 +23,20 @@ struct OpenCollective {
   std::vector<size_t> end_of_flows;  // [members]
 };
 
-/// One step, run once: the constructor creates this process's only engine.
+/// One step, run once.
 class StepSimulation {
  public:
   /// All arguments must outlive the simulation. `memory` is told of every start and end; `experts` is asked once for
   /// what each transfer task moves, null where no task is one.
-  StepSimulation(const TaskGraph& graph, const Platform& platform, TaskPrices& prices, RowTable& rows,
-                 MemoryTracker& memory, ExpertTraffic* experts = nullptr);
+  StepSimulation(std::unique_ptr<ActivityEngine> engine, const TaskGraph& graph, const Platform& platform,
+                 TaskPrices& prices, RowTable& rows, MemoryTracker& memory, ExpertTraffic* experts = nullptr);
 
   /// InvariantError where tasks remain that nothing can start any more.
   void run();
 
   const std::vector<Seconds>& starts() const { return starts_; }  // [ranks, tasks]; -1: of another pipeline stage
   const std::vector<Seconds>& ends() const { return ends_; }      // [ranks, tasks]
-  int64_t activities() const { return engine_.activities(); }
+  int64_t activities() const { return engine_->activities(); }
 
  private:
   using Instance = uint64_t;  // rank * tasks + task
@@ -63,7 +64,7 @@ class StepSimulation {
   MemoryTracker& memory_;
   ExpertTraffic* experts_;
   std::vector<StepProgram> programs_;  // [pipeline stages]
-  ActivityEngine engine_;
+  std::unique_ptr<ActivityEngine> engine_;
   PolledCores cores_;
   const bool polled_;           // lanes share the core
   const bool interferes_;       // collectives slow compute down

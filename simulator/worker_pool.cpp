@@ -11,8 +11,8 @@
 #include <cstring>
 
 #include "core/schema/error.h"
-#include "simulator/activity_engine.h"
 #include "simulator/frame.h"
+#include "simulator/simgrid_engine.h"
 #include "simulator/worker.h"
 
 namespace moesaic::simulator {
@@ -34,7 +34,7 @@ int keep_only(int socket) {
 }  // namespace
 
 WorkerPool::WorkerPool(int num_workers) {
-  MOESAIC_CHECK(!ActivityEngine::exists(), "workers must be forked before any SimGrid engine exists in the process");
+  MOESAIC_CHECK(!SimgridEngine::exists(), "workers must be forked before any SimGrid engine exists in the process");
   for (int i = 0; i < std::max(1, num_workers); ++i) workers_.push_back(fork_worker());
 }
 

@@ -97,7 +97,7 @@ Measurement run_interpreter(const TaskGraph& graph, const Plan& plan) {
   RowTable rows(graph, plan, 0);
   TaskPrices prices(graph, plan, platform, rows);
   MemoryTracker memory(graph, rows, false);
-  StepSimulation simulation(graph, platform, prices, rows, memory);
+  StepSimulation simulation(make_engine(EngineKind::simgrid), graph, platform, prices, rows, memory);
   simulation.run();
   const double wall = seconds_since(begin);
   return {wall, *std::max_element(simulation.ends().begin(), simulation.ends().end()), simulation.activities()};
