@@ -47,8 +47,6 @@ class ActivityEngine {
   virtual void run(const std::function<void(Tag)>& on_completion) = 0;
 
   virtual Seconds now() const = 0;
-  /// Started so far; delays are none.
-  virtual int64_t activities() const = 0;
 };
 
 /// Of SimGrid at most one per process, ever; of the fluid model as many as wanted.

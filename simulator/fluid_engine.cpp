@@ -28,7 +28,6 @@ ActivityEngine::Port FluidEngine::add_port(const std::string& /*name*/, BytesPer
 
 void FluidEngine::add(int32_t queue, double amount, int copies, Tag tag) {
   queues_[static_cast<size_t>(queue)].add(amount, copies, tag, now_);
-  activities_ += copies;
   reorder(queue);
 }
 

@@ -23,7 +23,6 @@ class FluidEngine : public ActivityEngine {
   void delay(Seconds seconds, Tag tag) override;
   void run(const std::function<void(Tag)>& on_completion) override;
   Seconds now() const override { return now_; }
-  int64_t activities() const override { return activities_; }
 
  private:
   struct CoreSpeed {
@@ -63,7 +62,7 @@ class FluidEngine : public ActivityEngine {
   std::priority_queue<Delay, std::vector<Delay>, std::greater<>> delays_;
   std::vector<Tag> ended_;  // in one event
   Seconds now_ = 0;
-  int64_t activities_ = 0, delays_made_ = 0;
+  int64_t delays_made_ = 0;
 };
 
 }  // namespace moesaic::simulator

@@ -1,52 +1,83 @@
 #include "simulator/memory_tracker.h"
 
+#include <tuple>
+
 #include "core/graph/stages.h"
 
 namespace moesaic::simulator {
 
-MemoryTracker::MemoryTracker(const TaskGraph& graph, RowTable& rows, bool keep_samples)
-    : graph_(graph), rows_(rows), keep_samples_(keep_samples) {
+MemoryTracker::MemoryTracker(const TaskGraph& graph, RowTable& rows, const std::vector<StepProgram>& programs,
+                             const RankClasses& classes, bool keep_samples)
+    : graph_(graph), rows_(rows), programs_(programs), keep_samples_(keep_samples) {
+  std::vector<Bytes> resident;
   for (int stage = 0; stage < graph.num_stages; ++stage) {
-    liveness_.push_back(liveness_of(graph, stage));
-    live_.resize(live_.size() + static_cast<size_t>(graph.num_ranks / graph.num_stages),
-                 resident_bytes(graph, Tier::device, stage));
-    if (live_.back() > peak_.bytes) peak_ = {live_.back(), stage * (graph.num_ranks / graph.num_stages), 0};
+    stages_.push_back(lists_of(stage));
+    resident.push_back(resident_bytes(graph, Tier::device, stage));
   }
-  if (!keep_samples_) return;
-  for (int rank = 0; rank < graph.num_ranks; ++rank) samples_.push_back({rank, 0, live_[static_cast<size_t>(rank)]});
+  for (int of_class = 0; of_class < classes.num_classes(); ++of_class) {
+    OfClass& own = classes_.emplace_back();
+    own.rank = classes.representative(of_class);
+    const auto stage = static_cast<size_t>(graph.stage_of(own.rank));
+    own.stage = &stages_[stage];
+    own.live = resident[stage];
+    for (const StageLists::List& list : own.stage->lists) own.bytes.push_back(bytes_of_list(list, own.rank));
+    if (own.live >= peak_.bytes) rise(own, 0);
+    if (keep_samples_) samples_.push_back({own.rank, 0, own.live});
+  }
 }
 
-void MemoryTracker::change(Bytes delta, int rank, Seconds now) {
-  if (delta == 0) return;
-  Bytes& live = live_[static_cast<size_t>(rank)];
-  live += delta;
-  if (live > peak_.bytes) peak_ = {live, rank, now};
-  if (keep_samples_) samples_.push_back({rank, now, live});
+MemoryTracker::StageLists MemoryTracker::lists_of(int stage) const {
+  const StepProgram& program = programs_[static_cast<size_t>(stage)];
+  const Liveness liveness = liveness_of(graph_, stage);
+  StageLists stage_lists{{}, {}, {{}}};
+  using Size = std::tuple<int32_t, DType, int64_t>;  // what binds the rows, elements of a row
+  std::map<std::pair<Bytes, std::vector<Size>>, int32_t> known{{{0, {}}, 0}};
+  const auto number_of = [&](const std::vector<TensorId>& tensors) {
+    StageLists::List list;
+    std::vector<Size> sizes;
+    for (const TensorId tensor : tensors) {
+      const Tensor& shape = graph_.tensors[tensor];
+      if (rows_.binding(tensor) < 0) {
+        list.fixed += bytes_of(shape.dtype, shape.fixed_rows * shape.row_elements);
+        continue;
+      }
+      list.bound.push_back(tensor);
+      sizes.emplace_back(rows_.binding(tensor), shape.dtype, shape.row_elements);
+    }
+    const auto [entry, is_new] = known.try_emplace({list.fixed, std::move(sizes)}, std::ssize(stage_lists.lists));
+    if (is_new) stage_lists.lists.push_back(std::move(list));
+    return entry->second;
+  };
+  for (StepProgram::Local task = 0; task < program.num_tasks(); ++task) {
+    stage_lists.created.push_back(number_of(liveness.created[program.task(task)]));
+    stage_lists.released.push_back(number_of(liveness.released[program.task(task)]));
+  }
+  return stage_lists;
 }
 
-void MemoryTracker::task_starts(TaskIndex task, int rank, Seconds now) {
-  Bytes bytes = 0;
-  for (TensorId tensor : liveness(rank).created[task]) bytes += rows_.bytes(tensor, rank);
-  change(bytes, rank, now);
+Bytes MemoryTracker::bytes_of_list(const StageLists::List& list, int rank) {
+  Bytes bytes = list.fixed;
+  for (const TensorId tensor : list.bound) bytes += rows_.bytes(tensor, rank);
+  return bytes;
 }
 
-void MemoryTracker::task_ends(TaskIndex task, int rank, Seconds now) {
-  Bytes bytes = 0;
-  for (TensorId tensor : liveness(rank).released[task]) bytes += rows_.bytes(tensor, rank);
-  change(-bytes, rank, now);
+void MemoryTracker::rise(const OfClass& own, Seconds now) {
+  const bool first = now < peak_.time || (now == peak_.time && own.rank < peak_.rank);
+  if (own.live > peak_.bytes || first) peak_ = {own.live, own.rank, now};
 }
 
-TensorId MemoryTracker::largest_at_peak(const std::vector<Seconds>& starts, const std::vector<Seconds>& ends) {
+TensorId MemoryTracker::largest_at_peak(std::span<const TaskTime> times) {
+  const int stage = graph_.stage_of(peak_.rank);
+  const Liveness own = liveness_of(graph_, stage);
   OfTensors<bool> lives(graph_.tensors.size());
-  const Liveness& own = liveness(peak_.rank);
-  const std::vector<bool> elsewhere = held_elsewhere(graph_, graph_.stage_of(peak_.rank));
+  const std::vector<bool> elsewhere = held_elsewhere(graph_, stage);
   for (size_t i = 0; i < lives.size(); ++i)
     lives[i] = graph_.tensors[i].kind != TensorKind::activation && graph_.tensors[i].view_of < 0 && !elsewhere[i];
-  for (size_t task = 0; task < starts.size(); ++task)
-    for (TensorId tensor : own.created[task]) lives[tensor] = starts[task] <= peak_.time;
-  for (size_t task = 0; task < ends.size(); ++task)
-    for (TensorId tensor : own.released[task])
-      if (ends[task] < peak_.time) lives[tensor] = false;
+  for (const TaskTime& time : times)
+    for (const TensorId tensor : own.created[time.task]) lives[tensor] = time.start <= peak_.time;
+  for (const TaskTime& time : times)
+    for (const TensorId tensor : own.released[time.task])
+      if (time.end < peak_.time) lives[tensor] = false;
   TensorId largest = -1;
   Bytes largest_bytes = 0;
   for (size_t i = 0; i < lives.size(); ++i) {

@@ -91,7 +91,8 @@ std::string write_request(const Plan& plan, const SimulationOptions& options) {
   return Json{{"plan", write_plan(plan)},
               {"timeline", options.timeline},
               {"step", options.step},
-              {"engine", static_cast<int>(options.engine)}}
+              {"engine", static_cast<int>(options.engine)},
+              {"every_rank", options.every_rank}}
       .dump();
 }
 
@@ -99,7 +100,8 @@ std::string answer_request(const std::string& request) {
   try {
     const Json json = parse_json(request, "request");
     const SimulationOptions options{json.at("timeline").get<bool>(), json.at("step").get<int64_t>(),
-                                    static_cast<EngineKind>(json.at("engine").get<int>())};
+                                    static_cast<EngineKind>(json.at("engine").get<int>()),
+                                    json.at("every_rank").get<bool>()};
     return write_answer(simulate_in_this_process(read_plan(json.at("plan"), "plan"), options));
   } catch (const InputError& error) {
     return write_error("input", error.what());

@@ -49,7 +49,7 @@ Platform::Platform(const Cluster& cluster, int num_ranks)
 
 int Platform::add_port(PortKind kind, const std::string& owner, BytesPerSecond bandwidth) {
   if (!(bandwidth > 0)) return -1;
-  links_.push_back({owner + " " + name_of(kind), bandwidth});
+  links_.push_back({owner + " " + name_of(kind), kind, bandwidth});
   return static_cast<int>(links_.size()) - 1;
 }
 

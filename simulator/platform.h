@@ -30,6 +30,7 @@ struct Flow {
   int port = 0;
   ActivityEngine::Direction direction = ActivityEngine::Direction::out;
   double bytes = 0;
+  int copies = 1;  // of ranks that do the same at the same time and share the port
 };
 
 class Platform {
@@ -52,9 +53,18 @@ class Platform {
 
   const Cluster& cluster() const { return cluster_; }
 
+  int num_ports() const { return static_cast<int>(links_.size()); }
+  PortKind kind_of(int port) const { return links_[static_cast<size_t>(port)].kind; }
+  BytesPerSecond bandwidth_of(int port) const { return links_[static_cast<size_t>(port)].bandwidth_bytes_per_s; }
+  /// -1: the cluster has none.
+  int port_of(PortKind kind, int rank) const {
+    return port_of_[static_cast<size_t>(kind) * static_cast<size_t>(num_ranks_) + static_cast<size_t>(rank)];
+  }
+
  private:
   struct PortLink {
     std::string name;
+    PortKind kind = PortKind::intra_node;
     BytesPerSecond bandwidth_bytes_per_s = 0;
   };
   int add_port(PortKind kind, const std::string& owner, BytesPerSecond bandwidth);

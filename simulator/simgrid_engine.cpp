@@ -83,7 +83,6 @@ struct SimgridEngine::State {
   std::vector<uint32_t> free_copies;
   sg::ActivityPtr last_ended;
   const std::function<void(Tag)>* on_completion = nullptr;
-  int64_t activities = 0;
 
   uint32_t new_copies(int count) {
     if (free_copies.empty()) {
@@ -105,7 +104,6 @@ struct SimgridEngine::State {
     free_slots.pop_back();
     activity->set_data(reinterpret_cast<void*>(static_cast<uintptr_t>(slot)));
     held[slot] = {std::move(activity), tag, copies};
-    ++activities;
   }
 
   void completed(const sg::Activity& activity) {
@@ -190,7 +188,5 @@ void SimgridEngine::run(const std::function<void(Tag)>& on_completion) {
 }
 
 Seconds SimgridEngine::now() const { return sg::Engine::get_clock(); }
-
-int64_t SimgridEngine::activities() const { return state_->activities; }
 
 }  // namespace moesaic::simulator

@@ -26,7 +26,6 @@ class SimgridEngine : public ActivityEngine {
   void delay(Seconds seconds, Tag tag) override;
   void run(const std::function<void(Tag)>& on_completion) override;
   Seconds now() const override;
-  int64_t activities() const override;
 
  private:
   struct State;

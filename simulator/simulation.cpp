@@ -3,49 +3,87 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <optional>
+#include <span>
 
 #include "core/graph/memory.h"
 #include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
 #include "core/technique/lower.h"
+#include "core/timeline/breakdown.h"
 #include "core/timeline/critical_path.h"
+#include "simulator/rank_evidence.h"
 #include "simulator/step_simulation.h"
 #include "simulator/worker_pool.h"
 
 namespace moesaic::simulator {
 namespace {
 
-Timeline timeline_of(const TaskGraph& graph, const StepSimulation& simulation) {
+/// Of the representatives of classes; the others have the same times.
+Timeline timeline_of(const TaskGraph& graph, const RankClasses& classes, StepSimulation& simulation) {
   Timeline timeline;
   timeline.num_ranks = graph.num_ranks;
   timeline.num_stages = graph.num_stages;
   timeline.rows = task_rows(graph);
-  timeline.times.reserve(simulation.starts().size());
-  for (size_t i = 0; i < simulation.starts().size(); ++i) {
-    if (simulation.starts()[i] < 0) continue;  // of another pipeline stage
-    const auto rank = static_cast<int>(i / graph.tasks.size());
-    timeline.times.push_back({rank, TaskIndex(i % graph.tasks.size()), simulation.starts()[i], simulation.ends()[i]});
-    timeline.step_seconds = std::max(timeline.step_seconds, simulation.ends()[i]);
-  }
+  timeline.times = simulation.take_times();
+  timeline.step_seconds = span_of(timeline);
+  for (int rank = 0; rank < graph.num_ranks; ++rank)
+    timeline.same_as.push_back(classes.representative(classes.class_of(rank)));
   return timeline;
 }
 
-std::vector<Seconds> of_rank(const std::vector<Seconds>& all, int rank, size_t num_tasks) {
-  const auto first = all.begin() + static_cast<ptrdiff_t>(static_cast<size_t>(rank) * num_tasks);
-  return {first, first + static_cast<ptrdiff_t>(num_tasks)};
+void fill_times(const Timeline& timeline, const TaskGraph& graph, const Plan& plan, Prediction& prediction) {
+  prediction.step_seconds = timeline.step_seconds;
+  const auto tokens = static_cast<double>(plan.workload.tokens_per_step());
+  prediction.tokens_per_second = timeline.step_seconds > 0 ? tokens / timeline.step_seconds : 0;
+  for (const PhaseTime& phase : step_breakdown(timeline)) {
+    prediction.exposed_communication_seconds += phase.exposed_communication;
+    prediction.bubble_seconds += phase.bubble;
+    prediction.exposed_transfer_seconds += phase.exposed_transfer;
+  }
+  prediction.critical_path_seconds = critical_path(timeline, graph);
+}
+
+/// Of every rank: what each has at first, then what changes, in the order of time; what happens to a rank at one time
+/// stays together.
+std::vector<MemorySample> expanded(const RankClasses& classes, std::span<const MemorySample> samples, int num_ranks) {
+  const auto num_classes = static_cast<size_t>(classes.num_classes());
+  std::vector<MemorySample> all;
+  for (int rank = 0; rank < num_ranks; ++rank)
+    all.push_back({rank, 0, samples[static_cast<size_t>(classes.class_of(rank))].bytes});
+  for (size_t first = num_classes, behind = first; first < samples.size(); first = behind) {
+    const auto alike = [&](const MemorySample& a) {
+      return a.rank == samples[first].rank && a.time == samples[first].time;
+    };
+    while (behind < samples.size() && alike(samples[behind])) ++behind;
+    for (const int rank : classes.members(classes.class_of(samples[first].rank)))
+      for (const MemorySample& sample : samples.subspan(first, behind - first))
+        all.push_back({rank, sample.time, sample.bytes});
+  }
+  return all;
+}
+
+/// The same with entries for every rank, by rank and in program order.
+void expand(const RankClasses& classes, std::span<const size_t> first_time, Timeline& timeline) {
+  std::vector<TaskTime> times;
+  for (int rank = 0; rank < timeline.num_ranks; ++rank) {
+    const auto of_class = static_cast<size_t>(classes.class_of(rank));
+    for (size_t i = first_time[of_class]; i < first_time[of_class + 1]; ++i) {
+      times.push_back(timeline.times[i]);
+      times.back().rank = rank;
+    }
+  }
+  timeline.times = std::move(times);
+  timeline.same_as.clear();
 }
 
 /// Out of memory is a result: who needs how much when, the culprit, and what would lift it.
-void judge_memory(const TaskGraph& graph, const Cluster& cluster, const StepSimulation& simulation, RowTable& rows,
-                  MemoryTracker& memory, Evaluation& evaluation) {
+void judge_memory(const TaskGraph& graph, const Cluster& cluster, std::span<const TaskTime> times_at_peak,
+                  RowTable& rows, MemoryTracker& memory, Evaluation& evaluation) {
   const DevicePeak& peak = memory.peak();
   evaluation.prediction.peak_bytes["device"] = peak.bytes;
   if (peak.bytes <= cluster.device.usable_memory_bytes()) return;
-  const size_t tasks = graph.tasks.size();
-  const TensorId largest = memory.largest_at_peak(of_rank(simulation.starts(), peak.rank, tasks),
-                                                  of_rank(simulation.ends(), peak.rank, tasks));
+  const TensorId largest = memory.largest_at_peak(times_at_peak);
   evaluation.feasible = false;
   evaluation.reason = "out of device memory: rank " + std::to_string(peak.rank) + " needs " +
                       format_bytes(static_cast<double>(peak.bytes)) + " at " + format_seconds(peak.time) +
@@ -70,52 +108,83 @@ void judge_tier(const TaskGraph& graph, const Cluster& cluster, Tier tier, const
                       format_bytes(static_cast<double>(capacity)) + "; that much in each node would lift it";
 }
 
-/// The interpreter keeps about 100 bytes per task of every rank; 4e7 of them are 4 GB, and minutes.
-void check_size(const TaskGraph& graph, const Plan& plan) {
+/// The interpreter keeps about 60 bytes per task of every class of ranks, a timeline 24 per task of every rank; 4e7 of
+/// them are 2.4 GB, and minutes.
+void check_size(const TaskGraph& graph, const Plan& plan, const std::vector<StepProgram>& programs,
+                const RankClasses& classes, const SimulationOptions& options) {
   constexpr int64_t kMostTasks = 40'000'000;
-  const int64_t tasks = int64_t{graph.num_ranks} * static_cast<int64_t>(graph.tasks.size());
+  int64_t tasks = 0;
+  for (int of_class = 0; of_class < classes.num_classes(); ++of_class)
+    tasks += programs[static_cast<size_t>(graph.stage_of(classes.representative(of_class)))].num_tasks() *
+             (options.timeline ? std::ssize(classes.members(of_class)) : 1);
   if (tasks <= kMostTasks) return;
   throw InputError(plan.name, "/layout/ranks",
-                   std::to_string(graph.num_ranks) + " ranks of " + std::to_string(graph.tasks.size()) + " tasks are " +
-                       std::to_string(tasks),
-                   "at most " + std::to_string(kMostTasks) + " tasks over all ranks",
+                   std::to_string(graph.num_ranks) + " ranks have " + std::to_string(tasks) + " tasks to simulate",
+                   "at most " + std::to_string(kMostTasks) + " tasks over all ranks that differ",
                    "simulate fewer ranks, chunks or microbatches");
 }
+
+/// All that is known of a step before it runs.
+struct Step {
+  Step(const TaskGraph& step_graph, const Plan& plan, const SimulationOptions& options)
+      : graph(step_graph),
+        platform(plan.cluster, graph.num_ranks),
+        rows(graph, plan, options.step),
+        prices(graph, plan, platform, rows),
+        transfers(graph, plan, platform, options.step, plan.cluster.device.lanes_share_core),
+        collectives(graph, platform, prices, rows),
+        programs(programs_of(graph)),
+        classes(classes_of(plan, options)) {}
+
+  static std::vector<StepProgram> programs_of(const TaskGraph& graph) {
+    std::vector<StepProgram> programs;
+    for (int stage = 0; stage < graph.num_stages; ++stage) programs.emplace_back(graph, stage);
+    return programs;
+  }
+  /// On polled cores pieces of work that could start at one time start in the order of ranks, so ranks differ.
+  RankClasses classes_of(const Plan& plan, const SimulationOptions& options) {
+    if (options.every_rank || plan.cluster.device.lanes_share_core) return {graph, platform};
+    return {graph, platform, evidence_of(graph, platform, programs, rows, collectives, transfers)};
+  }
+
+  const TaskGraph& graph;
+  const Platform platform;
+  RowTable rows;
+  TaskPrices prices;
+  const TransferTable transfers;
+  CollectiveTable collectives;
+  const std::vector<StepProgram> programs;
+  const RankClasses classes;
+};
 
 }  // namespace
 
 SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& plan, const SimulationOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
-  check_size(graph, plan);
-  const Platform platform(plan.cluster, graph.num_ranks);
-  RowTable rows(graph, plan, options.step);
-  TaskPrices prices(graph, plan, platform, rows);
-  MemoryTracker memory(graph, rows, options.timeline);
-  std::optional<ExpertTraffic> experts;
-  if (plan.expert_storage.home != Tier::device && !graph.placement.empty()) experts.emplace(graph, plan, options.step);
-  StepSimulation simulation(make_engine(options.engine), graph, platform, prices, rows, memory,
-                            experts ? &*experts : nullptr);
+  Step step(graph, plan, options);
+  check_size(graph, plan, step.programs, step.classes, options);
+  MemoryTracker memory(graph, step.rows, step.programs, step.classes, options.timeline);
+  StepSimulation simulation(
+      make_engine(options.engine),
+      {graph, step.platform, step.programs, step.classes, step.collectives, step.transfers, step.prices, memory},
+      options.engine == EngineKind::fluid ? Chains::fused : Chains::by_task);
   simulation.run();
 
   SimulationResult result;
-  Timeline timeline = timeline_of(graph, simulation);
   Evaluation& evaluation = result.evaluation;
-  Prediction& prediction = evaluation.prediction;
-  prediction.step_seconds = timeline.step_seconds;
-  const auto tokens = static_cast<double>(plan.workload.tokens_per_step());
-  prediction.tokens_per_second = timeline.step_seconds > 0 ? tokens / timeline.step_seconds : 0;
-  prediction.exposed_communication_seconds = exposed_communication(timeline);
-  prediction.bubble_seconds = pipeline_bubble(timeline);
-  prediction.exposed_transfer_seconds = exposed_transfer(timeline);
-  prediction.critical_path_seconds = critical_path(timeline, graph);
-  prediction.tasks = static_cast<int64_t>(timeline.times.size());
   evaluation.activities = simulation.activities();
-  evaluation.price_basis = prices.basis();
-  judge_memory(graph, plan.cluster, simulation, rows, memory, evaluation);
+  evaluation.price_basis = step.prices.basis();
+  judge_memory(graph, plan.cluster, simulation.times(step.classes.class_of(memory.peak().rank)), step.rows, memory,
+               evaluation);
   judge_tier(graph, plan.cluster, Tier::host, "host", plan.cluster.host_memory_bytes, evaluation);
   judge_tier(graph, plan.cluster, Tier::storage, "storage", plan.cluster.storage_bytes, evaluation);
+  evaluation.prediction.tasks = simulation.tasks();
+  const std::vector<size_t> first_time(simulation.first_times().begin(), simulation.first_times().end());
+  Timeline timeline = timeline_of(graph, step.classes, simulation);
+  fill_times(timeline, graph, plan, evaluation.prediction);
   if (options.timeline) {
-    timeline.memory = memory.samples();
+    expand(step.classes, first_time, timeline);
+    timeline.memory = expanded(step.classes, memory.samples(), graph.num_ranks);
     timeline.plan_hash = document_hash(write_plan(plan));
     result.timeline = std::move(timeline);
   }

@@ -12,6 +12,7 @@ struct SimulationOptions {
   bool timeline = false;  // answer with the time of every task and the memory over time, not with the evaluation alone
   int64_t step = 0;  // which step of the routing document is bound: microbatches step * micro_batches and following
   EngineKind engine = EngineKind::simgrid;
+  bool every_rank = false;  // simulate alike ranks one by one: the oracle of what one of them stands for
   bool operator==(const SimulationOptions&) const = default;
 };
 

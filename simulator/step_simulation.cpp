@@ -1,49 +1,54 @@
 #include "simulator/step_simulation.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "core/operators/transfers.h"
 #include "core/schema/error.h"
 
 namespace moesaic::simulator {
 namespace {
 
-/// Tags below are instances of tasks (or of PolledCores::kTag); with this bit they are numbers of collectives whose
-/// delay has passed.
+/// Tags below are instances of tasks (or of PolledCores::kTag); with this bit they are a class of groups in the upper
+/// half and a task of the graph below, whose collective's delay has passed.
 constexpr ActivityEngine::Tag kDelayTag = ActivityEngine::Tag{1} << 63;
 
 }  // namespace
 
-StepSimulation::StepSimulation(std::unique_ptr<ActivityEngine> engine, const TaskGraph& graph, const Platform& platform,
-                               TaskPrices& prices, RowTable& rows, MemoryTracker& memory, ExpertTraffic* experts)
-    : graph_(graph),
-      platform_(platform),
-      prices_(prices),
-      rows_(rows),
-      memory_(memory),
-      experts_(experts),
+StepSimulation::StepSimulation(std::unique_ptr<ActivityEngine> engine, const StepParts& parts, Chains chains)
+    : parts_(parts),
+      graph_(parts.graph),
       engine_(std::move(engine)),
-      cores_(graph.num_ranks),
-      polled_(platform.cluster().device.lanes_share_core),
-      interferes_(prices.collective_slowdown() != 1),
-      num_tasks_(graph.tasks.size()) {
-  const size_t instances = static_cast<size_t>(graph.num_ranks) * graph.tasks.size();
-  for (int stage = 0; stage < graph.num_stages; ++stage) programs_.emplace_back(graph, stage);
-  waiting_.reserve(instances);
-  for (int rank = 0; rank < graph.num_ranks; ++rank) {
-    const std::vector<int32_t>& predecessors = program(rank).num_predecessors();
+      cores_(parts.classes.num_classes()),
+      polled_(parts.platform.cluster().device.lanes_share_core),
+      interferes_(parts.prices.collective_slowdown() != 1),
+      fused_(chains == Chains::fused && !polled_),
+      first_{0} {
+  for (int of_class = 0; of_class < parts.classes.num_classes(); ++of_class) {
+    OfClass& own = classes_.emplace_back();
+    own.rank = parts.classes.representative(of_class);
+    own.size = static_cast<int>(parts.classes.members(of_class).size());
+    own.program = &parts.programs[static_cast<size_t>(graph_.stage_of(own.rank))];
+    own.prices.resize(static_cast<size_t>(parts.prices.num_kinds()), {-1, -1});
+    const std::vector<int32_t>& predecessors = own.program->num_predecessors();
     waiting_.insert(waiting_.end(), predecessors.begin(), predecessors.end());
-    num_instances_ += static_cast<Instance>(program(rank).num_tasks());
+    for (Local task = 0; task < own.program->num_tasks(); ++task)
+      times_.push_back({own.rank, own.program->task(task), -1, -1});
+    first_.push_back(times_.size());
   }
-  arrived_.assign(static_cast<size_t>(programs_[0].num_meetings()), 0);
-  starts_.assign(instances, -1);
-  ends_.assign(instances, -1);
-  communicating_.assign(static_cast<size_t>(graph.num_ranks), 0);
-  platform.build(*engine_, prices.collective_slowdown());
+  int32_t meetings = 0;
+  for (const Task& task : graph_.tasks) {
+    first_arrived_.push_back(task.communicator < 0 ? -1 : meetings);
+    if (task.communicator >= 0) meetings += static_cast<int32_t>(parts.classes.group_classes(task.communicator).size());
+  }
+  arrived_.assign(static_cast<size_t>(meetings), 0);
+  parts.platform.build(*engine_, parts.prices.collective_slowdown());
 }
 
 void StepSimulation::run() {
-  for (Instance task = waiting_.size(); task-- > 0;)
-    if (waiting_[task] == 0) ready_.push_back(task);
+  for (int of_class = static_cast<int>(classes_.size()); of_class-- > 0;)
+    for (auto task = static_cast<Local>(classes_[static_cast<size_t>(of_class)].program->num_tasks()); task-- > 0;)
+      if (waiting_[at(instance(of_class, task))] == 0) ready_.push_back(instance(of_class, task));
   start_ready();
   engine_->run([this](ActivityEngine::Tag tag) { completed(tag); });
   check_all_finished();
@@ -56,143 +61,227 @@ void StepSimulation::start_ready() {
     start(task);
   }
   if (!polled_) return;
-  for (const Instance task : cores_.dispatch(*engine_)) starts_[task] = engine_->now();
+  for (const Instance task : cores_.dispatch(*engine_)) times_[at(task)].start = engine_->now();
 }
 
-void StepSimulation::start(Instance instance) {
-  const int rank = static_cast<int>(instance / num_tasks_);
-  const auto index = TaskIndex(instance % num_tasks_);
-  starts_[instance] = engine_->now();
-  memory_.task_starts(index, rank, starts_[instance]);
-  if (graph_.tasks[index].communicator >= 0) return arrive(instance, rank);
-  if (is_transfer(graph_.tasks[index].op)) return move(instance, rank);
-  const Seconds seconds = prices_.compute(index, rank);
-  if (seconds <= 0) return finish(instance);
-  if (polled_) return cores_.offer_compute(rank, instance, seconds);
-  waiting_[instance] = 1;
-  engine_->compute(rank, seconds, instance);
+void StepSimulation::start(Instance task) {
+  const int of_class = class_of(task);
+  OfClass& own = classes_[static_cast<size_t>(of_class)];
+  pass_chain(of_class, engine_->now());
+  TaskTime& time = times_[at(task)];
+  time.start = engine_->now();
+  parts_.memory.task_starts(of_class, local(task), time.start);
+  if (const int32_t kind = parts_.prices.kind_of(time.task); kind >= 0) return compute(task, own, kind);
+  if (graph_.tasks[time.task].communicator >= 0) return arrive(time.task, of_class);
+  move(task, time.task, own);
 }
 
-void StepSimulation::finish(Instance instance) {
-  const int rank = static_cast<int>(instance / num_tasks_);
-  const auto index = TaskIndex(instance % num_tasks_);
-  ends_[instance] = engine_->now();
+void StepSimulation::compute(Instance task, OfClass& own, int32_t kind) {
+  const Seconds seconds = seconds_of(kind, own);
+  count(kind, own);
+  if (seconds <= 0) return finish(task);
+  if (polled_) return cores_.offer_compute(class_of(task), task, seconds);
+  waiting_[at(task)] = 1;
+  if (!fused_ || own.program->next_in_chain(local(task)) < 0) return engine_->compute(own.rank, seconds, task);
+  own.in_chain = local(task);
+  own.left = seconds;
+  own.left_since = engine_->now();
+  engine_->compute(own.rank, chain_seconds(local(task), own), task);
+}
+
+/// A task that starts now.
+void StepSimulation::count(int32_t kind, const OfClass& own) {
+  const ComputePrice& price = own.prices[static_cast<size_t>(kind)];
+  parts_.prices.count(price.basis, own.size);
+  if (price.seconds > 0) activities_ += own.size;
+}
+
+Seconds StepSimulation::chain_seconds(Local task, OfClass& own) {
+  Seconds seconds = 0;
+  for (; task >= 0; task = own.program->next_in_chain(task))
+    seconds += seconds_of(parts_.prices.kind_of(own.program->task(task)), own);
+  return seconds;
+}
+
+/// Notes the times of those tasks of the running chain that end until then, all but the last. To be called before
+/// anything else happens to the ranks or the speed of their core changes.
+void StepSimulation::pass_chain(int of_class, Seconds until) {
+  OfClass& own = classes_[static_cast<size_t>(of_class)];
+  if (own.in_chain < 0) return;
+  const double slowdown = own.communicating > 0 ? parts_.prices.collective_slowdown() : 1;
+  const size_t first = first_[static_cast<size_t>(of_class)];
+  for (;;) {
+    const Local next = own.program->next_in_chain(own.in_chain);
+    const Seconds end = own.left_since + own.left * slowdown;
+    if (next < 0 || end > until) break;
+    times_[first + static_cast<size_t>(own.in_chain)].end = end;
+    parts_.memory.task_ends(of_class, own.in_chain, end);
+    ++finished_;
+    TaskTime& time = times_[first + static_cast<size_t>(next)];
+    time.start = end;
+    parts_.memory.task_starts(of_class, next, end);
+    const int32_t kind = parts_.prices.kind_of(time.task);
+    count(kind, own);
+    own.in_chain = next;
+    own.left = seconds_of(kind, own);
+    own.left_since = end;
+  }
+  own.left = std::max(0.0, own.left - (until - own.left_since) / slowdown);
+  own.left_since = until;
+}
+
+/// The engine says that the last task of the chain ends now.
+void StepSimulation::end_chain(int of_class) {
+  OfClass& own = classes_[static_cast<size_t>(of_class)];
+  const Seconds now = engine_->now();
+  for (pass_chain(of_class, now); own.program->next_in_chain(own.in_chain) >= 0; pass_chain(of_class, now))
+    own.left = 0;  // a rest that rounding has left
+  finish(instance(of_class, std::exchange(own.in_chain, -1)));
+}
+
+void StepSimulation::finish(Instance task) {
+  const int of_class = class_of(task);
+  pass_chain(of_class, engine_->now());
+  TaskTime& time = times_[at(task)];
+  time.end = engine_->now();
   ++finished_;
-  memory_.task_ends(index, rank, ends_[instance]);
-  const Instance first = instance - static_cast<Instance>(index);
-  for (TaskIndex successor : program(rank).successors(index))
-    if (--waiting_[first + static_cast<Instance>(successor)] == 0)
-      ready_.push_back(first + static_cast<Instance>(successor));
+  parts_.memory.task_ends(of_class, local(task), time.end);
+  const size_t first = first_[static_cast<size_t>(of_class)];
+  for (const Local successor : classes_[static_cast<size_t>(of_class)].program->successors(local(task)))
+    if (--waiting_[first + static_cast<size_t>(successor)] == 0) ready_.push_back(instance(of_class, successor));
 }
 
 void StepSimulation::completed(ActivityEngine::Tag tag) {
-  if ((tag & kDelayTag) != 0)
-    open_flows(tag & ~kDelayTag);
-  else if ((tag & PolledCores::kTag) != 0)
+  if ((tag & kDelayTag) != 0) {
+    const auto index = TaskIndex(local(tag));
+    open_flows(index, meeting(index, class_of(tag & ~kDelayTag)));
+  } else if ((tag & PolledCores::kTag) != 0) {
     for (const Instance task : cores_.work_ended(static_cast<int>(tag & ~PolledCores::kTag))) finish(task);
-  else if (--waiting_[tag] == 0) {
-    if (graph_.tasks[TaskIndex(tag % num_tasks_)].communicator >= 0)
-      communicates(static_cast<int>(tag / num_tasks_), -1);
-    finish(tag);
+  } else if (--waiting_[at(tag)] == 0) {
+    const TaskIndex index = times_[at(tag)].task;
+    if (graph_.tasks[index].communicator >= 0) communicates(class_of(tag), -1);
+    if (classes_[static_cast<size_t>(class_of(tag))].in_chain >= 0 && parts_.prices.kind_of(index) >= 0)
+      end_chain(class_of(tag));
+    else
+      finish(tag);
   }
   start_ready();
 }
 
-void StepSimulation::move(Instance instance, int rank) {
-  const TransferWork work = experts_->of(TaskIndex(instance % num_tasks_), rank);
-  std::vector<Flow> flows;
-  platform_.append_flows(work, rank, polled_, flows);
-  const Seconds seconds = polled_ ? prices_.on_core(work) : 0;
-  if (seconds > 0) return cores_.offer_compute(rank, instance, seconds);  // then nothing flows
-  if (flows.empty()) return finish(instance);
-  waiting_[instance] = static_cast<int32_t>(flows.size());
-  for (const Flow& flow : flows) engine_->transfer(flow.port, flow.direction, flow.bytes, 1, instance);
+void StepSimulation::move(Instance task, TaskIndex index, OfClass& own) {
+  const TransferTable::Work& work = parts_.transfers.work(index, own.rank);
+  const Seconds seconds = polled_ ? parts_.prices.on_core(work.moved) : 0;
+  if (seconds > 0) {  // then nothing flows
+    activities_ += own.size;
+    return cores_.offer_compute(class_of(task), task, seconds);
+  }
+  if (work.flows.empty()) return finish(task);
+  waiting_[at(task)] = static_cast<int32_t>(work.flows.size());
+  activities_ += own.size * std::ssize(work.flows);
+  for (const Flow& of_rank : work.flows) {
+    const Flow flow = parts_.classes.of_class(of_rank, own.rank);
+    engine_->transfer(flow.port, flow.direction, flow.bytes, flow.copies, task);
+  }
 }
 
-void StepSimulation::arrive(Instance instance, int rank) {
-  const auto index = TaskIndex(instance % num_tasks_);
+void StepSimulation::arrive(TaskIndex index, int of_class) {
   const CommunicatorFamily& family = graph_.communicators[graph_.tasks[index].communicator];
-  const int group = family.group_of_rank[rank];
-  const int32_t present = ++arrived_[static_cast<size_t>(programs_[0].first_meeting(index) + group)];
-  if (present == static_cast<int32_t>(family.groups[group].size())) launch(index, rank);
+  const int rank = classes_[static_cast<size_t>(of_class)].rank;
+  const int group_class = parts_.classes.group_class(graph_.tasks[index].communicator, family.group_of_rank[rank]);
+  const Meeting& met = meeting(index, group_class);
+  const int32_t present = ++arrived_[static_cast<size_t>(first_arrived_[index] + group_class)];
+  if (present == std::ssize(met.members)) launch(index, group_class, met);
 }
 
-void StepSimulation::launch(TaskIndex index, int rank) {
-  const Task& task = graph_.tasks[index];
-  const CollectiveDemand demand =
-      demand_of(graph_, task, rank, is_routed(task.leg) ? &rows_.counts(task, rank) : nullptr, platform_.cluster(),
-                is_window(task.rows) ? rows_.rows(index, rank) : 0);
-  const CollectivePrice price = prices_.collective(task.op, demand);
-  if (price.core_seconds > 0) {
+void StepSimulation::launch(TaskIndex index, int group_class, const Meeting& met) {
+  parts_.prices.count(met.price.basis, met.groups);
+  if (met.price.core_seconds > 0) {  // polled cores: every rank is a class of its own
     std::vector<int> ranks;
     std::vector<Instance> tasks;
-    for (const MemberDemand& member : demand.members) {
-      ranks.push_back(member.rank);
-      tasks.push_back(instance(member.rank, index));
+    for (const Meeting::Member& member : met.members) {
+      ranks.push_back(member.of_class);
+      tasks.push_back(instance(member.of_class, classes_[static_cast<size_t>(member.of_class)].program->local(index)));
     }
-    return cores_.offer_collective(ranks, tasks, price.core_seconds);
+    activities_ += std::ssize(ranks);
+    return cores_.offer_collective(ranks, tasks, met.price.core_seconds);
   }
-  const size_t collective = open_collective(index, demand, price.scale);
-  if (price.delay > 0)
-    engine_->delay(price.delay, kDelayTag | collective);
+  if (met.price.delay > 0)
+    engine_->delay(met.price.delay, kDelayTag | instance(group_class, index.value()));
   else
-    open_flows(collective);
+    open_flows(index, met);
 }
 
-size_t StepSimulation::open_collective(TaskIndex task, const CollectiveDemand& demand, double scale) {
-  if (free_collectives_.empty()) {
-    free_collectives_.push_back(collectives_.size());
-    collectives_.emplace_back();
-  }
-  const size_t number = free_collectives_.back();
-  free_collectives_.pop_back();
-  OpenCollective& open = collectives_[number];
-  open.task = task;
-  open.scale = scale;
-  open.members.clear();
-  open.flows.clear();
-  open.end_of_flows.clear();
-  for (const MemberDemand& member : demand.members) {
-    open.members.push_back(member.rank);
-    if (scale > 0) platform_.append_flows(member, open.flows);
-    open.end_of_flows.push_back(open.flows.size());
-  }
-  return number;
+const StepSimulation::Meeting& StepSimulation::meeting(TaskIndex index, int group_class) {
+  const auto kind = static_cast<size_t>(parts_.collectives.kind_of(index));
+  if (kind >= meetings_.size()) meetings_.resize(kind + 1);
+  auto& of_kind = meetings_[kind];
+  if (of_kind.empty()) of_kind.resize(parts_.classes.group_classes(graph_.tasks[index].communicator).size());
+  auto& known = of_kind[static_cast<size_t>(group_class)];
+  if (known == nullptr) known = std::make_unique<Meeting>(meeting_of(static_cast<int32_t>(kind), group_class));
+  return *known;
 }
 
-void StepSimulation::open_flows(size_t number) {
-  const OpenCollective& open = collectives_[number];
+StepSimulation::Meeting StepSimulation::meeting_of(int32_t kind, int group_class) {
+  const int communicator = parts_.collectives.communicator(kind);
+  const RankClasses::AlikeGroups alike = parts_.classes.group_classes(communicator)[static_cast<size_t>(group_class)];
+  const std::vector<int>& group = graph_.communicators[communicator].groups[alike.first];
+  const CollectiveTable::Work& work = parts_.collectives.work(kind, alike.first);
+  Meeting met;
+  met.price = work.price;
+  met.groups = alike.count;
+  std::vector<bool> seen(classes_.size(), false);
+  for (size_t i = 0; i < group.size(); ++i) {
+    const int of_class = parts_.classes.class_of(group[i]);
+    if (seen[static_cast<size_t>(of_class)]) continue;
+    seen[static_cast<size_t>(of_class)] = true;
+    for (size_t flow = i == 0 ? 0 : work.end_of_flows[i - 1]; flow < work.end_of_flows[i]; ++flow)
+      met.flows.push_back(parts_.classes.of_class(work.flows[flow], group[i]));
+    met.members.push_back({of_class, met.flows.size()});
+  }
+  return met;
+}
+
+void StepSimulation::open_flows(TaskIndex index, const Meeting& met) {
   size_t flow = 0;
-  for (size_t i = 0; i < open.members.size(); ++i) {
-    const Instance task = instance(open.members[i], open.task);
-    waiting_[task] = static_cast<int32_t>(open.end_of_flows[i] - flow);
-    if (waiting_[task] == 0)
+  for (const Meeting::Member& member : met.members) {
+    const OfClass& own = classes_[static_cast<size_t>(member.of_class)];
+    const Instance task = instance(member.of_class, own.program->local(index));
+    const size_t flows = member.end_of_flows - flow;
+    waiting_[at(task)] = static_cast<int32_t>(flows);
+    activities_ += own.size * static_cast<int64_t>(flows);
+    if (flows == 0)
       finish(task);
     else
-      communicates(open.members[i], +1);
-    for (; flow < open.end_of_flows[i]; ++flow)
-      engine_->transfer(open.flows[flow].port, open.flows[flow].direction, open.flows[flow].bytes * open.scale, 1,
+      communicates(member.of_class, +1);
+    for (; flow < member.end_of_flows; ++flow)
+      engine_->transfer(met.flows[flow].port, met.flows[flow].direction, met.flows[flow].bytes, met.flows[flow].copies,
                         task);
   }
-  free_collectives_.push_back(number);
 }
 
-void StepSimulation::communicates(int rank, int more) {
+void StepSimulation::communicates(int of_class, int more) {
   if (!interferes_) return;
-  int32_t& under_way = communicating_[static_cast<size_t>(rank)];
-  const bool did = under_way > 0;
-  under_way += more;
-  if (did != (under_way > 0)) engine_->set_slowed(rank, !did);
+  OfClass& own = classes_[static_cast<size_t>(of_class)];
+  const bool did = own.communicating > 0;
+  if (did != (own.communicating + more > 0)) pass_chain(of_class, engine_->now());
+  own.communicating += more;
+  if (did != (own.communicating > 0)) engine_->set_slowed(own.rank, !did);
+}
+
+int64_t StepSimulation::tasks() const {
+  int64_t tasks = 0;
+  for (const OfClass& own : classes_) tasks += own.size * own.program->num_tasks();
+  return tasks;
 }
 
 void StepSimulation::check_all_finished() const {
-  if (finished_ == num_instances_) return;
-  Instance stuck = 0;
-  while (ends_[stuck] >= 0 || waiting_[stuck] < 0) ++stuck;
+  if (finished_ == times_.size()) return;
+  const TaskTime& stuck =
+      *std::find_if(times_.begin(), times_.end(), [](const TaskTime& time) { return time.end < 0; });
   throw InvariantError(
-      __FILE__, __LINE__, "finished_ == num_instances_",
-      "task '" + graph_.tasks[stuck % num_tasks_].label + "' of rank " + std::to_string(stuck / num_tasks_) +
-          (starts_[stuck] >= 0 ? " waits for the other members of its group" : " waits for tasks that never end"));
+      __FILE__, __LINE__, "finished_ == times_.size()",
+      "task '" + graph_.tasks[stuck.task].label + "' of rank " + std::to_string(stuck.rank) +
+          (stuck.start >= 0 ? " waits for the other members of its group" : " waits for tasks that never end"));
 }
 
 }  // namespace moesaic::simulator

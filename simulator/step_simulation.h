@@ -1,84 +1,135 @@
 #pragma once
-// Runs the task graph of every rank in simulated time: activities are made when they can start, never in advance.
-// It decides nothing and prices nothing; it knows when tasks may start, and the engine knows how long they share what
-// they use.
+// Runs the task graph in simulated time: activities are made when they can start, never in advance. It decides nothing
+// and prices nothing; it knows when tasks may start, and the engine knows how long they share what they use.
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "simulator/activity_engine.h"
+#include "simulator/collective_table.h"
 #include "simulator/memory_tracker.h"
 #include "simulator/polled_cores.h"
+#include "simulator/rank_classes.h"
 #include "simulator/step_program.h"
 #include "simulator/task_prices.h"
+#include "simulator/transfer_table.h"
 
 namespace moesaic::simulator {
 
-/// What a collective is to the interpreter once its members have met.
-struct OpenCollective {
-  TaskIndex task = -1;
-  double scale = 1;
-  std::vector<int> members;          // ranks
-  std::vector<Flow> flows;           // of all members, in member order
-  std::vector<size_t> end_of_flows;  // [members]
+/// Whether chains of tasks on a core are one activity each. The times of all their tasks are kept either way; fused,
+/// they are sums that are rounded elsewhere.
+enum class Chains : uint8_t { by_task, fused };
+
+/// What a step is made of; all must outlive its simulation. programs: [pipeline stages].
+struct StepParts {
+  const TaskGraph& graph;
+  const Platform& platform;
+  const std::vector<StepProgram>& programs;
+  const RankClasses& classes;
+  CollectiveTable& collectives;
+  const TransferTable& transfers;
+  TaskPrices& prices;
+  MemoryTracker& memory;  // is told of every start and end
 };
 
-/// One step, run once.
+/// One step, run once: of each class of ranks the representative.
 class StepSimulation {
  public:
-  /// All arguments must outlive the simulation. `memory` is told of every start and end; `experts` is asked once for
-  /// what each transfer task moves, null where no task is one.
-  StepSimulation(std::unique_ptr<ActivityEngine> engine, const TaskGraph& graph, const Platform& platform,
-                 TaskPrices& prices, RowTable& rows, MemoryTracker& memory, ExpertTraffic* experts = nullptr);
+  StepSimulation(std::unique_ptr<ActivityEngine> engine, const StepParts& parts, Chains chains);
 
   /// InvariantError where tasks remain that nothing can start any more.
   void run();
 
-  const std::vector<Seconds>& starts() const { return starts_; }  // [ranks, tasks]; -1: of another pipeline stage
-  const std::vector<Seconds>& ends() const { return ends_; }      // [ranks, tasks]
-  int64_t activities() const { return engine_->activities(); }
+  /// Of the tasks that a class runs, in program order.
+  std::span<const TaskTime> times(int of_class) const {
+    return {times_.data() + first_[static_cast<size_t>(of_class)],
+            times_.data() + first_[static_cast<size_t>(of_class) + 1]};
+  }
+  /// Where the times of each class begin among those of all, and where they end: [classes + 1].
+  std::span<const size_t> first_times() const { return first_; }
+  /// Of all classes, one after the other; to be taken once.
+  std::vector<TaskTime> take_times() { return std::move(times_); }
+  /// Of all ranks: those that stand for others count as often.
+  int64_t activities() const { return activities_; }
+  int64_t tasks() const;
 
  private:
-  using Instance = uint64_t;  // rank * tasks + task
+  using Local = StepProgram::Local;
+  /// A task of a class: the class in the upper 32 bits, the position among the tasks of its stage below.
+  using Instance = uint64_t;
+  static Instance instance(int of_class, Local task) {
+    return static_cast<Instance>(of_class) << 32 | static_cast<Instance>(task);
+  }
+  static int class_of(Instance task) { return static_cast<int>(task >> 32); }
+  static Local local(Instance task) { return static_cast<Local>(task & 0xFFFFFFFF); }
 
-  const StepProgram& program(int rank) const { return programs_[static_cast<size_t>(graph_.stage_of(rank))]; }
-  Instance instance(int rank, TaskIndex task) const {
-    return static_cast<Instance>(rank) * num_tasks_ + static_cast<Instance>(task);
+  struct OfClass {
+    const StepProgram* program = nullptr;
+    int rank = 0;                      // the representative
+    int size = 1;                      // ranks that it stands for
+    int communicating = 0;             // collectives whose flows are under way
+    std::vector<ComputePrice> prices;  // [kinds of compute tasks]
+    // The chain on the core, whose engine knows the end of its last task only.
+    Local in_chain = -1;     // the task that runs; -1: no chain does
+    Seconds left = 0;        // of its work,
+    Seconds left_since = 0;  // at this time
+  };
+  /// A kind of collective in groups that are alike, once its members have met.
+  struct Meeting {
+    struct Member {
+      int of_class = 0;
+      size_t end_of_flows = 0;
+    };
+    CollectivePrice price;
+    int groups = 0;               // that it stands for
+    std::vector<Member> members;  // of each class one
+    std::vector<Flow> flows;
+  };
+
+  size_t at(Instance task) const {
+    return first_[static_cast<size_t>(class_of(task))] + static_cast<size_t>(local(task));
   }
   void start_ready();
   void start(Instance task);
+  Seconds seconds_of(int32_t kind, OfClass& own) {
+    ComputePrice& known = own.prices[static_cast<size_t>(kind)];
+    if (known.seconds < 0) known = parts_.prices.compute(kind, own.rank);
+    return known.seconds;
+  }
+  void count(int32_t kind, const OfClass& own);
+  void compute(Instance task, OfClass& own, int32_t kind);
+  Seconds chain_seconds(Local task, OfClass& own);
+  void pass_chain(int of_class, Seconds until);
+  void end_chain(int of_class);
   void finish(Instance task);
   void completed(ActivityEngine::Tag tag);
-  void move(Instance task, int rank);
-  void arrive(Instance task, int rank);
-  void launch(TaskIndex task, int rank);
-  void open_flows(size_t collective);
-  size_t open_collective(TaskIndex task, const CollectiveDemand& demand, double scale);
-  void communicates(int rank, int more);
+  void move(Instance task, TaskIndex index, OfClass& own);
+  void arrive(TaskIndex index, int of_class);
+  void launch(TaskIndex index, int group_class, const Meeting& meeting);
+  void open_flows(TaskIndex index, const Meeting& meeting);
+  const Meeting& meeting(TaskIndex index, int group_class);
+  Meeting meeting_of(int32_t kind, int group_class);
+  void communicates(int of_class, int more);
   void check_all_finished() const;
 
+  const StepParts parts_;
   const TaskGraph& graph_;
-  const Platform& platform_;
-  TaskPrices& prices_;
-  RowTable& rows_;
-  MemoryTracker& memory_;
-  ExpertTraffic* experts_;
-  std::vector<StepProgram> programs_;  // [pipeline stages]
   std::unique_ptr<ActivityEngine> engine_;
   PolledCores cores_;
-  const bool polled_;           // lanes share the core
-  const bool interferes_;       // collectives slow compute down
-  Instance num_tasks_;          // of the graph
-  Instance num_instances_ = 0;  // that run
-  std::vector<int32_t>
-      waiting_;  // [ranks, tasks]: predecessors left before the start, then activities left before the end
-  std::vector<int32_t> arrived_;        // [meetings]
-  std::vector<int32_t> communicating_;  // [ranks]: collectives whose flows are under way
-  std::vector<Seconds> starts_, ends_;
+  const bool polled_;      // lanes share the core
+  const bool interferes_;  // collectives slow compute down
+  const bool fused_;       // chains
+  std::vector<OfClass> classes_;
+  std::vector<size_t> first_;     // [classes + 1]: in the two below
+  std::vector<int32_t> waiting_;  // predecessors left before the start, then activities left before the end
+  std::vector<TaskTime> times_;
+  OfTasks<int32_t> first_arrived_;  // in arrived_, [classes of groups] of the task's communicator; -1: no collective
+  std::vector<int32_t> arrived_;    // classes
+  std::vector<std::vector<std::unique_ptr<Meeting>>> meetings_;  // [kinds of collectives, classes of groups]
   std::vector<Instance> ready_;  // a work list, so that chains of tasks without work need no recursion
-  std::vector<OpenCollective> collectives_;
-  std::vector<size_t> free_collectives_;
-  Instance finished_ = 0;
+  size_t finished_ = 0;
+  int64_t activities_ = 0;
 };
 
 }  // namespace moesaic::simulator

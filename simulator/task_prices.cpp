@@ -1,8 +1,11 @@
 #include "simulator/task_prices.h"
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 #include "core/cost/gpu_overheads.h"
+#include "core/operators/transfers.h"
 #include "core/schema/error.h"
 
 namespace moesaic::simulator {
@@ -16,44 +19,63 @@ TaskPrices::TaskPrices(const TaskGraph& graph, const Plan& plan, const Platform&
       launch_interval_(launch_interval(plan.profile, plan.cluster.device, plan.workload.phase)),
       collective_slowdown_(moesaic::collective_slowdown(plan.profile, plan.cluster.device)) {
   cost_.prepare(graph);
+  number_kinds();
+}
+
+void TaskPrices::number_kinds() {
+  std::map<std::tuple<int, int32_t, int64_t, int32_t>, int32_t> known;  // by method, rows bound, else fixed, routing
+  for (size_t i = 0; i < graph_.tasks.size(); ++i) {
+    const Task& task = graph_.tasks[i];
+    kind_of_task_.push_back(-1);
+    if (is_collective(task.op) || is_transfer(task.op)) continue;
+    const int32_t bound = rows_.binding(TaskIndex(i)), routing = is_experts(task.op) ? rows_.routing_of(task) : -1;
+    const auto [entry, is_new] = known.try_emplace(
+        {cost_.method_of(TaskIndex(i)), bound, bound < 0 ? task.fixed_rows : 0, routing}, num_kinds());
+    kind_of_task_.back() = entry->second;
+    if (!is_new) continue;
+    first_of_kind_.emplace_back(i);
+    routing_of_kind_.push_back(routing);
+  }
 }
 
 Price TaskPrices::price_of(TaskIndex index, int64_t rows, int rank) const {
-  const Task& task = graph_.tasks[index];
-  if (!is_experts(task.op)) return cost_.compute(index, rows);
-  const SlotCounts& counts = rows_.counts(task, rank);
+  const int32_t routing = routing_of_kind_[static_cast<size_t>(kind_of(index))];
+  if (routing < 0) return cost_.compute(index, rows);
+  const SlotCounts& counts = rows_.counts(routing, rank);
   return cost_.experts(index, counts.slot_rows(rank % counts.num_ranks()));
 }
 
-Seconds TaskPrices::compute(TaskIndex task, int rank) {
+ComputePrice TaskPrices::compute(int32_t kind, int rank) const {
+  const TaskIndex task = first_of_kind_[static_cast<size_t>(kind)];
   const int64_t rows = rows_.rows(task, rank);
-  if (rows <= 0) return 0;
+  if (rows <= 0) return {};
   const Price price = price_of(task, rows, rank);
   constexpr Seconds kLongest = 1e9;  // 30 years: a rate in a document is wrong
   if (!(price.seconds < kLongest))
     throw InputError("", "/documents/cluster",
                      "task '" + graph_.tasks[task].label + "' would take " + format_seconds(price.seconds),
                      "rates that let a task end within 1e9 s", "look for a rate that is far too small");
-  ++basis_[static_cast<size_t>(price.basis)];
-  return (std::max(price.seconds, launch_interval_) + cost_.task_overhead()) / plan_.cluster.speed_of(rank);
+  return {(std::max(price.seconds, launch_interval_) + cost_.task_overhead()) / plan_.cluster.speed_of(rank),
+          static_cast<int>(price.basis)};
 }
 
-CollectivePrice TaskPrices::collective(Op op, const CollectiveDemand& demand) {
+CollectivePrice TaskPrices::collective(Op op, const CollectiveDemand& demand) const {
   if (demand.members.size() < 2) return {};
   const bool on_cores = platform_.cluster().device.lanes_share_core && !demand.crosses_nodes;
   const CollectiveCurve* curve =
       cost_.collective_curve(op, static_cast<int>(demand.members.size()), demand.crosses_nodes);
   if (curve == nullptr) {
-    ++alpha_beta_;
     const Seconds latency = latency_seconds(demand, platform_.cluster());
-    return on_cores ? CollectivePrice{0, latency + platform_.port_seconds(demand), 0} : CollectivePrice{latency, 0, 1};
+    return on_cores ? CollectivePrice{0, latency + platform_.port_seconds(demand), 0, kNumBases}
+                    : CollectivePrice{latency, 0, 1, kNumBases};
   }
   const Price price = cost_.collective(*curve, demand.busiest_bytes);
-  ++basis_[static_cast<size_t>(price.basis)];
-  if (on_cores) return {0, price.seconds, 0};
+  const int basis = static_cast<int>(price.basis);
+  if (on_cores) return {0, price.seconds, 0, basis};
   const Seconds port_seconds = platform_.port_seconds(demand);
   // The curve holds latency too, so the whole of its time is spread over the bytes; without bytes it is a delay.
-  return port_seconds > 0 ? CollectivePrice{0, 0, price.seconds / port_seconds} : CollectivePrice{price.seconds, 0, 0};
+  return port_seconds > 0 ? CollectivePrice{0, 0, price.seconds / port_seconds, basis}
+                          : CollectivePrice{price.seconds, 0, 0, basis};
 }
 
 Seconds TaskPrices::on_core(const TransferWork& work) {
@@ -65,7 +87,7 @@ Seconds TaskPrices::on_core(const TransferWork& work) {
     task.op = op;
     task.shape.k = width;
     const Price price = cost_.compute(task, rows);
-    ++basis_[static_cast<size_t>(price.basis)];
+    count(static_cast<int>(price.basis), 1);
     seconds += price.seconds;
   };
   add(Op::regroup, plan_.model.hidden, work.moved.to_device / row_bytes);
@@ -76,9 +98,9 @@ Seconds TaskPrices::on_core(const TransferWork& work) {
 
 std::map<std::string, int64_t> TaskPrices::basis() const {
   std::map<std::string, int64_t> counts;
-  for (size_t i = 0; i < basis_.size(); ++i)
+  for (size_t i = 0; i < kNumBases; ++i)
     if (basis_[i] > 0) counts[name_of(static_cast<Basis>(i))] = basis_[i];
-  if (alpha_beta_ > 0) counts[kAlphaBeta] = alpha_beta_;
+  if (basis_.back() > 0) counts[kAlphaBeta] = basis_.back();
   return counts;
 }
 

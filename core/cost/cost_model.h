@@ -52,6 +52,8 @@ class CostModel {
   /// profile at every call.
   Price compute(TaskIndex task, int64_t rows) const;
   Price compute(const Task& task, int64_t rows) const;
+  /// Tasks with the same method have the same price for the same rows. -1: a collective.
+  int method_of(TaskIndex task) const { return method_of_task_[task]; }
   Price experts(TaskIndex task, std::span<const int64_t> slot_rows) const;
   Price experts(const Task& task, std::span<const int64_t> slot_rows) const;
 

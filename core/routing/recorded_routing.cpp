@@ -25,11 +25,16 @@ RecordedRouting::RecordedRouting(const Plan& plan)
       routing_(plan.routing, plan.model.num_moe_layers(), rules_.stage_ranks, rules_.num_experts, assignments(rules_),
                rules_.top_k) {}
 
+int64_t RecordedRouting::same_as(int64_t iteration) const {
+  return plan_.model.routed_by_task ? iteration : routing_.same_as(iteration);
+}
+
 const SlotCounts& RecordedRouting::counts(int64_t iteration, int moe_layer, int rank, int chunk, int num_chunks) const {
   const int group = rank % rules_.stage_ranks / rules_.ep;
-  const Key key{iteration, moe_layer, group, chunk, num_chunks};
+  const int64_t first = same_as(iteration);
+  const Key key{first, moe_layer, group, chunk, num_chunks};
   if (const auto known = memo_.find(key); known != memo_.end()) return known->second;
-  return memo_.emplace(key, routed_counts(iteration, moe_layer, group, chunk, num_chunks)).first->second;
+  return memo_.emplace(key, routed_counts(first, moe_layer, group, chunk, num_chunks)).first->second;
 }
 
 SlotCounts RecordedRouting::routed_counts(int64_t iteration, int moe_layer, int group, int chunk,

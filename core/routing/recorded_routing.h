@@ -18,6 +18,9 @@ class RecordedRouting {
 
   const RoutingRules& rules() const { return rules_; }
 
+  /// The first iteration with the same counts as this one, whatever the layer; so have the iterations before them.
+  int64_t same_as(int64_t iteration) const;
+
   /// Counts of the expert-parallel group of `rank`: of recorded or drawn choices exactly those of the chunk's tokens,
   /// else a chunk has its share of rows per expert, and rows once per node are what to expect. `iteration` = step *
   /// micro_batches + microbatch.

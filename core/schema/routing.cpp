@@ -108,7 +108,7 @@ int64_t Routing::period() const {
 int64_t Routing::phase_of(int64_t iteration, int64_t moe_layer, int64_t source) const {
   MOESAIC_CHECK(iteration >= 0 && moe_layer >= 0 && moe_layer < num_moe_layers_ && source >= 0 && source < num_sources_,
                 "routing index out of range");
-  return period() == 0 ? iteration : iteration % period();
+  return same_as(iteration);
 }
 
 const std::vector<int64_t>& Routing::counts(int64_t iteration, int64_t moe_layer, int64_t source) const {

@@ -75,6 +75,9 @@ class Routing {
   /// [num_experts]. Of a generator with drift those of the popularities that it drifts around.
   std::vector<double> mean_load(int64_t moe_layer) const;
 
+  /// The first iteration with the same rows as this one.
+  int64_t same_as(int64_t iteration) const { return period() == 0 ? iteration : iteration % period(); }
+
   int64_t num_sources() const { return num_sources_; }
   int64_t num_experts() const { return num_experts_; }
 

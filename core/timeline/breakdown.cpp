@@ -1,10 +1,29 @@
 #include "core/timeline/breakdown.h"
 
 #include <algorithm>
+#include <map>
 
 #include "core/timeline/rank_pieces.h"
 
 namespace moesaic {
+namespace {
+
+/// A piece as what it adds to a breakdown.
+struct Part {
+  Seconds seconds = 0;
+  uint8_t phase = 0, use = 0;
+};
+
+std::vector<Part> parts_of(const RankPieces& pieces, int rank, const Timeline& timeline) {
+  std::vector<Part> parts;
+  for (const TimePiece& piece : pieces.of(rank)) {
+    const Phase phase = piece.task < 0 ? Phase::update : timeline.rows[piece.task].phase;
+    parts.push_back({piece.end - piece.start, static_cast<uint8_t>(phase), static_cast<uint8_t>(piece.use)});
+  }
+  return parts;
+}
+
+}  // namespace
 
 Seconds span_of(const Timeline& timeline) {
   Seconds span = 0;
@@ -15,11 +34,16 @@ Seconds span_of(const Timeline& timeline) {
 std::array<PhaseTime, kNumPhases> step_breakdown(const Timeline& timeline) {
   std::array<PhaseTime, kNumPhases> total{};
   const RankPieces pieces(timeline);
-  for (int rank = 0; rank < timeline.num_ranks; ++rank)
-    for (const TimePiece& piece : pieces.of(rank)) {
-      const Phase phase = piece.task < 0 ? Phase::update : timeline.rows[piece.task].phase;
-      total[static_cast<int>(phase)].*kPhaseTimeFields[static_cast<int>(piece.use)] += piece.end - piece.start;
-    }
+  std::map<int, int> uses_left;  // of the parts of ranks that hold for others too
+  for (int rank = 0; rank < timeline.num_ranks; ++rank) ++uses_left[timeline.same_times_as(rank)];
+  std::map<int, std::vector<Part>> known;
+  for (int rank = 0; rank < timeline.num_ranks; ++rank) {
+    const int own = timeline.same_times_as(rank);
+    const auto [parts, is_new] = known.try_emplace(own);
+    if (is_new) parts->second = parts_of(pieces, rank, timeline);
+    for (const Part& part : parts->second) total[part.phase].*kPhaseTimeFields[part.use] += part.seconds;
+    if (--uses_left[own] == 0) known.erase(parts);
+  }
   for (PhaseTime& phase : total) {
     for (Seconds PhaseTime::*field : kPhaseTimeFields) phase.*field /= timeline.num_ranks;
   }

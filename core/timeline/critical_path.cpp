@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <unordered_map>
 
 #include "core/schema/formatted.h"
@@ -54,8 +55,11 @@ class Walk {
       : timeline_(timeline), meeting_(meeting), pieces_(timeline), now_(pieces_.span()) {}
 
   PathSeconds run() {
+    std::set<int> last;
     for (const TaskTime& time : timeline_.times)
-      if (time.end == now_) rank_ = time.rank;
+      if (time.end == now_) last.insert(time.rank);
+    for (int rank = 0; rank < timeline_.num_ranks; ++rank)
+      if (last.contains(timeline_.same_times_as(rank))) rank_ = rank;
     while (now_ > 0) step();
     return std::move(path_);
   }
@@ -80,7 +84,7 @@ class Walk {
   }
 
   TimePiece last_before(Seconds time) {
-    auto [found, is_new] = of_ranks_.try_emplace(rank_);
+    auto [found, is_new] = of_ranks_.try_emplace(timeline_.same_times_as(rank_));
     if (is_new) found->second = pieces_.of(rank_);
     const std::vector<TimePiece>& all = found->second;
     const auto after = std::lower_bound(all.begin(), all.end(), time,

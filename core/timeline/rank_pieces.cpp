@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
-#include <set>
 #include <tuple>
+#include <utility>
 
 #include "core/timeline/breakdown.h"
 #include "core/timeline/stage_waits.h"
@@ -33,21 +33,46 @@ void add_edges(std::vector<Edge>& edges, TaskIndex task, Use use, Seconds start,
   edges.push_back({std::max(end, 0.0), false, task, use});
 }
 
+/// One list in order, of one per lane: a simulated lane's tasks come one after the other, so its edges are in order.
+std::vector<Edge> merged(std::array<std::vector<Edge>, kNumLanes>& lanes) {
+  std::vector<Edge> all, longer;
+  for (std::vector<Edge>& lane : lanes) {
+    if (!std::is_sorted(lane.begin(), lane.end())) std::sort(lane.begin(), lane.end());
+    longer.resize(all.size() + lane.size());
+    std::merge(all.begin(), all.end(), lane.begin(), lane.end(), longer.begin());
+    std::swap(all, longer);
+  }
+  return all;
+}
+
+/// Tasks in order; few at a time.
+class OpenTasks {
+ public:
+  bool empty() const { return tasks_.empty(); }
+  TaskIndex first() const { return tasks_.front(); }
+  void insert(TaskIndex task) { tasks_.insert(std::lower_bound(tasks_.begin(), tasks_.end(), task), task); }
+  void erase(TaskIndex task) { tasks_.erase(std::lower_bound(tasks_.begin(), tasks_.end(), task)); }
+
+ private:
+  std::vector<TaskIndex> tasks_;
+};
+
 /// The pieces between the edges of one rank, which are sorted.
 std::vector<TimePiece> pieces_between(const std::vector<Edge>& edges, Seconds span) {
   std::vector<TimePiece> pieces;
-  std::array<std::set<TaskIndex>, kNumUses> open;
+  pieces.reserve(edges.size() + 1);
+  std::array<OpenTasks, kNumUses> open;
   Seconds now = 0;
   const auto until = [&](Seconds time, TaskIndex next) {
     TimePiece piece{Use::idle, next, now, time};
     for (int use = 0; use < static_cast<int>(Use::idle) && piece.use == Use::idle; ++use)
-      if (!open[use].empty()) piece.use = static_cast<Use>(use), piece.task = *open[use].begin();
+      if (!open[use].empty()) piece.use = static_cast<Use>(use), piece.task = open[use].first();
     if (time > now) pieces.push_back(piece);
     now = time;
   };
   for (const Edge& edge : edges) {
     until(edge.time, edge.task);
-    std::set<TaskIndex>& tasks = open[static_cast<size_t>(edge.use)];
+    OpenTasks& tasks = open[static_cast<size_t>(edge.use)];
     if (edge.opens)
       tasks.insert(edge.task);
     else
@@ -62,35 +87,45 @@ std::vector<TimePiece> pieces_between(const std::vector<Edge>& edges, Seconds sp
 RankPieces::RankPieces(const Timeline& timeline)
     : timeline_(timeline),
       waits_(ends_of_stage_waits(timeline)),
-      order_(timeline.times.size()),
       first_(static_cast<size_t>(timeline.num_ranks) + 1, 0),
       span_(span_of(timeline)) {
-  std::iota(order_.begin(), order_.end(), size_t{0});
-  const auto place = [&](size_t i) { return std::make_pair(timeline.times[i].rank, timeline.times[i].task); };
-  const auto before = [&](size_t a, size_t b) { return place(a) < place(b); };
-  if (!std::is_sorted(order_.begin(), order_.end(), before)) std::sort(order_.begin(), order_.end(), before);
+  const auto place = [](const TaskTime& time) { return std::make_pair(time.rank, time.task); };
+  const auto before = [&](const TaskTime& a, const TaskTime& b) { return place(a) < place(b); };
+  if (!std::is_sorted(timeline.times.begin(), timeline.times.end(), before)) {
+    order_.resize(timeline.times.size());
+    std::iota(order_.begin(), order_.end(), size_t{0});
+    std::sort(order_.begin(), order_.end(),
+              [&](size_t a, size_t b) { return before(timeline.times[a], timeline.times[b]); });
+  }
   for (const TaskTime& time : timeline.times) ++first_[static_cast<size_t>(time.rank) + 1];
   std::partial_sum(first_.begin(), first_.end(), first_.begin());
 }
 
 std::vector<TimePiece> RankPieces::of(int rank) const {
-  std::vector<Edge> edges;
-  for (size_t at = first_[static_cast<size_t>(rank)]; at < first_[static_cast<size_t>(rank) + 1]; ++at) {
-    const size_t i = order_[at];
-    const TaskTime& time = timeline_.times[i];
-    add_edges(edges, time.task, Use::stage_wait, time.start, waits_[i]);
-    add_edges(edges, time.task, use_of(timeline_.rows[time.task].lane), waits_[i], time.end);
+  const auto own = static_cast<size_t>(timeline_.same_times_as(rank));
+  std::array<std::vector<Edge>, kNumLanes> lanes;
+  for (size_t at = first_[own]; at < first_[own + 1]; ++at) {
+    const TaskTime& time = timeline_.times[index(at)];
+    const Lane lane = timeline_.rows[time.task].lane;
+    std::vector<Edge>& edges = lanes[static_cast<size_t>(lane)];
+    add_edges(edges, time.task, Use::stage_wait, time.start, waits_[index(at)]);
+    add_edges(edges, time.task, use_of(lane), waits_[index(at)], time.end);
   }
-  std::sort(edges.begin(), edges.end());
-  return pieces_between(edges, span_);
+  return pieces_between(merged(lanes), span_);
 }
 
 const TaskTime* RankPieces::time_of(int rank, TaskIndex task) const {
-  const auto begin = order_.begin() + static_cast<ptrdiff_t>(first_[static_cast<size_t>(rank)]),
-             end = order_.begin() + static_cast<ptrdiff_t>(first_[static_cast<size_t>(rank) + 1]);
-  const auto found =
-      std::lower_bound(begin, end, task, [&](size_t i, TaskIndex t) { return timeline_.times[i].task < t; });
-  return found == end || timeline_.times[*found].task != task ? nullptr : &timeline_.times[*found];
+  const auto own = static_cast<size_t>(timeline_.same_times_as(rank));
+  size_t low = first_[own], behind = first_[own + 1];
+  while (low < behind) {  // the first whose task is not before
+    const size_t middle = low + (behind - low) / 2;
+    if (timeline_.times[index(middle)].task < task)
+      low = middle + 1;
+    else
+      behind = middle;
+  }
+  const bool found = low < first_[own + 1] && timeline_.times[index(low)].task == task;
+  return found ? &timeline_.times[index(low)] : nullptr;
 }
 
 }  // namespace moesaic

@@ -30,7 +30,7 @@ class RankPieces {
   /// The timeline must outlive it.
   explicit RankPieces(const Timeline& timeline);
 
-  /// In order, without gaps; each begins or ends where a task does.
+  /// In order, without gaps; each begins or ends where a task does. Ranks with the same times have the same pieces.
   std::vector<TimePiece> of(int rank) const;
   /// The entry of a task in the timeline; null where the rank does not run it.
   const TaskTime* time_of(int rank, TaskIndex task) const;
@@ -38,9 +38,11 @@ class RankPieces {
   Seconds span() const { return span_; }
 
  private:
+  size_t index(size_t at) const { return order_.empty() ? at : order_[at]; }
+
   const Timeline& timeline_;
   std::vector<Seconds> waits_;  // [times]: until when each waits for other stages
-  std::vector<size_t> order_;   // [times]: by rank, then task
+  std::vector<size_t> order_;   // [times]: by rank, then task; empty: they stand so
   std::vector<size_t> first_;   // [ranks + 1]: in order_
   Seconds span_ = 0;
 };

@@ -54,6 +54,10 @@ struct Timeline {
   Seconds step_seconds = 0;  // median over steps
   OfTasks<TaskRow> rows;
   std::vector<TaskTime> times;  // one per (rank, task); of the step with the median duration
+  /// [num_ranks]: the rank whose entries in `times` hold for this one too. Empty, as in every document: each has its
+  /// own.
+  Table<int, int> same_as;
+  int same_times_as(int rank) const { return same_as.empty() ? rank : same_as[rank]; }
   std::vector<MemorySample> memory;
 };
 

@@ -96,11 +96,20 @@ Measurement run_interpreter(const TaskGraph& graph, const Plan& plan) {
   const Platform platform(plan.cluster, kRanks);
   RowTable rows(graph, plan, 0);
   TaskPrices prices(graph, plan, platform, rows);
-  MemoryTracker memory(graph, rows, false);
-  StepSimulation simulation(make_engine(EngineKind::simgrid), graph, platform, prices, rows, memory);
+  const TransferTable transfers(graph, plan, platform, 0, false);
+  CollectiveTable collectives(graph, platform, prices, rows);
+  const std::vector<StepProgram> programs = {StepProgram(graph, 0)};
+  const RankClasses classes(graph, platform);
+  MemoryTracker memory(graph, rows, programs, classes, false);
+  StepSimulation simulation(make_engine(EngineKind::simgrid),
+                            {graph, platform, programs, classes, collectives, transfers, prices, memory},
+                            Chains::by_task);
   simulation.run();
   const double wall = seconds_since(begin);
-  return {wall, *std::max_element(simulation.ends().begin(), simulation.ends().end()), simulation.activities()};
+  const int64_t activities = simulation.activities();
+  Seconds end = 0;
+  for (const TaskTime& time : simulation.take_times()) end = std::max(end, time.end);
+  return {wall, end, activities};
 }
 
 /// The same activities without graph, prices or memory: sizes are read from tables, progress is two counters per stage.

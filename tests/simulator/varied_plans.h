@@ -89,10 +89,10 @@ inline std::vector<NamedPlan> varied_plans() {
     for (int i = 0; i < 2 * 8 * 8; ++i) routing.counts.push_back(1 + (i * 7 + i / 8 * 3) % 11);
   });
   add("sampled", varied_base(2, 8), [](Plan& plan) { plan.routing.generator.sampled = true; });
-  add("odd nodes", varied_base(2, 6), [](Plan& plan) {  // 4 ranks of one node and 2 of another
+  add("odd nodes", varied_base(2, 6), [](Plan& plan) {  // 4 ranks of one node and 2 of another, 24 tokens each
     plan.layout.ranks = 6;
     plan.model.num_experts = 6;
-    plan.workload.global_batch = 24;
+    plan.workload.global_batch = 36;
   });
   add("shared cards", varied_base(2, 8, 0.8), [](Plan& plan) { plan.cluster.nics_per_node = 2; });
   add("rails and spine", varied_base(4, 16, 0.8), [](Plan& plan) {
