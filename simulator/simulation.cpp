@@ -108,20 +108,30 @@ void judge_tier(const TaskGraph& graph, const Cluster& cluster, Tier tier, const
                       format_bytes(static_cast<double>(capacity)) + "; that much in each node would lift it";
 }
 
-/// The interpreter keeps about 60 bytes per task of every class of ranks, a timeline 24 per task of every rank; 4e7 of
-/// them are 2.4 GB, and minutes.
-void check_size(const TaskGraph& graph, const Plan& plan, const std::vector<StepProgram>& programs,
-                const RankClasses& classes, const SimulationOptions& options) {
-  constexpr int64_t kMostTasks = 40'000'000;
+/// Of all classes of ranks.
+int64_t simulated_tasks(const TaskGraph& graph, const std::vector<StepProgram>& programs, const RankClasses& classes) {
   int64_t tasks = 0;
   for (int of_class = 0; of_class < classes.num_classes(); ++of_class)
-    tasks += programs[static_cast<size_t>(graph.stage_of(classes.representative(of_class)))].num_tasks() *
-             (options.timeline ? std::ssize(classes.members(of_class)) : 1);
+    tasks += programs[static_cast<size_t>(graph.stage_of(classes.representative(of_class)))].num_tasks();
+  return tasks;
+}
+
+/// The interpreter keeps about 60 bytes per task of every class of ranks, 4e7 of them are 2.4 GB, and minutes; a
+/// timeline has 24 per task of every rank.
+void check_size(const TaskGraph& graph, const Plan& plan, int64_t tasks) {
+  constexpr int64_t kMostTasks = 40'000'000;
   if (tasks <= kMostTasks) return;
   throw InputError(plan.name, "/layout/ranks",
                    std::to_string(graph.num_ranks) + " ranks have " + std::to_string(tasks) + " tasks to simulate",
                    "at most " + std::to_string(kMostTasks) + " tasks over all ranks that differ",
                    "simulate fewer ranks, chunks or microbatches");
+}
+
+/// SimGrid's time goes with its activities, and more than so. Up to a million tasks they are one by one, which keeps
+/// the last bits of results that were published.
+Chains chains_of(EngineKind engine, int64_t tasks) {
+  constexpr int64_t kManyTasks = 1'000'000;
+  return engine == EngineKind::fluid || tasks > kManyTasks ? Chains::fused : Chains::by_task;
 }
 
 /// All that is known of a step before it runs.
@@ -162,12 +172,13 @@ struct Step {
 SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& plan, const SimulationOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   Step step(graph, plan, options);
-  check_size(graph, plan, step.programs, step.classes, options);
+  const int64_t tasks = simulated_tasks(graph, step.programs, step.classes);
+  check_size(graph, plan, options.timeline ? simulated_tasks(graph, step.programs, {graph, step.platform}) : tasks);
   MemoryTracker memory(graph, step.rows, step.programs, step.classes, options.timeline);
   StepSimulation simulation(
       make_engine(options.engine),
       {graph, step.platform, step.programs, step.classes, step.collectives, step.transfers, step.prices, memory},
-      options.engine == EngineKind::fluid ? Chains::fused : Chains::by_task);
+      chains_of(options.engine, tasks));
   simulation.run();
 
   SimulationResult result;
