@@ -12,16 +12,16 @@ CollectiveTable::CollectiveTable(const TaskGraph& graph, const Platform& platfor
 }
 
 void CollectiveTable::number_kinds() {
-  std::map<std::tuple<Op, int, Leg, Bytes, Bytes, int32_t, int32_t>, int32_t> known;
+  std::map<std::tuple<Op, int, Lane, Leg, Bytes, Bytes, int32_t, int32_t>, int32_t> known;
   for (size_t i = 0; i < graph_.tasks.size(); ++i) {
     const Task& task = graph_.tasks[i];
     kind_of_task_.push_back(-1);
     if (task.communicator < 0) continue;
     const int32_t windows = is_window(task.rows) ? rows_.binding(TaskIndex(i)) : -1;
     const int32_t routing = is_routed(task.leg) ? rows_.routing_of(task) : -1;
-    const auto [entry, is_new] =
-        known.try_emplace({task.op, task.communicator, task.leg, task.bytes, task.bytes_per_row, windows, routing},
-                          static_cast<int32_t>(first_of_kind_.size()));
+    const auto [entry, is_new] = known.try_emplace(
+        {task.op, task.communicator, task.lane, task.leg, task.bytes, task.bytes_per_row, windows, routing},
+        static_cast<int32_t>(first_of_kind_.size()));
     kind_of_task_.back() = entry->second;
     if (!is_new) continue;
     first_of_kind_.emplace_back(i);

@@ -17,6 +17,7 @@ class CollectiveTable {
   /// Tasks of one kind ask the same of a group. -1: the task is no collective.
   int32_t kind_of(TaskIndex task) const { return kind_of_task_[task]; }
   int communicator(int32_t kind) const { return graph_.tasks[first(kind)].communicator; }
+  Lane lane(int32_t kind) const { return graph_.tasks[first(kind)].lane; }
 
   struct Work {
     CollectivePrice price;

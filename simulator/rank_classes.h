@@ -2,6 +2,7 @@
 // Ranks that live through the same step: one of each class is simulated and stands for all. Which they are is derived
 // from what the interpreter reads, by partition refinement; it knows no pipelines, no experts and no routing.
 
+#include <set>
 #include <span>
 #include <utility>
 #include <vector>
@@ -16,6 +17,11 @@ struct RankEvidence {
   std::vector<Fingerprint> own;                 // [ranks]: rows, prices, demands, speed: all but partners and ports
   std::vector<std::vector<bool>> meets;         // [pipeline stages, communicators]: families in which the stage meets
   std::vector<std::vector<int>> users_of_port;  // [ports]: ranks with traffic through it
+  std::vector<std::set<Lane>> lanes_of_port;    // [ports]: lanes whose tasks send it
+  /// True where the port carries the flows of one task at a time.
+  bool is_undisturbed(int port) const {
+    return users_of_port[static_cast<size_t>(port)].size() == 1 && lanes_of_port[static_cast<size_t>(port)].size() == 1;
+  }
 };
 
 /// The coarsest partition such that ranks of a class have the same evidence, meet groups with as many members of each

@@ -56,7 +56,7 @@ class Reader {
     for (const TaskIndex task : asked.transfers) {
       const TransferTable::Work& work = transfers_.work(task, rank);
       own.add(work.moved.moved.from_device), own.add(work.moved.moved.to_device), own.add(work.moved.updated_elements);
-      read_flows(rank, work.flows, own);
+      read_flows(rank, work.flows, graph_.tasks[task].lane, own);
     }
   }
 
@@ -69,14 +69,16 @@ class Reader {
     const std::vector<int>& ranks = family.groups[group];
     const auto member = static_cast<size_t>(std::lower_bound(ranks.begin(), ranks.end(), rank) - ranks.begin());
     const size_t first = member == 0 ? 0 : work.end_of_flows[member - 1];
-    read_flows(rank, std::span(work.flows).subspan(first, work.end_of_flows[member] - first), own);
+    read_flows(rank, std::span(work.flows).subspan(first, work.end_of_flows[member] - first), collectives_.lane(kind),
+               own);
   }
 
-  void read_flows(int rank, std::span<const Flow> flows, Fingerprint& own) {
+  void read_flows(int rank, std::span<const Flow> flows, Lane lane, Fingerprint& own) {
     own.add(flows.size());
     for (const Flow& flow : flows) {
       own.add(static_cast<int>(platform_.kind_of(flow.port))), own.add(platform_.bandwidth_of(flow.port));
       own.add(static_cast<int>(flow.direction)), own.add(flow.bytes);
+      evidence_.lanes_of_port[static_cast<size_t>(flow.port)].insert(lane);
       std::vector<int>& users = evidence_.users_of_port[static_cast<size_t>(flow.port)];
       if (users.empty() || users.back() != rank) users.push_back(rank);  // ranks are read one after the other
     }
@@ -97,6 +99,7 @@ RankEvidence evidence_of(const TaskGraph& graph, const Platform& platform, const
   RankEvidence evidence;
   evidence.own.resize(static_cast<size_t>(graph.num_ranks));
   evidence.users_of_port.resize(static_cast<size_t>(platform.num_ports()));
+  evidence.lanes_of_port.resize(static_cast<size_t>(platform.num_ports()));
   std::vector<Asked> asked;
   for (const StepProgram& program : programs) {
     asked.push_back(asked_by(graph, program, rows, collectives));

@@ -129,9 +129,9 @@ void check_size(const TaskGraph& graph, const Plan& plan, int64_t tasks) {
 
 /// SimGrid's time goes with its activities, and more than so. Up to a million tasks they are one by one, which keeps
 /// the last bits of results that were published.
-Chains chains_of(EngineKind engine, int64_t tasks) {
+Fusion fusion_of(EngineKind engine, int64_t tasks) {
   constexpr int64_t kManyTasks = 1'000'000;
-  return engine == EngineKind::fluid || tasks > kManyTasks ? Chains::fused : Chains::by_task;
+  return engine == EngineKind::fluid || tasks > kManyTasks ? Fusion::all : Fusion::none;
 }
 
 /// All that is known of a step before it runs.
@@ -144,6 +144,7 @@ struct Step {
         transfers(graph, plan, platform, options.step, plan.cluster.device.lanes_share_core),
         collectives(graph, platform, prices, rows),
         programs(programs_of(graph)),
+        evidence(evidence_of(graph, platform, programs, rows, collectives, transfers)),
         classes(classes_of(plan, options)) {}
 
   static std::vector<StepProgram> programs_of(const TaskGraph& graph) {
@@ -154,7 +155,7 @@ struct Step {
   /// On polled cores pieces of work that could start at one time start in the order of ranks, so ranks differ.
   RankClasses classes_of(const Plan& plan, const SimulationOptions& options) {
     if (options.every_rank || plan.cluster.device.lanes_share_core) return {graph, platform};
-    return {graph, platform, evidence_of(graph, platform, programs, rows, collectives, transfers)};
+    return {graph, platform, evidence};
   }
 
   const TaskGraph& graph;
@@ -164,6 +165,7 @@ struct Step {
   const TransferTable transfers;
   CollectiveTable collectives;
   const std::vector<StepProgram> programs;
+  const RankEvidence evidence;
   const RankClasses classes;
 };
 
@@ -175,10 +177,10 @@ SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& pl
   const int64_t tasks = simulated_tasks(graph, step.programs, step.classes);
   check_size(graph, plan, options.timeline ? simulated_tasks(graph, step.programs, {graph, step.platform}) : tasks);
   MemoryTracker memory(graph, step.rows, step.programs, step.classes, options.timeline);
-  StepSimulation simulation(
-      make_engine(options.engine),
-      {graph, step.platform, step.programs, step.classes, step.collectives, step.transfers, step.prices, memory},
-      chains_of(options.engine, tasks));
+  StepSimulation simulation(make_engine(options.engine),
+                            {graph, step.platform, step.programs, step.evidence, step.classes, step.collectives,
+                             step.transfers, step.prices, memory},
+                            fusion_of(options.engine, tasks));
   simulation.run();
 
   SimulationResult result;

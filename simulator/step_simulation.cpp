@@ -15,14 +15,14 @@ constexpr ActivityEngine::Tag kDelayTag = ActivityEngine::Tag{1} << 63;
 
 }  // namespace
 
-StepSimulation::StepSimulation(std::unique_ptr<ActivityEngine> engine, const StepParts& parts, Chains chains)
+StepSimulation::StepSimulation(std::unique_ptr<ActivityEngine> engine, const StepParts& parts, Fusion fusion)
     : parts_(parts),
       graph_(parts.graph),
       engine_(std::move(engine)),
       cores_(parts.classes.num_classes()),
       polled_(parts.platform.cluster().device.lanes_share_core),
       interferes_(parts.prices.collective_slowdown() != 1),
-      fused_(chains == Chains::fused && !polled_),
+      fused_(fusion == Fusion::all && !polled_),
       first_{0} {
   for (int of_class = 0; of_class < parts.classes.num_classes(); ++of_class) {
     OfClass& own = classes_.emplace_back();
@@ -234,11 +234,24 @@ StepSimulation::Meeting StepSimulation::meeting_of(int32_t kind, int group_class
     const int of_class = parts_.classes.class_of(group[i]);
     if (seen[static_cast<size_t>(of_class)]) continue;
     seen[static_cast<size_t>(of_class)] = true;
-    for (size_t flow = i == 0 ? 0 : work.end_of_flows[i - 1]; flow < work.end_of_flows[i]; ++flow)
-      met.flows.push_back(parts_.classes.of_class(work.flows[flow], group[i]));
-    met.members.push_back({of_class, met.flows.size()});
+    const size_t first = i == 0 ? 0 : work.end_of_flows[i - 1], count = work.end_of_flows[i] - first;
+    append_simulated(std::span(work.flows).subspan(first, count), group[i], met.flows);
+    met.members.push_back({of_class, static_cast<int>(count), met.flows.size()});
   }
   return met;
+}
+
+/// Of the flows of a task of `rank` those through ports with other traffic, and the slowest of the others.
+void StepSimulation::append_simulated(std::span<const Flow> flows, int rank, std::vector<Flow>& simulated) const {
+  const Flow* slowest = nullptr;
+  const auto seconds = [&](const Flow& flow) { return flow.bytes / parts_.platform.bandwidth_of(flow.port); };
+  for (const Flow& flow : flows) {
+    if (!fused_ || !parts_.evidence.is_undisturbed(flow.port))
+      simulated.push_back(parts_.classes.of_class(flow, rank));
+    else if (slowest == nullptr || seconds(flow) > seconds(*slowest))
+      slowest = &flow;
+  }
+  if (slowest != nullptr) simulated.push_back(parts_.classes.of_class(*slowest, rank));
 }
 
 void StepSimulation::open_flows(TaskIndex index, const Meeting& met) {
@@ -248,7 +261,7 @@ void StepSimulation::open_flows(TaskIndex index, const Meeting& met) {
     const Instance task = instance(member.of_class, own.program->local(index));
     const size_t flows = member.end_of_flows - flow;
     waiting_[at(task)] = static_cast<int32_t>(flows);
-    activities_ += own.size * static_cast<int64_t>(flows);
+    activities_ += int64_t{own.size} * member.num_flows;
     if (flows == 0)
       finish(task);
     else

@@ -17,15 +17,17 @@
 
 namespace moesaic::simulator {
 
-/// Whether chains of tasks on a core are one activity each. The times of all their tasks are kept either way; fused,
-/// they are sums that are rounded elsewhere.
-enum class Chains : uint8_t { by_task, fused };
+/// Whether work that nobody else can tell apart is one activity: chains of tasks on a core, and of the flows of a task
+/// through ports that it has to itself the slowest. The times of all tasks are kept either way; fused, they are sums
+/// that are rounded elsewhere.
+enum class Fusion : uint8_t { none, all };
 
 /// What a step is made of; all must outlive its simulation. programs: [pipeline stages].
 struct StepParts {
   const TaskGraph& graph;
   const Platform& platform;
   const std::vector<StepProgram>& programs;
+  const RankEvidence& evidence;
   const RankClasses& classes;
   CollectiveTable& collectives;
   const TransferTable& transfers;
@@ -36,7 +38,7 @@ struct StepParts {
 /// One step, run once: of each class of ranks the representative.
 class StepSimulation {
  public:
-  StepSimulation(std::unique_ptr<ActivityEngine> engine, const StepParts& parts, Chains chains);
+  StepSimulation(std::unique_ptr<ActivityEngine> engine, const StepParts& parts, Fusion fusion);
 
   /// InvariantError where tasks remain that nothing can start any more.
   void run();
@@ -79,7 +81,8 @@ class StepSimulation {
   struct Meeting {
     struct Member {
       int of_class = 0;
-      size_t end_of_flows = 0;
+      int num_flows = 0;        // that it has
+      size_t end_of_flows = 0;  // that are simulated
     };
     CollectivePrice price;
     int groups = 0;               // that it stands for
@@ -110,6 +113,7 @@ class StepSimulation {
   void open_flows(TaskIndex index, const Meeting& meeting);
   const Meeting& meeting(TaskIndex index, int group_class);
   Meeting meeting_of(int32_t kind, int group_class);
+  void append_simulated(std::span<const Flow> flows, int rank, std::vector<Flow>& simulated) const;
   void communicates(int of_class, int more);
   void check_all_finished() const;
 
@@ -119,7 +123,7 @@ class StepSimulation {
   PolledCores cores_;
   const bool polled_;      // lanes share the core
   const bool interferes_;  // collectives slow compute down
-  const bool fused_;       // chains
+  const bool fused_;
   std::vector<OfClass> classes_;
   std::vector<size_t> first_;     // [classes + 1]: in the two below
   std::vector<int32_t> waiting_;  // predecessors left before the start, then activities left before the end

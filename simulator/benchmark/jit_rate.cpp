@@ -12,6 +12,7 @@
 #include <simgrid/s4u.hpp>
 #include <vector>
 
+#include "simulator/rank_evidence.h"
 #include "simulator/step_simulation.h"
 
 namespace {
@@ -99,11 +100,12 @@ Measurement run_interpreter(const TaskGraph& graph, const Plan& plan) {
   const TransferTable transfers(graph, plan, platform, 0, false);
   CollectiveTable collectives(graph, platform, prices, rows);
   const std::vector<StepProgram> programs = {StepProgram(graph, 0)};
+  const RankEvidence evidence = evidence_of(graph, platform, programs, rows, collectives, transfers);
   const RankClasses classes(graph, platform);
   MemoryTracker memory(graph, rows, programs, classes, false);
   StepSimulation simulation(make_engine(EngineKind::simgrid),
-                            {graph, platform, programs, classes, collectives, transfers, prices, memory},
-                            Chains::by_task);
+                            {graph, platform, programs, evidence, classes, collectives, transfers, prices, memory},
+                            Fusion::none);
   simulation.run();
   const double wall = seconds_since(begin);
   const int64_t activities = simulation.activities();
