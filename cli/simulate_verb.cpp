@@ -27,6 +27,7 @@ struct SimulateOptions {
   std::string plan, report, timeline;
   TraceOptions trace;
   std::vector<std::string> edits;
+  std::string engine = name_of(simulator::EngineKind::simgrid);
 };
 
 /// The plan with its routing drawn by --seed.
@@ -41,19 +42,22 @@ Plan with_seed(Plan plan, uint64_t seed, const std::string& file) {
   return plan;
 }
 
-/// Of the plan as it was before its edits: what it predicts itself where that is still its own, else simulated.
-Evaluation of_unedited(const Plan& plan) {
-  if (prediction_belongs(plan) != true) return simulate_interruptibly(plan, {}).evaluation;
+/// Of the plan as it was before its edits: what it predicts itself, which is SimGrid's, where that is still its own and
+/// wanted, else simulated.
+Evaluation of_unedited(const Plan& plan, const simulator::SimulationOptions& options) {
+  if (prediction_belongs(plan) != true || options.engine != simulator::EngineKind::simgrid)
+    return simulate_interruptibly(plan, {false, 0, options.engine}).evaluation;
   Evaluation evaluation;
   evaluation.prediction = plan.prediction;
   return evaluation;
 }
 
-Json result_json(const Plan& plan, const simulator::SimulationResult& result) {
+Json result_json(const Plan& plan, const simulator::SimulationResult& result, const std::string& engine) {
   const Evaluation& e = result.evaluation;
   Json json = prediction_json(plan, e.prediction);
   json["feasible"] = e.feasible;
   if (!e.feasible) json["reason"] = e.reason;
+  json["engine"] = engine;
   json["activities"] = e.activities;
   json["wall_seconds"] = e.wall_seconds;
   json["price_basis"] = e.price_basis;
@@ -87,6 +91,8 @@ void run(const SimulateOptions& o, Session& session) {
   const bool timeline = !o.trace.file.empty() || !o.report.empty() || !o.timeline.empty();
   simulator::SimulationOptions options;
   options.timeline = timeline;
+  options.engine =
+      o.engine == name_of(simulator::EngineKind::fluid) ? simulator::EngineKind::fluid : simulator::EngineKind::simgrid;
   simulator::SimulationResult result = simulate_interruptibly(plan, options);
   const Evaluation& e = result.evaluation;
   if (timeline && e.feasible) {
@@ -96,10 +102,10 @@ void run(const SimulateOptions& o, Session& session) {
     if (!o.report.empty()) write_file(o.report, html_report(report_input(plan, &result.timeline, nullptr, nullptr)));
   }
   if (!e.feasible) session.exit_code = kInfeasible;
-  Json json = result_json(plan, result);
+  Json json = result_json(plan, result, o.engine);
   std::string difference;
   if (changed) {
-    const Evaluation before = of_unedited(loaded);
+    const Evaluation before = of_unedited(loaded, options);
     add_difference(loaded, before, e, json);
     difference = difference_text(before, e);
   }
@@ -108,7 +114,7 @@ void run(const SimulateOptions& o, Session& session) {
       "simulated " + plan.name + "\n" + prediction_text(plan, e.prediction) +
       aligned({{"prices", basis_text(e)},
                {"activities", with_commas(e.activities)},
-               {"simulated in", format_seconds(e.wall_seconds)}}) +
+               {"simulated in", format_seconds(e.wall_seconds) + ", by " + o.engine}}) +
       assumptions_text(assumptions_of(plan.profile, plan.cluster, plan.workload.phase, e.price_basis));
   session.print(json, text + difference);
 }
@@ -117,7 +123,7 @@ void run(const SimulateOptions& o, Session& session) {
 
 void add_simulate(CLI::App& app, Session& session) {
   auto options = std::make_shared<SimulateOptions>();
-  CLI::App* verb = app.add_subcommand("simulate", "time a plan's step in SimGrid");
+  CLI::App* verb = app.add_subcommand("simulate", "time a plan's step in SimGrid or our own fluid model");
   verb->add_option("plan", options->plan, "plan document")->required();
   verb->add_option("--set", options->edits, "what-if edit, KEY=VALUE or KEY*=FACTOR; may be repeated")
       ->expected(1)
@@ -126,6 +132,9 @@ void add_simulate(CLI::App& app, Session& session) {
   add_trace_options(*verb, options->trace, "write a Chrome trace (opens in Perfetto)");
   verb->add_option("--report", options->report, "write an HTML report");
   verb->add_option("--timeline", options->timeline, "write the timeline document, for `moesaic compare`");
+  verb->add_option("--engine", options->engine,
+                   "who keeps time: simgrid, the referee, or fluid, our own model, faster and alike within 1e-6")
+      ->check(CLI::IsMember({name_of(simulator::EngineKind::simgrid), name_of(simulator::EngineKind::fluid)}));
   add_common_options(*verb, session);
   options->seed = verb->get_option("--seed")->description("draw a generated routing with this seed; default: its own");
   verb->footer(

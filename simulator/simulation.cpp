@@ -12,8 +12,8 @@
 #include "core/technique/lower.h"
 #include "core/timeline/breakdown.h"
 #include "core/timeline/critical_path.h"
-#include "simulator/rank_evidence.h"
 #include "simulator/step_simulation.h"
+#include "simulator/step_tables.h"
 #include "simulator/worker_pool.h"
 
 namespace moesaic::simulator {
@@ -108,14 +108,6 @@ void judge_tier(const TaskGraph& graph, const Cluster& cluster, Tier tier, const
                       format_bytes(static_cast<double>(capacity)) + "; that much in each node would lift it";
 }
 
-/// Of all classes of ranks.
-int64_t simulated_tasks(const TaskGraph& graph, const std::vector<StepProgram>& programs, const RankClasses& classes) {
-  int64_t tasks = 0;
-  for (int of_class = 0; of_class < classes.num_classes(); ++of_class)
-    tasks += programs[static_cast<size_t>(graph.stage_of(classes.representative(of_class)))].num_tasks();
-  return tasks;
-}
-
 /// The interpreter keeps about 60 bytes per task of every class of ranks, 4e7 of them are 2.4 GB, and minutes; a
 /// timeline has 24 per task of every rank.
 void check_size(const TaskGraph& graph, const Plan& plan, int64_t tasks) {
@@ -134,53 +126,15 @@ Fusion fusion_of(EngineKind engine, int64_t tasks) {
   return engine == EngineKind::fluid || tasks > kManyTasks ? Fusion::all : Fusion::none;
 }
 
-/// All that is known of a step before it runs.
-struct Step {
-  Step(const TaskGraph& step_graph, const Plan& plan, const SimulationOptions& options)
-      : graph(step_graph),
-        platform(plan.cluster, graph.num_ranks),
-        rows(graph, plan, options.step),
-        prices(graph, plan, platform, rows),
-        transfers(graph, plan, platform, options.step, plan.cluster.device.lanes_share_core),
-        collectives(graph, platform, prices, rows),
-        programs(programs_of(graph)),
-        evidence(evidence_of(graph, platform, programs, rows, collectives, transfers)),
-        classes(classes_of(plan, options)) {}
-
-  static std::vector<StepProgram> programs_of(const TaskGraph& graph) {
-    std::vector<StepProgram> programs;
-    for (int stage = 0; stage < graph.num_stages; ++stage) programs.emplace_back(graph, stage);
-    return programs;
-  }
-  /// On polled cores pieces of work that could start at one time start in the order of ranks, so ranks differ.
-  RankClasses classes_of(const Plan& plan, const SimulationOptions& options) {
-    if (options.every_rank || plan.cluster.device.lanes_share_core) return {graph, platform};
-    return {graph, platform, evidence};
-  }
-
-  const TaskGraph& graph;
-  const Platform platform;
-  RowTable rows;
-  TaskPrices prices;
-  const TransferTable transfers;
-  CollectiveTable collectives;
-  const std::vector<StepProgram> programs;
-  const RankEvidence evidence;
-  const RankClasses classes;
-};
-
 }  // namespace
 
 SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& plan, const SimulationOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
-  Step step(graph, plan, options);
-  const int64_t tasks = simulated_tasks(graph, step.programs, step.classes);
-  check_size(graph, plan, options.timeline ? simulated_tasks(graph, step.programs, {graph, step.platform}) : tasks);
+  StepTables step(graph, plan, options.step, options.every_rank);
+  check_size(graph, plan, options.timeline ? step.tasks_of_ranks() : step.tasks_of_classes());
   MemoryTracker memory(graph, step.rows, step.programs, step.classes, options.timeline);
-  StepSimulation simulation(make_engine(options.engine),
-                            {graph, step.platform, step.programs, step.evidence, step.classes, step.collectives,
-                             step.transfers, step.prices, memory},
-                            fusion_of(options.engine, tasks));
+  StepSimulation simulation(make_engine(options.engine), step.parts(memory),
+                            fusion_of(options.engine, step.tasks_of_classes()));
   simulation.run();
 
   SimulationResult result;
@@ -191,7 +145,7 @@ SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& pl
                evaluation);
   judge_tier(graph, plan.cluster, Tier::host, "host", plan.cluster.host_memory_bytes, evaluation);
   judge_tier(graph, plan.cluster, Tier::storage, "storage", plan.cluster.storage_bytes, evaluation);
-  evaluation.prediction.tasks = simulation.tasks();
+  evaluation.prediction.tasks = step.tasks_of_ranks();
   const std::vector<size_t> first_time(simulation.first_times().begin(), simulation.first_times().end());
   Timeline timeline = timeline_of(graph, step.classes, simulation);
   fill_times(timeline, graph, plan, evaluation.prediction);

@@ -281,12 +281,6 @@ void StepSimulation::communicates(int of_class, int more) {
   if (did != (own.communicating > 0)) engine_->set_slowed(own.rank, !did);
 }
 
-int64_t StepSimulation::tasks() const {
-  int64_t tasks = 0;
-  for (const OfClass& own : classes_) tasks += own.size * own.program->num_tasks();
-  return tasks;
-}
-
 void StepSimulation::check_all_finished() const {
   if (finished_ == times_.size()) return;
   const TaskTime& stuck =

@@ -54,7 +54,6 @@ class StepSimulation {
   std::vector<TaskTime> take_times() { return std::move(times_); }
   /// Of all ranks: those that stand for others count as often.
   int64_t activities() const { return activities_; }
-  int64_t tasks() const;
 
  private:
   using Local = StepProgram::Local;

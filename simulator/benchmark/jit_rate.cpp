@@ -12,8 +12,8 @@
 #include <simgrid/s4u.hpp>
 #include <vector>
 
-#include "simulator/rank_evidence.h"
 #include "simulator/step_simulation.h"
+#include "simulator/step_tables.h"
 
 namespace {
 
@@ -94,18 +94,9 @@ struct Measurement {
 
 Measurement run_interpreter(const TaskGraph& graph, const Plan& plan) {
   const auto begin = std::chrono::steady_clock::now();
-  const Platform platform(plan.cluster, kRanks);
-  RowTable rows(graph, plan, 0);
-  TaskPrices prices(graph, plan, platform, rows);
-  const TransferTable transfers(graph, plan, platform, 0, false);
-  CollectiveTable collectives(graph, platform, prices, rows);
-  const std::vector<StepProgram> programs = {StepProgram(graph, 0)};
-  const RankEvidence evidence = evidence_of(graph, platform, programs, rows, collectives, transfers);
-  const RankClasses classes(graph, platform);
-  MemoryTracker memory(graph, rows, programs, classes, false);
-  StepSimulation simulation(make_engine(EngineKind::simgrid),
-                            {graph, platform, programs, evidence, classes, collectives, transfers, prices, memory},
-                            Fusion::none);
+  StepTables step(graph, plan, 0, true);
+  MemoryTracker memory(graph, step.rows, step.programs, step.classes, false);
+  StepSimulation simulation(make_engine(EngineKind::simgrid), step.parts(memory), Fusion::none);
   simulation.run();
   const double wall = seconds_since(begin);
   const int64_t activities = simulation.activities();

@@ -136,7 +136,7 @@ def results_of(program, case):
         page = re.search(r'<script type="application/json" id="data">(.*?)</script>', stream.read(), re.S)[1]
     results = {
         "plan": digest(without(read_json(program.file("plan.json")), "documents")),
-        "simulation": digest(without(simulated, "wall_seconds")),
+        "simulation": digest(without(simulated, "wall_seconds", "engine")),
         "trace": digest(read_json(program.file("trace.json"))["traceEvents"]),
         "report": digest(json.loads(page)),
     }

@@ -8,8 +8,8 @@
 #include <tuple>
 
 #include "core/technique/lower.h"
-#include "simulator/rank_evidence.h"
 #include "simulator/simulation.h"
+#include "simulator/step_tables.h"
 #include "tests/simulator/varied_plans.h"
 
 namespace moesaic::simulator {
@@ -18,17 +18,10 @@ namespace {
 /// The members of each class, in the order of the first ones.
 std::vector<std::vector<int>> classes_of(const Plan& plan) {
   const TaskGraph graph = lower(plan);
-  const Platform platform(plan.cluster, graph.num_ranks);
-  RowTable rows(graph, plan, 0);
-  const TaskPrices prices(graph, plan, platform, rows);
-  const TransferTable transfers(graph, plan, platform, 0, false);
-  CollectiveTable collectives(graph, platform, prices, rows);
-  std::vector<StepProgram> programs;
-  for (int stage = 0; stage < graph.num_stages; ++stage) programs.emplace_back(graph, stage);
-  const RankClasses classes(graph, platform, evidence_of(graph, platform, programs, rows, collectives, transfers));
+  const StepTables step(graph, plan, 0, false);
   std::vector<std::vector<int>> members;
-  for (int of_class = 0; of_class < classes.num_classes(); ++of_class)
-    members.emplace_back(classes.members(of_class).begin(), classes.members(of_class).end());
+  for (int of_class = 0; of_class < step.classes.num_classes(); ++of_class)
+    members.emplace_back(step.classes.members(of_class).begin(), step.classes.members(of_class).end());
   return members;
 }
 
