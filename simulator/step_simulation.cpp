@@ -24,6 +24,12 @@ StepSimulation::StepSimulation(std::unique_ptr<ActivityEngine> engine, const Ste
       interferes_(parts.prices.collective_slowdown() != 1),
       fused_(fusion == Fusion::all && !polled_),
       first_{0} {
+  size_t tasks = 0;
+  for (int of_class = 0; of_class < parts.classes.num_classes(); ++of_class)
+    tasks += static_cast<size_t>(
+        parts.programs[static_cast<size_t>(graph_.stage_of(parts.classes.representative(of_class)))].num_tasks());
+  waiting_.reserve(tasks);
+  times_.reserve(tasks);
   for (int of_class = 0; of_class < parts.classes.num_classes(); ++of_class) {
     OfClass& own = classes_.emplace_back();
     own.rank = parts.classes.representative(of_class);

@@ -6,9 +6,6 @@
 #include <tuple>
 #include <utility>
 
-#include "core/timeline/breakdown.h"
-#include "core/timeline/stage_waits.h"
-
 namespace moesaic {
 namespace {
 
@@ -85,20 +82,22 @@ std::vector<TimePiece> pieces_between(const std::vector<Edge>& edges, Seconds sp
 }  // namespace
 
 RankPieces::RankPieces(const Timeline& timeline)
-    : timeline_(timeline),
-      waits_(ends_of_stage_waits(timeline)),
-      first_(static_cast<size_t>(timeline.num_ranks) + 1, 0),
-      span_(span_of(timeline)) {
+    : timeline_(timeline), waits_(timeline), first_(static_cast<size_t>(timeline.num_ranks) + 1, 0) {
+  for (const TaskRow& row : timeline.rows) lanes_.push_back(row.lane);
   const auto place = [](const TaskTime& time) { return std::make_pair(time.rank, time.task); };
-  const auto before = [&](const TaskTime& a, const TaskTime& b) { return place(a) < place(b); };
-  if (!std::is_sorted(timeline.times.begin(), timeline.times.end(), before)) {
-    order_.resize(timeline.times.size());
-    std::iota(order_.begin(), order_.end(), size_t{0});
-    std::sort(order_.begin(), order_.end(),
-              [&](size_t a, size_t b) { return before(timeline.times[a], timeline.times[b]); });
+  bool in_order = true;
+  for (size_t i = 0; i < timeline.times.size(); ++i) {
+    const TaskTime& time = timeline.times[i];
+    in_order = in_order && (i == 0 || place(timeline.times[i - 1]) <= place(time));
+    ++first_[static_cast<size_t>(time.rank) + 1];
+    span_ = std::max(span_, time.end);
   }
-  for (const TaskTime& time : timeline.times) ++first_[static_cast<size_t>(time.rank) + 1];
   std::partial_sum(first_.begin(), first_.end(), first_.begin());
+  if (in_order) return;
+  order_.resize(timeline.times.size());
+  std::iota(order_.begin(), order_.end(), size_t{0});
+  std::sort(order_.begin(), order_.end(),
+            [&](size_t a, size_t b) { return place(timeline.times[a]) < place(timeline.times[b]); });
 }
 
 std::vector<TimePiece> RankPieces::of(int rank) const {
@@ -106,10 +105,11 @@ std::vector<TimePiece> RankPieces::of(int rank) const {
   std::array<std::vector<Edge>, kNumLanes> lanes;
   for (size_t at = first_[own]; at < first_[own + 1]; ++at) {
     const TaskTime& time = timeline_.times[index(at)];
-    const Lane lane = timeline_.rows[time.task].lane;
+    const Lane lane = lanes_[time.task];
+    const Seconds waits_until = waits_.end(time);
     std::vector<Edge>& edges = lanes[static_cast<size_t>(lane)];
-    add_edges(edges, time.task, Use::stage_wait, time.start, waits_[index(at)]);
-    add_edges(edges, time.task, use_of(lane), waits_[index(at)], time.end);
+    add_edges(edges, time.task, Use::stage_wait, time.start, waits_until);
+    add_edges(edges, time.task, use_of(lane), waits_until, time.end);
   }
   return pieces_between(merged(lanes), span_);
 }

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "core/timeline/stage_waits.h"
 #include "core/timeline/timeline.h"
 
 namespace moesaic {
@@ -41,9 +42,10 @@ class RankPieces {
   size_t index(size_t at) const { return order_.empty() ? at : order_[at]; }
 
   const Timeline& timeline_;
-  std::vector<Seconds> waits_;  // [times]: until when each waits for other stages
-  std::vector<size_t> order_;   // [times]: by rank, then task; empty: they stand so
-  std::vector<size_t> first_;   // [ranks + 1]: in order_
+  StageWaits waits_;
+  OfTasks<Lane> lanes_;
+  std::vector<size_t> order_;  // [times]: by rank, then task; empty: they stand so
+  std::vector<size_t> first_;  // [ranks + 1]: in order_
   Seconds span_ = 0;
 };
 

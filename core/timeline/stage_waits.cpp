@@ -1,67 +1,45 @@
 #include "core/timeline/stage_waits.h"
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
 namespace moesaic {
-namespace {
+void StageWaits::Arrivals::add(int stage, Seconds start) {
+  if (stage == last.stage)
+    last.start = std::max(last.start, start);
+  else if (start > last.start)
+    second = std::exchange(last, {stage, start});
+  else if (start > second.start)
+    second = {stage, start};
+}
 
-struct Arrival {
-  int stage = -1;
-  Seconds start = std::numeric_limits<Seconds>::lowest();  // of the stage's last rank
-};
-
-/// The two stages whose last ranks come latest: enough to know for every stage how late the others are.
-class Arrivals {
- public:
-  void add(int stage, Seconds start) {
-    if (stage == last_.stage)
-      last_.start = std::max(last_.start, start);
-    else if (start > last_.start)
-      second_ = std::exchange(last_, {stage, start});
-    else if (start > second_.start)
-      second_ = {stage, start};
+StageWaits::StageWaits(const Timeline& timeline) : stage_ranks_(timeline.num_ranks / timeline.num_stages) {
+  bool any = false;
+  for (const TaskRow& row : timeline.rows) {
+    meetings_.push_back(row.stage_meeting);
+    any = any || row.stage_meeting != StageMeeting::none;
   }
-  const Arrival& last_but(int stage) const { return stage == last_.stage ? second_ : last_; }
+  if (!any) return;
+  for (const TaskTime& time : timeline.times)
+    if (meeting(time) != StageMeeting::none) arrivals_[group_of(time)].add(stage_of(time), time.start);
+}
 
- private:
-  Arrival last_, second_;
-};
+int64_t StageWaits::group_of(const TaskTime& time) const {
+  const int position = meeting(time) == StageMeeting::all ? 0 : time.rank % stage_ranks_;
+  return int64_t{time.task.value()} * stage_ranks_ + position;
+}
 
-class Meetings {
- public:
-  explicit Meetings(const Timeline& timeline)
-      : timeline_(timeline), stage_ranks_(timeline.num_ranks / timeline.num_stages) {
-    for (const TaskTime& time : timeline.times)
-      if (meeting(time) != StageMeeting::none) arrivals_[group_of(time)].add(stage_of(time), time.start);
-  }
-
-  Seconds end_of_wait(const TaskTime& time) const {
-    if (meeting(time) == StageMeeting::none) return time.start;
-    const Arrival& other = arrivals_.at(group_of(time)).last_but(stage_of(time));
-    const bool sends = (meeting(time) == StageMeeting::next && other.stage > stage_of(time)) ||
-                       (meeting(time) == StageMeeting::previous && other.stage < stage_of(time));
-    if (sends && other.start >= time.end) return time.start;
-    return std::clamp(other.start, time.start, time.end);
-  }
-
- private:
-  StageMeeting meeting(const TaskTime& time) const { return timeline_.rows[time.task].stage_meeting; }
-  int stage_of(const TaskTime& time) const { return time.rank / stage_ranks_; }
-  int64_t group_of(const TaskTime& time) const {
-    const int position = meeting(time) == StageMeeting::all ? 0 : time.rank % stage_ranks_;
-    return int64_t{time.task.value()} * stage_ranks_ + position;
-  }
-
-  const Timeline& timeline_;
-  int stage_ranks_;
-  std::unordered_map<int64_t, Arrivals> arrivals_;
-};
-
-}  // namespace
+Seconds StageWaits::end(const TaskTime& time) const {
+  if (meeting(time) == StageMeeting::none) return time.start;
+  const Arrivals& arrivals = arrivals_.at(group_of(time));
+  const Arrival& other = stage_of(time) == arrivals.last.stage ? arrivals.second : arrivals.last;
+  const bool sends = (meeting(time) == StageMeeting::next && other.stage > stage_of(time)) ||
+                     (meeting(time) == StageMeeting::previous && other.stage < stage_of(time));
+  if (sends && other.start >= time.end) return time.start;
+  return std::clamp(other.start, time.start, time.end);
+}
 
 StageMeeting stage_meeting_of(const TaskGraph& graph, const Task& task) {
   if (task.communicator < 0 || graph.num_stages == 1) return StageMeeting::none;
@@ -75,8 +53,8 @@ StageMeeting stage_meeting_of(const TaskGraph& graph, const Task& task) {
 std::vector<Seconds> ends_of_stage_waits(const Timeline& timeline) {
   std::vector<Seconds> ends;
   ends.reserve(timeline.times.size());
-  const Meetings meetings(timeline);
-  for (const TaskTime& time : timeline.times) ends.push_back(meetings.end_of_wait(time));
+  const StageWaits waits(timeline);
+  for (const TaskTime& time : timeline.times) ends.push_back(waits.end(time));
   return ends;
 }
 
