@@ -100,6 +100,20 @@ inline std::vector<NamedPlan> varied_plans() {
     plan.cluster.rail_optimized = true;
     plan.cluster.spine = {0.7e9, 1e-6};
   });
+  add("pipeline of stragglers in tensor parallel", varied_base(4, 4, 0.8), [](Plan& plan) {
+    plan.layout.pp = plan.layout.tp = plan.layout.micro_batches = 2;
+    plan.cluster.device_speeds.assign(16, 1);
+    plan.cluster.device_speeds[3] = 0.8, plan.cluster.device_speeds[13] = 0.6;
+  });
+  add("hierarchical on shared cards", varied_base(4, 8), [](Plan& plan) {
+    plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
+    plan.cluster.nics_per_node = 2;
+    plan.cluster.rail_optimized = true;
+    plan.cluster.spine = {0.5e9, 1e-6};
+  });
+  add("curves of collectives", varied_base(2, 8, 0.8), [](Plan& plan) {
+    plan.profile.collectives.push_back({"all_to_all", 8, true, {1, 100'000}, {2e-6, 4e-4}, Provenance::measured});
+  });
   add("decode", varied_base(1, 4), [](Plan& plan) {  // behind a context of 16 tokens
     plan.workload.phase = WorkloadPhase::decode;
     plan.workload.sequence_length = 16;
