@@ -5,16 +5,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "core/schema/units.h"
 
 namespace moesaic::simulator {
-
-/// Who keeps time.
-enum class EngineKind : uint8_t { simgrid, fluid };
-const char* name_of(EngineKind kind);
 
 class ActivityEngine {
  public:
@@ -48,8 +43,5 @@ class ActivityEngine {
 
   virtual Seconds now() const = 0;
 };
-
-/// Of SimGrid at most one per process, ever; of the fluid model as many as wanted.
-std::unique_ptr<ActivityEngine> make_engine(EngineKind kind);
 
 }  // namespace moesaic::simulator

@@ -1,5 +1,7 @@
 #include "simulator/fluid_engine.h"
 
+#include <algorithm>
+
 namespace moesaic::simulator {
 
 namespace {

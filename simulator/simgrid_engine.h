@@ -2,6 +2,8 @@
 // SimGrid as a keeper of time. Its source is the only file that includes SimGrid, and the place for differences between
 // versions.
 
+#include <memory>
+
 #include "simulator/activity_engine.h"
 
 namespace moesaic::simulator {

@@ -4,7 +4,7 @@
 
 #include "core/evaluate/evaluator.h"
 #include "core/timeline/timeline.h"
-#include "simulator/activity_engine.h"
+#include "simulator/engine_kind.h"
 
 namespace moesaic::simulator {
 

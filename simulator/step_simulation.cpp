@@ -23,6 +23,8 @@ StepSimulation::StepSimulation(std::unique_ptr<ActivityEngine> engine, const Ste
       polled_(parts.platform.cluster().device.lanes_share_core),
       interferes_(parts.prices.collective_slowdown() != 1),
       fused_(fusion == Fusion::all && !polled_),
+      meetings_(parts.graph, parts.platform, parts.collectives, parts.evidence, parts.classes,
+                fused_ ? Fusion::all : Fusion::none),
       first_{0} {
   size_t tasks = 0;
   for (int of_class = 0; of_class < parts.classes.num_classes(); ++of_class)
@@ -160,7 +162,7 @@ void StepSimulation::finish(Instance task) {
 void StepSimulation::completed(ActivityEngine::Tag tag) {
   if ((tag & kDelayTag) != 0) {
     const auto index = TaskIndex(local(tag));
-    open_flows(index, meeting(index, class_of(tag & ~kDelayTag)));
+    open_flows(index, meetings_.of(index, class_of(tag & ~kDelayTag)));
   } else if ((tag & PolledCores::kTag) != 0) {
     for (const Instance task : cores_.work_ended(static_cast<int>(tag & ~PolledCores::kTag))) finish(task);
   } else if (--waiting_[at(tag)] == 0) {
@@ -194,7 +196,7 @@ void StepSimulation::arrive(TaskIndex index, int of_class) {
   const CommunicatorFamily& family = graph_.communicators[graph_.tasks[index].communicator];
   const int rank = classes_[static_cast<size_t>(of_class)].rank;
   const int group_class = parts_.classes.group_class(graph_.tasks[index].communicator, family.group_of_rank[rank]);
-  const Meeting& met = meeting(index, group_class);
+  const Meeting& met = meetings_.of(index, group_class);
   const int32_t present = ++arrived_[static_cast<size_t>(first_arrived_[index] + group_class)];
   if (present == std::ssize(met.members)) launch(index, group_class, met);
 }
@@ -215,49 +217,6 @@ void StepSimulation::launch(TaskIndex index, int group_class, const Meeting& met
     engine_->delay(met.price.delay, kDelayTag | instance(group_class, index.value()));
   else
     open_flows(index, met);
-}
-
-const StepSimulation::Meeting& StepSimulation::meeting(TaskIndex index, int group_class) {
-  const auto kind = static_cast<size_t>(parts_.collectives.kind_of(index));
-  if (kind >= meetings_.size()) meetings_.resize(kind + 1);
-  auto& of_kind = meetings_[kind];
-  if (of_kind.empty()) of_kind.resize(parts_.classes.group_classes(graph_.tasks[index].communicator).size());
-  auto& known = of_kind[static_cast<size_t>(group_class)];
-  if (known == nullptr) known = std::make_unique<Meeting>(meeting_of(static_cast<int32_t>(kind), group_class));
-  return *known;
-}
-
-StepSimulation::Meeting StepSimulation::meeting_of(int32_t kind, int group_class) {
-  const int communicator = parts_.collectives.communicator(kind);
-  const RankClasses::AlikeGroups alike = parts_.classes.group_classes(communicator)[static_cast<size_t>(group_class)];
-  const std::vector<int>& group = graph_.communicators[communicator].groups[alike.first];
-  const CollectiveTable::Work& work = parts_.collectives.work(kind, alike.first);
-  Meeting met;
-  met.price = work.price;
-  met.groups = alike.count;
-  std::vector<bool> seen(classes_.size(), false);
-  for (size_t i = 0; i < group.size(); ++i) {
-    const int of_class = parts_.classes.class_of(group[i]);
-    if (seen[static_cast<size_t>(of_class)]) continue;
-    seen[static_cast<size_t>(of_class)] = true;
-    const size_t first = i == 0 ? 0 : work.end_of_flows[i - 1], count = work.end_of_flows[i] - first;
-    append_simulated(std::span(work.flows).subspan(first, count), group[i], met.flows);
-    met.members.push_back({of_class, static_cast<int>(count), met.flows.size()});
-  }
-  return met;
-}
-
-/// Of the flows of a task of `rank` those through ports with other traffic, and the slowest of the others.
-void StepSimulation::append_simulated(std::span<const Flow> flows, int rank, std::vector<Flow>& simulated) const {
-  const Flow* slowest = nullptr;
-  const auto seconds = [&](const Flow& flow) { return flow.bytes / parts_.platform.bandwidth_of(flow.port); };
-  for (const Flow& flow : flows) {
-    if (!fused_ || !parts_.evidence.is_undisturbed(flow.port))
-      simulated.push_back(parts_.classes.of_class(flow, rank));
-    else if (slowest == nullptr || seconds(flow) > seconds(*slowest))
-      slowest = &flow;
-  }
-  if (slowest != nullptr) simulated.push_back(parts_.classes.of_class(*slowest, rank));
 }
 
 void StepSimulation::open_flows(TaskIndex index, const Meeting& met) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "simulator/activity_engine.h"
-#include "simulator/collective_table.h"
+#include "simulator/meeting_table.h"
 #include "simulator/memory_tracker.h"
 #include "simulator/polled_cores.h"
 #include "simulator/rank_classes.h"
@@ -16,11 +16,6 @@
 #include "simulator/transfer_table.h"
 
 namespace moesaic::simulator {
-
-/// Whether work that nobody else can tell apart is one activity: chains of tasks on a core, and of the flows of a task
-/// through ports that it has to itself the slowest. The times of all tasks are kept either way; fused, they are sums
-/// that are rounded elsewhere.
-enum class Fusion : uint8_t { none, all };
 
 /// What a step is made of; all must outlive its simulation. programs: [pipeline stages].
 struct StepParts {
@@ -76,19 +71,6 @@ class StepSimulation {
     Seconds left = 0;        // of its work,
     Seconds left_since = 0;  // at this time
   };
-  /// A kind of collective in groups that are alike, once its members have met.
-  struct Meeting {
-    struct Member {
-      int of_class = 0;
-      int num_flows = 0;        // that it has
-      size_t end_of_flows = 0;  // that are simulated
-    };
-    CollectivePrice price;
-    int groups = 0;               // that it stands for
-    std::vector<Member> members;  // of each class one
-    std::vector<Flow> flows;
-  };
-
   size_t at(Instance task) const {
     return first_[static_cast<size_t>(class_of(task))] + static_cast<size_t>(local(task));
   }
@@ -110,9 +92,6 @@ class StepSimulation {
   void arrive(TaskIndex index, int of_class);
   void launch(TaskIndex index, int group_class, const Meeting& meeting);
   void open_flows(TaskIndex index, const Meeting& meeting);
-  const Meeting& meeting(TaskIndex index, int group_class);
-  Meeting meeting_of(int32_t kind, int group_class);
-  void append_simulated(std::span<const Flow> flows, int rank, std::vector<Flow>& simulated) const;
   void communicates(int of_class, int more);
   void check_all_finished() const;
 
@@ -123,14 +102,14 @@ class StepSimulation {
   const bool polled_;      // lanes share the core
   const bool interferes_;  // collectives slow compute down
   const bool fused_;
+  MeetingTable meetings_;
   std::vector<OfClass> classes_;
   std::vector<size_t> first_;     // [classes + 1]: in the two below
   std::vector<int32_t> waiting_;  // predecessors left before the start, then activities left before the end
   std::vector<TaskTime> times_;
   OfTasks<int32_t> first_arrived_;  // in arrived_, [classes of groups] of the task's communicator; -1: no collective
   std::vector<int32_t> arrived_;    // classes
-  std::vector<std::vector<std::unique_ptr<Meeting>>> meetings_;  // [kinds of collectives, classes of groups]
-  std::vector<Instance> ready_;  // a work list, so that chains of tasks without work need no recursion
+  std::vector<Instance> ready_;     // a work list, so that chains of tasks without work need no recursion
   size_t finished_ = 0;
   int64_t activities_ = 0;
 };

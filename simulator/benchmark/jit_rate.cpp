@@ -12,6 +12,7 @@
 #include <simgrid/s4u.hpp>
 #include <vector>
 
+#include "simulator/engine_kind.h"
 #include "simulator/step_simulation.h"
 #include "simulator/step_tables.h"
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/technique/lower.h"
+#include "simulator/engine_kind.h"
 #include "simulator/step_tables.h"
 #include "tests/simulator/varied_plans.h"
 

@@ -1,4 +1,4 @@
-#include "simulator/activity_engine.h"
+#include "simulator/engine_kind.h"
 
 #include "simulator/fluid_engine.h"
 #include "simulator/simgrid_engine.h"
