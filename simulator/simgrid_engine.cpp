@@ -6,10 +6,8 @@
 #include <simgrid/s4u.hpp>
 #include <vector>
 
-// After the headers that define its macros.
-#include <simgrid/version.h>
-
 #include "core/schema/error.h"
+#include "simulator/simgrid_versions.h"
 
 namespace moesaic::simulator {
 namespace {
@@ -18,37 +16,6 @@ namespace sg = simgrid::s4u;
 
 /// SimGrid counts payloads in whole units; 1024 per byte keeps the fraction that scaling to a measured curve leaves.
 constexpr double kUnitsPerByte = 1024;
-
-// SimGrid < 3.34 tells all completions through one signal and calls the options surf/..., newer ones tell them per
-// class. Only 3.32 is tested.
-#if SIMGRID_VERSION >= 33400
-constexpr const char* kTimingPrecision = "precision/timing:1e-12";
-template <class F>
-void tell_completions(F callback) {
-  sg::Exec::on_completion_cb(callback);
-  sg::Comm::on_completion_cb(callback);
-}
-#else
-constexpr const char* kTimingPrecision = "surf/precision:1e-12";
-template <class F>
-void tell_completions(F callback) {
-  sg::Activity::on_completion_cb(callback);
-}
-#endif
-
-#if SIMGRID_VERSION >= 40000
-sg::NetZone* star_zone(sg::Engine& engine) { return engine.get_netzone_root()->add_netzone_star("cluster"); }
-sg::Host* new_host(sg::NetZone* zone, const std::string& name, const std::vector<double>& speeds) {
-  return zone->add_host(name, speeds);
-}
-sg::Link* new_link(sg::NetZone* zone, const std::string& name, double rate) { return zone->add_link(name, rate); }
-#else
-sg::NetZone* star_zone(sg::Engine&) { return sg::create_star_zone("cluster"); }
-sg::Host* new_host(sg::NetZone* zone, const std::string& name, const std::vector<double>& speeds) {
-  return zone->create_host(name, speeds);
-}
-sg::Link* new_link(sg::NetZone* zone, const std::string& name, double rate) { return zone->create_link(name, rate); }
-#endif
 
 /// Plain max-min sharing: no window limit (TCP-gamma), no reverse flow, no weight by round-trip time.
 void configure() {
@@ -143,8 +110,8 @@ SimgridEngine::Port SimgridEngine::add_port(const std::string& name, BytesPerSec
   sg::Host* host = new_host(state.zone, name, {1.0});
   const sg::LinkInRoute out(new_link(state.zone, name + " out", bandwidth * kUnitsPerByte)->set_latency(0.0));
   const sg::LinkInRoute in(new_link(state.zone, name + " in", bandwidth * kUnitsPerByte)->set_latency(0.0));
-  state.zone->add_route(host->get_netpoint(), nullptr, nullptr, nullptr, {out}, false);
-  state.zone->add_route(nullptr, host->get_netpoint(), nullptr, nullptr, {in}, false);
+  route_from(state.zone, host, {out});
+  route_to(state.zone, host, {in});
   state.ports.push_back(host);
   return static_cast<Port>(state.ports.size()) - 1;
 }

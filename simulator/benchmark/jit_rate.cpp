@@ -1,5 +1,6 @@
 // Activities per second of the step interpreter against a bare just-in-time loop over SimGrid that makes the same
-// activities: stages of one computation and one skewed all-to-all (a flow out and a flow in) on 64 ranks. Both run in
+// activities: stages of one computation and one skewed all-to-all (a flow out and a flow in) on 64 ranks, or as many as
+// the argument says. Both run in
 // fresh processes, in turns; medians of 5.
 
 #include <sys/wait.h>
@@ -8,11 +9,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <numeric>
 #include <simgrid/s4u.hpp>
 #include <vector>
 
 #include "simulator/engine_kind.h"
+#include "simulator/simgrid_versions.h"
 #include "simulator/step_simulation.h"
 #include "simulator/step_tables.h"
 
@@ -21,7 +24,8 @@ namespace {
 using namespace moesaic;
 using namespace moesaic::simulator;
 
-constexpr int kRanks = 64;
+int num_ranks = 64;                  // the argument of the program
+constexpr int kActivities = 25'728;  // of the short run
 constexpr int kRepetitions = 5;
 constexpr double kBandwidth = 50e9;
 constexpr Bytes kBytesPerRow = 4096;
@@ -32,25 +36,25 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 
 Plan make_plan() {
   Plan plan;
-  plan.layout = {kRanks, kRanks, 1};
-  plan.cluster.num_nodes = kRanks;
+  plan.layout = {num_ranks, num_ranks, 1};
+  plan.cluster.num_nodes = num_ranks;
   plan.cluster.device = {"device", int64_t{1} << 40, 1e30, 1e12, 1e12, false};
   plan.cluster.nic = {kBandwidth, 0};
   plan.profile.assumed_flops_efficiency = plan.profile.assumed_bandwidth_efficiency = 1;
   plan.model.num_layers = 1;
-  plan.model.num_experts = kRanks;
+  plan.model.num_experts = num_ranks;
   plan.model.top_k = 1;
   plan.model.moe_layers = {true};
   plan.routing.num_iterations = 4;
   plan.routing.num_moe_layers = 1;
-  plan.routing.num_sources = plan.routing.num_experts = kRanks;
+  plan.routing.num_sources = plan.routing.num_experts = num_ranks;
   for (int iteration = 0; iteration < 4; ++iteration)
-    for (int source = 0; source < kRanks; ++source)
-      for (int expert = 0; expert < kRanks; ++expert)
-        plan.routing.counts.push_back(1 + (source * 7 + expert * (2 * iteration + 3)) % kRanks);
-  plan.workload.global_batch = kRanks;
+    for (int source = 0; source < num_ranks; ++source)
+      for (int expert = 0; expert < num_ranks; ++expert)
+        plan.routing.counts.push_back(1 + (source * 7 + expert * (2 * iteration + 3)) % num_ranks);
+  plan.workload.global_batch = num_ranks;
   plan.workload.sequence_length =
-      std::accumulate(plan.routing.counts.begin(), plan.routing.counts.begin() + kRanks, int64_t{0});
+      std::accumulate(plan.routing.counts.begin(), plan.routing.counts.begin() + num_ranks, int64_t{0});
   return plan;
 }
 
@@ -58,12 +62,12 @@ Plan make_plan() {
 /// the rows of routing iteration s.
 TaskGraph make_graph(const Plan& plan, int stages) {
   TaskGraph graph;
-  graph.num_ranks = kRanks;
+  graph.num_ranks = num_ranks;
   graph.tokens_per_rank = plan.workload.sequence_length;
-  graph.placement = {contiguous_placement(kRanks, kRanks)};
-  std::vector<int> all(kRanks);
+  graph.placement = {contiguous_placement(num_ranks, num_ranks)};
+  std::vector<int> all(num_ranks);
   std::iota(all.begin(), all.end(), 0);
-  graph.communicators.push_back({"ep", {all}, Table<int, int>(kRanks, 0)});
+  graph.communicators.push_back({"ep", {all}, Table<int, int>(num_ranks, 0)});
   for (int stage = 0; stage < stages; ++stage) {
     Task compute, exchange;
     compute.label = "stage " + std::to_string(stage) + " / compute";
@@ -114,9 +118,9 @@ class BareLoop {
         seconds_(seconds),
         out_(std::move(out)),
         in_(std::move(in)),
-        held_(kRanks * 3),
-        flows_left_(kRanks, 0),
-        stage_(kRanks, 0),
+        held_(num_ranks * 3),
+        flows_left_(num_ranks, 0),
+        stage_(num_ranks, 0),
         computed_(stages, 0) {}
 
   Measurement run() {
@@ -129,18 +133,18 @@ class BareLoop {
     for (const char* option :
          {"network/model:CM02", "network/TCP-gamma:0", "network/crosstraffic:0", "network/weight-S:0"})
       sg::Engine::set_config(option);
-    sg::NetZone* zone = sg::create_star_zone("bare");
-    fabric_ = zone->create_host("fabric", 1.0);
-    for (int rank = 0; rank < kRanks; ++rank) {
-      hosts_.push_back(zone->create_host(std::to_string(rank), 1.0));
-      const auto* link = zone->create_split_duplex_link("l" + std::to_string(rank), kBandwidth);
-      zone->add_route(hosts_.back()->get_netpoint(), nullptr, nullptr, nullptr,
-                      {{link, sg::LinkInRoute::Direction::UP}}, true);
+    sg::NetZone* zone = star_zone(engine);
+    fabric_ = new_host(zone, "fabric", {1.0});
+    for (int rank = 0; rank < num_ranks; ++rank) {
+      const std::string port = std::to_string(rank);
+      hosts_.push_back(new_host(zone, port, {1.0}));
+      route_from(zone, hosts_.back(), {sg::LinkInRoute(new_link(zone, port + " out", kBandwidth))});
+      route_to(zone, hosts_.back(), {sg::LinkInRoute(new_link(zone, port + " in", kBandwidth))});
     }
     engine.seal_platform();
-    sg::Activity::on_completion_cb(
+    tell_completions(
         [this](const sg::Activity& activity) { completed(reinterpret_cast<uintptr_t>(activity.get_data<void>())); });
-    for (int rank = 0; rank < kRanks; ++rank) compute(rank);
+    for (int rank = 0; rank < num_ranks; ++rank) compute(rank);
     engine.run();
     return {seconds_since(begin), sg::Engine::get_clock(), activities_};
   }
@@ -173,11 +177,11 @@ class BareLoop {
     const size_t rank = slot / 3;
     const auto stage = static_cast<size_t>(stage_[rank]);
     if (slot % 3 == 0) {
-      if (++computed_[stage] < kRanks) return;
-      for (int r = 0; r < kRanks; ++r) {
+      if (++computed_[stage] < num_ranks) return;
+      for (int r = 0; r < num_ranks; ++r) {
         flows_left_[static_cast<size_t>(r)] = 2;
-        flow(r, true, out_[(stage % 4) * kRanks + static_cast<size_t>(r)]);
-        flow(r, false, in_[(stage % 4) * kRanks + static_cast<size_t>(r)]);
+        flow(r, true, out_[(stage % 4) * num_ranks + static_cast<size_t>(r)]);
+        flow(r, false, in_[(stage % 4) * num_ranks + static_cast<size_t>(r)]);
       }
     } else if (--flows_left_[rank] == 0 && ++stage_[rank] < stages_) {
       compute(static_cast<int>(rank));
@@ -199,12 +203,12 @@ class BareLoop {
 Measurement run_bare(const Plan& plan, int stages) {
   std::vector<uint64_t> out, in;
   for (int iteration = 0; iteration < 4; ++iteration)
-    for (int rank = 0; rank < kRanks; ++rank) {
+    for (int rank = 0; rank < num_ranks; ++rank) {
       int64_t sent = 0, received = 0;
-      for (int other = 0; other < kRanks; ++other) {
+      for (int other = 0; other < num_ranks; ++other) {
         if (other == rank) continue;
-        sent += plan.routing.counts[static_cast<size_t>((iteration * kRanks + rank) * kRanks + other)];
-        received += plan.routing.counts[static_cast<size_t>((iteration * kRanks + other) * kRanks + rank)];
+        sent += plan.routing.counts[static_cast<size_t>((iteration * num_ranks + rank) * num_ranks + other)];
+        received += plan.routing.counts[static_cast<size_t>((iteration * num_ranks + other) * num_ranks + rank)];
       }
       out.push_back(static_cast<uint64_t>(sent * kBytesPerRow));
       in.push_back(static_cast<uint64_t>(received * kBytesPerRow));
@@ -255,8 +259,13 @@ void compare(int stages) {
 
 }  // namespace
 
-int main() {
-  compare(134);
-  compare(1340);
+int main(int argc, char** argv) {
+  if (argc > 1) {
+    num_ranks = std::max(2, std::atoi(argv[1]));
+    compare((kActivities + 3 * num_ranks - 1) / (3 * num_ranks));
+    return 0;
+  }
+  compare(kActivities / (3 * num_ranks));
+  compare(10 * kActivities / (3 * num_ranks));
   return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "core/network/port_flows.h"
 #include "core/schema/error.h"
+#include "simulator/simgrid_versions.h"
 
 namespace moesaic::simulator {
 
@@ -25,13 +26,13 @@ class PerFlowOracle {
   explicit PerFlowOracle(const std::vector<PortFlows>& networks) {
     // The first as in simulator/activity_engine.cpp; by default a flow ends, and a port is full, some 1e-5 early.
     for (const char* option : {"network/model:CM02", "network/TCP-gamma:0", "network/crosstraffic:0",
-                               "network/weight-S:0", "surf/precision:1e-12", "maxmin/precision:1e-9"})
+                               "network/weight-S:0", kTimingPrecision, kWorkPrecision})
       sg::Engine::set_config(option);
-    zone_ = sg::create_star_zone("oracle");
-    sink_ = zone_->create_host("sink", 1.0);
+    zone_ = star_zone(engine_);
+    sink_ = new_host(zone_, "sink", {1.0});
     for (size_t i = 0; i < networks.size(); ++i) build(networks[i], std::to_string(i));
     engine_.seal_platform();
-    sg::Activity::on_completion_cb([this](const sg::Activity& flow) {
+    tell_completions([this](const sg::Activity& flow) {
       ended_[reinterpret_cast<uintptr_t>(flow.get_data<void>())] = sg::Engine::get_clock() - begin_;
     });
   }
@@ -57,12 +58,12 @@ class PerFlowOracle {
     std::vector<const sg::Link*> links;
     for (int port = 0; port < network.num_ports(); ++port)
       links.push_back(
-          zone_->create_link("p" + name + "." + std::to_string(port), network.capacity(port))->set_latency(0.0));
+          new_link(zone_, "p" + name + "." + std::to_string(port), network.capacity(port))->set_latency(0.0));
     for (int flow = 0; flow < network.num_flows(); ++flow) {
-      sources_.push_back(zone_->create_host("f" + name + "." + std::to_string(flow), 1.0));
+      sources_.push_back(new_host(zone_, "f" + name + "." + std::to_string(flow), {1.0}));
       std::vector<sg::LinkInRoute> route;
       for (int port : network.ports(flow)) route.emplace_back(links[static_cast<size_t>(port)]);
-      zone_->add_route(sources_.back()->get_netpoint(), nullptr, nullptr, nullptr, route, false);
+      route_from(zone_, sources_.back(), route);
     }
   }
 
