@@ -14,6 +14,7 @@
 #include "cli/what_if.h"
 #include "core/plan/plan_document.h"
 #include "core/schema/error.h"
+#include "planner/bounds/publish_bounds.h"
 #include "planner/make_plan.h"
 #include "planner/placement/idle_experts.h"
 #include "planner/problem/preset.h"
@@ -140,11 +141,12 @@ void run(const PlanOptions& o, Session& session) {
     progress->update(static_cast<double>(done), static_cast<double>(effort),
                      "plans evaluated, best step " + format_seconds(best));
   };
-  const planner::PlanResult result = planner::make_plan(problem, evaluator);
+  planner::PlanResult result = planner::make_plan(problem, evaluator);
   progress.reset();
   if (!result.feasible && interrupted()) throw DeviceError("interrupted before any plan was priced; none is written");
   if (!result.feasible && !result.complete) return report_nothing_found(result, o, session);
   if (!result.feasible) return report_infeasible(result, problem, o, session);
+  planner::publish_bounds(problem, result.plan);
   write_file(o.output, write_plan(result.plan).dump(1) + "\n");
   Json json = prediction_json(result.plan, result.plan.prediction);
   json["feasible"] = true;

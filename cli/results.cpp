@@ -29,6 +29,7 @@ Json prediction_json(const Plan& plan, const Prediction& p) {
     json["lower_bound_seconds"] = p.lower_bound_seconds;
     json["gap"] = p.gap;
   }
+  if (p.layout_bound_seconds > 0) json["layout_bound_seconds"] = p.layout_bound_seconds;
   return json;
 }
 
@@ -79,7 +80,10 @@ std::string prediction_text(const Plan& plan, const Prediction& p) {
   if (p.bubble_seconds > 0) rows.emplace_back("pipeline bubble", format_seconds(p.bubble_seconds));
   if (p.lower_bound_seconds > 0)
     rows.emplace_back("lower bound",
-                      format_seconds(p.lower_bound_seconds) + " of this layout, gap " + format_change(p.gap));
+                      format_seconds(p.lower_bound_seconds) + " of all layouts, gap " + format_change(p.gap));
+  if (p.layout_bound_seconds > 0)
+    rows.emplace_back("bound of the layout", format_seconds(p.layout_bound_seconds) + ", gap " +
+                                                 format_change(p.step_seconds / p.layout_bound_seconds - 1));
   for (const auto& [tier, bytes] : p.peak_bytes)
     rows.emplace_back("peak memory, " + tier, format_bytes(static_cast<double>(bytes)));
   rows.emplace_back("tasks", with_commas(p.tasks));

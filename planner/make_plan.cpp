@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/plan/predicted.h"
-#include "planner/bounds/step_bound.h"
 #include "planner/search/layout_choices.h"
 #include "planner/search/price_list.h"
 #include "planner/starts.h"
@@ -106,14 +105,6 @@ Decision layout_decision(const Plan& plan, const Starts& starts) {
   return decision;
 }
 
-void publish_bound(Plan& plan) {
-  // A price below the bound shows that the bound does not hold for this kind of plan: then none is published.
-  const Seconds bound = step_bound(plan).seconds();
-  if (bound <= 0 || bound > plan.prediction.step_seconds) return;
-  plan.prediction.lower_bound_seconds = bound;
-  plan.prediction.gap = plan.prediction.step_seconds / bound - 1;
-}
-
 }  // namespace
 
 PlanResult make_plan(const Problem& problem, Evaluator& evaluator) {
@@ -127,7 +118,6 @@ PlanResult make_plan(const Problem& problem, Evaluator& evaluator) {
     result.evaluation = std::move(best.evaluation);
     result.plan.decisions.insert(result.plan.decisions.begin(), layout_decision(result.plan, starts));
     set_prediction(result.plan, result.evaluation.prediction);
-    publish_bound(result.plan);
     result.evaluation.prediction = result.plan.prediction;
     result.plan.evaluations = prices.evaluations();
     result.plan.interrupted = prices.interrupted();

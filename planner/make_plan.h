@@ -13,7 +13,7 @@ namespace moesaic::planner {
 
 struct PlanResult {
   bool feasible = false;
-  Plan plan;                           // complete with prediction, bound, gap and decisions when feasible
+  Plan plan;  // complete with prediction and decisions when feasible; bounds/publish_bounds.h adds the bounds
   Evaluation evaluation;               // of the plan
   std::vector<RefusedLayout> refused;  // infeasible: each layout and what kept it out
   bool complete = true;                // infeasible: false where effort or time ended before every layout was tried

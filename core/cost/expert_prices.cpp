@@ -104,10 +104,9 @@ Seconds ExpertPrices::least(int64_t least_rows, int64_t most_rows, int64_t most_
   double factor = least_factor(table_, rows.front() * there);
   for (size_t i = 0; i < rows.size(); ++i) {
     const double next = i + 1 < rows.size() ? least_factor(table_, rows[i + 1] * there) : factor;
-    const auto whole = static_cast<int64_t>(rows[i]),
-               active = std::max<int64_t>(1, whole / std::max<int64_t>(1, most_in_slot));
-    const std::vector<int64_t> even(static_cast<size_t>(active), std::max<int64_t>(1, whole / active));
-    least = std::min(least, std::min(factor, next) * base_.experts(stored_, table_.weights, shape_, even));
+    const double active = std::max(1.0, rows[i] / static_cast<double>(std::max<int64_t>(1, most_in_slot)));
+    least = std::min(least,
+                     std::min(factor, next) * base_.least_of_experts(stored_, table_.weights, shape_, rows[i], active));
     factor = next;
   }
   return least;

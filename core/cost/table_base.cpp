@@ -62,4 +62,12 @@ Seconds TableBase::experts(StoredAs stored, DType kernel, const OpShape& shape,
   return total + traffic_of(Op::experts, shape, all_rows, 0, stored) / bytes_per_s();
 }
 
+Seconds TableBase::least_of_experts(StoredAs stored, DType kernel, const OpShape& shape, double rows,
+                                    double active) const {
+  const Seconds weights = traffic_of(Op::experts, shape, 0, 1, stored) / bytes_per_s();
+  const Seconds arithmetic = flops_of(Op::experts, shape, 1) / flops_per_s(kernel) * rows / active;
+  return kExpertsFloor + active * std::hypot(arithmetic, weights) +
+         traffic_of(Op::experts, shape, 1, 0, stored) / bytes_per_s() * rows;
+}
+
 }  // namespace moesaic

@@ -43,6 +43,10 @@ struct TableBase {
   /// slot's rows fill whole tiles and its weights are read once, + the traffic of all rows. slot_rows: [slots].
   Seconds experts(StoredAs stored, DType kernel, const OpShape& shape, std::span<const int64_t> slot_rows) const;
 
+  /// No such vector takes less that has `rows` rows in `active` slots at least, whole or not: tiles are taken for full,
+  /// and rows for even, as hypot() is convex.
+  Seconds least_of_experts(StoredAs stored, DType kernel, const OpShape& shape, double rows, double active) const;
+
   FlopsPerSecond flops_per_s(DType operands) const { return product_peak(device, operands) * kTableFlopsShare; }
   BytesPerSecond bytes_per_s() const { return device.memory_bandwidth_bytes_per_s * kTableBandwidthShare; }
 };

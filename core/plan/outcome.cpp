@@ -37,6 +37,7 @@ Prediction read_prediction(const Field& field) {
   prediction.step_seconds = reader["step_seconds"].quantity("s", kNotNegative, 0);
   prediction.tokens_per_second = reader["tokens_per_second"].number(kNotNegative, 0);
   prediction.lower_bound_seconds = reader["lower_bound_seconds"].quantity("s", kNotNegative, 0);
+  prediction.layout_bound_seconds = reader["layout_bound_seconds"].quantity("s", kNotNegative, 0);
   prediction.gap = reader["gap"].number({-1, std::numeric_limits<double>::max()}, 0);
   prediction.exposed_communication_seconds = reader["exposed_communication_seconds"].quantity("s", kNotNegative, 0);
   prediction.bubble_seconds = reader["bubble_seconds"].quantity("s", kNotNegative, 0);
@@ -77,6 +78,7 @@ Json write_prediction(const Prediction& prediction) {
     json["lower_bound_seconds"] = prediction.lower_bound_seconds;
     json["gap"] = prediction.gap;
   }
+  if (prediction.layout_bound_seconds > 0) json["layout_bound_seconds"] = prediction.layout_bound_seconds;
   if (!prediction.critical_path_seconds.empty()) json["critical_path_seconds"] = prediction.critical_path_seconds;
   if (!prediction.made_for.empty()) json["made_for"] = prediction.made_for;
   return json;

@@ -18,8 +18,9 @@ class Field;
 struct Prediction {
   Seconds step_seconds = 0;
   double tokens_per_second = 0;
-  Seconds lower_bound_seconds = 0;  // of any plan of this layout; 0: none is known
-  double gap = 0;                   // step_seconds / lower_bound_seconds - 1
+  Seconds lower_bound_seconds = 0;   // of all plans that were searched; 0: none is known
+  double gap = 0;                    // step_seconds / lower_bound_seconds - 1
+  Seconds layout_bound_seconds = 0;  // of all plans of this layout; 0: none is known
   Seconds exposed_communication_seconds = 0;
   Seconds bubble_seconds = 0;               // in which a rank only waits for another pipeline stage, mean over ranks
   Seconds exposed_transfer_seconds = 0;     // in which only copies between tiers run, mean over ranks

@@ -19,6 +19,7 @@ int64_t beyond(std::vector<int64_t> rows, int64_t places) {
 LeastRows least_rows(const SlotCounts& counts, int slots_per_rank, int ranks_per_node) {
   const int sources = counts.num_sources(), ranks = counts.num_ranks(), experts = ranks * counts.slots_per_rank();
   LeastRows least;
+  least.sources = sources;
   std::vector<int64_t> of_expert(static_cast<size_t>(experts), 0);
   for (int source = 0; source < sources; ++source) {
     std::vector<int64_t> own(static_cast<size_t>(experts));

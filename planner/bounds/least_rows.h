@@ -9,6 +9,7 @@
 namespace moesaic::planner {
 
 struct LeastRows {
+  int sources = 0;
   double sent = 0;           // mean over sources
   double mean_received = 0;  // of a rank
   double received = 0;       // of some rank at least: the mean, or those of the hottest expert's busiest slot

@@ -10,9 +10,15 @@ namespace moesaic::planner {
 
 /// What plans decide below a layout.
 struct Freedom {
-  int most_chunks = 1;  // of a MoE layer
+  int most_chunks = 1;  // of a MoE layer: powers of two up to this number, and it
   int spare_slots = 0;  // per rank, for replicas, beside those that the experts need
+  /// The plan stands for those with higher ZeRO stages, and with an embedding that is spread by columns: gathers behind
+  /// the update, looking tokens up and sums of the table's gradient hold nothing up.
+  bool of_variants = false;
 };
+
+/// Slots per rank that a plan's placement has beyond what the experts need.
+int replica_slots(const Plan& plan);
 
 class PathBound {
  public:
@@ -34,11 +40,13 @@ class PathBound {
   Seconds of(const Plan& plan, const Freedom& freedom);
 
  private:
-  std::vector<Seconds> least_times(const StepSample& sample, const Plan& plan, const Freedom& freedom,
+  Seconds in_chunks(const Plan& plan, int chunks, int spare_slots);
+  std::vector<Seconds> least_times(const StepSample& sample, const Plan& plan, int chunks, int spare_slots,
                                    LayoutRouting& routing);
 
   ClosedForm forms_;
   BestPrices best_;
+  bool of_variants_ = false;  // of the plan in question
 };
 
 }  // namespace moesaic::planner

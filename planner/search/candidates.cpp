@@ -28,7 +28,8 @@ DecisionSpace placements(const Problem& problem, const Plan& plan, size_t most) 
     if (problem.fixed.placement ? *problem.fixed.placement == policy : spread || policy == "contiguous")
       add(policy, 0, policy);
   if (problem.fixed.placement || !spread) return space;
-  for (const std::string policy : {"eplb", "local_search"}) add(policy, 1, policy + ", a replica slot per rank");
+  for (const std::string policy : {"eplb", "local_search"})
+    add(policy, kMostReplicaSlots, policy + ", a replica slot per rank");
   return space;
 }
 
@@ -64,7 +65,7 @@ DecisionSpace chunk_counts(const Problem& problem, const Plan& plan) {
         {in_words(&Dispatch::chunks, chunks), [chunks](Plan& p) { p.dispatch.chunks = chunks; }, ""});
   };
   const std::optional<int> fixed = problem.fixed.get(&Dispatch::chunks);
-  for (const int chunks : {1, 2, 4, 8}) {
+  for (int chunks = 1; chunks <= kMostChunks; chunks *= 2) {
     if (fixed && *fixed != chunks) continue;
     if (chunks > 1 && (plan.layout.ep == 1 || plan.dispatch.gathers_tokens())) continue;  // no rows travel
     if (chunks > tokens) continue;                                                        // a piece would be empty

@@ -9,6 +9,9 @@
 
 namespace moesaic::planner {
 
+/// Pieces of a MoE layer, and slots per rank for replicas, that are tried at most.
+inline constexpr int kMostChunks = 8, kMostReplicaSlots = 1;
+
 struct Choice {
   std::string name;
   std::function<void(Plan&)> apply;

@@ -22,13 +22,6 @@ Plan placed_at_random(std::mt19937& random, Plan plan) {
   return placed.refusal.empty() && can_be_lowered(with_placement) ? with_placement : plan;
 }
 
-Freedom freedom_of(const Plan& plan) {
-  const auto needed = static_cast<int>(num_placed_experts(plan) / plan.layout.ep);
-  int slots = needed;
-  for (const ExpertPlacement& placement : plan.placement) slots = std::max(slots, placement.slots_per_rank);
-  return {plan.dispatch.chunks, slots - needed};
-}
-
 /// Bounds of plans drawn at random over their simulated times.
 std::vector<double> reached(const testing::RandomPlans& drawn, int number, uint32_t seed) {
   std::mt19937 random(seed);
@@ -37,7 +30,7 @@ std::vector<double> reached(const testing::RandomPlans& drawn, int number, uint3
   const std::vector<Evaluation> simulated = simulator::SimgridEvaluator(2).evaluate(plans);
   std::vector<double> shares;
   for (size_t i = 0; i < plans.size(); ++i) {
-    const Seconds bound = PathBound(plans[i]).of(plans[i], freedom_of(plans[i]));
+    const Seconds bound = PathBound(plans[i]).of(plans[i], {plans[i].dispatch.chunks, replica_slots(plans[i])});
     shares.push_back(bound / simulated[i].prediction.step_seconds);
     EXPECT_LE(shares.back(), 1) << plans[i].name << ", " << describe(plans[i].layout) << ", "
                                 << describe(plans[i].dispatch) << ": " << bound << " s";

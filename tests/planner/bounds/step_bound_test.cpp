@@ -11,6 +11,7 @@
 #include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "core/technique/lower.h"
+#include "planner/bounds/publish_bounds.h"
 #include "planner/make_plan.h"
 #include "tests/planner/known_prices.h"
 
@@ -161,39 +162,48 @@ TEST(StepBound, AMeasuredCollectiveMayBeatAlphaBeta) {
   EXPECT_EQ(step_bound(baseline_plan(problem, {2, 1, 1})).network, 0);
 }
 
-TEST(StepBound, TheGapOfAPlanIsNotNegative) {
+// A price that knows waits: ten times the work of the busiest rank is more than any path.
+TEST(PublishedBounds, TheGapOfAPlanIsNotNegative) {
   for (uint64_t seed = 0; seed < 4; ++seed) {
     Problem problem = tiny_problem();
     if (seed > 0) problem.profile = awkward_profile(problem.cluster, seed);
-    KnownPrices prices(one_after_the_other);
-    const Prediction prediction = make_plan(problem, prices).plan.prediction;
-    EXPECT_GE(prediction.gap, 0);
-    EXPECT_GT(prediction.lower_bound_seconds, 0);
-    EXPECT_DOUBLE_EQ(prediction.gap, prediction.step_seconds / prediction.lower_bound_seconds - 1);
+    KnownPrices prices([](const Plan& plan) { return 10 * one_after_the_other(plan); });
+    Plan plan = make_plan(problem, prices).plan;
+    publish_bounds(problem, plan);
+    EXPECT_GT(plan.prediction.lower_bound_seconds, 0);
+    EXPECT_LE(plan.prediction.lower_bound_seconds, plan.prediction.layout_bound_seconds);
+    EXPECT_DOUBLE_EQ(plan.prediction.gap, plan.prediction.step_seconds / plan.prediction.lower_bound_seconds - 1);
   }
 }
 
-// ep 1 has the fewest rows to wait for, ep 4 the fewest to update: the bound is that of the layout that the plan has.
-TEST(StepBound, APlanPublishesTheBoundOfItsOwnLayout) {
+// ep 1 has the fewest rows to wait for, ep 4 the fewest to update: each has its own bound, and that of all is the
+// least.
+TEST(PublishedBounds, AreOfTheLayoutAndOfAllLayouts) {
+  Seconds of_all = 0, least_of_layout = 1e9;
   for (const int ep : {4, 2, 1}) {
     Problem problem = tiny_problem();
     KnownPrices prices([ep](const Plan& plan) { return plan.layout.ep == ep ? 1e3 : 2e3; });
-    const Plan plan = make_plan(problem, prices).plan;
+    Plan plan = make_plan(problem, prices).plan;
+    publish_bounds(problem, plan);
     EXPECT_EQ(plan.layout.ep, ep);
-    EXPECT_EQ(plan.prediction.lower_bound_seconds, step_bound(baseline_plan(problem, plan.layout)).seconds());
+    EXPECT_GE(plan.prediction.layout_bound_seconds, step_bound(baseline_plan(problem, plan.layout)).seconds());
+    of_all = plan.prediction.lower_bound_seconds;
+    least_of_layout = std::min(least_of_layout, plan.prediction.layout_bound_seconds);
   }
+  EXPECT_LE(of_all, least_of_layout);
 }
 
-// A price below the bound refutes it, whatever it came from: nothing is published, in the document either.
-TEST(StepBound, NoneIsPublishedAboveThePrice) {
+// A price below a bound refutes it, whatever it came from: nothing is published, in the document either.
+TEST(PublishedBounds, AreNotAboveThePrice) {
   KnownPrices prices([](const Plan&) { return 1e-12; });
-  const Plan plan = make_plan(tiny_problem(), prices).plan;
+  const Problem problem = tiny_problem();
+  Plan plan = make_plan(problem, prices).plan;
+  publish_bounds(problem, plan);
   EXPECT_GT(step_bound(plan).seconds(), 1e-12);
   EXPECT_EQ(plan.prediction.lower_bound_seconds, 0);
   EXPECT_EQ(plan.prediction.gap, 0);
   const Json written = write_plan(plan)["prediction"];
-  EXPECT_FALSE(written.contains("lower_bound_seconds"));
-  EXPECT_FALSE(written.contains("gap"));
+  for (const char* key : {"lower_bound_seconds", "gap", "layout_bound_seconds"}) EXPECT_FALSE(written.contains(key));
 }
 
 }  // namespace
