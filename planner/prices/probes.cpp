@@ -9,11 +9,16 @@
 namespace moesaic::planner {
 namespace {
 
-/// Up to two values of ep with this structure, the least; where tokens are gathered, their number is a part of it.
+/// Where tokens are gathered, their number depends on ep; fused parameters, on how many experts a rank holds.
+bool ep_is_part(const Plan& plan) {
+  return plan.dispatch.gathers_tokens() || (plan.layout.zero == 3 && plan.fused_parameter_bytes > 0);
+}
+
+/// Up to two values of ep with this structure, the least.
 std::vector<int> values_of_ep(const Plan& plan) {
   const Layout& layout = plan.layout;
   const bool ep_is_all = layout.ep == layout.stage_ranks();
-  if (layout.ep == 1 || plan.dispatch.gathers_tokens() || (ep_is_all && layout.ep == layout.tp)) return {layout.ep};
+  if (layout.ep == 1 || ep_is_part(plan) || (ep_is_all && layout.ep == layout.tp)) return {layout.ep};
   const int64_t experts = num_placed_experts(plan);
   const int nodes_of = plan.dispatch.all_to_all == AllToAllKind::flat ? 1 : plan.cluster.devices_per_node;
   const int unit = std::lcm(ep_is_all ? layout.tp : 1, nodes_of);
@@ -102,7 +107,7 @@ StructureKey structure_key(const Plan& plan) {
           plan.prefetch.experts,
           layout.zero == 3 ? plan.fused_parameter_bytes : 0,
           of_all_ranks ? layout.stage_ranks() : 0,
-          dispatch.gathers_tokens() || of_all_ranks ? layout.ep : std::min(layout.ep, 2),
+          ep_is_part(plan) || of_all_ranks ? layout.ep : std::min(layout.ep, 2),
           2 * (layout.ep == layout.stage_ranks()) + (layout.tp == layout.stage_ranks())};
 }
 
