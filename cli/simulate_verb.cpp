@@ -91,8 +91,7 @@ void run(const SimulateOptions& o, Session& session) {
   const bool timeline = !o.trace.file.empty() || !o.report.empty() || !o.timeline.empty();
   simulator::SimulationOptions options;
   options.timeline = timeline;
-  options.engine =
-      o.engine == name_of(simulator::EngineKind::fluid) ? simulator::EngineKind::fluid : simulator::EngineKind::simgrid;
+  options.engine = simulator::engine_named(o.engine);
   simulator::SimulationResult result = simulate_interruptibly(plan, options);
   const Evaluation& e = result.evaluation;
   if (timeline && e.feasible) {

@@ -103,12 +103,8 @@ std::string answer_request(const std::string& request) {
                                     static_cast<EngineKind>(json.at("engine").get<int>()),
                                     json.at("every_rank").get<bool>()};
     return write_answer(simulate_in_this_process(read_plan(json.at("plan"), "plan"), options));
-  } catch (const InputError& error) {
-    return write_error("input", error.what());
-  } catch (const DeviceError& error) {
-    return write_error("device", error.what());
-  } catch (const std::exception& error) {
-    return write_error("internal", error.what());
+  } catch (const std::exception&) {
+    return write_caught_error();
   }
 }
 
@@ -129,6 +125,18 @@ std::string write_answer(SimulationResult result) {
 std::string write_error(const std::string& kind, const std::string& message) {
   // Last words of a dying process may be any bytes.
   return Json{{"error", {{"kind", kind}, {"message", message}}}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string write_caught_error() {
+  try {
+    throw;
+  } catch (const InputError& error) {
+    return write_error("input", error.what());
+  } catch (const DeviceError& error) {
+    return write_error("device", error.what());
+  } catch (const std::exception& error) {
+    return write_error("internal", error.what());
+  }
 }
 
 SimulationOutcome read_answer(const std::string& answer) {

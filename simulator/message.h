@@ -25,6 +25,8 @@ std::string answer_request(const std::string& request);
 std::string write_answer(SimulationResult result);
 /// `kind` is "input", "device" or "internal".
 std::string write_error(const std::string& kind, const std::string& message);
+/// Of the exception that is being handled.
+std::string write_caught_error();
 SimulationOutcome read_answer(const std::string& answer);
 
 }  // namespace moesaic::simulator
