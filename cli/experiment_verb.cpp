@@ -125,7 +125,7 @@ void add_experiment(CLI::App& app, Session& session) {
   run_verb->callback([name, &session] { run(*name, session); });
   CLI::App* summarize_verb =
       verb->add_subcommand("summarize", "compute the summary of the committed result again from its rows");
-  summarize_verb->add_option("name", *name, "name, or its number: 01 or 09")->required();
+  summarize_verb->add_option("name", *name, "name, or its number: 01, 09 or 15")->required();
   add_json_option(*summarize_verb, session);
   refuse_seed(*summarize_verb, "a summary is computed from the committed rows");
   summarize_verb->footer("Example:\n  moesaic experiment summarize 01");

@@ -10,6 +10,7 @@
 #include "core/schema/formatted.h"
 #include "planner/problem/preset.h"
 #include "simulator/simulation.h"
+#include "simulator/simulation_cost.h"
 
 namespace moesaic::cli {
 namespace {
@@ -130,6 +131,9 @@ Laboratory laboratory_of(const Session& session, Evaluator& evaluator, Progress&
   };
   laboratory.evaluator = &evaluator;
   laboratory.simulate = [](const Plan& plan) { return simulator::simulate(plan, {.timeline = true}).timeline; };
+  laboratory.simulation_cost = [](const Plan& plan, const std::string& engine) {
+    return simulator::measure_cost(plan, {.engine = simulator::engine_named(engine)});
+  };
   laboratory.execute = execute;
   laboratory.exchange = exchange;
   laboratory.progress = [&](int done, int total, const std::string& what) { progress.update(done, total, what); };

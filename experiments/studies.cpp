@@ -10,13 +10,14 @@
 #include "experiments/08_what_does_2d_prefetch_hide/study.h"
 #include "experiments/10_what_does_each_layout_cost/study.h"
 #include "experiments/14_how_well_are_gpu_prices_read/study.h"
+#include "experiments/15_what_does_simulating_cost/study.h"
 
 namespace moesaic::experiments {
 namespace {
 
 constexpr const Study* kStudies[] = {&kFidelityStudy, &kTableStudy,   &kPresetsHereStudy, &kExpertCacheStudy,
                                      &kExchangeStudy, &kElasticStudy, &kEmbeddingStudy,   &kGridStudy,
-                                     &kLayoutStudy,   &kReadingStudy};
+                                     &kLayoutStudy,   &kReadingStudy, &kCostStudy};
 
 }  // namespace
 

@@ -14,7 +14,8 @@ struct Drawing {
   Picture (*draw)(const Json& result, const std::string& file);
 };
 constexpr Drawing kDrawings[] = {{"03_which_experts_stay_in_host_memory", cache_curve},
-                                 {"08_what_does_2d_prefetch_hide", prefetch_grid_picture}};
+                                 {"08_what_does_2d_prefetch_hide", prefetch_grid_picture},
+                                 {"15_what_does_simulating_cost", cost_growth_picture}};
 
 const Drawing* drawing_of(const Json& result) {
   if (!result.is_object()) return nullptr;

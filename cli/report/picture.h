@@ -24,6 +24,8 @@ Picture draw_picture(const Json& result, const std::string& file);
 Picture cache_curve(const Json& result, const std::string& file);
 /// Experiment 08: the step and its exposed times for {none, dense, sparse, both}, predicted and measured.
 Picture prefetch_grid_picture(const Json& result, const std::string& file);
+/// Experiment 15: core seconds and memory of simulating a step against GPUs and layers, by engine and routing.
+Picture cost_growth_picture(const Json& result, const std::string& file);
 
 /// One page around a picture, that opens without a network.
 std::string html_picture(const Picture& picture);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/evaluate/evaluator.h"
+#include "core/evaluate/simulation_cost.h"
 #include "core/timeline/timeline.h"
 #include "experiments/laboratory/published_system.h"
 #include "planner/problem/problem.h"
@@ -65,6 +66,8 @@ struct Laboratory {
   Evaluator* evaluator = nullptr;
   /// One step, with the time of every task and the memory.
   std::function<Timeline(const Plan& plan)> simulate;
+  /// Of one step in a fresh process, by an engine that has this name.
+  std::function<SimulationCost(const Plan& plan, const std::string& engine)> simulation_cost;
   std::function<Execution(const Plan& plan, int64_t steps, Way way)> execute;
   /// Times of the exchanges of each plan, all on the cluster of the first, flat and hierarchical in turns: [plans].
   /// Empty where this machine cannot join ranks so.

@@ -1,14 +1,8 @@
-// What a step costs to simulate against its size: one JSON line per case, each in a fresh process, with core seconds of
-// lowering and of simulating, peak memory, and the sizes. `simulator_step_size PROFILES` runs a grid of 8 to 4,096
-// devices and 4 to 64 layers for both engines; arguments NAME=VALUE behind it run one case instead.
-
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
+// What one step costs to simulate, as a JSON line: core seconds of lowering and of simulating, peak memory, and the
+// sizes. `simulator_step_size PROFILES NAME=VALUE...` names the step. How the cost grows, experiments/15 asks.
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <exception>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -16,8 +10,7 @@
 #include <vector>
 
 #include "core/schema/documents.h"
-#include "core/technique/lower.h"
-#include "simulator/simulation.h"
+#include "simulator/simulation_cost.h"
 
 namespace {
 
@@ -70,25 +63,12 @@ Plan plan_of(const Case& c, const std::string& profiles) {
   return plan;
 }
 
-/// Of this process and its core: others may share the machine.
-double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
-
 Json measured(const Case& c, const std::string& profiles) {
   const Plan plan = plan_of(c, profiles);
-  const double begin = cpu_seconds();
-  const TaskGraph graph = lower(plan);
-  const double lowering = cpu_seconds() - begin;
-  rusage lowered;
-  ::getrusage(RUSAGE_SELF, &lowered);
   SimulationOptions options;
-  options.engine = c.engine == "simgrid" ? EngineKind::simgrid : EngineKind::fluid;
+  options.engine = engine_named(c.engine);
   options.every_rank = c.every_rank;
-  const double lowered_at = cpu_seconds();
-  const Evaluation evaluation = simulate_in_this_process(graph, plan, options).evaluation;
-  const double simulating = cpu_seconds() - lowered_at;
-  rusage usage;
-  ::getrusage(RUSAGE_SELF, &usage);
-  constexpr int64_t kKilobyte = 1024;  // the unit of ru_maxrss
+  const SimulationCost cost = measure_cost(plan, options);
   return Json{{"model", c.model},
               {"layers", plan.model.num_layers},
               {"gpus", c.gpus},
@@ -98,46 +78,14 @@ Json measured(const Case& c, const std::string& profiles) {
               {"zipf", c.zipf},
               {"every_rank", c.every_rank},
               {"engine", c.engine},
-              {"graph_tasks", graph.tasks.size()},
-              {"tasks", evaluation.prediction.tasks},
-              {"activities", evaluation.activities},
-              {"lower_cpu_seconds", lowering},
-              {"simulate_cpu_seconds", simulating},
-              {"lowered_bytes", lowered.ru_maxrss * kKilobyte},
-              {"peak_bytes", usage.ru_maxrss * kKilobyte},
-              {"step_seconds", evaluation.prediction.step_seconds}};
-}
-
-/// False where the child failed; it has said why.
-bool run_in_child(const Case& c, const std::string& profiles) {
-  std::fflush(stdout);
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    try {
-      std::printf("%s\n", measured(c, profiles).dump().c_str());
-      std::fflush(stdout);
-      ::_exit(0);
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "%d devices, %d layers, %s: %s\n", c.gpus, c.layers, c.engine.c_str(), error.what());
-      ::_exit(1);
-    }
-  }
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return status == 0;
-}
-
-bool run_grid(const std::string& profiles) {
-  bool all = true;
-  for (const char* engine : {"fluid", "simgrid"})
-    for (const double zipf : {0.0, 0.8}) {
-      Case c;
-      c.engine = engine, c.zipf = zipf, c.layers = 16;
-      for (c.gpus = 8; c.gpus <= 4096; c.gpus *= 2) all = run_in_child(c, profiles) && all;
-      c.gpus = 128;
-      for (c.layers = 4; c.layers <= 64; c.layers *= 2) all = run_in_child(c, profiles) && all;
-    }
-  return all;
+              {"graph_tasks", cost.graph_tasks},
+              {"tasks", cost.tasks},
+              {"activities", cost.activities},
+              {"lower_cpu_seconds", cost.lower_cpu_seconds},
+              {"simulate_cpu_seconds", cost.simulate_cpu_seconds},
+              {"lowered_bytes", cost.lowered_bytes},
+              {"peak_bytes", cost.peak_bytes},
+              {"step_seconds", cost.step_seconds}};
 }
 
 }  // namespace
@@ -147,12 +95,17 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "usage: simulator_step_size PROFILES [NAME=VALUE]...\n");
     return 2;
   }
-  if (count == 2) return run_grid(arguments[1]) ? 0 : 1;
   std::map<std::string, std::string> given;
   for (int i = 2; i < count; ++i) {
     const std::string argument = arguments[i];
     const size_t equals = std::min(argument.find('='), argument.size());
     given[argument.substr(0, equals)] = argument.substr(std::min(equals + 1, argument.size()));
   }
-  return run_in_child(case_of(given), arguments[1]) ? 0 : 1;
+  try {
+    std::printf("%s\n", measured(case_of(given), arguments[1]).dump().c_str());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "simulator_step_size: %s\n", error.what());
+    return 1;
+  }
+  return 0;
 }

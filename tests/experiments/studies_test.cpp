@@ -19,6 +19,7 @@
 #include "experiments/08_what_does_2d_prefetch_hide/study.h"
 #include "experiments/10_what_does_each_layout_cost/study.h"
 #include "experiments/14_how_well_are_gpu_prices_read/study.h"
+#include "experiments/15_what_does_simulating_cost/study.h"
 
 namespace moesaic::experiments {
 namespace {
@@ -66,7 +67,7 @@ TEST(Studies, CommittedReadmesShowTheirResults) {
         std::string::npos)
         << folder;
   }
-  EXPECT_EQ(shown, 11);
+  EXPECT_EQ(shown, 12);
 }
 
 // 09 has members of its summary in another order, as they were added to it.
@@ -81,7 +82,8 @@ TEST(Studies, CommittedResultsAreWrittenAsTheyAreRead) {
       {"07_what_does_the_embedding_partition_save", read_and_written<EmbeddingResult>},
       {"08_what_does_2d_prefetch_hide", read_and_written<GridResult>},
       {"10_what_does_each_layout_cost", read_and_written<LayoutResult>},
-      {"14_how_well_are_gpu_prices_read", read_and_written<ReadingResult>}};
+      {"14_how_well_are_gpu_prices_read", read_and_written<ReadingResult>},
+      {"15_what_does_simulating_cost", read_and_written<CostResult>}};
   for (const auto& [folder, written] : kResults) EXPECT_EQ(written(folder), committed(folder).dump()) << folder;
   const std::string nine = "09_does_it_predict_where_states_live";
   EXPECT_EQ(nlohmann::json::parse(read_and_written<FidelityResult>(nine)),

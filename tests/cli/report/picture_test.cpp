@@ -42,6 +42,15 @@ Json grid_result() {
       {"prefetch": "both", "simulated": {"step_s": 0.3, "exposed_communication_s": 0.05, "exposed_transfer_s": 0}}]}]})");
 }
 
+Json growth_result() {
+  return Json::parse(R"({"kind": "moesaic.result/1", "experiment": "15_what_does_simulating_cost", "rounds": 2,
+    "layers_of_clusters": 2, "gpus_of_models": 8, "rows": [
+      {"engine": "one", "zipf_exponent": 0, "gpus": 8, "layers": 2, "peak_bytes": 10e6, "core_s": 1},
+      {"engine": "one", "zipf_exponent": 0, "gpus": 16, "layers": 2, "peak_bytes": 20e6, "core_s": 2},
+      {"engine": "one", "zipf_exponent": 0, "gpus": 32, "layers": 2, "peak_bytes": 100e6, "core_s": 10},
+      {"engine": "one", "zipf_exponent": 0, "gpus": 8, "layers": 4, "peak_bytes": 10e6, "core_s": 10}]})");
+}
+
 TEST(CacheCurve, PutsEveryRateAtItsPlace) {
   // The plot is 270 wide and 150 high, its lower left corner at (62, 52 + 150 + 14 = 216). LRU: 10 % and 0 at
   // (62 + 27, 216); 50 % and 0.25 at (62 + 135, 216 - 37.5); 100 % and 1 at (332, 66).
@@ -77,6 +86,17 @@ TEST(PrefetchGridPicture, DividesEachBarAndTellsPredictedFromMeasured) {
     EXPECT_TRUE(has(svg, text)) << text;
 }
 
+TEST(CostGrowthPicture, PutsPowersOfTheSizeOnStraightLines) {
+  // Panels are 398 wide and 200 high; the lower left corner of core seconds is at (74, 62 + 200), of memory at
+  // (74, 62 + 400 + 42 = 504). From 8 to 32 GPUs, 16 stands in the middle. 1 to 10 s is one decade: 2 s at
+  // 262 - 200 * log10(2) = 201.8; 10 to 100 MB another one: 20 MB at 443.8. The layers' panel begins at 74 + 398 + 72.
+  const std::string svg = draw_picture(growth_result(), "result.json").svg;
+  EXPECT_TRUE(has(svg, "<polyline points=\"74.0,262.0 273.0,201.8 472.0,62.0\" class=\"warm dashed stroke\"/>")) << svg;
+  EXPECT_TRUE(has(svg, "<polyline points=\"74.0,504.0 273.0,443.8 472.0,304.0\" class=\"warm dashed stroke\"/>"));
+  EXPECT_TRUE(has(svg, "<polyline points=\"544.0,262.0 942.0,62.0\" class=\"warm dashed stroke\"/>"));
+  EXPECT_TRUE(has(svg, "<title>one, uniform routing: 2 core s at 16 GPUs, 2 layers</title>"));
+}
+
 TEST(Picture, RefusesWhatItCannotDraw) {
   EXPECT_FALSE(has_picture(Json::parse(R"({"kind": "moesaic.result/1", "experiment": "05_how_fast"})")));
   EXPECT_FALSE(has_picture(Json::array()));
@@ -88,6 +108,11 @@ TEST(Picture, RefusesWhatItCannotDraw) {
   Json grid = grid_result();
   grid["summary"][0]["cells"][1]["simulated"].erase("step_s");
   EXPECT_TRUE(has(refusal(grid), "/summary/0/cells/1/simulated/step_s")) << refusal(grid);
+  Json growth = growth_result();
+  growth["rows"][0]["core_s"] = 0;
+  EXPECT_TRUE(has(refusal(growth), "/rows/0/core_s")) << refusal(growth);
+  growth["rows"] = Json::array();
+  EXPECT_TRUE(has(refusal(growth), "/rows: has no rows")) << refusal(growth);
 }
 
 TEST(Picture, PageAsksNoNetwork) {
@@ -113,7 +138,7 @@ TEST(Picture, CommittedPicturesAreThoseOfTheirResults) {
     EXPECT_TRUE(draw_picture(result, "result.json").svg == committed)
         << entry.path() << ": `moesaic report` draws another";
   }
-  EXPECT_EQ(pictures, 2);
+  EXPECT_EQ(pictures, 3);
 }
 
 TEST(RoundTicks, AreOneTwoOrFiveTimesAPowerOfTen) {
