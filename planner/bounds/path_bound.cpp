@@ -203,7 +203,7 @@ Seconds PathBound::of(const Plan& original, const Freedom& freedom) {
 Seconds PathBound::in_chunks(const Plan& plan, int chunks, int spare_slots) {
   const StepSample& sample = forms_.sample_of(plan);
   const std::vector<Seconds> seconds = least_times(sample, plan, chunks, spare_slots, forms_.routing_of(plan));
-  const LaneRules rules{plan.cluster.device.lanes_share_core, 1, chunks, false};
+  const LaneRules rules{shares_one_lane(plan), 1, chunks, false};
   PassTimes times = pass_times(sample, plan, seconds, rules);
   if (of_variants_) times.update_gathers = {0, 0, std::vector<Seconds>(times.update_gathers.of_class.size(), 0)};
   const Seconds path = pipelined_seconds(plan, sample.classes(), times);

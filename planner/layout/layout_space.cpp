@@ -144,6 +144,8 @@ LayoutValues layout_values(const Problem& problem) {
       values_of(problem, &Dispatch::exchange, trains ? std::vector{all_to_all} : std::vector{all_to_all, all_gather});
   values.all_to_all = values_of(problem, &Dispatch::all_to_all,
                                 {AllToAllKind::flat, AllToAllKind::hierarchical_2d, AllToAllKind::node_limited});
+  if (values.all_to_all.front() != AllToAllKind::flat && values.all_to_all.size() == 1)
+    values.all_to_all.push_back(AllToAllKind::flat);  // as plans are where what is fixed cannot be
   values.embedding = values_of(
       problem, &EmbeddingTable::embedding,
       trains ? std::vector{Embedding::replicated, Embedding::column_partition} : std::vector{Embedding::replicated});

@@ -79,8 +79,12 @@ const std::vector<std::string>& placement_policies() {
 }
 
 Routing routing_of(const Plan& plan) {
-  return {plan.routing, plan.model.num_moe_layers(), plan.layout.stage_ranks(),
-          static_cast<int64_t>(plan.model.num_experts), tokens_per_rank(plan) * plan.model.top_k, plan.model.top_k};
+  return {plan.routing,
+          plan.model.num_moe_layers(),
+          plan.layout.stage_ranks(),
+          static_cast<int64_t>(plan.model.num_experts),
+          tokens_per_rank(plan) * plan.model.top_k,
+          plan.model.top_k};
 }
 
 LayerLoad layer_load(const Plan& plan, const Routing& routing, int moe_layer) {

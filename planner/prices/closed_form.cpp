@@ -35,7 +35,7 @@ LayoutRouting& ClosedForm::routing_of(const Plan& plan) {
 PlanPrice ClosedForm::price(const Plan& plan) {
   const StepSample& sample = sample_of(plan);
   LayoutRouting& routing = routing_of(plan);
-  const LaneRules rules{plan.cluster.device.lanes_share_core, times_.collective_slowdown()};
+  const LaneRules rules{shares_one_lane(plan), times_.collective_slowdown()};
   const PassTimes times = pass_times(sample, plan, times_.of_all(sample, plan, routing), rules);
   return {pipelined_seconds(plan, sample.classes(), times), memory_price(plan, sample, routing.rows, times.spans)};
 }

@@ -5,15 +5,29 @@
 namespace moesaic::planner {
 namespace {
 
+/// Whether ranks have such rows under these rules.
+bool are_had(Rows which, const RoutingRules& rules) {
+  switch (which) {
+    case Rows::fixed:
+    case Rows::local:
+      return false;
+    case Rows::sent:
+    case Rows::relayed:  // sources that several ranks stand for send nothing: tokens are gathered
+      return rules.token_copies == 1;
+    case Rows::once_sent:
+    case Rows::once_received:
+    case Rows::fanned:
+      return rules.nodes_reached_once > 0;
+    default:
+      return true;
+  }
+}
+
 RankRows rows_of(const RoutingBinding& binding, int moe_layer, int rank) {
   RankRows rows{};
-  for (size_t kind = 0; kind < rows.size(); ++kind) {
-    const auto which = static_cast<Rows>(kind);
-    const bool is_of_nodes = which == Rows::once_sent || which == Rows::once_received || which == Rows::fanned;
-    if (which == Rows::fixed || which == Rows::local || (is_of_nodes && binding.rules().nodes_reached_once == 0))
-      continue;
-    rows[kind] = static_cast<double>(binding.RecordedRouting::rows({which, moe_layer, 0, 0, 1}, rank, 0));
-  }
+  for (size_t kind = 0; kind < rows.size(); ++kind)
+    if (const auto which = static_cast<Rows>(kind); are_had(which, binding.rules()))
+      rows[kind] = static_cast<double>(binding.RecordedRouting::rows({which, moe_layer, 0, 0, 1}, rank, 0));
   return rows;
 }
 

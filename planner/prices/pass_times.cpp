@@ -180,6 +180,10 @@ Seconds StepParts::over(const LayerClasses& classes, int first, int last) const 
   return sum;
 }
 
+bool shares_one_lane(const Plan& plan) {
+  return plan.cluster.device.lanes_share_core && plan.layout.ranks <= plan.cluster.devices_per_node;
+}
+
 PassTimes pass_times(const StepSample& sample, const Plan& plan, const std::vector<Seconds>& seconds,
                      const LaneRules& rules) {
   const bool sums_every_microbatch = rules.sums_gradients && plan.layout.zero > 1;

@@ -32,6 +32,9 @@ struct LaneRules {
   bool sums_gradients = true;
 };
 
+/// Cores that communicate themselves do so inside a node; between nodes cards do.
+bool shares_one_lane(const Plan& plan);
+
 /// Runs the tasks of a sample's passes on lanes that each take one task at a time in program order. seconds: [tasks].
 PassTimes pass_times(const StepSample& sample, const Plan& plan, const std::vector<Seconds>& seconds,
                      const LaneRules& rules);

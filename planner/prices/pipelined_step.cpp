@@ -60,7 +60,7 @@ class PipelinedStep {
   }
   Seconds update(int stage) const {
     const Seconds computed = over(times_.updates, stage), gathered = over(times_.update_gathers, stage);
-    return plan_.cluster.device.lanes_share_core ? computed + gathered : std::max(computed, gathered);
+    return shares_one_lane(plan_) ? computed + gathered : std::max(computed, gathered);
   }
 
   const Plan& plan_;
