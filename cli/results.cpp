@@ -82,8 +82,8 @@ std::string prediction_text(const Plan& plan, const Prediction& p) {
     rows.emplace_back("lower bound",
                       format_seconds(p.lower_bound_seconds) + " of all layouts, gap " + format_change(p.gap));
   if (p.layout_bound_seconds > 0)
-    rows.emplace_back("bound of the layout", format_seconds(p.layout_bound_seconds) + ", gap " +
-                                                 format_change(p.step_seconds / p.layout_bound_seconds - 1));
+    rows.emplace_back("own lower bound", format_seconds(p.layout_bound_seconds) + " of this layout, gap " +
+                                             format_change(p.step_seconds / p.layout_bound_seconds - 1));
   for (const auto& [tier, bytes] : p.peak_bytes)
     rows.emplace_back("peak memory, " + tier, format_bytes(static_cast<double>(bytes)));
   rows.emplace_back("tasks", with_commas(p.tasks));

@@ -48,11 +48,12 @@ class LaneRun {
   void schedule(size_t i) {
     const SampleTask& task = sample_.tasks()[i];
     const Lane lane = sample_.graph().tasks[task.index].lane;
-    Seconds& free = lane_free_[rules_.one_lane ? 0 : static_cast<size_t>(lane)];
+    const size_t lane_number = rules_.one_lane ? 0 : static_cast<size_t>(lane);
+    Seconds& free = lane_free_[lane_number];
     if (rules_.pieces > 1 && is_cut(i))
-      run_in_pieces(i, free);
+      run_in_pieces(i, free, lane_work_[lane_number]);
     else
-      run_whole(i, lane, free);
+      run_whole(i, lane, free), lane_work_[lane_number] = free;
     const size_t position = position_of(task, sample_.layers().size());
     const bool is_forward = task.part == Part::forward;
     if (lane == Lane::compute) raise((is_forward ? forward : backward)[position], free);
@@ -70,17 +71,18 @@ class LaneRun {
   }
 
   /// The first piece follows the first one of whoever makes it, the last one the last; its lane has to do all of it.
-  void run_in_pieces(size_t i, Seconds& free) {
+  void run_in_pieces(size_t i, Seconds& free, Seconds& work) {
     const double piece = 1.0 / rules_.pieces;
     Seconds start = 0, end = 0;
     for (const int number : sample_.tasks()[i].after) {
       const auto before = static_cast<size_t>(number);
-      const double first = is_cut(before) ? piece : 1;
-      start = std::max(start, spans.start[before] + first * (spans.end[before] - spans.start[before]));
+      start = std::max(start, is_cut(before) ? spans.start[before] + piece * seconds_[before] : spans.end[before]);
       end = std::max(end, spans.end[before] + piece * seconds_[i]);
     }
     spans.start[i] = start;
-    spans.end[i] = free = std::max({free + seconds_[i], start + seconds_[i], end});
+    work += seconds_[i];
+    spans.end[i] = std::max({work, start + seconds_[i], end});
+    raise(free, spans.end[i]);
   }
   /// Weight gradients sum over all rows at once.
   bool is_cut(size_t i) const {
@@ -110,8 +112,8 @@ class LaneRun {
   const StepSample& sample_;
   const std::vector<Seconds>& seconds_;
   const LaneRules rules_;
-  std::array<Seconds, kNumLanes> lane_free_{};
-  Seconds network_since_ = 0;  // the network lane has been busy from here to its end
+  std::array<Seconds, kNumLanes> lane_free_{}, lane_work_{};  // pieces of tasks may take turns: their work adds up
+  Seconds network_since_ = 0;                                 // the network lane has been busy from here to its end
 };
 
 /// Of ends in the order of a pass, [first, layers, last]: what a layer of each class adds once others of its kind have
