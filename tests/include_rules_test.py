@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the map of the house against its include lines: rooms, cycles, folder names, READMEs and file sizes.
+"""Checks the map of the house against its include lines: rooms, cycles, own headers, folder names, READMEs, file sizes.
 
 It reads text only, it is no compiler: conditional includes count as includes.
 Usage: include_rules_test.py ROOT | include_rules_test.py --self-test
@@ -65,7 +65,9 @@ TOPS = ["core", "planner", "simulator", "executor", "cli", "experiments"]
 FORBIDDEN_FOLDERS = {"utils", "util", "common", "misc"}
 MAX_LINES = 400
 QUOTED = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
+FIRST = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.M)
 ANGLED = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.M)
+NO_HEADING = re.compile(r"(?!# )[^\n]")
 ROOM_LINE = re.compile(r"^\s*moesaic_room\((\S+)(.*?)\)", re.M | re.S)
 
 
@@ -169,6 +171,21 @@ def cycles(includes):
     return problems
 
 
+def own_headers(texts):
+    """The build proves of no header with a source of its name that it compiles alone and twice: this is why it does."""
+    problems = []
+    for path, text in texts.items():
+        header = re.sub(r"\.cpp$", ".h", path)
+        if header == path or header not in texts:
+            continue
+        first = FIRST.search(text)
+        if not first or first.group(1) != header:
+            problems.append(f'{path}: its first include is not its own header, "{header}"')
+        if "#pragma once\n" not in texts[header]:
+            problems.append(f"{header}: has no #pragma once")
+    return problems
+
+
 def folder_rules(root, paths):
     problems = []
     for folder in sorted({os.path.dirname(path) for path in paths}):
@@ -177,6 +194,8 @@ def folder_rules(root, paths):
             problems.append(f"{folder}: a folder called {bad.pop()}/ has no subject")
         if not os.path.isfile(os.path.join(root, folder, "README.md")):
             problems.append(f"{folder}: has sources but no README.md")
+        elif NO_HEADING.match(read(root, os.path.join(folder, "README.md"))):
+            problems.append(f"{folder}/README.md: does not begin with a heading, # and a space")
     return problems
 
 
@@ -203,8 +222,8 @@ def check(root):
     paths = source_files(root, TOPS)
     texts = {path: read(root, path) for path in paths}
     includes = {path: QUOTED.findall(text) for path, text in texts.items()}
-    return (forbidden_edges(root, includes) + library_edges(texts) + cycles(includes) + folder_rules(root, paths) +
-            long_files(root) + drift_from_cmake(root))
+    return (forbidden_edges(root, includes) + library_edges(texts) + cycles(includes) + own_headers(texts) +
+            folder_rules(root, paths) + long_files(root) + drift_from_cmake(root))
 
 
 GRAPH_INCLUDES_SCHEMA = {"core/schema/a.h": "", "core/graph/b.h": '#include "core/schema/a.h"\n#include <vector>\n'}
@@ -237,8 +256,14 @@ SELF_TESTS = {
     "folder cycle": ({"planner/x/a.h": "", "planner/y/b.h": '#include "planner/x/a.h"\n', "planner/y/c.h": "",
                       "planner/x/d.h": '#include "planner/y/c.h"\n'},
                      "folder include cycle: planner/x -> planner/y -> planner/x"),
+    "own header first": ({"core/schema/a.h": "#pragma once\n", "core/schema/a.cpp": '#include "core/schema/a.h"\n'}, None),
+    "own header last": ({"core/schema/a.h": "#pragma once\n",
+                         "core/schema/a.cpp": '#include <map>\n#include "core/schema/a.h"\n'}, "first include is not its own"),
+    "own header that may come twice": ({"core/schema/a.h": "", "core/schema/a.cpp": '#include "core/schema/a.h"\n'},
+                                       "has no #pragma once"),
     "folder without a subject": ({"planner/utils/a.h": ""}, "has no subject"),
     "folder without README": ({"core/schema/a.h": "", "core/schema/README.md": None}, "no README.md"),
+    "README without a heading": ({"core/schema/a.h": "", "core/schema/README.md": "#schema\n"}, "with a heading"),
     "file of 401 lines": ({"core/schema/a.cpp": "\n" * 401}, "401 lines"),
     "SimGrid outside the simulator": ({"planner/a.cpp": "#include <simgrid/s4u.hpp>\n"}, "only simulator"),
     "MPI in the simulator": ({"simulator/a.cpp": "#include <mpi.h>\n"}, "only executor/comm"),
