@@ -154,9 +154,9 @@ void run(const ExecuteOptions& o, Session& session) {
                                      " already; no result, trace or report is written\n");
   const Timeline timeline = read_timeline(result["timeline"], "result");
   result["memory"] = write_memory(timeline, tier_memories(lower(plan), plan.cluster, rank_of_peak(timeline)));
-  if (!o.output.empty()) write_file(o.output, result.dump() + "\n");
   Plan rerouted = plan;  // with the loads of the run, as its timeline is of the run
   rerouted.routing = read_routing(result["routing"], "result", "/routing");
+  if (!o.output.empty()) write_file(o.output, result.dump() + "\n");
   write_trace(o.trace, timeline, rerouted, result["timeline_step"]);
   if (!o.report.empty()) {
     ReportInput input = report_input(rerouted, nullptr, &timeline, nullptr, result["peak_bytes"]);

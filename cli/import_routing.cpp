@@ -10,6 +10,7 @@
 #include "core/format/pytorch_trace.h"
 #include "core/format/sglang_recorder.h"
 #include "core/format/vllm_loads.h"
+#include "core/schema/model_limits.h"
 
 namespace moesaic::cli {
 namespace {
@@ -19,6 +20,10 @@ struct RoutingOptions {
   std::string output;
   TraceReading reading;
 };
+
+std::string counted(int64_t number, const std::string& what) {
+  return std::to_string(number) + ' ' + what + (number == 1 ? "" : "s");
+}
 
 void write(ImportedRouting imported, const RoutingOptions& o, Session& session) {
   RoutingDocument& routing = imported.routing;
@@ -31,9 +36,9 @@ void write(ImportedRouting imported, const RoutingOptions& o, Session& session) 
                  {"sources", routing.num_sources},
                  {"experts", routing.num_experts},
                  {"left_out", imported.left_out}},
-                "routing of " + std::to_string(routing.num_iterations) + " iterations, " +
-                    std::to_string(routing.num_moe_layers) + " MoE layers, " + std::to_string(routing.num_sources) +
-                    " sources, " + std::to_string(routing.num_experts) + " experts: " + o.output + "\n");
+                "routing of " + counted(routing.num_iterations, "iteration") + ", " +
+                    counted(routing.num_moe_layers, "MoE layer") + ", " + counted(routing.num_sources, "source") +
+                    ", " + counted(routing.num_experts, "expert") + ": " + o.output + "\n");
 }
 
 void run_traces(const RoutingOptions& o, Session& session) {
@@ -63,10 +68,10 @@ void add_pytorch_trace(CLI::App& import, Session& session) {
   verb->add_option("files", options->files, "Kineto's Chrome traces, one per rank")->required();
   verb->add_option("--moe-layers", options->reading.moe_layers, "MoE layers of the model")
       ->required()
-      ->check(CLI::Range(1, 1 << 20));
+      ->check(CLI::Range(kLayers.least, kLayers.most));
   verb->add_option("--experts", options->reading.experts, "experts of a layer")
       ->required()
-      ->check(CLI::Range(1, 1 << 20));
+      ->check(CLI::Range(kExperts.least, kExperts.most));
   verb->add_flag("--training", options->reading.training, "a backward pass follows every forward pass");
   verb->add_option("--group", options->reading.group, "process group of the experts, where several exchange");
   add_json_option(*verb, session);

@@ -172,7 +172,8 @@ planner::Problem Session::load_problem(const std::string& model, const std::stri
   const FoundCluster found = find_cluster(cluster);
   problem.cluster = found.cluster;
   problem.workload = load_workload(workload);
-  problem.files = {model_file(model), found.file, workload_file(workload), ""};
+  const std::string routing_file = routing.empty() ? "" : resolve_document(routing, "routing", document_roots());
+  problem.files = {model_file(model), found.file, workload_file(workload), routing_file, ""};
   problem.routing = load_routing(routing);
   const bool measured = profile.empty() && !in_device_folder(cluster, "profile.json", document_roots()).empty() &&
                         !in_device_folder(cluster, "cluster.json", document_roots()).empty();

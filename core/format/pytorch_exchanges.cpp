@@ -7,11 +7,10 @@
 
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
+#include "core/schema/model_limits.h"
 
 namespace moesaic {
 namespace {
-
-constexpr IntegerRange kRows{0, int64_t{1} << 40};
 
 struct Event {
   Exchange exchange;
@@ -21,19 +20,28 @@ struct Event {
   double microseconds = 0;
 };
 
+/// As much of a text as an error repeats.
+std::string beginning_of(const std::string& text) {
+  constexpr size_t kRepeated = 80;  // bytes
+  if (text.size() <= kRepeated) return text;
+  size_t end = kRepeated;
+  while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // not within a character of UTF-8
+  return text.substr(0, end) + " ...";
+}
+
 std::vector<int64_t> read_splits(const Field& splits, const std::string& file) {
-  if (!splits.json().is_string()) return splits.integers(kRows);
+  if (!splits.json().is_string()) return splits.integers(kRoutedRows);
   const std::string text = splits.text();
   if (text.find("...") != std::string::npos)
-    splits.refuse("is cut short: " + text, "the split of every rank",
+    splits.refuse("is cut short: " + beginning_of(text), "the split of every rank",
                   "the profiler shortens long lists: trace fewer ranks");
   Json list;
   try {
     list = parse_json(text, file);
   } catch (const InputError&) {
-    splits.refuse("is \"" + text + "\"", "a list such as \"[4, 12]\"");
+    splits.refuse("is \"" + beginning_of(text) + "\"", "a list such as \"[4, 12]\"");
   }
-  return Field(&list, file, splits.pointer()).integers(kRows);
+  return Field(&list, file, splits.pointer()).integers(kRoutedRows);
 }
 
 /// Nothing for events of other kinds, which have members of their own.
@@ -90,8 +98,14 @@ RankExchanges read_exchanges(const Json& trace, const std::string& file, const s
     if (events[i].rank != found.rank)
       all.refuse("has events of ranks " + std::to_string(found.rank) + " and " + std::to_string(events[i].rank),
                  "one rank per trace");
-    if (numbered && i > 0 && events[i].sequence == events[i - 1].sequence) continue;
-    found.exchanges.push_back(std::move(events[i].exchange));
+    if (numbered && i > 0 && events[i].sequence == events[i - 1].sequence) {
+      const Exchange &own = events[i].exchange, &before = events[i - 1].exchange;
+      if (own.sent != before.sent || own.received != before.received)
+        throw InputError(file, own.pointer, "has the sequence number of " + before.pointer + " and other splits",
+                         "one exchange of a number", "name the group of the experts");
+      continue;
+    }
+    found.exchanges.push_back(events[i].exchange);
   }
   return found;
 }

@@ -39,7 +39,7 @@ std::vector<Exchange> dispatches_of(const RankExchanges& rank, const TraceReadin
   return forward;
 }
 
-/// The ranks in the order of their numbers, which must be those of one group without gaps.
+/// The ranks in the order of their numbers, each with a trace of its own.
 std::vector<RankExchanges> sorted_ranks(const std::vector<TraceOfRank>& traces, const TraceReading& reading) {
   std::vector<RankExchanges> ranks;
   for (const TraceOfRank& trace : traces) ranks.push_back(read_exchanges(trace.json, trace.file, reading.group));
@@ -53,7 +53,10 @@ std::vector<RankExchanges> sorted_ranks(const std::vector<TraceOfRank>& traces, 
     for (const Exchange& exchange : rank.exchanges)
       if (exchange.sent.size() != ranks.size() || exchange.received.size() != ranks.size())
         throw InputError(
-            rank.file, exchange.pointer, "is an exchange of " + std::to_string(exchange.sent.size()) + " ranks",
+            rank.file, exchange.pointer,
+            "is an exchange of " +
+                std::to_string(exchange.sent.size() == ranks.size() ? exchange.received.size() : exchange.sent.size()) +
+                " ranks",
             std::to_string(ranks.size()) + ": there is a trace of so many", "give the traces of all ranks");
   return ranks;
 }
@@ -93,7 +96,7 @@ ImportedRouting read_pytorch_traces(const std::vector<TraceOfRank>& traces, cons
     throw InputError(ranks[0].file, "",
                      "is one of " + std::to_string(num_ranks) + " ranks, which do not divide " +
                          std::to_string(reading.experts) + " experts",
-                     "as many experts on every rank");
+                     "as many experts on every rank", "say how many experts a layer has");
   std::vector<std::vector<Exchange>> dispatches;
   for (const RankExchanges& rank : ranks) dispatches.push_back(dispatches_of(rank, reading));
   check_agreement(ranks, dispatches);
@@ -103,6 +106,10 @@ ImportedRouting read_pytorch_traces(const std::vector<TraceOfRank>& traces, cons
   routing.num_sources = num_ranks;
   routing.num_experts = reading.experts;
   routing.num_iterations = static_cast<int64_t>(dispatches[0].size()) / reading.moe_layers;
+  if (has_too_many_counts(routing.shape()))
+    throw InputError(ranks[0].file, "/traceEvents",
+                     "makes more than " + std::to_string(kMostCounts) + " rows per expert with the other traces",
+                     "fewer steps");
   for (size_t i = 0; i < dispatches[0].size(); ++i) {
     const auto all = [&](int64_t sum, const std::vector<Exchange>& rank) {
       return std::accumulate(rank[i].sent.begin(), rank[i].sent.end(), sum);

@@ -6,12 +6,13 @@
 
 #include "core/schema/documents.h"
 #include "core/schema/error.h"
+#include "core/schema/model_limits.h"
 
 namespace moesaic {
 namespace {
 
 constexpr const char* kRecord = "eplb_load_stats";
-constexpr IntegerRange kExpert{0, (1 << 20) - 1};  // far above any model's, so that a wrong one claims no memory
+constexpr IntegerRange kExpert{0, kExperts.most - 1};
 
 /// Physical rows [layers, physical] -> logical ones [layers, experts].
 LayerRows logical_rows(const LayerRows& physical, const Field& map) {
@@ -26,6 +27,9 @@ LayerRows logical_rows(const LayerRows& physical, const Field& map) {
                         std::to_string(physical[layer].size()) + " as expert_load");
     last = std::max(last, *std::max_element(experts.back().begin(), experts.back().end()));
   }
+  if (has_too_many_counts({1, static_cast<int64_t>(physical.size()), 1, last + 1}))
+    map.refuse("names expert " + std::to_string(last) + " of " + std::to_string(physical.size()) + " layers",
+               "at most " + std::to_string(kMostCounts) + " rows per expert");
   LayerRows rows(physical.size(), std::vector<int64_t>(static_cast<size_t>(last) + 1, 0));
   for (size_t layer = 0; layer < physical.size(); ++layer)
     for (size_t slot = 0; slot < experts[layer].size(); ++slot)

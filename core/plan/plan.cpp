@@ -5,21 +5,6 @@
 #include "core/plan/choice_fields.h"
 
 namespace moesaic {
-namespace {
-
-void check_routing(const Plan& plan, const PlanChecker& check) {
-  if (!plan.routing.recorded()) return;
-  check.require(
-      plan.routing.num_moe_layers == plan.model.num_moe_layers() && plan.routing.num_experts == plan.model.num_experts,
-      "/documents/routing/counts",
-      "was recorded with " + std::to_string(plan.routing.num_moe_layers) + " MoE layers of " +
-          std::to_string(plan.routing.num_experts) + " experts; the model has " +
-          std::to_string(plan.model.num_moe_layers()) + " of " + std::to_string(plan.model.num_experts),
-      "take a recording of this model, or a generator");
-}
-
-}  // namespace
-
 void check_plan(const Plan& plan, const std::string& file) {
   const PlanChecker check(file);
   check_layout(plan, check);
@@ -31,7 +16,8 @@ void check_plan(const Plan& plan, const std::string& file) {
   check_embedding(plan, check);
   check_dispatch(plan, check);
   check_placement(plan, check);
-  check_routing(plan, check);
+  check_recorded_shape(plan.routing, plan.model.num_moe_layers(), plan.model.num_experts, file,
+                       "/documents/routing/counts");
 }
 
 }  // namespace moesaic

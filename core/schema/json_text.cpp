@@ -158,6 +158,7 @@ void check_regular_file(const std::string& path, const std::string& expected) {
 
 Json parse_json(const std::string& text, const std::string& file) {
   refuse_byte_order_mark(text, file);
+  if (text.starts_with("\x1F\x8B")) throw InputError(file, "", "is compressed by gzip", "a JSON document", "unpack it");
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) throw InputError(file, "", "is empty", "a JSON document");
   // The parser takes a zero byte for the end and would not look at what follows.
   if (const size_t zero = text.find('\0'); zero != std::string::npos) {

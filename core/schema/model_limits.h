@@ -12,6 +12,8 @@ constexpr IntegerRange kHidden{1, 1 << 20};
 constexpr IntegerRange kIntermediate{1, 1 << 22};
 constexpr IntegerRange kHeads{1, 1 << 16};
 constexpr IntegerRange kExperts{1, 1 << 16};
+/// Of one source or of all to one expert: sums over both stay within 64 bits, and every count is an exact double.
+constexpr IntegerRange kRoutedRows{0, int64_t{1} << 40};
 constexpr IntegerRange kWindow{1, 1 << 30};
 constexpr IntegerRange kVocabulary{1, 1 << 26};
 

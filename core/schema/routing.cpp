@@ -51,6 +51,17 @@ std::vector<int64_t> largest_remainder(const std::vector<double>& weights, int64
 
 }  // namespace
 
+void check_recorded_shape(const RoutingDocument& document, int64_t num_moe_layers, int64_t num_experts,
+                          const std::string& file, const std::string& pointer) {
+  if (!document.recorded() || (document.num_moe_layers == num_moe_layers && document.num_experts == num_experts))
+    return;
+  throw InputError(file, pointer,
+                   "was recorded with " + std::to_string(document.num_moe_layers) + " MoE layers of " +
+                       std::to_string(document.num_experts) + " experts",
+                   std::to_string(num_moe_layers) + " MoE layers of " + std::to_string(num_experts) + " experts",
+                   "take a recording of this model, or a generator");
+}
+
 Routing::Routing(const RoutingDocument& document, int64_t num_moe_layers, int64_t num_sources, int64_t num_experts,
                  int64_t assignments_per_source, int64_t top_k)
     : Routing(document, num_moe_layers, num_sources, num_experts,
@@ -65,20 +76,14 @@ Routing::Routing(const RoutingDocument& document, int64_t num_moe_layers, int64_
       num_experts_(num_experts),
       assignments_(std::move(assignments)),
       top_k_(top_k),
-      draws_(document.generator, num_moe_layers, num_experts) {
+      draws_(document.generator, num_experts) {
   MOESAIC_CHECK(num_moe_layers >= 0 && num_sources > 0 && num_experts > 0 && top_k >= 0 &&
                     static_cast<int64_t>(assignments_.size()) == num_sources &&
                     std::all_of(assignments_.begin(), assignments_.end(), [](int64_t rows) { return rows >= 0; }),
                 "routing needs sources and experts");
   if (draws_choices()) check_draws();
+  check_recorded_shape(document, num_moe_layers, num_experts, "routing " + document.name, "/counts");
   if (!document.recorded()) return;
-  if (document.num_moe_layers != num_moe_layers || document.num_experts != num_experts) {
-    throw InputError("routing " + document.name, "/counts",
-                     "was recorded with " + std::to_string(document.num_moe_layers) + " MoE layers of " +
-                         std::to_string(document.num_experts) + " experts",
-                     std::to_string(num_moe_layers) + " MoE layers of " + std::to_string(num_experts) + " experts",
-                     "take a recording of this model, or a generator");
-  }
   choices_fit_ = recorded_choices_fit();
   if (choices_fit_) first_token_ = first_tokens(*document_.choices);
 }
@@ -121,11 +126,8 @@ const std::vector<int64_t>& Routing::counts(int64_t iteration, int64_t moe_layer
 std::vector<int32_t> Routing::choices(int64_t iteration, int64_t moe_layer, int64_t source) const {
   MOESAIC_CHECK(has_choices(), "nobody knows what tokens have chosen");
   const int64_t phase = phase_of(iteration, moe_layer, source);
-  if (draws_choices()) {
-    const int64_t rows = assignments_[static_cast<size_t>(source)];
-    const std::vector<int32_t>& drawn = draws_.choices(phase, source, rows / top_k_, top_k_);
-    return {drawn.begin() + moe_layer * rows, drawn.begin() + (moe_layer + 1) * rows};
-  }
+  if (draws_choices())
+    return draws_.choices(phase, moe_layer, source, assignments_[static_cast<size_t>(source)] / top_k_, top_k_);
   const auto row = static_cast<size_t>(phase * num_sources_ + source);
   std::vector<int32_t> chosen;
   for (int64_t token = first_token_[row]; token < first_token_[row + 1]; ++token) {

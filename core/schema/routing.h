@@ -24,6 +24,7 @@ struct RoutingDocument {
   int64_t num_iterations = 0, num_moe_layers = 0, num_sources = 0, num_experts = 0;
   /// What `counts` count; null: not known. Shared, as traces are large and plans are copied.
   std::shared_ptr<const RoutingChoices> choices = nullptr;
+  RoutingShape shape() const { return {num_iterations, num_moe_layers, num_sources, num_experts}; }
   bool recorded() const { return !counts.empty(); }
   bool operator==(const RoutingDocument& other) const;
 };
@@ -47,6 +48,10 @@ void require_form(const RoutingDocument& document, RoutingForm weakest, const st
 RoutingDocument beginning_at(const RoutingDocument& recorded, int64_t step, int micro_batches);
 /// The recording without its first iterations, of which it has more.
 RoutingDocument without_first(const RoutingDocument& recorded, int64_t iterations);
+
+/// Refuses a recording of another model at this place of a file.
+void check_recorded_shape(const RoutingDocument& document, int64_t num_moe_layers, int64_t num_experts,
+                          const std::string& file, const std::string& pointer);
 
 /// Binds a routing document to a shape. Iteration counts microbatches: step * micro_batches + microbatch.
 /// Rows and draws are memoised behind const: each thread takes its own copy.

@@ -11,6 +11,15 @@ std::vector<int64_t> first_tokens(const RoutingChoices& choices) {
   return first;
 }
 
+bool has_too_many_counts(const RoutingShape& s) {
+  int64_t product = 1;
+  for (const int64_t factor : {s.num_iterations, s.num_moe_layers, s.num_sources, s.num_experts}) {
+    if (factor > kMostCounts / product) return true;
+    product *= std::max<int64_t>(1, factor);
+  }
+  return false;
+}
+
 std::vector<int64_t> counts_of(const RoutingChoices& choices, const RoutingShape& s) {
   std::vector<int64_t> counts(static_cast<size_t>(s.num_iterations * s.num_moe_layers * s.num_sources * s.num_experts),
                               0);

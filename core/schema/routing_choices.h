@@ -23,6 +23,10 @@ struct RoutingShape {
   int64_t num_iterations = 0, num_moe_layers = 0, num_sources = 0, num_experts = 0;
 };
 
+/// 1 GiB of counts: a document that says more in a few bytes would claim memory that nobody has.
+inline constexpr int64_t kMostCounts = int64_t{1} << 27;
+bool has_too_many_counts(const RoutingShape& shape);
+
 /// Index of the first token of every (iteration, source), and at the end the number of tokens: [iterations * sources +
 /// 1].
 std::vector<int64_t> first_tokens(const RoutingChoices& choices);

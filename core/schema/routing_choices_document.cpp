@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/schema/model_limits.h"
@@ -9,8 +10,7 @@
 namespace moesaic {
 namespace {
 
-constexpr int64_t kMostCounts = int64_t{1} << 27;  // that follow from choices: 1 GiB
-constexpr IntegerRange kTokens{0, 1 << 30};        // of one source in one iteration
+constexpr IntegerRange kTokens{0, 1 << 30};  // of one source in one iteration
 
 std::string number_of(int64_t count, const char* what) { return std::to_string(count) + " " + what; }
 
@@ -46,7 +46,8 @@ void read_experts(const Field& list, int64_t num_experts, RoutingChoices& choice
 
 void read_scores(const Field& list, int64_t top_k, RoutingChoices& choices) {
   expect_size(list, top_k, "scores of a token");
-  constexpr NumberRange kFloats{-3e38, 3e38};
+  constexpr double kMost = std::numeric_limits<float>::max();
+  constexpr NumberRange kFloats{-kMost, kMost};
   for (const double score : list.numbers(kFloats)) choices.scores.push_back(static_cast<float>(score));
 }
 
@@ -61,20 +62,6 @@ void read_of_tokens(const Field& tokens, int64_t num_tokens, int64_t& num_layers
     expect_size(layers, num_layers, "MoE layers");
     for (size_t layer = 0; layer < layers.size(); ++layer) read(layers[layer]);
   }
-}
-
-RoutingShape shape_of(const RoutingDocument& routing) {
-  return {routing.num_iterations, routing.num_moe_layers, routing.num_sources, routing.num_experts};
-}
-
-/// Counts above are within 64 bits: each factor is bounded by the length of the file or by a range.
-bool too_many(const RoutingShape& s) {
-  int64_t product = 1;
-  for (const int64_t factor : {s.num_iterations, s.num_moe_layers, s.num_sources, s.num_experts}) {
-    if (factor > kMostCounts / product) return true;
-    product *= factor;
-  }
-  return false;
 }
 
 void check_counts(const std::vector<int64_t>& implied, const Field& counts, const RoutingDocument& routing) {
@@ -94,8 +81,9 @@ void check_rows(const std::vector<int64_t>& counts, const Field& experts, const 
   for (auto row = counts.begin(); row != counts.end(); row += of_layer)
     if (std::all_of(row, row + of_layer, [](int64_t rows) { return rows == 0; }))
       experts.refuse("routes no rows at all in iteration " +
-                         std::to_string((row - counts.begin()) / (of_layer * routing.num_moe_layers)),
-                     "a row in every layer of every iteration");
+                         std::to_string((row - counts.begin()) / (of_layer * routing.num_moe_layers)) + ", MoE layer " +
+                         std::to_string((row - counts.begin()) / of_layer % routing.num_moe_layers),
+                     "a row in every layer of every iteration", "leave this iteration out");
 }
 
 /// Of a list [tokens, moe layers, top_k].
@@ -143,13 +131,13 @@ void read_choices(const Field& choices, const Field& counts, RoutingDocument& ro
   if (scores.present())
     read_of_tokens(scores, num_tokens, routing.num_moe_layers,
                    [&](const Field& list) { read_scores(list, read->top_k, *read); });
-  if (too_many(shape_of(routing)))
+  if (has_too_many_counts(routing.shape()))
     choices.refuse("is about more than " + std::to_string(kMostCounts) + " rows per expert",
                    "fewer iterations, MoE layers, sources and experts");
-  const std::vector<int64_t> implied = counts_of(*read, shape_of(routing));
+  std::vector<int64_t> implied = counts_of(*read, routing.shape());
   if (counts.present()) check_counts(implied, counts, routing);
   check_rows(implied, experts, routing);
-  routing.counts = implied;
+  routing.counts = std::move(implied);
   routing.choices = std::move(read);
 }
 

@@ -3,14 +3,12 @@
 #include <nlohmann/json.hpp>
 
 #include "core/schema/documents.h"
+#include "core/schema/model_limits.h"
 #include "core/schema/object_reader.h"
 #include "core/schema/routing_choices_document.h"
 
 namespace moesaic {
 namespace {
-
-// Sums over sources and experts stay within 64 bits, and every count is an exact double.
-constexpr IntegerRange kRows{0, int64_t{1} << 40};
 
 /// sigma: exp(8) = 2981 times as popular at one standard deviation.
 RoutingDrift read_drift(ObjectReader reader) {
@@ -53,7 +51,7 @@ void read_layer(const Field& sources, RoutingDocument& routing) {
     const Field experts = sources[static_cast<size_t>(source)];
     const int64_t num_experts = same_size(experts, routing.num_experts);
     for (int64_t expert = 0; expert < num_experts; ++expert) {
-      routing.counts.push_back(experts[static_cast<size_t>(expert)].integer(kRows));
+      routing.counts.push_back(experts[static_cast<size_t>(expert)].integer(kRoutedRows));
       sum += routing.counts.back();
     }
   }

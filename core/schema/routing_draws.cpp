@@ -84,8 +84,8 @@ class OtherExpert {
 
 }  // namespace
 
-RoutingDraws::RoutingDraws(const RoutingGenerator& generator, int64_t num_moe_layers, int64_t num_experts)
-    : generator_(generator), num_moe_layers_(num_moe_layers), num_experts_(num_experts) {}
+RoutingDraws::RoutingDraws(const RoutingGenerator& generator, int64_t num_experts)
+    : generator_(generator), num_experts_(num_experts) {}
 
 /// log_factors: [num_experts] by popularity rank, or empty for zeros.
 std::vector<double> RoutingDraws::weights(int64_t moe_layer, const std::vector<double>& log_factors) const {
@@ -133,45 +133,48 @@ std::vector<int64_t> RoutingDraws::rows(int64_t iteration, int64_t moe_layer, in
   return drawn;
 }
 
-std::vector<int32_t> RoutingDraws::successors(int64_t moe_layer) const {
-  const std::vector<int32_t> own = expert_of_rank(generator_.seed, num_experts_, moe_layer),
-                             next = expert_of_rank(generator_.seed, num_experts_, moe_layer + 1);
+std::vector<int32_t> RoutingDraws::successors(int64_t layer, int64_t later) const {
+  const std::vector<int32_t> own = expert_of_rank(generator_.seed, num_experts_, layer),
+                             last = expert_of_rank(generator_.seed, num_experts_, later);
   std::vector<int32_t> successor(own.size());
-  for (size_t rank = 0; rank < own.size(); ++rank) successor[static_cast<size_t>(own[rank])] = next[rank];
+  for (size_t rank = 0; rank < own.size(); ++rank) successor[static_cast<size_t>(own[rank])] = last[rank];
   return successor;
 }
 
-const std::vector<int32_t>& RoutingDraws::choices(int64_t iteration, int64_t source, int64_t tokens,
-                                                  int64_t top_k) const {
-  constexpr size_t kMostDrawn = size_t{1} << 26;  // experts: 256 MiB
-  if (const auto known = drawn_.find({iteration, source}); known != drawn_.end()) return known->second;
-  const auto size = static_cast<size_t>(num_moe_layers_ * tokens * top_k);
-  if (num_drawn_ + size > kMostDrawn) drawn_.clear(), num_drawn_ = 0;
-  num_drawn_ += size;
-  std::vector<int32_t>& drawn = drawn_[{iteration, source}];
-  drawn.resize(size);
-  for (int64_t layer = 0; layer < num_moe_layers_; ++layer) draw_layer(iteration, layer, source, top_k, drawn);
-  return drawn;
-}
-
-void RoutingDraws::draw_layer(int64_t iteration, int64_t moe_layer, int64_t source, int64_t top_k,
-                              std::vector<int32_t>& choices) const {
-  const OtherExpert other(popularity(iteration, moe_layer));
-  const std::vector<int32_t> successor =
-      moe_layer > 0 ? successors(moe_layer - 1) : std::vector<int32_t>(static_cast<size_t>(num_experts_));
-  const auto of_layer = static_cast<int64_t>(choices.size()) / num_moe_layers_;
+/// A token's choices were drawn in the last layer where it did not follow, and went from successor to successor since.
+std::vector<int32_t> RoutingDraws::choices(int64_t iteration, int64_t moe_layer, int64_t source, int64_t tokens,
+                                           int64_t top_k) const {
+  struct Origin {
+    OtherExpert other;
+    std::vector<int32_t> successor;  // in moe_layer
+  };
+  std::map<int64_t, Origin> origins;  // by layer
   std::vector<bool> taken(static_cast<size_t>(num_experts_));
-  for (int64_t token = 0; token * top_k < of_layer; ++token) {
-    int32_t* own = choices.data() + moe_layer * of_layer + token * top_k;
-    Stream stream{key_of(generator_.seed, kChoices, {iteration, source, moe_layer, token})};
-    const bool follows = stream.next() < generator_.affinity && moe_layer > 0;
+  std::vector<size_t> own;
+  std::vector<int32_t> choices;
+  choices.reserve(static_cast<size_t>(tokens * top_k));
+  for (int64_t token = 0; token < tokens; ++token) {
+    const auto stream_of = [&](int64_t layer) {
+      return Stream{key_of(generator_.seed, kChoices, {iteration, source, layer, token})};
+    };
+    int64_t layer = moe_layer;
+    Stream stream = stream_of(layer);
+    while (stream.next() < generator_.affinity && layer > 0) stream = stream_of(--layer);
+    auto origin = origins.find(layer);
+    if (origin == origins.end())
+      origin =
+          origins.emplace(layer, Origin{OtherExpert(popularity(iteration, layer)), successors(layer, moe_layer)}).first;
+    own.clear();
     for (int64_t i = 0; i < top_k; ++i) {
-      own[i] =
-          follows ? successor[static_cast<size_t>(own[i - of_layer])] : static_cast<int32_t>(other.draw(stream, taken));
-      taken[static_cast<size_t>(own[i])] = true;
+      own.push_back(origin->second.other.draw(stream, taken));
+      taken[own.back()] = true;
     }
-    for (int64_t i = 0; i < top_k; ++i) taken[static_cast<size_t>(own[i])] = false;
+    for (const size_t expert : own) {
+      taken[expert] = false;
+      choices.push_back(origin->second.successor[expert]);
+    }
   }
+  return choices;
 }
 
 std::vector<double> inclusion(const std::vector<double>& popularity, int64_t top_k) {

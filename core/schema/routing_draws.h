@@ -2,8 +2,6 @@
 // What a routing generator draws: popularities, rows per expert, and the experts of tokens one after the other. The
 // same arguments give the same draws, in whatever order they are asked for.
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -15,7 +13,7 @@ namespace moesaic {
 /// Memoises behind const: each thread takes its own copy.
 class RoutingDraws {
  public:
-  RoutingDraws(const RoutingGenerator& generator, int64_t num_moe_layers, int64_t num_experts);
+  RoutingDraws(const RoutingGenerator& generator, int64_t num_experts);
 
   /// Of every expert in one iteration: [num_experts], sums to 1.
   std::vector<double> popularity(int64_t iteration, int64_t moe_layer) const;
@@ -25,28 +23,24 @@ class RoutingDraws {
   /// Of `assignments` independent draws those of every expert: [num_experts].
   std::vector<int64_t> rows(int64_t iteration, int64_t moe_layer, int64_t source, int64_t assignments) const;
 
-  /// The experts of a source's tokens, RoutingGenerator::affinity: [moe layers, tokens, top_k]. The reference is good
-  /// until the next call.
-  const std::vector<int32_t>& choices(int64_t iteration, int64_t source, int64_t tokens, int64_t top_k) const;
+  /// The experts of a source's tokens, RoutingGenerator::affinity: [tokens, top_k].
+  std::vector<int32_t> choices(int64_t iteration, int64_t moe_layer, int64_t source, int64_t tokens,
+                               int64_t top_k) const;
 
-  /// [num_experts]: the successor of every expert of a layer in the next one.
-  std::vector<int32_t> successors(int64_t moe_layer) const;
+  /// [num_experts]: the expert of the same popularity rank of every expert of a layer, in a later one.
+  std::vector<int32_t> successors(int64_t layer, int64_t later) const;
 
  private:
   std::vector<double> weights(int64_t moe_layer, const std::vector<double>& log_factors) const;
   const std::vector<double>& drift(int64_t iteration, int64_t moe_layer) const;
-  void draw_layer(int64_t iteration, int64_t moe_layer, int64_t source, int64_t top_k,
-                  std::vector<int32_t>& choices) const;
 
   RoutingGenerator generator_;
-  int64_t num_moe_layers_, num_experts_;
+  int64_t num_experts_;
   struct Drifted {
     int64_t iteration = -1;
     std::vector<double> x;  // [num_experts], by popularity rank
   };
   mutable std::map<int64_t, Drifted> drifted_;  // by layer, the iteration that was asked for last
-  mutable std::map<std::array<int64_t, 2>, std::vector<int32_t>> drawn_;  // by iteration, source
-  mutable size_t num_drawn_ = 0;                                          // experts in there
 };
 
 /// Of how many of a token's top_k draws without repetition each expert is one, [num_experts]; sums to top_k. With

@@ -223,7 +223,7 @@ Layout fixed_layout(const Problem& problem) {
       "change global_batch in the workload, or --ranks");
 }
 
-/// What no layout mends: a model and a workload that do not go together.
+/// What no layout mends: a model and a workload or a recording that do not go together.
 void check_pair(const Problem& problem) {
   const std::string model = "model " + problem.model.name;
   if (problem.model.routed_by_task && problem.workload.tasks.empty())
@@ -233,6 +233,8 @@ void check_pair(const Problem& problem) {
   if (!problem.model.routed_by_task && !problem.workload.tasks.empty())
     throw InputError(problem.files.workload, "/tasks", "are given, and " + model + " has a router",
                      "no tasks, or a model with \"routing\": \"task\"", "");
+  check_recorded_shape(problem.routing, problem.model.num_moe_layers(), problem.model.num_experts,
+                       problem.files.routing, "");
   if (const std::string part = unlowered_part(problem.model); !part.empty())
     throw InputError(problem.files.model, "", "has " + part + ", which no block computes",
                      "attention that sees all keys or a window in every layer",

@@ -29,7 +29,8 @@ std::string idle_experts_remark(const RoutingDocument& routing) {
   }
   if (most == 0) return "";
   std::string text = std::to_string(most) + " of " + std::to_string(routing.num_experts) +
-                     " experts got no rows in MoE layer " + std::to_string(where) + " of routing " + routing.name;
+                     " experts got no rows in MoE layer " + std::to_string(where) + " of the routing" +
+                     (routing.name.empty() ? "" : " " + routing.name);
   if (layers > 1) text += " (some got none in " + std::to_string(layers) + " layers)";
   return text + ": was it recorded on all ranks, and long enough?";
 }

@@ -32,8 +32,8 @@ class SlotPrices {
   SlotCurve equal_;  // where all slots have the same rows
 };
 
-/// The line under a curve: seconds per row from its point nearest to `rows` to that nearest to twice as many, and what
-/// is left of the curve where it is lowest above that.
+/// The line under a curve: seconds per row from `rows` to twice as many, and what is left of the curve where it is
+/// lowest above that.
 void set_line_under(LayerCostModel& model, double rows);
 
 }  // namespace moesaic::planner

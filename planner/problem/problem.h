@@ -18,7 +18,7 @@ struct Fixed : PartialPlan {
 
 /// Where the documents of a problem stand, for those who say what is wrong with them; "" where nobody knows.
 struct DocumentFiles {
-  std::string model, cluster, workload, preset;
+  std::string model, cluster, workload, routing, preset;
 };
 
 struct Problem {

@@ -1,6 +1,7 @@
 #include "executor/runtime/lanes/route_recorder.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/routing/routing_rules.h"
 
@@ -13,6 +14,9 @@ int64_t first_own_token(const TaskGraph& graph, const Plan& plan, int rank) {
   const RoutingRules rules(plan);
   return rules.position(rank) / rules.token_copies * graph.tokens_per_rank;
 }
+
+/// A run that diverges goes on, skipping steps, and its document holds numbers alone.
+float finite_or_zero(float weight) { return std::isfinite(weight) ? weight : 0; }
 
 }  // namespace
 
@@ -48,7 +52,9 @@ StepChoices RouteRecorder::take() {
   if (form_ == RoutingForm::choices_with_scores) step.weights.assign(step.experts.size(), 0);
   for (const Fetched& fetched : fetched_) {
     std::copy_n(fetched.experts.as<int32_t>(), choices_, step.experts.begin() + fetched.first);
-    if (fetched.weights) std::copy_n(fetched.weights->as<float>(), choices_, step.weights.begin() + fetched.first);
+    if (fetched.weights)
+      std::transform(fetched.weights->as<float>(), fetched.weights->as<float>() + choices_,
+                     step.weights.begin() + fetched.first, finite_or_zero);
   }
   fetched_.clear();
   return step;

@@ -17,7 +17,7 @@ struct StepChoices {
   static constexpr int32_t kElsewhere = -2;  // the layer is another stage's; below RoutingChoices::kDropped
 
   std::vector<int32_t> experts;
-  std::vector<float> weights;  // of them, as the router gives them to unpermute; 0 where dropped
+  std::vector<float> weights;  // of them, as the router gives them to unpermute; 0 where dropped or not finite
 };
 
 class RouteRecorder {

@@ -72,19 +72,19 @@ TEST(RoutingDraws, TokensChooseDifferentExpertsAndAreCounted) {
 TEST(RoutingDraws, AffinityIsHowOftenTheSuccessorFollows) {
   constexpr int kTokens = 20000;
   for (const double a : {0.2, 0.6, 1.0}) {
-    const RoutingDraws draws({0, 3, true, a, {}}, 2, 64);
-    const std::vector<int32_t> choices = draws.choices(0, 0, kTokens, 2), successor = draws.successors(0);
+    const RoutingDraws draws({0, 3, true, a, {}}, 64);
+    const std::vector<int32_t> first = draws.choices(0, 0, 0, kTokens, 2), second = draws.choices(0, 1, 0, kTokens, 2),
+                               successor = draws.successors(0, 1);
     int followed = 0;
-    for (size_t i = 0; i < 2 * kTokens; ++i)
-      followed += choices[2 * kTokens + i] == successor[static_cast<size_t>(choices[i])] ? 1 : 0;
+    for (size_t i = 0; i < 2 * kTokens; ++i) followed += second[i] == successor[static_cast<size_t>(first[i])] ? 1 : 0;
     const double expected = a + (1 - a) / 64, of = 2.0 * kTokens;
     EXPECT_NEAR(followed / of, expected, 5 * std::sqrt(expected * (1 - expected) / kTokens) + 1e-12) << a;
   }
 }
 
 TEST(RoutingDraws, SuccessorsAreAPermutationOfTheSamePopularity) {
-  const RoutingDraws draws({1.1, 9, true, 0.3, {}}, 3, 32);
-  const std::vector<int32_t> successor = draws.successors(1);
+  const RoutingDraws draws({1.1, 9, true, 0.3, {}}, 32);
+  const std::vector<int32_t> successor = draws.successors(1, 2);
   const std::vector<double> own = draws.popularity(0, 1), next = draws.popularity(0, 2);
   EXPECT_EQ(std::set<int32_t>(successor.begin(), successor.end()).size(), 32u);
   for (size_t e = 0; e < 32; ++e) EXPECT_EQ(own[e], next[static_cast<size_t>(successor[e])]);
@@ -107,20 +107,39 @@ TEST(RoutingDraws, MeanLoadIsThatOfDraws) {
 
 // One expert of popularity 1 - 1e-9 and three that share the rest: all tokens take it and two of the others.
 TEST(RoutingDraws, ExtremePopularitiesStillGiveDifferentExperts) {
-  const RoutingDraws draws({16, 1, true, 1e-9, {}}, 1, 256);
-  const std::vector<int32_t> choices = draws.choices(0, 0, 4, 200);
+  const RoutingDraws draws({16, 1, true, 1e-9, {}}, 256);
+  const std::vector<int32_t> choices = draws.choices(0, 0, 0, 4, 200);
   for (int token = 0; token < 4; ++token)
     EXPECT_EQ(std::set<int32_t>(choices.begin() + token * 200, choices.begin() + token * 200 + 200).size(), 200u);
 }
 
 TEST(RoutingDraws, DependOnNothingButTheirArguments) {
   const RoutingGenerator generator{0.8, 4, true, 0.4, {0.9, 0.5}};
-  const RoutingDraws first(generator, 3, 16), second(generator, 3, 16);
-  const std::vector<int32_t> choices = first.choices(5, 1, 10, 2);
-  second.choices(9, 0, 10, 2), second.popularity(2, 1);
-  EXPECT_EQ(second.choices(5, 1, 10, 2), choices);
-  EXPECT_NE(first.choices(6, 1, 10, 2), choices);
-  EXPECT_NE(first.choices(5, 0, 10, 2), choices);
+  const RoutingDraws first(generator, 16), second(generator, 16);
+  const std::vector<int32_t> choices = first.choices(5, 2, 1, 10, 2);
+  second.choices(9, 2, 0, 10, 2), second.popularity(2, 1);
+  EXPECT_EQ(second.choices(5, 2, 1, 10, 2), choices);
+  EXPECT_NE(first.choices(6, 2, 1, 10, 2), choices);
+  EXPECT_NE(first.choices(5, 2, 0, 10, 2), choices);
+}
+
+// In any layer a token takes the successors of both of its choices in the layer before or, drawn anew among 1,024
+// experts, of neither; of one by chance 150 * 2 * 1/1024 = 0.3 tokens do, none with this seed.
+TEST(RoutingDraws, ChoicesGoFromSuccessorToSuccessor) {
+  const RoutingDraws draws({0, 8, true, 0.5, {}}, 1024);
+  int followed = 0, drawn = 0;
+  for (int64_t layer = 1; layer < 6; ++layer) {
+    const std::vector<int32_t> before = draws.choices(3, layer - 1, 0, 60, 2), own = draws.choices(3, layer, 0, 60, 2),
+                               successor = draws.successors(layer - 1, layer);
+    for (size_t token = 0; token < 60; ++token) {
+      const int same = (own[2 * token] == successor[static_cast<size_t>(before[2 * token])]) +
+                       (own[2 * token + 1] == successor[static_cast<size_t>(before[2 * token + 1])]);
+      EXPECT_NE(same, 1);
+      ++(same == 2 ? followed : drawn);
+    }
+  }
+  EXPECT_NEAR(followed, 150, 5 * std::sqrt(75));  // of 300, each with probability 1/2
+  EXPECT_EQ(followed + drawn, 300);
 }
 
 /// log of popularity over that without drift, up to a constant: minus its mean over experts, [experts].
@@ -141,7 +160,7 @@ double product(const std::vector<double>& a, const std::vector<double>& b) {
 // 4096 experts: a mean of products of normal numbers has a standard deviation of at most sqrt(2 / 4096) = 0.022 times
 // sigma^2; five of them bound the error. Correlation by n iterations is rho^n: 0.8^1 and 0.8^5 = 0.33.
 TEST(RoutingDraws, DriftKeepsItsSpreadAndForgetsByRho) {
-  const RoutingDraws draws({0.5, 7, false, 0, {0.8, 0.6}}, 1, 4096);
+  const RoutingDraws draws({0.5, 7, false, 0, {0.8, 0.6}}, 4096);
   const double variance = 0.36, error = 5 * 0.022 * variance;
   const std::vector<double> early = drifted(draws, 10);
   for (const int64_t iteration : {0, 10, 11, 50})

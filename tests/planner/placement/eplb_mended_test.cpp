@@ -48,7 +48,7 @@ double hottest_rank(const LayerPlacement& placement, const std::vector<double>& 
   return hottest;
 }
 
-// Second layer of the example of EPLB's README on 4 nodes' worth of 8 GPUs: nothing is repeated, nothing is mended.
+// Second layer of the example of EPLB's README, 4 groups on 2 nodes of 4 GPUs: nothing is repeated, nothing is mended.
 TEST(MendedEplb, LeavesAPlacementWithoutRepetitionAsItIs) {
   const std::vector<double> tokens = {20, 107, 104, 64, 19, 197, 187, 157, 172, 86, 16, 27};
   const MendedEplb mended = eplb_mended({12, 8, 2, tokens, {true}}, {4, 2});
@@ -126,9 +126,10 @@ TEST(Policies, SayThatExpertsGotNoRows) {
   routing.num_iterations = routing.num_moe_layers = routing.num_sources = 1;
   routing.num_experts = 256;
   for (const double rows : one_rank_of_sixteen()) routing.counts.push_back(static_cast<int64_t>(rows));
-  EXPECT_EQ(idle_experts_remark(routing),
-            "240 of 256 experts got no rows in MoE layer 0 of routing one rank: was it recorded on all ranks, and long "
-            "enough?");
+  EXPECT_EQ(
+      idle_experts_remark(routing),
+      "240 of 256 experts got no rows in MoE layer 0 of the routing one rank: was it recorded on all ranks, and long "
+      "enough?");
   routing.counts.assign(256, 1);
   EXPECT_EQ(idle_experts_remark(routing), "");
   EXPECT_EQ(idle_experts_remark({}), "");  // a generator

@@ -61,14 +61,10 @@ Run run(const Plan& plan, RoutingForm record) {
   return run;
 }
 
-RoutingShape shape_of(const RoutingDocument& routing) {
-  return {routing.num_iterations, routing.num_moe_layers, routing.num_sources, routing.num_experts};
-}
-
 /// Counts follow, experts of a token differ, and the document says it all.
 void expect_sound(const RoutingDocument& routing) {
   ASSERT_EQ(form_of(routing), RoutingForm::choices_with_scores);
-  EXPECT_EQ(routing.counts, counts_of(*routing.choices, shape_of(routing)));
+  EXPECT_EQ(routing.counts, counts_of(*routing.choices, routing.shape()));
   EXPECT_EQ(read_routing(parse_json(write_routing(routing).dump(), "again"), "again"), routing);
 }
 
@@ -181,6 +177,16 @@ TEST(RecordedChoices, ScoresAreTheWeightsOfTheRouter) {
     EXPECT_NEAR(scores[i] + scores[i + 1], 1, 1e-6);
     EXPECT_GE(scores[i], scores[i + 1]);
   }
+}
+
+// With that learning rate the second step's weights, and so its scores, are no numbers; documents hold numbers alone.
+TEST(RecordedChoices, OfAStepThatIsSkippedHaveNoScores) {
+  Plan plan = testing::plan_of(1, 2, 2);
+  plan.workload.optimizer.learning_rate = 1e30;
+  const TrainResult result = run(plan, RoutingForm::choices_with_scores).result;
+  EXPECT_EQ(result.skipped_steps, (std::vector<int64_t>{1}));
+  expect_sound(result.routing);
+  EXPECT_EQ(result.routing.choices->scores.back(), 0);
 }
 
 TEST(RecordedChoices, ChangeNoBitAndAreThereWhenAskedFor) {
