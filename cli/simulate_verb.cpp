@@ -132,7 +132,7 @@ void add_simulate(CLI::App& app, Session& session) {
   verb->add_option("--report", options->report, "write an HTML report");
   verb->add_option("--timeline", options->timeline, "write the timeline document, for `moesaic compare`");
   verb->add_option("--engine", options->engine,
-                   "who keeps time: simgrid, the referee, or fluid, our own model, faster and alike within 1e-6")
+                   "who keeps time: simgrid, the referee, or fluid, our own model, faster; steps alike within 1e-5")
       ->check(CLI::IsMember({name_of(simulator::EngineKind::simgrid), name_of(simulator::EngineKind::fluid)}));
   add_common_options(*verb, session);
   options->seed = verb->get_option("--seed")->description("draw a generated routing with this seed; default: its own");

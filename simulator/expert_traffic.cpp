@@ -29,7 +29,7 @@ ExpertTraffic::ExpertTraffic(const TaskGraph& graph, const Plan& plan, int64_t s
     slot_weights_ += parameter.slot_elements;
     weight_bytes_ += bytes_of(graph.tensors[parameter.weight].dtype, parameter.slot_elements);
   }
-  block_bytes_ = bytes_of(DType::f32, 3 * slot_weights_);
+  block_bytes_ = bytes_of(DType::f32, kStateWords * slot_weights_);
   for (int rank = 0; rank < graph.num_ranks; ++rank) warm_up(rank);
 }
 

@@ -1,8 +1,10 @@
 #include "simulator/platform.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
+#include "core/operators/transfers.h"
 #include "core/schema/error.h"
 
 namespace moesaic::simulator {
@@ -59,7 +61,17 @@ void Platform::build(ActivityEngine& engine, double collective_slowdown) const {
   engine.seal();
 }
 
-void Platform::append(PortKind kind, int rank, Bytes out, Bytes in, std::vector<Flow>& flows, double busy_out) const {
+void Platform::check_flow(const Flow& flow, int rank) const {
+  constexpr double kMostBytes = 1e16;  // SimGrid counts 1024 units of each in 64 bits
+  const Seconds seconds = flow.bytes / bandwidth_of(flow.port);
+  if (seconds < kLongest && flow.bytes < kMostBytes) return;
+  throw InputError(
+      "cluster '" + cluster_.name + "'", std::string("/links/") + name_of(kind_of(flow.port)),
+      "rank " + std::to_string(rank) + " would pass " + format_bytes(flow.bytes) + " in " + format_seconds(seconds),
+      "rates that let a transfer end within 1e9 s", "look for a rate that is far too small");
+}
+
+void Platform::append(PortKind kind, int rank, double out, double in, std::vector<Flow>& flows, double busy_out) const {
   if (out == 0 && in == 0) return;
   const int port = port_of_[static_cast<size_t>(kind) * num_ranks_ + rank];
   if (port < 0 && kind == PortKind::spine) return;
@@ -67,8 +79,11 @@ void Platform::append(PortKind kind, int rank, Bytes out, Bytes in, std::vector<
     throw InputError("cluster '" + cluster_.name + "'", std::string("/links/") + name_of(kind),
                      "ranks must exchange bytes over a link that the cluster does not have", "a bandwidth above 0",
                      "give the link a bandwidth, or a layout that does not need it");
-  if (out > 0) flows.push_back({port, ActivityEngine::Direction::out, static_cast<double>(out) + busy_out});
-  if (in > 0) flows.push_back({port, ActivityEngine::Direction::in, static_cast<double>(in)});
+  const auto add = [&](ActivityEngine::Direction direction, double bytes) {
+    check_flow(flows.emplace_back(Flow{port, direction, bytes}), rank);
+  };
+  if (out > 0) add(ActivityEngine::Direction::out, out + busy_out);
+  if (in > 0) add(ActivityEngine::Direction::in, in);
 }
 
 void Platform::append_flows(const MemberDemand& member, std::vector<Flow>& flows) const {
@@ -86,15 +101,12 @@ void Platform::append_flows(const MemberDemand& member, std::vector<Flow>& flows
 void Platform::append_flows(const TransferWork& work, int rank, bool on_core, std::vector<Flow>& flows) const {
   if (work.moved.storage_written > 0) {
     const double slower = cluster_.storage_read_bytes_per_s / cluster_.storage_write_bytes_per_s;
-    append(PortKind::storage, rank, 0, static_cast<Bytes>(static_cast<double>(work.moved.storage_written) * slower),
-           flows);
+    append(PortKind::storage, rank, 0, std::floor(static_cast<double>(work.moved.storage_written) * slower), flows);
   }
   append(PortKind::storage, rank, 0, work.moved.storage_read, flows);
   if (on_core) return;
   append(PortKind::pcie, rank, work.moved.from_device, work.moved.to_device, flows);
-  // AdamW reads the gradient, reads and writes the weight and both moments, and clears the gradient: 8 words of 4
-  // bytes.
-  append(PortKind::host_memory, rank, 0, work.updated_elements * 8 * 4, flows);
+  append(PortKind::host_memory, rank, 0, bytes_of(DType::f32, kHostUpdateWords * work.updated_elements), flows);
 }
 
 Seconds Platform::port_seconds(const CollectiveDemand& demand) const {

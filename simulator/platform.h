@@ -33,6 +33,9 @@ struct Flow {
   int copies = 1;  // of ranks that do the same at the same time and share the port
 };
 
+/// 30 years: where something would take longer, a rate in a document is wrong.
+inline constexpr Seconds kLongest = 1e9;
+
 class Platform {
  public:
   Platform(const Cluster& cluster, int num_ranks);
@@ -41,7 +44,8 @@ class Platform {
   /// slowed core.
   void build(ActivityEngine& engine, double collective_slowdown) const;
 
-  /// The flows of a member, at most two per port kind. InputError where bytes must pass a link that the cluster lacks.
+  /// The flows of a member, at most two per port kind. InputError where bytes must pass a link that the cluster lacks,
+  /// or would take longer than `kLongest`.
   void append_flows(const MemberDemand& member, std::vector<Flow>& flows) const;
 
   /// The flows of a transfer between tiers; `on_core`: what a CPU rank moves in memory is its core's work, no flow.
@@ -69,7 +73,8 @@ class Platform {
   };
   int add_port(PortKind kind, const std::string& owner, BytesPerSecond bandwidth);
   /// `busy_out`: bytes that the port could send while it is busy with messages.
-  void append(PortKind kind, int rank, Bytes out, Bytes in, std::vector<Flow>& flows, double busy_out = 0) const;
+  void append(PortKind kind, int rank, double out, double in, std::vector<Flow>& flows, double busy_out = 0) const;
+  void check_flow(const Flow& flow, int rank) const;
 
   Cluster cluster_;
   int num_ranks_;

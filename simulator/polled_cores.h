@@ -1,7 +1,7 @@
 #pragma once
 // Ranks whose compute and communication share one core that does one thing at a time: a compute task runs to its end,
-// then the network is served, then the next compute task starts. It decides the order on each core; SimGrid says how
-// long each piece takes.
+// then the network is served, then the next compute task starts. It decides the order on each core; the engine
+// keeps the time.
 
 #include <cstdint>
 #include <deque>

@@ -50,6 +50,7 @@ class Reader {
     for (const int32_t binding : asked.bindings) own.add(rows_.rows_bound(binding, rank));
     for (const int32_t routing : asked.routings) {
       const SlotCounts& counts = rows_.counts(routing, rank);
+      own.add(counts.slot_rows(rank % counts.num_ranks()).size());
       for (const int64_t slot : counts.slot_rows(rank % counts.num_ranks())) own.add(slot);
     }
     for (const int32_t kind : asked.collectives) read_collective(rank, kind, own);

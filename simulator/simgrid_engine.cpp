@@ -1,7 +1,6 @@
 #include "simulator/simgrid_engine.h"
 
 #include <algorithm>
-#include <simgrid/Exception.hpp>
 #include <simgrid/kernel/Timer.hpp>
 #include <simgrid/s4u.hpp>
 #include <vector>
@@ -16,15 +15,6 @@ namespace sg = simgrid::s4u;
 
 /// SimGrid counts payloads in whole units; 1024 per byte keeps the fraction that scaling to a measured curve leaves.
 constexpr double kUnitsPerByte = 1024;
-
-/// Plain max-min sharing: no window limit (TCP-gamma), no reverse flow, no weight by round-trip time.
-void configure() {
-  sg::Engine::set_config("network/model:CM02");
-  sg::Engine::set_config("network/TCP-gamma:0");
-  sg::Engine::set_config("network/crosstraffic:0");
-  sg::Engine::set_config("network/weight-S:0");
-  sg::Engine::set_config(kTimingPrecision);  // the default of 1 ns would merge the ends of short tasks
-}
 
 }  // namespace
 
@@ -91,7 +81,8 @@ SimgridEngine::SimgridEngine() {
   MOESAIC_CHECK(!exists(), "a process can simulate once only: its second engine would start at the clock of the first");
   static char program[] = "moesaic", quiet[] = "--log=root.thresh:error";
   state_ = std::make_unique<State>(std::vector<char*>{program, quiet, nullptr});
-  configure();
+  share_max_min();
+  sg::Engine::set_config(kTimingPrecision);  // the default of 1 ns would merge the ends of short tasks
   state_->zone = star_zone(state_->engine);
   state_->fabric = new_host(state_->zone, "fabric", {1.0});
 }

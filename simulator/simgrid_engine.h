@@ -1,6 +1,5 @@
 #pragma once
-// SimGrid as a keeper of time. Its source is the only file that includes SimGrid, and the place for differences between
-// versions.
+// SimGrid as a keeper of time. Its source is the only one of the library that includes SimGrid.
 
 #include <memory>
 

@@ -1,6 +1,6 @@
 #pragma once
-// What the versions of SimGrid call by other names; 3.32 and 4.1 are tested. Included by sources alone that include
-// SimGrid themselves.
+// The settings of SimGrid, and what its versions call by other names; 3.32 and 4.1 are tested. Included by sources
+// alone that include SimGrid themselves.
 
 #include <simgrid/s4u.hpp>
 #include <string>
@@ -29,6 +29,13 @@ void tell_completions(F callback) {
   simgrid::s4u::Activity::on_completion_cb(callback);
 }
 #endif
+
+/// Plain max-min sharing: no window limit (TCP-gamma), no reverse flow, no weight by round-trip time.
+inline void share_max_min() {
+  for (const char* option :
+       {"network/model:CM02", "network/TCP-gamma:0", "network/crosstraffic:0", "network/weight-S:0"})
+    simgrid::s4u::Engine::set_config(option);
+}
 
 /// The zone of everything: each host is reached by its own links. Routes may be from a host or to it.
 #if SIMGRID_VERSION >= 40000

@@ -130,8 +130,10 @@ Fusion fusion_of(EngineKind engine, int64_t tasks) {
 
 SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& plan, const SimulationOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
+  const int64_t tasks = tasks_of_ranks(graph);
+  if (options.timeline || options.every_rank) check_size(graph, plan, tasks);
   StepTables step(graph, plan, options.step, options.every_rank);
-  check_size(graph, plan, options.timeline ? step.tasks_of_ranks() : step.tasks_of_classes());
+  check_size(graph, plan, step.tasks_of_classes());
   MemoryTracker memory(graph, step.rows, step.programs, step.classes, options.timeline);
   StepSimulation simulation(make_engine(options.engine), step.parts(memory),
                             fusion_of(options.engine, step.tasks_of_classes()));
@@ -145,7 +147,7 @@ SimulationResult simulate_in_this_process(const TaskGraph& graph, const Plan& pl
                evaluation);
   judge_tier(graph, plan.cluster, Tier::host, "host", plan.cluster.host_memory_bytes, evaluation);
   judge_tier(graph, plan.cluster, Tier::storage, "storage", plan.cluster.storage_bytes, evaluation);
-  evaluation.prediction.tasks = step.tasks_of_ranks();
+  evaluation.prediction.tasks = tasks;
   const std::vector<size_t> first_time(simulation.first_times().begin(), simulation.first_times().end());
   Timeline timeline = timeline_of(graph, step.classes, simulation);
   fill_times(timeline, graph, plan, evaluation.prediction);

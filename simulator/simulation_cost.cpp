@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <optional>
@@ -52,8 +53,9 @@ SimulationCost cost_here(const Plan& plan, const SimulationOptions& options) {
 }
 
 /// Answers with a cost as it stands in memory, or with an error and another exit code.
-[[noreturn]] void work(int socket, const Plan& plan, const SimulationOptions& options) {
+[[noreturn]] void work(int socket, const Plan& plan, const SimulationOptions& options, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);  // it died before the line above
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) ::signal(signal, SIG_DFL);
   try {
     const SimulationCost cost = cost_here(plan, options);
@@ -80,10 +82,11 @@ SimulationCost measure_cost(const Plan& plan, const SimulationOptions& options) 
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     throw DeviceError(std::string("no socket for the simulation: ") + std::strerror(errno));
-  const pid_t pid = ::fork();
+  std::fflush(nullptr);  // SimGrid flushes what a child inherits
+  const pid_t self = ::getpid(), pid = ::fork();
   if (pid == 0) {
     ::close(ends[0]);
-    work(ends[1], plan, options);
+    work(ends[1], plan, options, self);
   }
   const int failure = errno;
   ::close(ends[1]);

@@ -1,5 +1,5 @@
 #pragma once
-// Measures what one simulation costs: in a fresh process, so that no memory of another one counts, and with any engine.
+// Measures what one simulation costs: in a fresh process, so that no simulation before it counts, and with any engine.
 
 #include "core/evaluate/simulation_cost.h"
 #include "simulator/simulation.h"

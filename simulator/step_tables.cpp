@@ -1,5 +1,8 @@
 #include "simulator/step_tables.h"
 
+#include <algorithm>
+
+#include "core/graph/stages.h"
 #include "simulator/rank_evidence.h"
 
 namespace moesaic::simulator {
@@ -26,10 +29,12 @@ StepTables::StepTables(const TaskGraph& step_graph, const Plan& plan, int64_t st
       classes(every_rank || plan.cluster.device.lanes_share_core ? RankClasses(graph, platform)
                                                                  : RankClasses(graph, platform, evidence)) {}
 
-int64_t StepTables::tasks_of_ranks() const {
-  int64_t tasks = 0;
-  for (const StepProgram& program : programs) tasks += graph.num_ranks / graph.num_stages * program.num_tasks();
-  return tasks;
+int64_t tasks_of_ranks(const TaskGraph& graph) {
+  int64_t of_stages = 0;
+  for (int stage = 0; stage < graph.num_stages; ++stage)
+    of_stages +=
+        std::count_if(graph.tasks.begin(), graph.tasks.end(), [&](const Task& task) { return runs_on(task, stage); });
+  return of_stages * (graph.num_ranks / graph.num_stages);
 }
 
 int64_t StepTables::tasks_of_classes() const {

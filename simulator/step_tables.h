@@ -12,6 +12,9 @@
 
 namespace moesaic::simulator {
 
+/// Known before there are tables.
+int64_t tasks_of_ranks(const TaskGraph& graph);
+
 struct StepTables {
   /// `graph` and `plan` must outlive the tables. `step`: which one of the routing document; `every_rank`: alike ranks
   /// are simulated one by one.
@@ -20,8 +23,7 @@ struct StepTables {
   StepParts parts(MemoryTracker& memory) {
     return {graph, platform, programs, evidence, classes, collectives, transfers, prices, memory};
   }
-  int64_t tasks_of_ranks() const;
-  int64_t tasks_of_classes() const;  // of one rank of each
+  int64_t tasks_of_classes() const;  // of one rank of each class
 
   const TaskGraph& graph;
   const Platform platform;

@@ -50,7 +50,6 @@ ComputePrice TaskPrices::compute(int32_t kind, int rank) const {
   const int64_t rows = rows_.rows(task, rank);
   if (rows <= 0) return {};
   const Price price = price_of(task, rows, rank);
-  constexpr Seconds kLongest = 1e9;  // 30 years: a rate in a document is wrong
   if (!(price.seconds < kLongest))
     throw InputError("", "/documents/cluster",
                      "task '" + graph_.tasks[task].label + "' would take " + format_seconds(price.seconds),

@@ -26,7 +26,7 @@ struct FlowTimes {
 ///    as many as any other (sum of min(left, level) = capacity * step has one level). So the makespan is exact, and a
 ///    flow ends in the step that it should: its time is off by at most the step, a share q of it.
 ///  - Where flows meet in several ports, bottlenecks that move within a step move at its ends instead, which has no
-///    bound of its own (max-min rates are not monotone); measured in README.md, at most 0.6 q of a flow's time.
+///    bound of its own (max-min rates are not monotone); measured in README.md, at most 0.65 q of a flow's time.
 FlowTimes flow_times(const PortFlows& flows, double tolerance = 0);
 
 }  // namespace moesaic

@@ -124,7 +124,7 @@ void MaxMinRates::fill(int32_t number, double others, std::span<const double> le
   gather_unsettled(port);
   while (port.unsettled > 0 && port.offer <= others) {
     if (step > 0 && settle_limited(number, left, step)) {
-      port.offer = std::max(port.offer, port.unused / port.unsettled);
+      if (port.unsettled > 0) port.offer = std::max(port.offer, port.unused / port.unsettled);
       continue;
     }
     for (int32_t flow : unsettled_) settle(flow, port.offer, number);

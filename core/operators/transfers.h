@@ -29,6 +29,10 @@ struct StoreExperts {
 };
 }  // namespace operands
 
+/// Words of f32 per element. The states of an expert outside the device: weight and both moments. What AdamW on the
+/// host reads and writes: it reads the gradient, reads and writes the weight and both moments, and clears the gradient.
+inline constexpr int64_t kStateWords = 3, kHostUpdateWords = 8;
+
 inline constexpr OperatorFacts kTransfers[] = {
     {.op = Op::load_experts,
      .name = "load_experts",

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "core/schema/error.h"
 #include "core/schema/object_reader.h"
 #include "core/timeline/breakdown.h"
 #include "core/timeline/timeline.h"
@@ -95,6 +96,7 @@ std::vector<MemorySample> read_memory(const Field& list, const Timeline& timelin
 }  // namespace
 
 Json write_timeline(const Timeline& timeline) {
+  MOESAIC_CHECK(timeline.same_as.empty(), "a document has the times of every rank");
   Json json = {{"kind", "moesaic.timeline/1"},    {"measured", timeline.measured},
                {"plan_hash", timeline.plan_hash}, {"num_ranks", timeline.num_ranks},
                {"num_steps", timeline.num_steps}, {"step_seconds", timeline.step_seconds}};

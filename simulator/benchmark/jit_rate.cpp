@@ -130,9 +130,7 @@ class BareLoop {
     char* arguments[] = {name, quiet, nullptr};
     int count = 2;
     sg::Engine engine(&count, arguments);
-    for (const char* option :
-         {"network/model:CM02", "network/TCP-gamma:0", "network/crosstraffic:0", "network/weight-S:0"})
-      sg::Engine::set_config(option);
+    share_max_min();
     sg::NetZone* zone = star_zone(engine);
     fabric_ = new_host(zone, "fabric", {1.0});
     for (int rank = 0; rank < num_ranks; ++rank) {

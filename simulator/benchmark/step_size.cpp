@@ -6,10 +6,14 @@
 #include <exception>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "core/plan/plan.h"
 #include "core/schema/documents.h"
+#include "core/schema/error.h"
 #include "simulator/simulation_cost.h"
 
 namespace {
@@ -25,16 +29,26 @@ struct Case {
   bool every_rank = false;
 };
 
+/// InputError for a name that no case has.
 Case case_of(const std::map<std::string, std::string>& given) {
   Case made;
-  const auto number = [&](const char* name, auto& value) {
-    if (given.contains(name)) value = static_cast<std::decay_t<decltype(value)>>(std::stod(given.at(name)));
+  std::set<std::string> known;
+  const auto text = [&](const char* name) {
+    known.insert(name);
+    const auto found = given.find(name);
+    return found == given.end() ? std::nullopt : std::optional(found->second);
   };
-  if (given.contains("model")) made.model = given.at("model");
-  if (given.contains("engine")) made.engine = given.at("engine");
+  const auto number = [&](const char* name, auto& value) {
+    if (const auto found = text(name)) value = static_cast<std::decay_t<decltype(value)>>(std::stod(*found));
+  };
+  made.model = text("model").value_or(made.model);
+  made.engine = text("engine").value_or(made.engine);
   number("gpus", made.gpus), number("layers", made.layers), number("pp", made.pp), number("ep", made.ep);
   number("micro_batches", made.micro_batches), number("sequence", made.sequence), number("zipf", made.zipf);
   number("every_rank", made.every_rank);
+  for (const auto& [name, value] : given)
+    if (!known.contains(name)) throw InputError("argument '" + name + "'", "", "names nothing of a case");
+  if (made.gpus < 1 || made.pp < 1) throw InputError("arguments 'gpus', 'pp'", "", "are not at least 1");
   return made;
 }
 
@@ -65,6 +79,7 @@ Plan plan_of(const Case& c, const std::string& profiles) {
 
 Json measured(const Case& c, const std::string& profiles) {
   const Plan plan = plan_of(c, profiles);
+  check_plan(plan, c.model);
   SimulationOptions options;
   options.engine = engine_named(c.engine);
   options.every_rank = c.every_rank;

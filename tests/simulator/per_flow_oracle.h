@@ -24,10 +24,9 @@ namespace sg = simgrid::s4u;
 class PerFlowOracle {
  public:
   explicit PerFlowOracle(const std::vector<PortFlows>& networks) {
-    // The first as in simulator/activity_engine.cpp; by default a flow ends, and a port is full, some 1e-5 early.
-    for (const char* option : {"network/model:CM02", "network/TCP-gamma:0", "network/crosstraffic:0",
-                               "network/weight-S:0", kTimingPrecision, kWorkPrecision})
-      sg::Engine::set_config(option);
+    share_max_min();
+    // By default a flow ends, and a port is full, some 1e-5 early.
+    for (const char* precision : {kTimingPrecision, kWorkPrecision}) sg::Engine::set_config(precision);
     zone_ = star_zone(engine_);
     sink_ = new_host(zone_, "sink", {1.0});
     for (size_t i = 0; i < networks.size(); ++i) build(networks[i], std::to_string(i));

@@ -41,15 +41,11 @@ inline Plan varied_base(int nodes, int ep, double zipf = 0) {
   return plan;
 }
 
-inline std::vector<NamedPlan> varied_plans() {
+class VariedPlans {
+ public:
   std::vector<NamedPlan> plans;
-  const auto add = [&](const std::string& name, Plan plan, const std::function<void(Plan&)>& change) {
-    change(plan);
-    plan.name = name;
-    plans.push_back({name, std::move(plan)});
-  };
-  for (const double zipf : {0.0, 0.8}) {
-    const std::string routing = zipf == 0 ? " uniform" : " zipf";
+
+  void with_routing(double zipf, const std::string& routing) {
     add("flat" + routing, varied_base(2, 8, zipf), [](Plan&) {});
     add("replicated groups" + routing, varied_base(4, 8, zipf), [](Plan&) {});
     add("hierarchical" + routing, varied_base(2, 8, zipf),
@@ -73,52 +69,73 @@ inline std::vector<NamedPlan> varied_plans() {
     });
     add("prefill" + routing, varied_base(1, 4, zipf), [](Plan& plan) { plan.workload.phase = WorkloadPhase::prefill; });
   }
-  add("storage experts", varied_base(2, 4, 0.8), [](Plan& plan) { plan.expert_storage.home = Tier::storage; });
-  add("tensor parallel", varied_base(2, 4), [](Plan& plan) { plan.layout.tp = 2; });
-  add("recompute in slices", varied_base(2, 4), [](Plan& plan) {
-    plan.layout.recompute = Recompute::full;
-    plan.layout.expert_slices = 2;
-  });
-  add("stragglers", varied_base(2, 8), [](Plan& plan) {
-    plan.cluster.device_speeds.assign(8, 1);
-    plan.cluster.device_speeds[5] = 0.7;
-  });
-  add("recorded by source", varied_base(2, 8), [](Plan& plan) {
-    RoutingDocument& routing = plan.routing;
-    routing.num_iterations = 1, routing.num_moe_layers = 2, routing.num_sources = 8, routing.num_experts = 8;
-    for (int i = 0; i < 2 * 8 * 8; ++i) routing.counts.push_back(1 + (i * 7 + i / 8 * 3) % 11);
-  });
-  add("sampled", varied_base(2, 8), [](Plan& plan) { plan.routing.generator.sampled = true; });
-  add("odd nodes", varied_base(2, 6), [](Plan& plan) {  // 4 ranks of one node and 2 of another, 24 tokens each
-    plan.layout.ranks = 6;
-    plan.model.num_experts = 6;
-    plan.workload.global_batch = 36;
-  });
-  add("shared cards", varied_base(2, 8, 0.8), [](Plan& plan) { plan.cluster.nics_per_node = 2; });
-  add("rails and spine", varied_base(4, 16, 0.8), [](Plan& plan) {
-    plan.model.num_experts = 16;
-    plan.cluster.rail_optimized = true;
-    plan.cluster.spine = {0.7e9, 1e-6};
-  });
-  add("pipeline of stragglers in tensor parallel", varied_base(4, 4, 0.8), [](Plan& plan) {
-    plan.layout.pp = plan.layout.tp = plan.layout.micro_batches = 2;
-    plan.cluster.device_speeds.assign(16, 1);
-    plan.cluster.device_speeds[3] = 0.8, plan.cluster.device_speeds[13] = 0.6;
-  });
-  add("hierarchical on shared cards", varied_base(4, 8), [](Plan& plan) {
-    plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
-    plan.cluster.nics_per_node = 2;
-    plan.cluster.rail_optimized = true;
-    plan.cluster.spine = {0.5e9, 1e-6};
-  });
-  add("curves of collectives", varied_base(2, 8, 0.8), [](Plan& plan) {
-    plan.profile.collectives.push_back({"all_to_all", 8, true, {1, 100'000}, {2e-6, 4e-4}, Provenance::measured});
-  });
-  add("decode", varied_base(1, 4), [](Plan& plan) {  // behind a context of 16 tokens
-    plan.workload.phase = WorkloadPhase::decode;
-    plan.workload.sequence_length = 16;
-  });
-  return plans;
+
+  void of_layouts() {
+    add("storage experts", varied_base(2, 4, 0.8), [](Plan& plan) { plan.expert_storage.home = Tier::storage; });
+    add("tensor parallel", varied_base(2, 4), [](Plan& plan) { plan.layout.tp = 2; });
+    add("recompute in slices", varied_base(2, 4), [](Plan& plan) {
+      plan.layout.recompute = Recompute::full;
+      plan.layout.expert_slices = 2;
+    });
+    add("decode", varied_base(1, 4), [](Plan& plan) {  // behind a context of 16 tokens
+      plan.workload.phase = WorkloadPhase::decode;
+      plan.workload.sequence_length = 16;
+    });
+  }
+
+  void of_clusters_and_routing() {
+    add("stragglers", varied_base(2, 8), [](Plan& plan) {
+      plan.cluster.device_speeds.assign(8, 1);
+      plan.cluster.device_speeds[5] = 0.7;
+    });
+    add("recorded by source", varied_base(2, 8), [](Plan& plan) {
+      RoutingDocument& routing = plan.routing;
+      routing.num_iterations = 1, routing.num_moe_layers = 2, routing.num_sources = 8, routing.num_experts = 8;
+      for (int i = 0; i < 2 * 8 * 8; ++i) routing.counts.push_back(1 + (i * 7 + i / 8 * 3) % 11);
+    });
+    add("sampled", varied_base(2, 8), [](Plan& plan) { plan.routing.generator.sampled = true; });
+    add("odd nodes", varied_base(2, 6), [](Plan& plan) {  // 4 ranks of one node and 2 of another, 24 tokens each
+      plan.layout.ranks = 6;
+      plan.model.num_experts = 6;
+      plan.workload.global_batch = 36;
+    });
+    add("shared cards", varied_base(2, 8, 0.8), [](Plan& plan) { plan.cluster.nics_per_node = 2; });
+    add("rails and spine", varied_base(4, 16, 0.8), [](Plan& plan) {
+      plan.model.num_experts = 16;
+      plan.cluster.rail_optimized = true;
+      plan.cluster.spine = {0.7e9, 1e-6};
+    });
+    add("pipeline of stragglers in tensor parallel", varied_base(4, 4, 0.8), [](Plan& plan) {
+      plan.layout.pp = plan.layout.tp = plan.layout.micro_batches = 2;
+      plan.cluster.device_speeds.assign(16, 1);
+      plan.cluster.device_speeds[3] = 0.8, plan.cluster.device_speeds[13] = 0.6;
+    });
+    add("hierarchical on shared cards", varied_base(4, 8), [](Plan& plan) {
+      plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
+      plan.cluster.nics_per_node = 2;
+      plan.cluster.rail_optimized = true;
+      plan.cluster.spine = {0.5e9, 1e-6};
+    });
+    add("curves of collectives", varied_base(2, 8, 0.8), [](Plan& plan) {
+      plan.profile.collectives.push_back({"all_to_all", 8, true, {1, 100'000}, {2e-6, 4e-4}, Provenance::measured});
+    });
+  }
+
+ private:
+  void add(const std::string& name, Plan plan, const std::function<void(Plan&)>& change) {
+    change(plan);
+    plan.name = name;
+    plans.push_back({name, std::move(plan)});
+  }
+};
+
+inline std::vector<NamedPlan> varied_plans() {
+  VariedPlans varied;
+  varied.with_routing(0, " uniform");
+  varied.with_routing(0.8, " zipf");
+  varied.of_layouts();
+  varied.of_clusters_and_routing();
+  return std::move(varied.plans);
 }
 
 /// CPU ranks, whose lanes share a core that does one thing at a time.
