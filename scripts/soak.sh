@@ -5,11 +5,12 @@ set -euo pipefail
 
 ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 CANNOT_RUN=77  # here: an earlier result stays
-NAMES=(fuzz kills storage moe-layer torch-moe)
+NAMES=(fuzz bounds kills storage moe-layer torch-moe)
 
 describe() {
   cat <<'LIST'
 fuzz       every shipped document mutated 10,000 times: read or refused, never anything else       1 min
+bounds     10,080 plans drawn at random and simulated: none is faster than the bound of its layout     20 min
 kills      a training killed 100 times at random instants and resumed: no committed step is lost   5 min
 storage    the storage tier against fio, in turns (./run install bench)                           10 min
 moe-layer  one MoE layer against its matrix products alone in oneDNN, in turns                     1 min
@@ -23,6 +24,10 @@ soak_fuzz() {
   for program in test_core_schema test_core_plan; do
     "$BUILD/$program" --gtest_filter='*Fuzz*' --gtest_brief=1 --gtest_shuffle --gtest_random_seed=1 --gtest_repeat=10 || return
   done
+}
+# 28 seeds of 360 plans each.
+soak_bounds() {
+  "$BUILD/test_simulator" --gtest_filter='PathBound.NoPlan*' --gtest_brief=1 --gtest_shuffle --gtest_random_seed=1000 --gtest_repeat=28
 }
 soak_kills() { python3 "$ROOT/tests/golden/kill_test.py" --moesaic "$BUILD/cli/moesaic" --kills 100; }
 soak_storage() {

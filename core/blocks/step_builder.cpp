@@ -51,9 +51,7 @@ void StepBuilder::share_tokens(const Table<int, int64_t>& tokens) {
   if (*std::min_element(tokens.begin(), tokens.end()) < graph_.tokens_per_rank) graph_.local_tokens = tokens;
 }
 
-int64_t StepBuilder::sequences() const {
-  return graph_.tokens_per_rank / (decodes() ? 1 : plan_.workload.sequence_length);
-}
+int64_t StepBuilder::sequences() const { return graph_.tokens_per_rank / plan_.workload.tokens_per_sequence(); }
 
 TensorId StepBuilder::activation(const std::string& name, RowCount rows, int64_t row_elements) {
   return activation(name, rows, row_elements, activation_dtype_);

@@ -31,6 +31,10 @@ OfTasks<TaskIndex> keep_own_tasks(TaskGraph& graph, int stage) {
 
 }  // namespace
 
+LayerRange layers_of_stage(int stage, int64_t num_layers, int num_stages) {
+  return {static_cast<int>(stage * num_layers / num_stages), static_cast<int>((stage + 1) * num_layers / num_stages)};
+}
+
 int stage_of_layer(int64_t layer, int64_t num_layers, int num_stages) {
   return static_cast<int>(((layer + 1) * num_stages - 1) / num_layers);
 }

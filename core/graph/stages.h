@@ -8,7 +8,13 @@
 
 namespace moesaic {
 
-/// The stage of a layer: stage s has layers [floor(s L / p), floor((s+1) L / p)).
+/// Layers [first, last) of a stage.
+struct LayerRange {
+  int first = 0, last = 0;
+};
+/// Stage s of p has layers [floor(s L / p), floor((s+1) L / p)) of L.
+LayerRange layers_of_stage(int stage, int64_t num_layers, int num_stages);
+/// The stage that has the layer.
 int stage_of_layer(int64_t layer, int64_t num_layers, int num_stages);
 
 inline bool runs_on(const Task& task, int stage) {

@@ -89,8 +89,7 @@ void check_dispatch(const Plan& plan, const PlanChecker& check) {
   check_capacity(dispatch, check);
   check_gathering(plan, check);
   const std::vector<int64_t> sequences = local_sequences(plan);
-  const int64_t tokens = *std::min_element(sequences.begin(), sequences.end()) *
-                         (plan.workload.phase == WorkloadPhase::decode ? 1 : plan.workload.sequence_length);
+  const int64_t tokens = *std::min_element(sequences.begin(), sequences.end()) * plan.workload.tokens_per_sequence();
   check.require(
       dispatch.chunks >= 1 && dispatch.chunks <= tokens, "/dispatch/chunks",
       std::to_string(dispatch.chunks) + " chunks of " + std::to_string(tokens) + " tokens per rank and microbatch",

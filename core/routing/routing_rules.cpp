@@ -28,8 +28,7 @@ std::vector<ExpertPlacement> placement_of(const Plan& plan) {
 
 std::vector<int64_t> tokens_of_ranks(const Plan& plan) {
   std::vector<int64_t> tokens = local_sequences(plan);
-  const int64_t length = plan.workload.phase == WorkloadPhase::decode ? 1 : plan.workload.sequence_length;
-  for (int64_t& count : tokens) count *= length;
+  for (int64_t& count : tokens) count *= plan.workload.tokens_per_sequence();
   return tokens;
 }
 

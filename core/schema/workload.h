@@ -66,10 +66,10 @@ struct Workload {
   std::vector<WorkloadTask> tasks = {};      // their batches sum to global_batch; empty: one task
   std::optional<DType> kv_cache_dtype = {};  // of cached keys and values, or latent vectors; none: as activations
 
+  /// That a sequence brings to one step.
+  int64_t tokens_per_sequence() const { return phase == WorkloadPhase::decode ? 1 : sequence_length; }
   /// Tokens that one step processes: global_batch * sequence_length, or global_batch for decode.
-  int64_t tokens_per_step() const {
-    return phase == WorkloadPhase::decode ? global_batch : global_batch * sequence_length;
-  }
+  int64_t tokens_per_step() const { return global_batch * tokens_per_sequence(); }
   bool operator==(const Workload&) const = default;
 };
 

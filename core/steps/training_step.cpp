@@ -16,13 +16,11 @@ using operands::AdamW, operands::Collective;
 /// Every microbatch through all stages and back; one stage is a pipeline too.
 void forward_and_backward(StepBuilder& b) {
   const int stages = b.plan().layout.pp;
-  const int64_t layers = b.model().num_layers;
   std::vector<MicrobatchPasses> passes;
   for (int m = 0; m < b.plan().layout.micro_batches; ++m) passes.emplace_back(b, m);
   for (const PipelineStep& step : one_forward_one_backward(stages, b.plan().layout.micro_batches)) {
     const auto [is_backward, stage, microbatch] = step.pass;
-    const auto first = static_cast<int>(stage * layers / stages),
-               last = static_cast<int>((stage + 1) * layers / stages);
+    const auto [first, last] = layers_of_stage(stage, b.model().num_layers, stages);
     MicrobatchPasses& pass = passes[static_cast<size_t>(microbatch)];
     if (step.sends)
       pass.send(is_backward, stage);

@@ -52,7 +52,7 @@ TaskGraph lower(const Plan& plan) {
   return graph;
 }
 
-TaskGraph lower_like_a_verified_one(const Plan& plan) {
+TaskGraph lower_unverified(const Plan& plan) {
   TaskGraph graph = baseline_step(plan);
   for (const Pass& pass : kPasses) pass.rewrite(graph, plan);
   link_dependencies(graph);

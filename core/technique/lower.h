@@ -11,6 +11,6 @@ TaskGraph lower(const Plan& plan);
 
 /// The same graph without verifier and comparisons: where a graph of this structure has passed them, and nothing runs
 /// this one.
-TaskGraph lower_like_a_verified_one(const Plan& plan);
+TaskGraph lower_unverified(const Plan& plan);
 
 }  // namespace moesaic

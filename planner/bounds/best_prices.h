@@ -38,7 +38,6 @@ class BestPrices {
     return cost_.collective_curve(task.op, static_cast<int>(demand.members.size()), demand.crosses_nodes) != nullptr;
   }
   const CostModel& cost() const { return cost_; }
-  const Profile& profile() const { return profile_; }
 
  private:
   Seconds least_per_row(const Task& task, int64_t most);

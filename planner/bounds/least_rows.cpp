@@ -33,7 +33,6 @@ LeastRows least_rows(const SlotCounts& counts, int slots_per_rank, int ranks_per
   least.total = std::accumulate(of_expert.begin(), of_expert.end(), int64_t{0});
   least.sent = static_cast<double>(least.total) / sources;
   least.most_in_slot = *std::max_element(of_expert.begin(), of_expert.end());
-  least.active = std::count_if(of_expert.begin(), of_expert.end(), [](int64_t rows) { return rows > 0; });
   const int64_t spare = int64_t{slots_per_rank} * ranks - experts;
   const double hottest = static_cast<double>(least.most_in_slot) / static_cast<double>(1 + std::max<int64_t>(0, spare));
   least.mean_received = static_cast<double>(least.total) / ranks;

@@ -17,7 +17,6 @@ struct LeastRows {
   int64_t total = 0;         // of the group
   double leave_rank = 0;     // mean over sources, of rows that no slot of theirs can take
   double leave_node = 0;     // of rows that no slot of their node can take
-  int64_t active = 0;        // slices of experts that have rows
 };
 
 /// Of one MoE layer and microbatch. counts: one slot per slice of an expert. `slots_per_rank` that any placement has;

@@ -102,48 +102,39 @@ int64_t most_updated(const StepSample& sample, const Plan& plan) {
   return static_cast<int64_t>(elements);
 }
 
-/// Every microbatch of a step where they differ.
-std::vector<int64_t> iterations_that_count(const Plan& plan) {
-  const bool alike = !plan.routing.recorded() && !plan.routing.generator.varies();
-  std::vector<int64_t> iterations(alike ? 1 : static_cast<size_t>(plan.layout.micro_batches));
-  for (size_t i = 0; i < iterations.size(); ++i) iterations[i] = static_cast<int64_t>(i);
-  return iterations;
+/// What a placement and its pieces leave of each MoE layer and microbatch that count: all of a recording; of a
+/// generator, which draws layers and, where it does not vary, microbatches alike, those that stand for others.
+std::vector<LeastRows> least_rows_of(const Plan& plan, const LayoutRouting& routing, int slots) {
+  const bool recorded = plan.routing.recorded();
+  const int layers = static_cast<int>(recorded ? plan.model.num_moe_layers() : std::ssize(routing.layers));
+  const int microbatches = recorded || plan.routing.generator.varies() ? plan.layout.micro_batches : 1;
+  const int per_node = std::min(plan.cluster.devices_per_node, plan.layout.ep);
+  std::vector<LeastRows> rows;
+  for (int layer = 0; layer < layers; ++layer)
+    for (int microbatch = 0; microbatch < microbatches; ++microbatch)
+      rows.push_back(least_rows(
+          routing.binding.counts(microbatch, recorded ? layer : routing.layers[static_cast<size_t>(layer)], 0, 0, 1),
+          slots, per_node));
+  return rows;
 }
 
-Plan without_placement(const Plan& plan) {
-  Plan bare = plan;
-  bare.placement.clear();
-  bare.dispatch.chunks = 1;
-  return bare;
-}
-
-/// All that the network lane of one stage's rank has to do, its sums of gradients included: [stages].
+/// All that the network lane of one stage's rank has to do, its sums of gradients included.
 Seconds busiest_network(const StepSample& sample, const Plan& plan, const std::vector<Seconds>& seconds) {
-  const int64_t layers = plan.model.num_layers;
-  std::vector<int> alike(static_cast<size_t>(sample.classes().count), 0);
-  for (size_t i = 0; i < sample.layers().size(); ++i)
-    ++alike[static_cast<size_t>(sample.class_of(static_cast<int>(i)))];
-  Seconds busiest = 0;
-  for (int stage = 0; stage < plan.layout.pp; ++stage) {
-    const int first = static_cast<int>(stage * layers / plan.layout.pp),
-              last = static_cast<int>((stage + 1) * layers / plan.layout.pp);
-    Seconds sum = 0;
-    for (size_t i = 0; i < seconds.size(); ++i) {
-      const SampleTask& task = sample.tasks()[i];
-      if (sample.graph().tasks[task.index].lane != Lane::network) continue;
-      const bool once = task.part == Part::update || (task.part == Part::reduction && plan.layout.zero < 2);
-      const double layers_like_it =
-          task.place == Place::before ? stage == 0
-          : task.place == Place::behind
-              ? stage == plan.layout.pp - 1
-              : sample.classes().number_in(sample.class_of(task.layer), first, last) /
-                    static_cast<double>(alike[static_cast<size_t>(sample.class_of(task.layer))]);
-      sum += seconds[i] * layers_like_it * (once ? 1 : plan.layout.micro_batches);
-    }
-    busiest = std::max(busiest, sum);
+  StepParts network{0, 0, std::vector<Seconds>(static_cast<size_t>(sample.classes().count), 0)};
+  for (size_t i = 0; i < seconds.size(); ++i) {
+    const SampleTask& task = sample.tasks()[i];
+    if (sample.graph().tasks[task.index].lane != Lane::network) continue;
+    const bool once = task.part == Part::update || (task.part == Part::reduction && plan.layout.zero < 2);
+    network.add(sample, task, seconds[i] * (once ? 1 : plan.layout.micro_batches));
   }
+  Seconds busiest = 0;
+  for (int stage = 0; stage < plan.layout.pp; ++stage)
+    busiest = std::max(busiest,
+                       network.over(sample.classes(), layers_of_stage(stage, plan.model.num_layers, plan.layout.pp)));
   return busiest;
 }
+
+bool is_routed(const Task& task) { return task.rows != Rows::fixed && task.rows != Rows::local; }
 
 }  // namespace
 
@@ -154,62 +145,59 @@ int replica_slots(const Plan& plan) {
   return slots - needed;
 }
 
-std::vector<Seconds> PathBound::least_times(const StepSample& sample, const Plan& plan, int chunks, int spare_slots,
-                                            LayoutRouting& routing) {
-  std::vector<Seconds> seconds = forms_.times().of_all(sample, plan, routing);
-  const Seconds launch = launch_interval(best_.profile(), plan.cluster.device, plan.workload.phase);
-  const int slots = static_cast<int>(num_placed_experts(plan) / plan.layout.ep) + spare_slots;
-  const int per_node = std::min(plan.cluster.devices_per_node, plan.layout.ep);
-  const std::vector<int64_t> iterations = iterations_that_count(plan);
-  const int64_t updated = most_updated(sample, plan);
-  const auto routed = [&](const Task& task) { return task.rows != Rows::fixed && task.rows != Rows::local; };
+Seconds PathBound::least_time(const StepSample& sample, size_t number, Seconds price, int64_t most_updated,
+                              bool of_variants) {
+  const SampleTask& sampled = sample.tasks()[number];
+  const Task& task = sample.graph().tasks[sampled.index];
+  const bool is_sum = sampled.part == Part::reduction || (sampled.part == Part::update && is_collective(task.op));
+  const bool of_table = sampled.place != Place::layer && (is_sum || family_of(task.op) == Family::embedding);
+  if (is_transfer(task.op) || (of_variants && of_table)) return 0;
+  const double size = sampled.number.at(sizes_of(plan_));
+  if (is_sum) return best_.reduction(task.op, forms_.times().group(sample, number, plan_), static_cast<Bytes>(size));
+  if (sampled.part == Part::update) return best_.cut(task, size, most_updated);
+  return price;
+}
+
+std::vector<Seconds> PathBound::least_times(const StepSample& sample, int chunks, const Freedom& freedom) {
+  LayoutRouting& routing = forms_.routing_of(plan_);
+  std::vector<Seconds> seconds = forms_.times().of_all(sample, plan_, routing);
+  const Seconds launch = launch_interval(plan_.profile, plan_.cluster.device, plan_.workload.phase);
+  const int slots = static_cast<int>(num_placed_experts(plan_) / plan_.layout.ep) + freedom.spare_slots;
+  const std::vector<LeastRows> layers = least_rows_of(plan_, routing, slots);
+  const int64_t updated = most_updated(sample, plan_);
   for (size_t i = 0; i < seconds.size(); ++i) {
     const Task& task = sample.graph().tasks[sample.tasks()[i].index];
-    const double number = sample.tasks()[i].number.at(sizes_of(plan));
-    const bool is_sum =
-        sample.tasks()[i].part == Part::reduction || (sample.tasks()[i].part == Part::update && is_collective(task.op));
-    const bool of_table = sample.tasks()[i].place != Place::layer;
-    if (of_variants_ && of_table && (is_sum || family_of(task.op) == Family::embedding)) {
-      seconds[i] = 0;
-      continue;
+    seconds[i] = least_time(sample, i, seconds[i], updated, freedom.of_variants);
+    if (!is_routed(task) || is_transfer(task.op)) continue;
+    Seconds sum = 0;
+    for (const LeastRows& rows : layers) {
+      const Seconds least = LayerTimes(plan_, chunks, slots, rows, best_).of(task);
+      sum += is_collective(task.op) || rows.total == 0 ? least : std::max(least, launch);
     }
-    if (is_transfer(task.op)) seconds[i] = 0;
-    if (is_sum)
-      seconds[i] = best_.reduction(task.op, forms_.times().group(sample, i, plan), static_cast<Bytes>(number));
-    if (sample.tasks()[i].part == Part::update && !is_collective(task.op))
-      seconds[i] = best_.cut(task, number, updated);
-    if (!routed(task) || is_transfer(task.op)) continue;
-    seconds[i] = 0;
-    for (const int layer : routing.layers)
-      for (const int64_t iteration : iterations) {
-        const LeastRows rows = least_rows(routing.binding.counts(iteration, layer, 0, 0, 1), slots, per_node);
-        const Seconds least = LayerTimes(plan, chunks, slots, rows, best_).of(task);
-        seconds[i] += (is_collective(task.op) ? least : std::max(least, rows.total > 0 ? launch : 0)) /
-                      static_cast<double>(routing.layers.size() * iterations.size());
-      }
+    seconds[i] = sum / static_cast<double>(layers.size());
   }
   return seconds;
 }
 
-Seconds PathBound::of(const Plan& original, const Freedom& freedom) {
-  const Plan plan = without_placement(original);
-  of_variants_ = freedom.of_variants;
-  Seconds least = in_chunks(plan, 1, freedom.spare_slots);
+Seconds PathBound::of(const PlanChoices& choices, const Freedom& freedom) {
+  static_cast<PlanChoices&>(plan_) = choices;
+  plan_.placement.clear();
+  plan_.dispatch.chunks = 1;
+  Seconds least = in_chunks(1, freedom);
   for (int chunks = 2; chunks / 2 < freedom.most_chunks; chunks *= 2)
-    least = std::min(least, in_chunks(plan, std::min(chunks, freedom.most_chunks), freedom.spare_slots));
+    least = std::min(least, in_chunks(std::min(chunks, freedom.most_chunks), freedom));
   return least;
 }
 
-Seconds PathBound::in_chunks(const Plan& plan, int chunks, int spare_slots) {
-  const StepSample& sample = forms_.sample_of(plan);
-  const std::vector<Seconds> seconds = least_times(sample, plan, chunks, spare_slots, forms_.routing_of(plan));
-  const LaneRules rules{shares_one_lane(plan), 1, chunks, false};
-  PassTimes times = pass_times(sample, plan, seconds, rules);
-  if (of_variants_) times.update_gathers = {0, 0, std::vector<Seconds>(times.update_gathers.of_class.size(), 0)};
-  const Seconds path = pipelined_seconds(plan, sample.classes(), times);
-  const Seconds least = std::max(path, busiest_network(sample, plan, seconds));
+Seconds PathBound::in_chunks(int chunks, const Freedom& freedom) {
+  const StepSample& sample = forms_.sample_of(plan_);
+  const std::vector<Seconds> seconds = least_times(sample, chunks, freedom);
+  PassTimes times = pass_times(sample, plan_, seconds, {shares_one_lane(plan_), 1, chunks, false});
+  if (freedom.of_variants) times.update_gathers = {0, 0, std::vector<Seconds>(times.updates.of_class.size(), 0)};
+  const Seconds path = pipelined_seconds(plan_, sample.classes(), times);
+  const Seconds least = std::max(path, busiest_network(sample, plan_, seconds));
   double fastest = 1;
-  for (const double speed : plan.cluster.device_speeds) fastest = std::max(fastest, speed);
+  for (const double speed : plan_.cluster.device_speeds) fastest = std::max(fastest, speed);
   constexpr double kRounding = 1e-6;  // of rows to whole ones, and of SimGrid's times
   return least / fastest * (1 - kRounding);
 }

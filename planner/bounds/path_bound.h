@@ -22,11 +22,11 @@ int replica_slots(const Plan& plan);
 
 class PathBound {
  public:
-  /// `documents` must outlive it.
-  explicit PathBound(const Plan& documents) : forms_(documents), best_(documents) {}
+  explicit PathBound(const Plan& documents) : plan_(documents), forms_(plan_), best_(plan_) {}
+  PathBound(const PathBound&) = delete;  // what it is made of refers to its own plan
 
-  /// Of the layout, all-to-all, recompute, tiers and prefetch of a legal plan without elastic shares; over all its
-  /// placements, chunks and buckets:
+  /// Of the layout, all-to-all, recompute, tiers and prefetch of a legal plan for these documents, without elastic
+  /// shares; over all its placements, chunks and buckets:
   ///
   ///   pipelined_seconds() of a rank's passes on lanes, or all that its network lane has to do, with
   ///   experts        of some rank that receives the mean of all rows at least, and of the hottest expert those that
@@ -37,16 +37,17 @@ class PathBound {
   /// Ranks of a group meet at every all-to-all, and when they meet depends on when each is ready by maxima and sums
   /// alone: such a function of the mean of the ranks' times is at most the mean of its values (Jensen's inequality), so
   /// that means over ranks may stand for ranks.
-  Seconds of(const Plan& plan, const Freedom& freedom);
+  Seconds of(const PlanChoices& choices, const Freedom& freedom);
 
  private:
-  Seconds in_chunks(const Plan& plan, int chunks, int spare_slots);
-  std::vector<Seconds> least_times(const StepSample& sample, const Plan& plan, int chunks, int spare_slots,
-                                   LayoutRouting& routing);
+  Seconds in_chunks(int chunks, const Freedom& freedom);
+  std::vector<Seconds> least_times(const StepSample& sample, int chunks, const Freedom& freedom);
+  /// Of a task whose rows routing does not decide.
+  Seconds least_time(const StepSample& sample, size_t number, Seconds price, int64_t most_updated, bool of_variants);
 
+  Plan plan_;  // the documents, with the layout in question
   ClosedForm forms_;
   BestPrices best_;
-  bool of_variants_ = false;  // of the plan in question
 };
 
 }  // namespace moesaic::planner

@@ -11,9 +11,9 @@ struct SearchedBound {
                         // recompute, tiers and embedding alone, and take no less time
 };
 
-/// Over all layouts of layout_values() of which one variant fits the devices by the closed form, a tenth of the memory
-/// given in; over all-to-alls, placements with as many replicas as the search tries, chunks and buckets. Where none
-/// fits, over all: expert states may leave the device. 0 where the problem says stop meanwhile.
+/// Over all layouts of layout_values() of which one variant fits the devices by the closed form, a quarter of the
+/// memory given in; over all-to-alls, placements with as many replicas as the search tries, chunks and buckets. Where
+/// none fits, over all: expert states may leave the device. 0 where the problem says stop meanwhile.
 SearchedBound searched_bound(const Problem& problem);
 
 }  // namespace moesaic::planner

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "core/schema/model.h"
+#include "core/graph/stages.h"
 
 namespace moesaic::planner {
 
@@ -14,10 +14,10 @@ struct LayerClasses {
 
   std::vector<std::vector<int>> before;  // [num_layers + 1, count]: layers of each class before one
 
-  /// Layers [first, last) of a class.
-  int number_in(int of_class, int first, int last) const {
-    return before[static_cast<size_t>(last)][static_cast<size_t>(of_class)] -
-           before[static_cast<size_t>(first)][static_cast<size_t>(of_class)];
+  /// Layers of a class among some.
+  int number_in(int of_class, LayerRange layers) const {
+    return before[static_cast<size_t>(layers.last)][static_cast<size_t>(of_class)] -
+           before[static_cast<size_t>(layers.first)][static_cast<size_t>(of_class)];
   }
 };
 LayerClasses layer_classes(const Model& model);

@@ -114,17 +114,17 @@ class SampleMemory {
 /// One pipeline stage.
 class Stage {
  public:
-  Stage(const Plan& plan, const LayerClasses& classes, int stage) : plan_(plan), classes_(classes), stage_(stage) {
-    const int64_t layers = plan.model.num_layers;
-    first_ = static_cast<int>(stage * layers / plan.layout.pp);
-    last_ = static_cast<int>((stage + 1) * layers / plan.layout.pp);
-  }
+  Stage(const Plan& plan, const LayerClasses& classes, int stage)
+      : plan_(plan),
+        classes_(classes),
+        stage_(stage),
+        layers_(layers_of_stage(stage, plan.model.num_layers, plan.layout.pp)) {}
 
   double residents(const Parts& parts) const {
     const bool has_table = is_first() || (is_last() && plan_.model.tied_embeddings);
-    return has_table * parts.before + is_last() * parts.behind + over(parts.of_class, first_, last_);
+    return has_table * parts.before + is_last() * parts.behind + over(parts.of_class, layers_);
   }
-  double kept(const SampleMemory& memory) const { return memory.kept_before + over(memory.kept, first_, last_); }
+  double kept(const SampleMemory& memory) const { return memory.kept_before + over(memory.kept, layers_); }
   int in_flight() const { return std::min(plan_.layout.pp - stage_, plan_.layout.micro_batches); }
 
   double highest(const Parts& moments, const SampleMemory& memory) const {
@@ -132,30 +132,30 @@ class Stage {
     if (is_last()) most = std::max(most, moments.behind + kept(memory));
     for (int c = 0; c < classes_.count; ++c)
       if (const int layer = last_of_class(c); layer >= 0)
-        most = std::max(
-            most, moments.of_class[static_cast<size_t>(c)] + memory.kept_before + over(memory.kept, first_, layer));
+        most = std::max(most, moments.of_class[static_cast<size_t>(c)] + memory.kept_before +
+                                  over(memory.kept, {layers_.first, layer}));
     return most;
   }
 
  private:
   bool is_first() const { return stage_ == 0; }
   bool is_last() const { return stage_ == plan_.layout.pp - 1; }
-  double over(const std::vector<double>& of_class, int first, int last) const {
+  double over(const std::vector<double>& of_class, LayerRange layers) const {
     double bytes = 0;
-    for (int c = 0; c < classes_.count; ++c)
-      bytes += classes_.number_in(c, first, last) * of_class[static_cast<size_t>(c)];
+    for (int c = 0; c < classes_.count; ++c) bytes += classes_.number_in(c, layers) * of_class[static_cast<size_t>(c)];
     return bytes;
   }
   /// -1: the stage has none.
   int last_of_class(int of_class) const {
-    int layer = last_ - 1;
-    while (layer >= first_ && classes_.of_layer[static_cast<size_t>(layer)] != of_class) --layer;
-    return layer >= first_ ? layer : -1;
+    int layer = layers_.last - 1;
+    while (layer >= layers_.first && classes_.of_layer[static_cast<size_t>(layer)] != of_class) --layer;
+    return layer >= layers_.first ? layer : -1;
   }
 
   const Plan& plan_;
   const LayerClasses& classes_;
-  int stage_, first_ = 0, last_ = 0;
+  const int stage_;
+  const LayerRange layers_;
 };
 
 Bytes whole(double bytes) { return static_cast<Bytes>(std::llround(std::max(0.0, bytes))); }

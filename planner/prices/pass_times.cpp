@@ -156,29 +156,29 @@ StepParts in_backward(const StepSample& sample, std::vector<Seconds> ends, Secon
   return parts;
 }
 
-/// A sum over the layers of a class in the sample stands for as many of them.
 StepParts sum_of_updates(const StepSample& sample, const std::vector<Seconds>& seconds, bool on_network) {
   StepParts parts{0, 0, std::vector<Seconds>(static_cast<size_t>(sample.classes().count), 0)};
-  std::vector<int> alike(parts.of_class.size(), 0);
-  for (size_t layer = 0; layer < sample.layers().size(); ++layer)
-    ++alike[static_cast<size_t>(sample.class_of(static_cast<int>(layer)))];
   for (size_t i = 0; i < seconds.size(); ++i) {
     const SampleTask& task = sample.tasks()[i];
-    if (task.part != Part::update || (sample.graph().tasks[task.index].lane == Lane::network) != on_network) continue;
-    if (task.place == Place::before) parts.before += seconds[i];
-    if (task.place == Place::behind) parts.behind += seconds[i];
-    if (task.place != Place::layer) continue;
-    const auto own = static_cast<size_t>(sample.class_of(task.layer));
-    parts.of_class[own] += seconds[i] / alike[own];
+    if (task.part == Part::update && (sample.graph().tasks[task.index].lane == Lane::network) == on_network)
+      parts.add(sample, task, seconds[i]);
   }
   return parts;
 }
 
 }  // namespace
 
-Seconds StepParts::over(const LayerClasses& classes, int first, int last) const {
-  Seconds sum = (first == 0) * before + (last == static_cast<int>(classes.of_layer.size())) * behind;
-  for (int c = 0; c < classes.count; ++c) sum += classes.number_in(c, first, last) * of_class[static_cast<size_t>(c)];
+void StepParts::add(const StepSample& sample, const SampleTask& task, Seconds seconds) {
+  if (task.place == Place::before) before += seconds;
+  if (task.place == Place::behind) behind += seconds;
+  if (task.place != Place::layer) return;
+  const int own = sample.class_of(task.layer);
+  of_class[static_cast<size_t>(own)] += seconds / sample.layers_of_class(own);
+}
+
+Seconds StepParts::over(const LayerClasses& classes, LayerRange layers) const {
+  Seconds sum = (layers.first == 0) * before + (layers.last == static_cast<int>(classes.of_layer.size())) * behind;
+  for (int c = 0; c < classes.count; ++c) sum += classes.number_in(c, layers) * of_class[static_cast<size_t>(c)];
   return sum;
 }
 

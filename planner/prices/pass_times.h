@@ -12,8 +12,10 @@ struct StepParts {
   Seconds before = 0, behind = 0;
   std::vector<Seconds> of_class;  // [classes]
 
-  /// Over the layers [first, last) of a stage.
-  Seconds over(const LayerClasses& classes, int first, int last) const;
+  /// Counts a task of a sample, whose layers of a class stand for all of it.
+  void add(const StepSample& sample, const SampleTask& task, Seconds seconds);
+  /// Over the layers of a stage.
+  Seconds over(const LayerClasses& classes, LayerRange layers) const;
 };
 
 struct PassTimes {

@@ -39,8 +39,7 @@ class PipelinedStep {
   /// A stage that waits for gradients runs the last of its layers again meanwhile.
   Seconds recomputed_ahead(int stage) const {
     if (plan_.layout.recompute == Recompute::none) return 0;
-    const auto last = static_cast<size_t>((stage + 1) * plan_.model.num_layers / plan_.layout.pp - 1);
-    const auto of_class = static_cast<size_t>(classes_.of_layer[last]);
+    const auto of_class = static_cast<size_t>(classes_.of_layer[static_cast<size_t>(layers(stage).last - 1)]);
     return std::min(times_.forward.of_class[of_class], times_.backward.of_class[of_class]);
   }
 
@@ -48,10 +47,8 @@ class PipelinedStep {
     return sums_every_microbatch() ? last_backward(stage) : over(times_.backward, stage);
   }
 
-  Seconds over(const StepParts& parts, int stage) const {
-    const int64_t layers = plan_.model.num_layers, pp = plan_.layout.pp;
-    return parts.over(classes_, static_cast<int>(stage * layers / pp), static_cast<int>((stage + 1) * layers / pp));
-  }
+  LayerRange layers(int stage) const { return layers_of_stage(stage, plan_.model.num_layers, plan_.layout.pp); }
+  Seconds over(const StepParts& parts, int stage) const { return parts.over(classes_, layers(stage)); }
 
   /// Then no microbatch goes far before the gradients of the one before it have been summed.
   bool sums_every_microbatch() const { return plan_.layout.zero > 1; }

@@ -34,8 +34,7 @@ std::vector<StepSizes> probe_sizes(const Plan& plan) {
   const Layout& layout = plan.layout;
   const std::vector<int> eps = values_of_ep(plan);
   const bool ep_is_all = layout.ep == layout.stage_ranks(), tp_is_all = layout.tp == layout.stage_ranks();
-  const int64_t length = plan.workload.phase == WorkloadPhase::decode ? 1 : plan.workload.sequence_length;
-  const int64_t tokens = plan.dispatch.chunks * length;
+  const int64_t tokens = plan.dispatch.chunks * plan.workload.tokens_per_sequence();
   if (plan.embedding == Embedding::column_partition)  // looks up the tokens of all ranks: their number is a part of it
     return {{tokens, layout.ep, layout.stage_ranks()}, {2 * tokens, layout.ep, layout.stage_ranks()}};
   const int both = std::lcm(std::lcm(eps.front(), eps.back()), layout.tp);
@@ -58,8 +57,7 @@ Plan at_sizes(const Plan& plan, const Model& model, const StepSizes& sizes) {
   probe.workload = plan.workload;
   Layout& layout = probe.layout;
   layout.ranks = sizes.stage_ranks, layout.ep = sizes.ep, layout.pp = 1, layout.micro_batches = 1;
-  const int64_t length = plan.workload.phase == WorkloadPhase::decode ? 1 : plan.workload.sequence_length;
-  probe.workload.global_batch = sizes.tokens / length * layout.token_holders();
+  probe.workload.global_batch = sizes.tokens / plan.workload.tokens_per_sequence() * layout.token_holders();
   return probe;
 }
 
@@ -68,7 +66,7 @@ Plan at_sizes(const Plan& plan, const Model& model, const StepSizes& sizes) {
 Probes::Probes(const Plan& plan, const Model& model) : sizes_(probe_sizes(plan)) {
   for (const StepSizes& sizes : sizes_) {
     const Plan probe = at_sizes(plan, model, sizes);
-    graphs_.push_back(graphs_.empty() ? lower(probe) : lower_like_a_verified_one(probe));
+    graphs_.push_back(graphs_.empty() ? lower(probe) : lower_unverified(probe));
     MOESAIC_CHECK(
         graphs_.back().tasks.size() == first().tasks.size() && graphs_.back().tensors.size() == first().tensors.size(),
         "steps of one structure have the same tasks");

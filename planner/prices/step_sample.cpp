@@ -25,7 +25,6 @@ class Positions {
  public:
   explicit Positions(const TaskGraph& graph)
       : graph_(graph), of_task(graph.tasks.size()), of_tensor(graph.tensors.size()) {
-    num_layers_ = 0;
     for (const Task& task : graph.tasks) num_layers_ = std::max(num_layers_, task.layer + 1);
     for (size_t i = 0; i < of_tensor.size(); ++i) of_tensor[i] = layer_in_name(graph.tensors[i]);
     each([&](size_t i) { return layer_of(i); });
@@ -75,9 +74,9 @@ class Positions {
   }
 
   const TaskGraph& graph_;
+  int num_layers_ = 0;
 
  public:
-  int num_layers_ = 0;
   OfTasks<Position> of_task;
   OfTensors<Position> of_tensor;  // bases
 };
@@ -152,11 +151,6 @@ class StepSample::Maker {
   }
 
   void make_residents() {
-    const std::vector<int> in_sample = [&] {
-      std::vector<int> count(static_cast<size_t>(s_.classes_.count), 0);
-      for (int i = 0; i < num_layers(); ++i) ++count[static_cast<size_t>(s_.class_of(i))];
-      return count;
-    }();
     for (Residents& of : s_.residents_) of.of_class.resize(static_cast<size_t>(s_.classes_.count));
     for (size_t i = 0; i < graph().tensors.size(); ++i) {
       const Tensor& tensor = graph().tensors[i];
@@ -170,7 +164,7 @@ class StepSample::Maker {
       to += forms_[i];
     }
     for (Residents& of : s_.residents_)
-      for (size_t c = 0; c < of.of_class.size(); ++c) of.of_class[c].fixed *= 1.0 / in_sample[c];
+      for (size_t c = 0; c < of.of_class.size(); ++c) of.of_class[c].fixed *= 1.0 / s_.layers_of_class_[c];
   }
   bool is_loaded(TensorId tensor) const {
     const auto among = [&](const std::vector<TensorId>& inputs) {
@@ -261,6 +255,8 @@ int layers_of_each_class(const Plan& plan) {
 
 StepSample::StepSample(const Plan& plan) : classes_(layer_classes(plan.model)) {
   layers_ = first_of_each_class(classes_, layers_of_each_class(plan));
+  layers_of_class_.assign(static_cast<size_t>(classes_.count), 0);
+  for (size_t i = 0; i < layers_.size(); ++i) ++layers_of_class_[static_cast<size_t>(class_of(static_cast<int>(i)))];
   const Probes probes(plan, with_layers(plan.model, layers_));
   Maker(*this, probes).make();
   graph_ = probes.first();

@@ -69,6 +69,8 @@ class StepSample {
   int class_of(int sample_layer) const {
     return classes_.of_layer[static_cast<size_t>(layers_[static_cast<size_t>(sample_layer)])];
   }
+  /// That stand for all of a class.
+  int layers_of_class(int of_class) const { return layers_of_class_[static_cast<size_t>(of_class)]; }
   const std::vector<SampleTask>& tasks() const { return tasks_; }  // in program order
 
   /// What lives through the step, by tier: before, behind, and in one layer of each class.
@@ -90,6 +92,7 @@ class StepSample {
   TaskGraph graph_;
   LayerClasses classes_;
   std::vector<int> layers_;
+  std::vector<int> layers_of_class_;  // [classes]
   std::vector<SampleTask> tasks_;
   std::array<Residents, 3> residents_;  // [Tier]
   MemoryForm kept_before_;

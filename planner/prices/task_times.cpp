@@ -6,6 +6,7 @@
 #include "core/cost/gpu_overheads.h"
 #include "core/cost/signature.h"
 #include "core/graph/communicators.h"
+#include "core/operators/transfers.h"
 
 namespace moesaic::planner {
 namespace {
@@ -168,25 +169,26 @@ Seconds TaskTimes::seconds_of(Op op, const CollectiveDemand& demand) const {
 /// Ranks of a node share its ports; what host memory caches of storage is not read again.
 Seconds TaskTimes::transfer(const Task& task, const Plan& plan, const LayoutRouting& routing) const {
   const Cluster& c = cluster_;
-  const Model& m = plan.model;
-  const int ranks_of_node = std::min(c.devices_per_node, plan.layout.ranks);
   const double slots = routing.rows.busiest[static_cast<size_t>(Rows::active_slots)];
-  const double elements = slots * static_cast<double>(m.expert_parameters() / plan.layout.expert_slices);
-  const double all = static_cast<double>(num_placed_experts(plan) * m.num_moe_layers()) / plan.layout.ep;
+  const auto elements = static_cast<int64_t>(slots) * (plan.model.expert_parameters() / plan.layout.expert_slices);
+  const double all = static_cast<double>(num_placed_experts(plan) * plan.model.num_moe_layers()) / plan.layout.ep;
   const double missing = std::max(0.0, 1 - static_cast<double>(plan.expert_storage.cache_entries) / all);
-  constexpr double kWord = 4, kStateWords = 3, kUpdateWords = 8;  // f32; weight and two moments; AdamW's traffic
-  const double width = bits_per_element(plan.workload.compute_dtype) / 8.0;
-  const double sharers = std::min(ranks_of_node, c.devices_per_pcie_switch);
-  const auto over = [](double bytes, BytesPerSecond bandwidth) { return bandwidth > 0 ? bytes / bandwidth : 0; };
+  const int ranks_of_node = std::min(c.devices_per_node, plan.layout.ranks);
+  const auto over = [](double ranks, Bytes bytes, BytesPerSecond bandwidth) {
+    return bandwidth > 0 ? ranks * static_cast<double>(bytes) / bandwidth : 0;
+  };
+  const Bytes states = bytes_of(DType::f32, kStateWords * elements);
   switch (task.op) {
     case Op::load_experts:
-      return over(ranks_of_node * missing * kStateWords * kWord * elements, c.storage_read_bytes_per_s);
+      return over(ranks_of_node * missing, states, c.storage_read_bytes_per_s);
     case Op::store_experts:
-      return over(ranks_of_node * missing * kStateWords * kWord * elements, c.storage_write_bytes_per_s);
+      return over(ranks_of_node * missing, states, c.storage_write_bytes_per_s);
     case Op::update_experts:
-      return over(ranks_of_node * kUpdateWords * kWord * elements, c.host_memory_bandwidth_bytes_per_s);
-    default:
-      return over(sharers * width * elements, c.pcie.bandwidth_bytes_per_s);
+      return over(ranks_of_node, bytes_of(DType::f32, kHostUpdateWords * elements),
+                  c.host_memory_bandwidth_bytes_per_s);
+    default:  // fetch or drain
+      return over(std::min(ranks_of_node, c.devices_per_pcie_switch), bytes_of(plan.workload.compute_dtype, elements),
+                  c.pcie.bandwidth_bytes_per_s);
   }
 }
 

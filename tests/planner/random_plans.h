@@ -22,9 +22,20 @@ T one_of(std::mt19937& random, const std::vector<T>& values) {
   return values[random() % values.size()];
 }
 
+/// Two microbatches of four sources: each layer, source and microbatch favours experts of its own.
+inline RoutingDocument random_recording(std::mt19937& random, const Model& model) {
+  RoutingDocument routing;
+  routing.name = "recorded";
+  routing.num_iterations = 2, routing.num_moe_layers = model.num_moe_layers();
+  routing.num_sources = 4, routing.num_experts = model.num_experts;
+  const int64_t all = 2 * routing.num_moe_layers * 4 * model.num_experts;
+  for (int64_t i = 0; i < all; ++i) routing.counts.push_back(random() % 8 == 0 ? random() % 400 : random() % 20);
+  return routing;
+}
+
 struct RandomPlans {
-  std::string routing = "uniform";
-  bool offload = false;  // some keep expert states in host memory
+  std::string routing = "uniform";  // "recorded": drawn too
+  bool offload = false;             // some keep expert states in host memory
 
   /// Six layers of a shipped model on at most 16 A100.
   Plan documents(std::mt19937& random) const {
@@ -39,7 +50,8 @@ struct RandomPlans {
     plan.cluster.device.memory_bytes = Bytes{1} << 50;  // whether a plan fits is not the question
     const std::string profile = "devices/a100-80g-sxm/profile.json";
     plan.profile = read_profile(read(profile), MOESAIC_SOURCE_DIR "/profiles/" + profile);
-    plan.routing = read_routing(read("routing/" + routing + ".json"), "routing");
+    plan.routing = routing == "recorded" ? random_recording(random, plan.model)
+                                         : read_routing(read("routing/" + routing + ".json"), "routing");
     plan.workload.phase =
         one_of<WorkloadPhase>(random, {WorkloadPhase::training, WorkloadPhase::training, WorkloadPhase::training,
                                        WorkloadPhase::prefill, WorkloadPhase::decode});

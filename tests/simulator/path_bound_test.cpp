@@ -22,9 +22,9 @@ Plan placed_at_random(std::mt19937& random, Plan plan) {
   return placed.refusal.empty() && can_be_lowered(with_placement) ? with_placement : plan;
 }
 
-/// Bounds of plans drawn at random over their simulated times.
+/// Bounds of plans drawn at random over their simulated times. --gtest_random_seed draws others (./run soak bounds).
 std::vector<double> reached(const testing::RandomPlans& drawn, int number, uint32_t seed) {
-  std::mt19937 random(seed);
+  std::mt19937 random(seed + static_cast<uint32_t>(::testing::UnitTest::GetInstance()->random_seed()));
   std::vector<Plan> plans;
   for (int i = 0; i < number; ++i) plans.push_back(placed_at_random(random, drawn.draw(random)));
   const std::vector<Evaluation> simulated = simulator::SimgridEvaluator(2).evaluate(plans);
@@ -49,6 +49,9 @@ TEST(PathBound, NoPlanIsFasterUnderSkewedRouting) { reached({.routing = "zipf-0.
 TEST(PathBound, NoPlanIsFasterUnderMuchSkewOrWithExpertsInHostMemory) {
   reached({.routing = "zipf-1.2", .offload = true}, 100, 33);
 }
+
+// What one layer leaves to one rank, another layer leaves to others.
+TEST(PathBound, NoPlanIsFasterUnderRecordedRouting) { reached({.routing = "recorded"}, 60, 34); }
 
 // A rank that computes everything by itself has nothing to wait for; what it may cut into pieces counts at the best
 // price per row.

@@ -25,7 +25,6 @@ TEST(LeastRows, AreThoseThatNoPlacementSaves) {
   EXPECT_EQ(least.most_in_slot, 9);
   EXPECT_EQ(least.leave_rank, 2);
   EXPECT_EQ(least.leave_node, 0);
-  EXPECT_EQ(least.active, 4);
 }
 
 // Three slots per rank are six, two more than experts: the hottest may have three slots of 3 rows.

@@ -11,7 +11,10 @@
 #include "core/plan/plan_document.h"
 #include "core/schema/documents.h"
 #include "core/technique/lower.h"
+#include "planner/bounds/path_bound.h"
 #include "planner/bounds/publish_bounds.h"
+#include "planner/bounds/searched_bound.h"
+#include "planner/layout/layout_space.h"
 #include "planner/make_plan.h"
 #include "tests/planner/known_prices.h"
 
@@ -160,6 +163,26 @@ TEST(StepBound, AMeasuredCollectiveMayBeatAlphaBeta) {
   problem.cluster.intra_node = {1e6, 1};
   problem.profile.collectives = {{"all_reduce", 2, false, {1024}, {1e-9}, Provenance::measured}};
   EXPECT_EQ(step_bound(baseline_plan(problem, {2, 1, 1})).network, 0);
+}
+
+// Each layout that the bound of all stands for has a bound of its own, which is no less, whatever curves prices are
+// read from.
+TEST(SearchedBound, IsBelowTheBoundOfEveryLayout) {
+  for (uint64_t seed = 0; seed < 2; ++seed) {
+    Problem problem = tiny_problem();
+    if (seed > 0) problem.profile = awkward_profile(problem.cluster, seed);
+    problem.fixed.set(&Layout::micro_batches, 2);
+    PathBound path(baseline_plan(problem, {}));
+    Seconds least = 1e9;
+    const int64_t layouts = for_each_layout(problem, layout_values(problem), [&](const Plan& plan) {
+      least = std::min(least, path.of(plan, {kMostChunks, kMostReplicaSlots}));
+      return true;
+    });
+    const SearchedBound bound = searched_bound(problem);
+    EXPECT_LE(bound.seconds, least);
+    EXPECT_GT(bound.seconds, 0.8 * least);
+    EXPECT_LT(bound.layouts, layouts);  // some stand for others
+  }
 }
 
 // A price that knows waits: ten times the work of the busiest rank is more than any path.

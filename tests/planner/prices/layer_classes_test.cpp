@@ -19,8 +19,8 @@ TEST(LayerClasses, TellLayersApartByWhatTheyAreMadeOf) {
   const LayerClasses classes = layer_classes(model());
   EXPECT_EQ(classes.count, 3);
   EXPECT_EQ(classes.of_layer, (std::vector<int>{0, 1, 2, 1, 2, 1}));
-  EXPECT_EQ(classes.number_in(1, 0, 6), 3);
-  EXPECT_EQ(classes.number_in(2, 3, 5), 1);
+  EXPECT_EQ(classes.number_in(1, {0, 6}), 3);
+  EXPECT_EQ(classes.number_in(2, {3, 5}), 1);
 }
 
 TEST(LayerClasses, SampleTheFirstOfEach) {
