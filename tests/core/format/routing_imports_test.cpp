@@ -227,7 +227,8 @@ TEST(PytorchTrace, RefusesWithThePlace) {
       "rank0.json /traceEvents: has 2 all_to_allv of the group; expected a multiple of 4: a dispatch and a "
       "combine for each of 2 MoE layers; say the number of MoE layers and whether it is training; trace whole steps");
   EXPECT_EQ(of(good, {1, 3, false, ""}),
-            "rank0.json: is one of 2 ranks, which do not divide 3 experts; expected as many experts on every rank");
+            "rank0.json: is one of 2 ranks, which do not divide 3 experts; expected as many experts on every rank; "
+            "say how many experts a layer has");
   EXPECT_EQ(of(changed(2, "In split size", "[1, 5]")),
             "rank1.json /traceEvents/3: does not return the rows of the exchange before it; expected a dispatch and "
             "its combine in turn; name the group of the experts");
@@ -236,6 +237,11 @@ TEST(PytorchTrace, RefusesWithThePlace) {
             "rank; the profiler shortens long lists: trace fewer ranks");
   EXPECT_EQ(of(changed(2, "In split size", "many")),
             "rank1.json /traceEvents/2/args/In split size: is \"many\"; expected a list such as \"[4, 12]\"");
+  std::vector<Json> twice = good;
+  twice[1]["traceEvents"].push_back(changed(2, "In split size", "[1, 5]")[1]["traceEvents"][2]);
+  EXPECT_EQ(of(twice),
+            "rank1.json /traceEvents/4: has the sequence number of /traceEvents/2 and other splits; expected one "
+            "exchange of a number; name the group of the experts");
   std::vector<Json> other = {good[0], traces_of({kSecond})[1]};
   EXPECT_NE(of(other).find("expected traces of the same steps"), std::string::npos) << of(other);
   for (const char* text : {"[]", "{}", R"({"traceEvents": 3})", R"({"traceEvents": [3, {"name": 4}]})"})
