@@ -9,15 +9,16 @@
 #include "experiments/07_what_does_the_embedding_partition_save/study.h"
 #include "experiments/08_what_does_2d_prefetch_hide/study.h"
 #include "experiments/10_what_does_each_layout_cost/study.h"
+#include "experiments/12_do_gpu_predictions_hold/study.h"
 #include "experiments/14_how_well_are_gpu_prices_read/study.h"
 #include "experiments/15_what_does_simulating_cost/study.h"
 
 namespace moesaic::experiments {
 namespace {
 
-constexpr const Study* kStudies[] = {&kFidelityStudy, &kTableStudy,   &kPresetsHereStudy, &kExpertCacheStudy,
-                                     &kExchangeStudy, &kElasticStudy, &kEmbeddingStudy,   &kGridStudy,
-                                     &kLayoutStudy,   &kReadingStudy, &kCostStudy};
+constexpr const Study* kStudies[] = {&kFidelityStudy, &kTableStudy,      &kPresetsHereStudy, &kExpertCacheStudy,
+                                     &kExchangeStudy, &kElasticStudy,    &kEmbeddingStudy,   &kGridStudy,
+                                     &kLayoutStudy,   &kPredictionStudy, &kReadingStudy,     &kCostStudy};
 
 }  // namespace
 

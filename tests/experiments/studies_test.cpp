@@ -18,6 +18,7 @@
 #include "experiments/07_what_does_the_embedding_partition_save/study.h"
 #include "experiments/08_what_does_2d_prefetch_hide/study.h"
 #include "experiments/10_what_does_each_layout_cost/study.h"
+#include "experiments/12_do_gpu_predictions_hold/study.h"
 #include "experiments/14_how_well_are_gpu_prices_read/study.h"
 #include "experiments/15_what_does_simulating_cost/study.h"
 
@@ -67,7 +68,7 @@ TEST(Studies, CommittedReadmesShowTheirResults) {
         std::string::npos)
         << folder;
   }
-  EXPECT_EQ(shown, 12);
+  EXPECT_EQ(shown, 13);
 }
 
 // 09 has members of its summary in another order, as they were added to it.
@@ -82,6 +83,7 @@ TEST(Studies, CommittedResultsAreWrittenAsTheyAreRead) {
       {"07_what_does_the_embedding_partition_save", read_and_written<EmbeddingResult>},
       {"08_what_does_2d_prefetch_hide", read_and_written<GridResult>},
       {"10_what_does_each_layout_cost", read_and_written<LayoutResult>},
+      {"12_do_gpu_predictions_hold", read_and_written<PredictionResult>},
       {"14_how_well_are_gpu_prices_read", read_and_written<ReadingResult>},
       {"15_what_does_simulating_cost", read_and_written<CostResult>}};
   for (const auto& [folder, written] : kResults) EXPECT_EQ(written(folder), committed(folder).dump()) << folder;

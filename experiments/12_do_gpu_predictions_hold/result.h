@@ -1,0 +1,78 @@
+#pragma once
+// The result document of this question.
+
+#include "experiments/12_do_gpu_predictions_hold/served.h"
+
+namespace moesaic::experiments {
+
+struct ServedRow {
+  ServedConfiguration served;
+  Seconds predicted_s = 0, null_s = 0;
+  std::string bound_by;    // the class of tasks that is most of the predicted step
+  double bound_share = 0;  // its share
+  bool fits = true;        // into the devices' memory
+
+  double error() const { return predicted_s / served.token_s - 1; }
+  double null_error() const { return null_s / served.token_s - 1; }
+  static void members(auto& self, auto visit) {
+    visit("served", self.served);
+    visit("predicted_s", self.predicted_s);
+    visit("null_s", self.null_s);
+    visit("bound_by", self.bound_by);
+    visit("bound_share", self.bound_share);
+    visit("fits", self.fits);
+  }
+};
+
+struct LeftOut {
+  std::string model, device, why;
+  int64_t rows = 0;
+  static void members(auto& self, auto visit) {
+    visit("model", self.model);
+    visit("device", self.device);
+    visit("why", self.why);
+    visit("rows", self.rows);
+  }
+};
+
+/// Of |predicted / measured - 1|. `pairs`: of rows that serve the same model to the same requests and differ in more
+/// than 2 % of the measured time; how many of them the prediction, and the null model, put in the measured order.
+struct ServedErrors {
+  std::string of, bound_by;  // `bound_by`: what most of its rows are bound by
+  int64_t rows = 0;
+  double median = 0, mean = 0, p90 = 0, median_of_signed = 0, null_median = 0, null_p90 = 0;
+  int64_t pairs = 0, in_order = 0, null_in_order = 0;
+  static void members(auto& self, auto visit) {
+    visit("of", self.of);
+    visit("bound_by", self.bound_by);
+    visit("rows", self.rows);
+    visit("median", self.median);
+    visit("mean", self.mean);
+    visit("p90", self.p90);
+    visit("median_of_signed", self.median_of_signed);
+    visit("null_median", self.null_median);
+    visit("null_p90", self.null_p90);
+    visit("pairs", self.pairs);
+    visit("in_order", self.in_order);
+    visit("null_in_order", self.null_in_order);
+  }
+};
+
+struct PredictionResult {
+  static constexpr const char* kKind = "result";
+  std::string experiment;
+  std::vector<ServedErrors> summary;
+  std::vector<LeftOut> left_out;
+  std::vector<ServedRow> rows;
+  static void members(auto& self, auto visit) {
+    visit("experiment", self.experiment);
+    visit("summary", self.summary);
+    visit("left_out", self.left_out);
+    visit("rows", self.rows);
+  }
+};
+
+/// All rows, then those of each device and weights, of each model and of each engine.
+std::vector<ServedErrors> served_errors(const std::vector<ServedRow>& rows);
+
+}  // namespace moesaic::experiments

@@ -1,0 +1,102 @@
+#include "experiments/12_do_gpu_predictions_hold/served.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/schema/error.h"
+#include "planner/layout/enumerate.h"
+#include "planner/search/candidates.h"
+
+namespace moesaic::experiments {
+namespace {
+
+constexpr int kDevicesPerNode = 8;  // of every HGX and DGX
+
+[[noreturn]] void refuse(const std::string& problem, const std::string& expected) {
+  throw InputError("served configuration", "", problem, expected);
+}
+
+DType dtype_named(const std::string& name) {
+  const auto names = dtype_names();
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) refuse("has weights of type '" + name + "'", "a dtype of models");
+  return static_cast<DType>(found - names.begin());
+}
+
+Model model_of(const ServedConfiguration& served, const Laboratory& laboratory) {
+  Model model = laboratory.model(served.model);
+  if (served.weights) {
+    model.table_dtype = model.table_dtype.value_or(model.weight_dtype);
+    model.weight_dtype = model.expert_dtype = dtype_named(*served.weights);
+  }
+  return model;
+}
+
+Workload workload_of(const ServedConfiguration& served) {
+  Workload workload;
+  workload.name = "served";
+  workload.phase = WorkloadPhase::decode;
+  workload.compute_dtype = DType::bf16;  // whatever the weights
+  workload.global_batch = served.sequences;
+  workload.sequence_length = served.input + served.output / 2;
+  return workload;
+}
+
+Layout layout_of(const ServedConfiguration& served) {
+  if (served.unclear) refuse(*served.unclear, "");
+  const int ranks = served.tp * served.dp;
+  if (served.expert_tp * served.expert_ep != ranks)
+    refuse("has its attention on " + std::to_string(ranks) + " ranks, its experts on " +
+               std::to_string(served.expert_tp * served.expert_ep),
+           "as many");
+  if (served.sequences % served.dp != 0)
+    refuse("divides its sequences unevenly among the ranks of dp", "as many sequences on every rank");
+  Layout layout;
+  layout.ranks = layout.ep = ranks;
+  layout.expert_slices = served.expert_tp;
+  layout.tp = served.tp;
+  if (served.tp > 1) layout.tp_tokens = GroupTokens::replicated;
+  return layout;
+}
+
+double touched(const Model& model, int64_t tokens) {
+  const auto experts = static_cast<double>(model.num_experts);
+  return experts * (1 - std::pow(1 - static_cast<double>(model.top_k) / experts, static_cast<double>(tokens)));
+}
+
+}  // namespace
+
+Plan decode_plan(const ServedConfiguration& served, const Laboratory& laboratory) {
+  const Layout layout = layout_of(served);
+  planner::Problem problem;
+  problem.model = model_of(served, laboratory);
+  problem.workload = workload_of(served);
+  const int nodes = (layout.ranks + kDevicesPerNode - 1) / kDevicesPerNode;
+  problem.cluster =
+      laboratory.cluster(served.device + "-" + std::to_string(nodes) + "x" + std::to_string(kDevicesPerNode));
+  problem.profile = laboratory.profile(problem.cluster);
+  problem.routing = laboratory.routing("uniform");
+  problem.ranks = layout.ranks;
+  if (layout.ranks > 1) problem.fixed.set(&Dispatch::exchange, ExpertExchange::all_gather);
+  Plan plan = planner::with_baseline_choices(problem, planner::baseline_plan(problem, layout));
+  if (const std::string refusal = planner::lowering_refusal(plan); !refusal.empty()) refuse(refusal, "");
+  return plan;
+}
+
+Seconds flops_and_bytes(const Plan& plan) {
+  const Model& model = plan.model;
+  const double ranks = plan.layout.ranks, sequences = static_cast<double>(plan.workload.global_batch);
+  const double dense = static_cast<double>(count_parameters(model).dense) * bits_per_element(model.weight_dtype) / 8;
+  const double experts = static_cast<double>(model.num_moe_layers() * model.expert_parameters()) *
+                         touched(model, plan.workload.global_batch) * bits_per_element(model.expert_dtype) / 8;
+  const double cache =
+      sequences *
+      static_cast<double>(plan.workload.sequence_length * model.num_attention_layers() * model.cached_elements()) *
+      bits_per_element(plan.workload.kv_cache_dtype.value_or(plan.workload.compute_dtype)) / 8;
+  const double bytes = dense / plan.layout.tp + (experts + cache) / ranks;
+  const double flops = 2 * static_cast<double>(active_parameters(model)) * sequences / ranks;
+  const Device& device = plan.cluster.device;
+  return std::max(flops / device.peak_bf16_flops_per_s, bytes / device.memory_bandwidth_bytes_per_s);
+}
+
+}  // namespace moesaic::experiments

@@ -1,0 +1,34 @@
+// The result as Markdown.
+#include "experiments/12_do_gpu_predictions_hold/study.h"
+#include "experiments/figures/table.h"
+
+namespace moesaic::experiments {
+namespace {
+
+std::string percent(double share) { return number("%.1f", 100 * share); }
+std::string ordered(int64_t right, int64_t pairs) { return std::to_string(right) + " of " + std::to_string(pairs); }
+
+std::string errors_table(const std::vector<ServedErrors>& summary) {
+  std::string table = "**Decode step against time per output token** (errors in %)\n\n" +
+                      table_head({"rows", "number", "mostly bound by", "median", "mean", "p90", "signed, median",
+                                  "null model, median", "p90", "pairs in order", "null model"});
+  for (const ServedErrors& e : summary)
+    table += table_row({e.of, std::to_string(e.rows), e.bound_by, percent(e.median), percent(e.mean), percent(e.p90),
+                        number("%+.1f", 100 * e.median_of_signed), percent(e.null_median), percent(e.null_p90),
+                        ordered(e.in_order, e.pairs), ordered(e.null_in_order, e.pairs)});
+  return table;
+}
+
+std::string left_out_table(const std::vector<LeftOut>& left_out) {
+  std::string table = "\n**Left out**\n\n" + table_head({"model", "device", "rows", "why"});
+  for (const LeftOut& row : left_out) table += table_row({row.model, row.device, std::to_string(row.rows), row.why});
+  return table;
+}
+
+}  // namespace
+
+std::string prediction_tables(const PredictionResult& result) {
+  return errors_table(result.summary) + left_out_table(result.left_out);
+}
+
+}  // namespace moesaic::experiments
