@@ -10,7 +10,7 @@ NAMES=(fuzz bounds kills storage moe-layer torch-moe)
 describe() {
   cat <<'LIST'
 fuzz       every shipped document mutated 10,000 times: read or refused, never anything else       1 min
-bounds     10,080 plans drawn at random and simulated: none is faster than the bound of its layout     20 min
+bounds     10,080 plans drawn at random and simulated: none is faster than the bound of its layout      5 min
 kills      a training killed 100 times at random instants and resumed: no committed step is lost   5 min
 storage    the storage tier against fio, in turns (./run install bench)                           10 min
 moe-layer  one MoE layer against its matrix products alone in oneDNN, in turns                     1 min
