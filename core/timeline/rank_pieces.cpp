@@ -24,10 +24,12 @@ struct Edge {
   }
 };
 
+/// A measured rank may begin before the step of all does: what it does until then is in no piece.
 void add_edges(std::vector<Edge>& edges, TaskIndex task, Use use, Seconds start, Seconds end) {
+  start = std::max(start, 0.0), end = std::max(end, 0.0);
   if (end <= start) return;  // takes no time, so it is never open
-  edges.push_back({std::max(start, 0.0), true, task, use});
-  edges.push_back({std::max(end, 0.0), false, task, use});
+  edges.push_back({start, true, task, use});
+  edges.push_back({end, false, task, use});
 }
 
 /// One list in order, of one per lane: a simulated lane's tasks come one after the other, so its edges are in order.

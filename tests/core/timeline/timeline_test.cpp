@@ -54,6 +54,18 @@ TEST(StepBreakdown, TransferCountsOnlyWhereNothingElseRuns) {
   expect_near(step_breakdown(timeline)[0], {2, 2, 2, 0, 0});
 }
 
+// Where ranks were measured, one may begin before the step of all: compute [-5, -3) and [-3, -1) are in no piece, of
+// [-1, 2) two seconds are; network [1, 4) is exposed from 2 on.
+TEST(StepBreakdown, BeginsWithTheStepOfAll) {
+  Timeline timeline;
+  timeline.rows = {{"a", Op::add, Lane::compute},
+                   {"b", Op::add, Lane::compute},
+                   {"c", Op::add, Lane::compute},
+                   {"d", Op::all_reduce, Lane::network}};
+  timeline.times = {{0, 0, -5, -3}, {0, 1, -3, -1}, {0, 2, -1, 2}, {0, 3, 1, 4}};
+  expect_near(step_breakdown(timeline)[0], {2, 2, 0, 0, 0});
+}
+
 /// Whether a rank waits for a rank of another of two stages to start the task: looks at every other entry.
 bool waits_for_other_stage(const Timeline& timeline, const TaskTime& time, double now) {
   const int of_stage = timeline.num_ranks / 2, stage = time.rank / of_stage;
