@@ -31,7 +31,7 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
 std::optional<DType> weights_of(const std::string& name) {
   if (name == "bfloat16") return DType::bf16;
   if (name == "fp8_block") return DType::fp8;
-  if (name == "w4a16_mxfp4") return DType::fp4;
+  if (name == "w4a16_mxfp4" || name == "w4a8_mxfp4_mxfp8") return DType::fp4;
   if (name == "nvfp4") return DType::nvfp4;
   return {};
 }

@@ -133,6 +133,7 @@ TEST_F(KernelPackage, KnowsHowWeightsAreStored) {
   EXPECT_EQ(weights_of("bfloat16"), DType::bf16);
   EXPECT_EQ(weights_of("fp8_block"), DType::fp8);
   EXPECT_EQ(weights_of("w4a16_mxfp4"), DType::fp4);
+  EXPECT_EQ(weights_of("w4a8_mxfp4_mxfp8"), DType::fp4);
   EXPECT_EQ(weights_of("nvfp4"), DType::nvfp4);
   EXPECT_EQ(weights_of("int8_wo"), std::nullopt);
 }
