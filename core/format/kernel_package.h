@@ -26,7 +26,8 @@ struct ImportedTables {
 ImportedTables read_kernel_package(const std::string& folder, const Device& device);
 
 /// The dtype in which a kernel's weights are stored, as the package names it, whatever it makes of the activations that
-/// come in bf16; nothing for one that the suite has no dtype for. Of fp8 that with a scale per block counts, as today's checkpoints have it, not "fp8" with one per tensor.
+/// come in bf16; nothing for one that the suite has no dtype for. Of fp8 that with a scale per block counts, as today's
+/// checkpoints have it, not "fp8" with one per tensor.
 std::optional<DType> weights_of(const std::string& name);
 
 /// One table of the package as a file: of the first of the frameworks TensorRT-LLM, SGLang, vLLM whose table is there
