@@ -114,14 +114,20 @@ RecordedRouting::HasRows RecordedRouting::is_used(int64_t iteration, int moe_lay
   const ExpertPlacement& placement = rules_.placement[moe_layer];
   const std::vector<int>& experts = placement.slot_to_expert;
   const auto* own = experts.data() + rules_.position(rank) * placement.slots_per_rank;
-  HasRows used(static_cast<size_t>(placement.slots_per_rank), false);
+  const auto number = [](int expert) {  // 0: of an empty slot
+    return static_cast<size_t>(expert - kNoExpert);
+  };
+  HasRows of_experts(number(*std::max_element(experts.begin(), experts.end())) + 1, false);
   for (int group = 0; group < rules_.ranks; group += rules_.ep) {
     const SlotCounts& rows = counts(iteration, moe_layer, group, 0, 1);
-    for (size_t slot = 0; slot < used.size(); ++slot)
-      for (size_t other = 0; other < experts.size(); ++other)
-        for (int source = 0; experts[other] == own[slot] && source < rows.num_sources() && !used[slot]; ++source)
-          used[slot] = rows.at(source, static_cast<int>(other)) > 0;
+    for (size_t slot = 0; slot < experts.size(); ++slot) {
+      const size_t expert = number(experts[slot]);
+      for (int source = 0; source < rows.num_sources() && !of_experts[expert]; ++source)
+        of_experts[expert] = rows.at(source, static_cast<int>(slot)) > 0;
+    }
   }
+  HasRows used(static_cast<size_t>(placement.slots_per_rank));
+  for (size_t slot = 0; slot < used.size(); ++slot) used[slot] = of_experts[number(own[slot])];
   return used;
 }
 
