@@ -169,8 +169,9 @@ Seconds TaskTimes::seconds_of(Op op, const CollectiveDemand& demand) const {
 /// Ranks of a node share its ports; what host memory caches of storage is not read again.
 Seconds TaskTimes::transfer(const Task& task, const Plan& plan, const LayoutRouting& routing) const {
   const Cluster& c = cluster_;
-  const double slots = routing.rows.busiest[static_cast<size_t>(Rows::active_slots)];
-  const auto elements = static_cast<int64_t>(slots) * (plan.model.expert_parameters() / plan.layout.expert_slices);
+  const double slots = routing.rows.busiest[static_cast<size_t>(Rows::active_slots)];  // a mean, no whole number
+  const auto elements =
+      static_cast<int64_t>(slots * static_cast<double>(plan.model.expert_parameters() / plan.layout.expert_slices));
   const double all = static_cast<double>(num_placed_experts(plan) * plan.model.num_moe_layers()) / plan.layout.ep;
   const double missing = std::max(0.0, 1 - static_cast<double>(plan.expert_storage.cache_entries) / all);
   const int ranks_of_node = std::min(c.devices_per_node, plan.layout.ranks);
