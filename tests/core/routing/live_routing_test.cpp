@@ -92,6 +92,17 @@ TEST(LiveRouting, AStageUsesMoreSlotsThanAGroup) {
   EXPECT_EQ(live.slots(Rows::used_slots, 0, 0), RecordedRouting(plan).slots(Rows::used_slots, 0, 0, 2));
 }
 
+// Expert 0 has no rows, expert 3 one in all, of the second group: both of its replicas are used, on all ranks that have
+// one.
+TEST(RecordedRouting, AnExpertIsUsedWhereverItHasRows) {
+  Plan plan = recorded_plan();
+  plan.routing.counts = {0, 2, 5, 0, /**/ 0, 1, 2, 0, /**/ 0, 2, 3, 1, /**/ 0, 1, 4, 0};
+  plan.placement = {{3, {0, 1, 3, /**/ 2, 3, 0}}};
+  const RecordedRouting recorded(plan);
+  for (const int rank : {0, 2}) EXPECT_EQ(recorded.slots(Rows::used_slots, 0, 0, rank), (std::vector<int>{1, 2}));
+  for (const int rank : {1, 3}) EXPECT_EQ(recorded.slots(Rows::used_slots, 0, 0, rank), (std::vector<int>{0, 1}));
+}
+
 // Two chunks of rank 1 (the second source of its group): 3 + 2, 1 + 0, 0 + 2, 0 + 0 rows. A step forgets the one
 // before.
 TEST(LiveRouting, KeepsWhatTheRankItselfHasChosen) {
