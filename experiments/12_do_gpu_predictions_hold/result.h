@@ -38,14 +38,15 @@ struct LeftOut {
 /// Of |predicted / measured - 1|. `pairs`: of rows that serve the same model to the same requests and differ in more
 /// than 2 % of the measured time; how many of them the prediction, and the null model, put in the measured order.
 struct ServedErrors {
-  std::string of, bound_by;  // `bound_by`: what most of its rows are bound by
-  int64_t rows = 0;
+  std::string of, bound_by;         // `bound_by`: what most of its rows are bound by
+  int64_t rows = 0, too_large = 0;  // the latter do not fit by our memory model, and count all the same
   double median = 0, mean = 0, p90 = 0, median_of_signed = 0, null_median = 0, null_p90 = 0;
   int64_t pairs = 0, in_order = 0, null_in_order = 0;
   static void members(auto& self, auto visit) {
     visit("of", self.of);
     visit("bound_by", self.bound_by);
     visit("rows", self.rows);
+    visit("too_large", self.too_large);
     visit("median", self.median);
     visit("mean", self.mean);
     visit("p90", self.p90);

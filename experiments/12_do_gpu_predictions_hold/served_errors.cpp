@@ -56,6 +56,7 @@ ServedErrors errors_of(const std::string& of, const Rows& rows) {
   return {of,
           most_bound_by(rows),
           std::ssize(rows),
+          std::count_if(rows.begin(), rows.end(), [](const ServedRow* row) { return !row->fits; }),
           median(each(rows, error)),
           std::accumulate(rows.begin(), rows.end(), 0.0, [](double sum, auto* row) { return sum + error(*row); }) /
               static_cast<double>(rows.size()),

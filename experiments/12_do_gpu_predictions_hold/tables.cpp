@@ -10,12 +10,13 @@ std::string ordered(int64_t right, int64_t pairs) { return std::to_string(right)
 
 std::string errors_table(const std::vector<ServedErrors>& summary) {
   std::string table = "**Decode step against time per output token** (errors in %)\n\n" +
-                      table_head({"rows", "number", "mostly bound by", "median", "mean", "p90", "signed, median",
-                                  "null model, median", "p90", "pairs in order", "null model"});
+                      table_head({"rows", "number", "do not fit", "mostly bound by", "median", "mean", "p90",
+                                  "signed, median", "null model, median", "p90", "pairs in order", "null model"});
   for (const ServedErrors& e : summary)
-    table += table_row({e.of, std::to_string(e.rows), e.bound_by, percent(e.median), percent(e.mean), percent(e.p90),
-                        number("%+.1f", 100 * e.median_of_signed), percent(e.null_median), percent(e.null_p90),
-                        ordered(e.in_order, e.pairs), ordered(e.null_in_order, e.pairs)});
+    table +=
+        table_row({e.of, std::to_string(e.rows), std::to_string(e.too_large), e.bound_by, percent(e.median),
+                   percent(e.mean), percent(e.p90), number("%+.1f", 100 * e.median_of_signed), percent(e.null_median),
+                   percent(e.null_p90), ordered(e.in_order, e.pairs), ordered(e.null_in_order, e.pairs)});
   return table;
 }
 

@@ -4,18 +4,10 @@
 
 #include "core/schema/error.h"
 #include "experiments/12_do_gpu_predictions_hold/study.h"
+#include "tests/experiments/small_model.h"
 
 namespace moesaic::experiments {
 namespace {
-
-Model small() {
-  Model model;
-  model.name = "small", model.num_layers = 3, model.hidden = 16, model.num_heads = model.num_kv_heads = 4;
-  model.head_dim = 4, model.vocabulary = 256, model.num_experts = 8, model.top_k = 1;
-  model.expert_intermediate = model.dense_intermediate = 64, model.moe_layers = {false, true, true};
-  model.tied_embeddings = false;
-  return model;
-}
 
 /// A step takes a second per sequence, the most of it for experts.
 class SecondPerSequence : public Evaluator {
@@ -37,7 +29,7 @@ struct World {
   std::string asked_cluster;
 
   World() {
-    laboratory.model = [](const std::string&) { return small(); };
+    laboratory.model = [](const std::string&) { return small_model(); };
     laboratory.routing = [](const std::string&) { return RoutingDocument(); };
     laboratory.profile = [](const Cluster&) { return Profile(); };
     laboratory.cluster = [this](const std::string& name) {
@@ -119,7 +111,7 @@ TEST(NullModel, ReadsWeightsAndCacheOnce) {
   World world;
   ServedConfiguration served = on_two_ranks();
   served.sequences = 1;
-  const double dense = 2.0 * static_cast<double>(count_parameters(small()).dense);
+  const double dense = 2.0 * static_cast<double>(count_parameters(small_model()).dense);
   const double experts = 2 * (2 * 2 * 16 * 64), cache = 2 * (14 * 3 * 2 * 4 * 4);
   EXPECT_DOUBLE_EQ(flops_and_bytes(decode_plan(served, world.laboratory)), (dense + experts + cache) / 2);
 }
@@ -135,12 +127,14 @@ ServedRow row(Seconds measured, Seconds predicted, Seconds null) {
 TEST(ServedErrors, CountPairsOfOneQuestion) {
   std::vector<ServedRow> rows = {row(1, 1.1, 2), row(2, 1.8, 2), row(4, 5, 2), row(1, 1.2, 2)};
   rows[3].served.input = 11;
+  rows[3].fits = false;
   rows[3].served.engine = "sglang 2";
   const std::vector<ServedErrors> errors = served_errors(rows);
   ASSERT_EQ(errors.size(), 5U);  // all, the device, the model, two engines
   const ServedErrors& all = errors[0];
   EXPECT_EQ(all.of, "all");
   EXPECT_EQ(all.rows, 4);
+  EXPECT_EQ(all.too_large, 1);
   EXPECT_NEAR(all.median, 0.15, 1e-12);
   EXPECT_NEAR(all.mean, (0.1 + 0.1 + 0.25 + 0.2) / 4, 1e-12);
   EXPECT_NEAR(all.p90, 0.25, 1e-12);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/schema/error.h"
+#include "tests/experiments/small_model.h"
 
 namespace moesaic::experiments {
 namespace {
@@ -15,15 +16,6 @@ Json experiment() {
     "model": "small", "cluster": "nodes", "ep": 4, "sequence_length": 64, "engines": ["a", "b"],
     "zipf_exponents": [0, 1], "clusters": {"gpus": [2, 4, 8], "layers": 2},
     "models": {"layers": [1, 2], "gpus": 4}, "rounds": 3})");
-}
-
-Model small() {
-  Model model;
-  model.name = "small", model.num_layers = 3, model.hidden = 16, model.num_heads = model.num_kv_heads = 4;
-  model.head_dim = 4, model.vocabulary = 256, model.num_experts = 8, model.top_k = 1;
-  model.expert_intermediate = model.dense_intermediate = 64, model.moe_layers = {false, true, true};
-  model.tied_embeddings = false;
-  return model;
 }
 
 Cluster nodes() {
@@ -40,7 +32,7 @@ struct World {
   int simulations = 0;
 
   World() {
-    laboratory.model = [](const std::string&) { return small(); };
+    laboratory.model = [](const std::string&) { return small_model(); };
     laboratory.cluster = [](const std::string&) { return nodes(); };
     laboratory.simulation_cost = [this](const Plan& plan, const std::string& engine) {
       const double gpus = plan.layout.ranks;
@@ -67,14 +59,14 @@ TEST(SimulationCostStudy, MeasuresEachStepOnce) {
 
 TEST(SimulationCostStudy, PlansNameTheSize) {
   const CostAxes axes = read_cost_axes(experiment(), "experiment.json");
-  const Plan plan = cost_plan(axes, {"a", 1, 8, 5}, small(), nodes());
+  const Plan plan = cost_plan(axes, {"a", 1, 8, 5}, small_model(), nodes());
   EXPECT_EQ(plan.cluster.num_nodes, 2);  // of 4 GPUs
   EXPECT_EQ(plan.layout.ranks, 8);
   EXPECT_EQ(plan.layout.ep, 4);
   EXPECT_EQ(plan.workload.global_batch, 8);
   EXPECT_EQ(plan.model.moe_layers, (std::vector<bool>{false, true, true, true, true}));  // as the last of 3
   EXPECT_EQ(plan.routing.generator.zipf_exponent, 1);
-  EXPECT_EQ(cost_plan(axes, {"a", 0, 2, 1}, small(), nodes()).layout.ep, 2);  // no more than GPUs
+  EXPECT_EQ(cost_plan(axes, {"a", 0, 2, 1}, small_model(), nodes()).layout.ep, 2);  // no more than GPUs
 }
 
 // Rounds are 1, 1.01 and 1.02 times as long: medians are 1.01 times. Along GPUs a: 2 + 4.04 at 2, 2 + 16.16 at 4 and
