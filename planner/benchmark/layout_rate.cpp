@@ -36,6 +36,15 @@ void set_rate(benchmark::State& state, size_t layouts) {
       static_cast<double>(state.iterations()) * static_cast<double>(layouts), benchmark::Counter::kIsRate);
 }
 
+/// Checked and not priced.
+void walked(benchmark::State& state, const std::string& model, int num_nodes) {
+  const Problem problem = problem_of(model, num_nodes);
+  size_t layouts = 0;
+  for (auto _ : state)
+    layouts = static_cast<size_t>(for_each_layout(problem, layout_values(problem), [](const Plan&) { return true; }));
+  set_rate(state, layouts);
+}
+
 /// From nothing: structures are lowered, layouts checked.
 void walked_and_priced(benchmark::State& state, const std::string& model, int num_nodes) {
   const Problem problem = problem_of(model, num_nodes);
@@ -68,6 +77,7 @@ void priced(benchmark::State& state, const std::string& model, int num_nodes) {
   set_rate(state, choices.size());
 }
 
+BENCHMARK_CAPTURE(walked, qwen3_30b_on_64, "qwen3-30b-a3b", 8)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(walked_and_priced, qwen3_30b_on_64, "qwen3-30b-a3b", 8)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(priced, qwen3_30b_on_64, "qwen3-30b-a3b", 8)->Unit(benchmark::kMillisecond);
 
