@@ -120,7 +120,7 @@ std::vector<LeastRows> least_rows_of(const Plan& plan, const LayoutRouting& rout
 
 /// All that the network lane of one stage's rank has to do, its sums of gradients included.
 Seconds busiest_network(const StepSample& sample, const Plan& plan, const std::vector<Seconds>& seconds) {
-  StepParts network{0, 0, std::vector<Seconds>(static_cast<size_t>(sample.classes().count), 0)};
+  StepParts network;
   for (size_t i = 0; i < seconds.size(); ++i) {
     const SampleTask& task = sample.tasks()[i];
     if (sample.graph().tasks[task.index].lane != Lane::network) continue;
@@ -193,7 +193,7 @@ Seconds PathBound::in_chunks(int chunks, const Freedom& freedom) {
   const StepSample& sample = forms_.sample_of(plan_);
   const std::vector<Seconds> seconds = least_times(sample, chunks, freedom);
   PassTimes times = pass_times(sample, plan_, seconds, {shares_one_lane(plan_), 1, chunks, false});
-  if (freedom.of_variants) times.update_gathers = {0, 0, std::vector<Seconds>(times.updates.of_class.size(), 0)};
+  if (freedom.of_variants) times.update_gathers = StepParts();
   const Seconds path = pipelined_seconds(plan_, sample.classes(), times);
   const Seconds least = std::max(path, busiest_network(sample, plan_, seconds));
   double fastest = 1;

@@ -25,7 +25,7 @@ LayerClasses layer_classes(const Model& model) {
     classes.of_layer.push_back(known.try_emplace(made_of, static_cast<int>(known.size())).first->second);
   }
   classes.count = static_cast<int>(known.size());
-  classes.before.emplace_back(known.size(), 0);
+  classes.before.emplace_back();
   for (const int of_class : classes.of_layer) {
     classes.before.push_back(classes.before.back());
     ++classes.before.back()[static_cast<size_t>(of_class)];

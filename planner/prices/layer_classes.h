@@ -1,18 +1,23 @@
 #pragma once
 // Layers that lower to the same tasks: a price of one is the price of all of its class.
 
+#include <array>
 #include <vector>
 
 #include "core/graph/stages.h"
 
 namespace moesaic::planner {
 
+constexpr size_t kMostLayerClasses = 4;
+/// A number of each class; 0 for classes that a model has not.
+using OfLayerClasses = std::array<double, kMostLayerClasses>;
+
 /// Classes by what a layer is made of: experts or a dense FFN, attention with a window or without.
 struct LayerClasses {
   int count = 0;
   std::vector<int> of_layer;  // [num_layers]
 
-  std::vector<std::vector<int>> before;  // [num_layers + 1, count]: layers of each class before one
+  std::vector<std::array<int, kMostLayerClasses>> before;  // [num_layers + 1]: layers of each class before one
 
   /// Layers of a class among some.
   int number_in(int of_class, LayerRange layers) const {

@@ -1,16 +1,12 @@
 #pragma once
 // The rows that routing gives to ranks under one layout, as far as a closed form needs them.
 
-#include <array>
 #include <vector>
 
 #include "core/graph/routing_binding.h"
 #include "planner/prices/step_sample.h"
 
 namespace moesaic::planner {
-
-/// Rows of one rank in one MoE layer, by what they stand for: [Rows].
-using RankRows = std::array<double, MemoryForm::kNumRows>;
 
 struct LayoutRows {
   RankRows kept{};     // mean over layers, of the rank with most rows in all of them

@@ -1,8 +1,9 @@
 #include "planner/prices/memory_price.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <tuple>
+#include <limits>
 
 namespace moesaic::planner {
 namespace {
@@ -10,7 +11,14 @@ namespace {
 /// Bytes before the layers, in one layer of each class, behind them.
 struct Parts {
   double before = 0, behind = 0;
-  std::vector<double> of_class;  // [classes]
+  OfLayerClasses of_class{};
+};
+
+/// The most that lives between the forward and the backward pass of the first layer, without what layers keep; and
+/// before and behind.
+struct PeaksInTime {
+  double between = 0, outside = 0;
+  double highest(double kept) const { return std::max(outside, between + kept); }
 };
 
 /// The forms of a sample at the sizes of a plan.
@@ -22,19 +30,15 @@ class SampleMemory {
         rows_(rows),
         sizes_(sizes_of(plan)),
         kept_before(at(sample.kept_before(), rows.kept)) {
-    for (const MemoryForm& form : sample.kept()) kept.push_back(at(form, rows.kept));
+    for (size_t c = 0; c < sample.kept().size(); ++c) kept[c] = at(sample.kept()[c], rows.kept);
   }
 
-  double at(const MemoryForm& form, const RankRows& rows) const {
-    double bytes = form.fixed.at(sizes_);
-    for (size_t kind = 0; kind < rows.size(); ++kind) bytes += form.per_row[kind] * rows[kind];
-    return bytes;
-  }
+  double at(const MemoryForm& form, const RankRows& rows) const { return form.at(sizes_, rows); }
 
   Parts residents(Tier tier) const {
     const StepSample::Residents& of = sample_.residents(tier);
     Parts parts{at(of.before, rows_.kept), at(of.behind, rows_.kept), {}};
-    for (const MemoryForm& form : of.of_class) parts.of_class.push_back(at(form, rows_.kept));
+    for (size_t c = 0; c < of.of_class.size(); ++c) parts.of_class[c] = at(of.of_class[c], rows_.kept);
     return parts;
   }
   double inputs() const {
@@ -43,7 +47,7 @@ class SampleMemory {
 
   /// The highest moment of each place beside what layers before it keep.
   Parts highest_in_program_order() const {
-    Parts highest{0, 0, std::vector<double>(kept.size(), 0)};
+    Parts highest;
     for (const Moment& moment : sample_.moments()) {
       if (moment.of_later_microbatches && !adds_microbatches()) continue;
       double& of = moment.place == Place::before ? highest.before
@@ -55,33 +59,40 @@ class SampleMemory {
     return highest;
   }
 
-  /// Tensors come when their first task starts and go when their last one ends. `kept_by_all` layers of the stage takes
-  /// the place of what the layers of the sample keep.
-  double highest_in_time(const TaskSpans& spans, double kept_by_all) const {
-    Changes changes;
-    for (const SampleTensor& tensor : sample_.tensors())
-      changes.add(spans.start[static_cast<size_t>(tensor.created)], spans.end[static_cast<size_t>(tensor.released)],
-                  at(tensor.bytes, rows_.most));
-    for (size_t i = 0; i < sample_.tasks().size() && adds_microbatches(); ++i)
-      if (sample_.tasks()[i].part == Part::reduction)
-        changes.add(spans.start[i], spans.end[i], sample_.tasks()[i].number.at(sizes_));
+  /// The tasks of a lane come one behind the other, so that its changes are in order.
+  PeaksInTime peaks_in_time(const TaskSpans& spans) const {
     const auto [begin, end] = between_passes(spans);
-    changes.add(begin, end, kept_by_all - kept_by_sample());
-    return changes.highest();
+    std::vector<double> bytes;
+    for (const MemoryForm& form : sample_.forms_of_changes()) bytes.push_back(at(form, rows_.most));
+    std::array<size_t, kNumLanes> next{};
+    PeaksInTime peaks;
+    double live = 0;
+    for (Seconds now = next_time(next, spans); now < kNever; now = next_time(next, spans)) {
+      for (size_t lane = 0; lane < next.size(); ++lane)
+        for (; time_of_next(lane, next[lane], spans) == now; ++next[lane]) {
+          const MemoryChange& change = sample_.changes(static_cast<Lane>(lane))[next[lane]];
+          if (!change.of_later_microbatches || adds_microbatches()) live += bytes[static_cast<size_t>(change.form)];
+        }
+      double& of = now >= begin && now < end ? peaks.between : peaks.outside;
+      of = std::max(of, live);
+    }
+    peaks.between -= kept_by_sample();
+    return peaks;
   }
 
  private:
-  struct Changes {
-    void add(Seconds from, Seconds to, double bytes) { all.emplace_back(from, bytes), all.emplace_back(to, -bytes); }
-    double highest() {
-      std::sort(all.begin(), all.end());  // at equal times what goes comes first
-      double live = 0, most = 0;
-      for (const auto& [time, bytes] : all) most = std::max(most, live += bytes);
-      return most;
-    }
-    std::vector<std::pair<Seconds, double>> all;
-  };
-
+  static constexpr Seconds kNever = std::numeric_limits<Seconds>::infinity();
+  Seconds time_of_next(size_t lane, size_t number, const TaskSpans& spans) const {
+    const std::vector<MemoryChange>& changes = sample_.changes(static_cast<Lane>(lane));
+    if (number == changes.size()) return kNever;
+    const auto task = static_cast<size_t>(changes[number].task);
+    return changes[number].at_end ? spans.end[task] : spans.start[task];
+  }
+  Seconds next_time(const std::array<size_t, kNumLanes>& next, const TaskSpans& spans) const {
+    Seconds first = kNever;
+    for (size_t lane = 0; lane < next.size(); ++lane) first = std::min(first, time_of_next(lane, next[lane], spans));
+    return first;
+  }
   bool adds_microbatches() const { return plan_.layout.zero > 1 && plan_.layout.micro_batches > 1; }
   double kept_by_sample() const {
     double bytes = kept_before;
@@ -104,11 +115,11 @@ class SampleMemory {
   const Plan& plan_;
   const StepSample& sample_;
   const LayoutRows& rows_;
-  const StepSizes sizes_;
+  const SizeTerms sizes_;
 
  public:
   const double kept_before;  // of a microbatch between its passes
-  std::vector<double> kept;  // [classes]: in one layer
+  OfLayerClasses kept{};     // in one layer
 };
 
 /// One pipeline stage.
@@ -140,7 +151,7 @@ class Stage {
  private:
   bool is_first() const { return stage_ == 0; }
   bool is_last() const { return stage_ == plan_.layout.pp - 1; }
-  double over(const std::vector<double>& of_class, LayerRange layers) const {
+  double over(const OfLayerClasses& of_class, LayerRange layers) const {
     double bytes = 0;
     for (int c = 0; c < classes_.count; ++c) bytes += classes_.number_in(c, layers) * of_class[static_cast<size_t>(c)];
     return bytes;
@@ -167,11 +178,12 @@ MemoryPrice memory_price(const Plan& plan, const StepSample& sample, const Layou
   const bool lanes_lag = plan.layout.zero > 1 || plan.expert_storage.home != Tier::device;
   const Parts residents = memory.residents(Tier::device);
   const Parts moments = lanes_lag ? Parts() : memory.highest_in_program_order();
+  const PeaksInTime peaks = lanes_lag ? memory.peaks_in_time(spans) : PeaksInTime();
   MemoryPrice price;
   for (int number = 0; number < plan.layout.pp; ++number) {
     const Stage stage(plan, sample.classes(), number);
     const double kept = stage.kept(memory);
-    const double highest = lanes_lag ? memory.highest_in_time(spans, kept) : stage.highest(moments, memory);
+    const double highest = lanes_lag ? peaks.highest(kept) : stage.highest(moments, memory);
     price.device = std::max(
         price.device, whole(memory.inputs() + stage.residents(residents) + (stage.in_flight() - 1) * kept + highest));
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 namespace moesaic::planner {
 namespace {
@@ -19,7 +18,13 @@ class LaneRun {
  public:
   LaneRun(const StepSample& sample, const std::vector<Seconds>& seconds, const LaneRules& rules)
       : sample_(sample), seconds_(seconds), rules_(rules) {
-    for (auto* ends : {&forward, &backward, &network}) ends->assign(sample.layers().size() + 2, 0);
+    restart();
+  }
+
+  void restart() {
+    for (auto* ends : {&forward, &backward, &network}) ends->assign(sample_.layers().size() + 2, 0);
+    lane_free_ = lane_work_ = {};
+    network_since_ = 0;
   }
 
   /// A microbatch more: lanes go on from where they are.
@@ -30,12 +35,12 @@ class LaneRun {
     spans.end.assign(sample_.tasks().size(), 0);
     Seconds last = 0;
     for (size_t i = 0; i < spans.end.size(); ++i) {
-      const Part part = sample_.tasks()[i].part;
-      if (part == Part::reduction && !sums_gradients) continue;
-      if (part == Part::update)
+      const SampleTask& task = sample_.tasks()[i];
+      if (task.part == Part::reduction && !sums_gradients) continue;
+      if (task.part == Part::update)
         spans.start[i] = last, spans.end[i] = last += seconds_[i];
       else
-        schedule(i), raise(last, spans.end[i]);
+        schedule(task, i), raise(last, spans.end[i]);
     }
     settle();
   }
@@ -45,50 +50,43 @@ class LaneRun {
   std::vector<Seconds> forward, backward, network;  // [before, layers, behind]: ends of computation; of the network
 
  private:
-  void schedule(size_t i) {
-    const SampleTask& task = sample_.tasks()[i];
-    const Lane lane = sample_.graph().tasks[task.index].lane;
-    const size_t lane_number = rules_.one_lane ? 0 : static_cast<size_t>(lane);
+  void schedule(const SampleTask& task, size_t i) {
+    const size_t lane_number = rules_.one_lane ? 0 : static_cast<size_t>(task.lane);
     Seconds& free = lane_free_[lane_number];
-    if (rules_.pieces > 1 && is_cut(i))
-      run_in_pieces(i, free, lane_work_[lane_number]);
+    if (rules_.pieces > 1 && task.goes_in_pieces)
+      run_in_pieces(task, i, free, lane_work_[lane_number]);
     else
-      run_whole(i, lane, free), lane_work_[lane_number] = free;
+      run_whole(task, i, free), lane_work_[lane_number] = free;
     const size_t position = position_of(task, sample_.layers().size());
     const bool is_forward = task.part == Part::forward;
-    if (lane == Lane::compute) raise((is_forward ? forward : backward)[position], free);
-    if (lane == Lane::network && !is_forward) raise(network[position], free);
+    if (task.lane == Lane::compute) raise((is_forward ? forward : backward)[position], free);
+    if (task.lane == Lane::network && !is_forward) raise(network[position], free);
   }
 
-  void run_whole(size_t i, Lane lane, Seconds& free) {
+  void run_whole(const SampleTask& task, size_t i, Seconds& free) {
     Seconds start = free;
-    for (const int before : sample_.tasks()[i].after) start = std::max(start, spans.end[static_cast<size_t>(before)]);
-    if (lane == Lane::network && start > free) network_since_ = start;
+    for (const int before : task.awaited) start = std::max(start, spans.end[static_cast<size_t>(before)]);
+    if (task.lane == Lane::network && start > free) network_since_ = start;
     Seconds seconds = seconds_[i];
-    if (lane == Lane::compute && !rules_.one_lane) seconds += (rules_.slowdown - 1) * overlap(start, seconds);
+    if (task.lane == Lane::compute && !rules_.one_lane) seconds += (rules_.slowdown - 1) * overlap(start, seconds);
     spans.start[i] = start;
     spans.end[i] = free = start + seconds;
   }
 
   /// The first piece follows the first one of whoever makes it, the last one the last; its lane has to do all of it.
-  void run_in_pieces(size_t i, Seconds& free, Seconds& work) {
+  void run_in_pieces(const SampleTask& task, size_t i, Seconds& free, Seconds& work) {
     const double piece = 1.0 / rules_.pieces;
     Seconds start = 0, end = 0;
-    for (const int number : sample_.tasks()[i].after) {
+    for (const int number : task.after) {
       const auto before = static_cast<size_t>(number);
-      start = std::max(start, is_cut(before) ? spans.start[before] + piece * seconds_[before] : spans.end[before]);
+      const bool comes_in_pieces = sample_.tasks()[before].goes_in_pieces;
+      start = std::max(start, comes_in_pieces ? spans.start[before] + piece * seconds_[before] : spans.end[before]);
       end = std::max(end, spans.end[before] + piece * seconds_[i]);
     }
     spans.start[i] = start;
     work += seconds_[i];
     spans.end[i] = std::max({work, start + seconds_[i], end});
     raise(free, spans.end[i]);
-  }
-  /// Weight gradients sum over all rows at once.
-  bool is_cut(size_t i) const {
-    const Task& task = sample_.graph().tasks[sample_.tasks()[i].index];
-    const bool is_routed = task.rows != Rows::fixed && task.rows != Rows::local && !is_window(task.rows);
-    return is_routed && task.moe_layer >= 0 && task.op != Op::experts_wgrad;
   }
 
   Seconds end() const { return std::max(forward.back(), backward.front()); }  // of computation
@@ -118,50 +116,43 @@ class LaneRun {
 
 /// Of ends in the order of a pass, [first, layers, last]: what a layer of each class adds once others of its kind have
 /// run and more follow; all that is beside this counts as before the layers.
-StepParts steady_parts(const StepSample& sample, std::vector<int> layers, const std::vector<Seconds>& ends,
-                       Seconds begin) {
+template <typename End>
+StepParts steady_parts(const StepSample& sample, const End& end, bool reversed) {
+  const size_t num_layers = sample.layers().size();
   StepParts parts;
-  parts.of_class.resize(static_cast<size_t>(sample.classes().count));
-  std::vector<int> seen(parts.of_class.size(), 0);
+  OfLayerClasses seen{};
   constexpr int kSteady = 1;  // the second of a class; behind it are as many as are fetched ahead
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const auto own = static_cast<size_t>(sample.class_of(layers[i]));
-    if (seen[own]++ <= kSteady) parts.of_class[own] = ends[i + 1] - ends[i];
+  for (size_t i = 0; i < num_layers; ++i) {
+    const auto own = static_cast<size_t>(sample.class_of(static_cast<int>(reversed ? num_layers - 1 - i : i)));
+    if (seen[own]++ <= kSteady) parts.of_class[own] = end(i + 1) - end(i);
   }
-  parts.before = ends[layers.size()] - begin;
+  parts.before = end(num_layers);
   for (size_t c = 0; c < seen.size(); ++c) parts.before -= seen[c] * parts.of_class[c];
   return parts;
 }
 
-std::vector<int> layers_in_order(const StepSample& sample) {
-  std::vector<int> layers(sample.layers().size());
-  std::iota(layers.begin(), layers.end(), 0);
-  return layers;
-}
-
 StepParts in_forward(const StepSample& sample, const std::vector<Seconds>& ends, Seconds begin) {
-  StepParts parts = steady_parts(sample, layers_in_order(sample), ends, begin);
+  StepParts parts = steady_parts(
+      sample, [&](size_t i) { return ends[i]; }, false);
+  parts.before -= begin;
   parts.behind = ends.back() - ends[ends.size() - 2];
   return parts;
 }
 
 /// Head and loss come first.
-StepParts in_backward(const StepSample& sample, std::vector<Seconds> ends, Seconds begin) {
-  std::vector<int> layers = layers_in_order(sample);
-  std::reverse(layers.begin(), layers.end());
-  std::reverse(ends.begin(), ends.end());
-  StepParts parts = steady_parts(sample, layers, ends, ends.front());
-  parts.behind = ends.front() - begin;
-  parts.before += ends.back() - ends[ends.size() - 2];
+StepParts in_backward(const StepSample& sample, const std::vector<Seconds>& ends, Seconds begin) {
+  StepParts parts = steady_parts(
+      sample, [&](size_t i) { return ends[ends.size() - 1 - i]; }, true);
+  parts.before += ends[0] - ends[1] - ends.back();
+  parts.behind = ends.back() - begin;
   return parts;
 }
 
 StepParts sum_of_updates(const StepSample& sample, const std::vector<Seconds>& seconds, bool on_network) {
-  StepParts parts{0, 0, std::vector<Seconds>(static_cast<size_t>(sample.classes().count), 0)};
+  StepParts parts;
   for (size_t i = 0; i < seconds.size(); ++i) {
     const SampleTask& task = sample.tasks()[i];
-    if (task.part == Part::update && (sample.graph().tasks[task.index].lane == Lane::network) == on_network)
-      parts.add(sample, task, seconds[i]);
+    if (task.part == Part::update && (task.lane == Lane::network) == on_network) parts.add(sample, task, seconds[i]);
   }
   return parts;
 }
@@ -189,19 +180,21 @@ bool shares_one_lane(const Plan& plan) {
 PassTimes pass_times(const StepSample& sample, const Plan& plan, const std::vector<Seconds>& seconds,
                      const LaneRules& rules) {
   const bool sums_every_microbatch = rules.sums_gradients && plan.layout.zero > 1;
+  PassTimes times;
+  LaneRun lanes(sample, seconds, rules);
   const bool several = plan.layout.micro_batches > 1;
-  LaneRun plain(sample, seconds, rules);
-  plain.run(sums_every_microbatch);
-  if (several) plain.run(sums_every_microbatch);  // what waits for nothing may begin while the microbatch before ends
-  LaneRun summing = several ? plain : LaneRun(sample, seconds, rules);
-  summing.run(rules.sums_gradients);
-  return {in_forward(sample, plain.forward, plain.begin),
-          in_backward(sample, plain.backward, plain.forward.back()),
-          in_backward(sample, summing.backward, summing.forward.back()),
-          in_backward(sample, summing.network, summing.forward.back()),
-          sum_of_updates(sample, seconds, false),
-          sum_of_updates(sample, seconds, true),
-          std::move(summing.spans)};
+  if (several) lanes.run(sums_every_microbatch);  // what waits for nothing may begin while the microbatch before ends
+  lanes.run(sums_every_microbatch);
+  times.forward = in_forward(sample, lanes.forward, lanes.begin);
+  times.backward = in_backward(sample, lanes.backward, lanes.forward.back());
+  if (!several) lanes.restart();
+  lanes.run(rules.sums_gradients);
+  times.last_backward = in_backward(sample, lanes.backward, lanes.forward.back());
+  times.last_sums = in_backward(sample, lanes.network, lanes.forward.back());
+  times.updates = sum_of_updates(sample, seconds, false);
+  times.update_gathers = sum_of_updates(sample, seconds, true);
+  times.spans = std::move(lanes.spans);
+  return times;
 }
 
 }  // namespace moesaic::planner

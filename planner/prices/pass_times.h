@@ -10,7 +10,7 @@ namespace moesaic::planner {
 /// Of one rank: before the layers, in one layer of each class, behind them.
 struct StepParts {
   Seconds before = 0, behind = 0;
-  std::vector<Seconds> of_class;  // [classes]
+  OfLayerClasses of_class{};
 
   /// Counts a task of a sample, whose layers of a class stand for all of it.
   void add(const StepSample& sample, const SampleTask& task, Seconds seconds);

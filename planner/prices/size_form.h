@@ -16,16 +16,24 @@ struct StepSizes {
 
 StepSizes sizes_of(const Plan& plan);
 
+/// What the terms of a SizeForm are multiplied by.
+struct SizeTerms {
+  explicit SizeTerms(const StepSizes& sizes)
+      : tokens(static_cast<double>(sizes.tokens)), of_ep(1.0 / sizes.ep), of_ranks(1.0 / sizes.stage_ranks) {}
+  double tokens, of_ep, of_ranks;
+};
+
 /// constant + per_token * tokens + over_ep / ep + over_ranks / stage_ranks: activations grow with the tokens, what each
 /// rank holds of the experts shrinks with ep, and what ZeRO divides with the ranks, that of experts over stage_ranks /
 /// ep ranks included.
 struct SizeForm {
   double constant = 0, per_token = 0, over_ep = 0, over_ranks = 0;
 
-  double at(const StepSizes& sizes) const {
-    return constant + per_token * static_cast<double>(sizes.tokens) + over_ep / sizes.ep +
-           over_ranks / sizes.stage_ranks;
+  bool operator==(const SizeForm&) const = default;
+  double at(const SizeTerms& terms) const {
+    return constant + per_token * terms.tokens + over_ep * terms.of_ep + over_ranks * terms.of_ranks;
   }
+  double at(const StepSizes& sizes) const { return at(SizeTerms(sizes)); }
   SizeForm& operator+=(const SizeForm& other) {
     constant += other.constant, per_token += other.per_token;
     over_ep += other.over_ep, over_ranks += other.over_ranks;

@@ -1,6 +1,7 @@
 #include "planner/prices/step_sample.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <optional>
 
@@ -87,6 +88,12 @@ Part part_of(const TaskGraph& graph, const Task& task) {
   return task.phase == Phase::forward ? Part::forward : Part::backward;
 }
 
+/// Weight gradients sum over all rows at once.
+bool goes_in_pieces(const Task& task) {
+  const bool is_routed = task.rows != Rows::fixed && task.rows != Rows::local && !is_window(task.rows);
+  return is_routed && task.moe_layer >= 0 && task.op != Op::experts_wgrad;
+}
+
 MemoryForm bytes_form(const Probes& probes, TensorId id) {
   const Tensor& tensor = probes.first().tensors[id];
   MemoryForm form;
@@ -102,16 +109,31 @@ MemoryForm bytes_form(const Probes& probes, TensorId id) {
 
 }  // namespace
 
+double MemoryForm::at(const SizeTerms& terms, const RankRows& rows) const {
+  double bytes = fixed.at(terms);
+  for (size_t kind = 0; kind < rows.size(); ++kind)
+    if (per_row[kind] != 0) bytes += per_row[kind] * rows[kind];
+  return bytes;
+}
+
+bool MemoryForm::is_at_most(const MemoryForm& other) const {
+  const MemoryForm more = other - *this;
+  // 1 / ep and 1 / ranks are at most 1, tokens and rows are as many as there may be.
+  if (more.fixed.constant + std::min(0.0, more.fixed.over_ep) + std::min(0.0, more.fixed.over_ranks) < 0) return false;
+  return more.fixed.per_token >= 0 &&
+         std::all_of(more.per_row.begin(), more.per_row.end(), [](double bytes) { return bytes >= 0; });
+}
+
 MemoryForm& MemoryForm::operator+=(const MemoryForm& other) {
   fixed += other.fixed;
-  for (size_t i = 0; i < kNumRows; ++i) per_row[i] += other.per_row[i];
+  for (size_t i = 0; i < per_row.size(); ++i) per_row[i] += other.per_row[i];
   return *this;
 }
 
 MemoryForm MemoryForm::operator-(const MemoryForm& other) const {
   MemoryForm difference = *this;
   difference.fixed += other.fixed * -1;
-  for (size_t i = 0; i < kNumRows; ++i) difference.per_row[i] -= other.per_row[i];
+  for (size_t i = 0; i < per_row.size(); ++i) difference.per_row[i] -= other.per_row[i];
   return difference;
 }
 
@@ -127,6 +149,7 @@ class StepSample::Maker {
     make_residents();
     make_kept();
     make_moments();
+    s_.moments_ = highest_among(s_.moments_);
   }
 
  private:
@@ -140,14 +163,39 @@ class StepSample::Maker {
   void make_tasks() {
     for (size_t i = 0; i < graph().tasks.size(); ++i) {
       const Task& task = graph().tasks[i];
-      SampleTask sampled{
-          TaskIndex(i), part_of(graph(), task), place(*at_.of_task[i], num_layers()), layer(*at_.of_task[i]), {}, {}};
+      const int at = *at_.of_task[i];
+      SampleTask sampled{TaskIndex(i),
+                         part_of(graph(), task),
+                         place(at, num_layers()),
+                         task.lane,
+                         goes_in_pieces(task),
+                         layer(at),
+                         {},
+                         {},
+                         {}};
       if (is_collective(task.op) ? task.bytes > 0 : task.rows == Rows::fixed || task.rows == Rows::local)
         sampled.number = probes_.form(
             [&](const TaskGraph& of) { return is_collective(task.op) ? of.tasks[i].bytes : of.tasks[i].fixed_rows; });
       for (const TaskIndex before : task.dependencies) sampled.after.push_back(before.value());
+      sampled.awaited = last_of_other_lanes(sampled);
       s_.tasks_.push_back(std::move(sampled));
     }
+  }
+
+  /// Sums of gradients apart: not every microbatch has them.
+  std::vector<int> last_of_other_lanes(const SampleTask& task) const {
+    std::array<std::array<int, 2>, kNumLanes> last;
+    for (auto& of_lane : last) of_lane.fill(-1);
+    for (const int number : task.after) {
+      const SampleTask& before = s_.tasks_[static_cast<size_t>(number)];
+      int& of_kind = last[static_cast<size_t>(before.lane)][before.part == Part::reduction];
+      of_kind = std::max(of_kind, number);
+    }
+    std::vector<int> awaited;
+    for (size_t lane = 0; lane < last.size(); ++lane)
+      for (const int number : last[lane])
+        if (number >= 0 && lane != static_cast<size_t>(task.lane)) awaited.push_back(number);
+    return awaited;
   }
 
   void make_residents() {
@@ -198,20 +246,27 @@ class StepSample::Maker {
   void make_moments() {
     const Liveness liveness = liveness_of(graph(), 0);
     MemoryForm live;
-    OfTensors<int> number(graph().tensors.size(), -1);
     for (size_t i = 0; i < graph().tasks.size(); ++i) {
-      for (const TensorId tensor : liveness.created[i]) {
-        live += forms_[tensor];
-        number[tensor] = static_cast<int>(s_.tensors_.size());
-        s_.tensors_.push_back({forms_[tensor], static_cast<int>(i), 0});
-      }
-      if (!liveness.created[i].empty()) s_.moments_.push_back(moment(i, live));
-      if (s_.tasks_[i].part == Part::reduction) s_.moments_.push_back(sum_of_later_microbatch(i, live));
-      for (const TensorId tensor : liveness.released[i]) {
-        live = live - forms_[tensor];
-        s_.tensors_[static_cast<size_t>(number[tensor])].released = static_cast<int>(i);
-      }
+      const bool sums = s_.tasks_[i].part == Part::reduction;
+      const MemoryForm created = sum_of(liveness.created[i]), released = sum_of(liveness.released[i]);
+      live += created;
+      if (!liveness.created[i].empty()) s_.moments_.push_back(moment(i, live)), change(i, false, created);
+      if (sums) s_.moments_.push_back(sum_of_later_microbatch(i, live)), change(i, false, summed(i), true);
+      if (sums) change(i, true, MemoryForm() - summed(i), true);
+      if (!liveness.released[i].empty()) change(i, true, MemoryForm() - released);
+      live = live - released;
     }
+  }
+  MemoryForm sum_of(const std::vector<TensorId>& tensors) const {
+    MemoryForm sum;
+    for (const TensorId tensor : tensors) sum += forms_[tensor];
+    return sum;
+  }
+  void change(size_t task, bool at_end, const MemoryForm& bytes, bool of_later_microbatches = false) {
+    const auto lane = static_cast<size_t>(s_.tasks_[task].lane);
+    const auto form = std::find(s_.forms_.begin(), s_.forms_.end(), bytes) - s_.forms_.begin();
+    if (static_cast<size_t>(form) == s_.forms_.size()) s_.forms_.push_back(bytes);
+    s_.changes_[lane].push_back({static_cast<int>(task), at_end, of_later_microbatches, static_cast<int>(form)});
   }
   Moment moment(size_t task, const MemoryForm& live) const {
     const SampleTask& at = s_.tasks_[task];
@@ -223,13 +278,33 @@ class StepSample::Maker {
     if (at.place != Place::before) moment.bytes = moment.bytes - s_.kept_before_;
     return moment;
   }
+  /// Without those that another of their place exceeds whatever the sizes.
+  std::vector<Moment> highest_among(const std::vector<Moment>& moments) const {
+    std::vector<Moment> highest;
+    const auto same_place = [&](const Moment& a, const Moment& b) {
+      return a.place == b.place && a.of_later_microbatches == b.of_later_microbatches &&
+             (a.place != Place::layer || s_.class_of(a.layer) == s_.class_of(b.layer));
+    };
+    for (const Moment& moment : moments) {
+      const auto exceeds = [&](const Moment& other) {
+        return same_place(moment, other) && moment.bytes.is_at_most(other.bytes);
+      };
+      if (std::any_of(highest.begin(), highest.end(), exceeds)) continue;
+      std::erase_if(highest, [&](const Moment& other) {
+        return same_place(moment, other) && other.bytes.is_at_most(moment.bytes);
+      });
+      highest.push_back(moment);
+    }
+    return highest;
+  }
   /// The first microbatch sums into the share itself; the others beside it.
   Moment sum_of_later_microbatch(size_t task, const MemoryForm& live) const {
     Moment summing = moment(task, live);
-    summing.bytes.fixed += s_.tasks_[task].number;
+    summing.bytes += summed(task);
     summing.of_later_microbatches = true;
     return summing;
   }
+  MemoryForm summed(size_t task) const { return {s_.tasks_[task].number, {}}; }
 
   StepSample& s_;
   const Probes& probes_;

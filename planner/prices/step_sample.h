@@ -13,14 +13,20 @@
 
 namespace moesaic::planner {
 
-/// Bytes as a form of sizes, and of rows that routing gives to one rank in one layer: [Rows].
-struct MemoryForm {
-  static constexpr size_t kNumRows = static_cast<size_t>(Rows::used_slots) + 1;
-  SizeForm fixed;
-  std::array<double, kNumRows> per_row{};
+/// Rows of one rank in one MoE layer, by what they stand for: [Rows].
+using RankRows = std::array<double, static_cast<size_t>(Rows::used_slots) + 1>;
 
+/// Bytes as a form of sizes, and of the rows that routing gives to a rank.
+struct MemoryForm {
+  SizeForm fixed;
+  RankRows per_row{};
+
+  double at(const SizeTerms& terms, const RankRows& rows) const;
+  /// Whether it is never more than another, whatever sizes and rows.
+  bool is_at_most(const MemoryForm& other) const;
   MemoryForm& operator+=(const MemoryForm& other);
   MemoryForm operator-(const MemoryForm& other) const;
+  bool operator==(const MemoryForm&) const = default;
 };
 
 /// Where in a step a task or tensor belongs.
@@ -33,15 +39,20 @@ struct SampleTask {
   TaskIndex index;  // in the graph
   Part part = Part::forward;
   Place place = Place::before;
-  int layer = -1;          // of the sample
-  SizeForm number;         // rows of a computation, bytes of a collective, where routing does not give them
-  std::vector<int> after;  // earlier tasks of the sample that must end before it
+  Lane lane = Lane::compute;
+  bool goes_in_pieces = false;  // routing decides its rows, and it can run on some of them before others have come
+  int layer = -1;               // of the sample
+  SizeForm number;              // rows of a computation, bytes of a collective, where routing does not give them
+  std::vector<int> after;       // earlier tasks of the sample that must end before it
+  std::vector<int> awaited;     // of these the last ones of other lanes: a lane runs in program order
 };
 
-/// Memory that tasks of the passes make and release.
-struct SampleTensor {
-  MemoryForm bytes;
-  int created = 0, released = 0;  // when that task starts; when that one ends
+/// What a task makes when it starts, or releases (below 0) when it ends.
+struct MemoryChange {
+  int task = 0;
+  bool at_end = false;
+  bool of_later_microbatches = false;  // comes when gradients of several microbatches are added up
+  int form = 0;                        // of its bytes
 };
 
 /// Live bytes while a task runs, without what earlier layers keep for their backward pass.
@@ -49,7 +60,7 @@ struct Moment {
   Place place = Place::before;
   int layer = -1;  // of the sample
   MemoryForm bytes;
-  bool of_later_microbatches = false;  // comes when gradients of several microbatches are added up
+  bool of_later_microbatches = false;
 };
 
 /// When the tasks of a sample run: [tasks]; updates behind all others, in program order.
@@ -82,9 +93,11 @@ class StepSample {
   /// What one microbatch keeps between its passes: before the layers, and in one layer of each class.
   const MemoryForm& kept_before() const { return kept_before_; }
   const std::vector<MemoryForm>& kept() const { return kept_; }
-  /// Where tasks run in program order.
+  /// Where tasks run in program order: those that may be the highest of their place.
   const std::vector<Moment>& moments() const { return moments_; }
-  const std::vector<SampleTensor>& tensors() const { return tensors_; }
+  /// Of the tasks of a lane, in program order.
+  const std::vector<MemoryChange>& changes(Lane lane) const { return changes_[static_cast<size_t>(lane)]; }
+  const std::vector<MemoryForm>& forms_of_changes() const { return forms_; }
 
  private:
   class Maker;
@@ -98,7 +111,8 @@ class StepSample {
   MemoryForm kept_before_;
   std::vector<MemoryForm> kept_;  // [classes]
   std::vector<Moment> moments_;
-  std::vector<SampleTensor> tensors_;
+  std::array<std::vector<MemoryChange>, kNumLanes> changes_;  // [Lane]
+  std::vector<MemoryForm> forms_;                             // all different
 };
 
 }  // namespace moesaic::planner

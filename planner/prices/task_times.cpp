@@ -55,13 +55,17 @@ TaskTimes::TaskTimes(const Plan& documents)
 
 std::vector<Seconds> TaskTimes::of_all(const StepSample& sample, const Plan& plan, LayoutRouting& routing) {
   const std::vector<Way>& ways_of_tasks = ways(sample);
-  const StepSizes sizes = sizes_of(plan);
+  const SizeTerms sizes(sizes_of(plan));
   const int layout = number_of_layout(plan);
   std::vector<Seconds> seconds(ways_of_tasks.size());
   for (size_t i = 0; i < seconds.size(); ++i) {
+    const Way& way = ways_of_tasks[i];
+    if (way.like >= 0) {
+      seconds[i] = seconds[static_cast<size_t>(way.like)];
+      continue;
+    }
     const SampleTask& sampled = sample.tasks()[i];
     const Task& task = sample.graph().tasks[sampled.index];
-    const Way& way = ways_of_tasks[i];
     const auto number = [&] { return static_cast<int64_t>(std::max(0.0, sampled.number.at(sizes)) + 0.5); };
     switch (way.by) {
       case Way::By::rows:
@@ -91,10 +95,19 @@ std::vector<Seconds> TaskTimes::of_all(const StepSample& sample, const Plan& pla
 
 const std::vector<TaskTimes::Way>& TaskTimes::ways(const StepSample& sample) {
   const auto [known, is_new] = ways_.try_emplace(&sample);
-  if (is_new)
-    for (const SampleTask& task : sample.tasks())
-      known->second.push_back(way_of(sample.graph(), sample.graph().tasks[task.index]));
-  return known->second;
+  std::vector<Way>& ways = known->second;
+  if (!is_new) return ways;
+  const auto task = [&](size_t i) -> const Task& { return sample.graph().tasks[sample.tasks()[i].index]; };
+  for (size_t i = 0; i < sample.tasks().size(); ++i) {
+    ways.push_back(way_of(sample.graph(), task(i)));
+    const auto is_like = [&](size_t other) {
+      return ways[other].number == ways[i].number && task(other).rows == task(i).rows &&
+             sample.tasks()[other].number == sample.tasks()[i].number;
+    };
+    for (size_t other = 0; other < i && ways[i].like < 0; ++other)
+      if (is_like(other)) ways[i].like = static_cast<int>(other);
+  }
+  return ways;
 }
 
 TaskTimes::Way TaskTimes::way_of(const TaskGraph& graph, const Task& task) {

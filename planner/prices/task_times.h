@@ -59,6 +59,7 @@ class TaskTimes {
     enum class By : uint8_t { rows, routed_rows, experts, collective, all_to_all, transfer } by = By::rows;
     uint64_t number = 0;  // of its price, among all that differ
     int family = -1;      // of a collective
+    int like = -1;        // an earlier task that takes as long under every layout
   };
   const std::vector<Way>& ways(const StepSample& sample);
   Way way_of(const TaskGraph& graph, const Task& task);

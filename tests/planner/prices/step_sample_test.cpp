@@ -50,5 +50,17 @@ TEST(StepSample, HasAsManyLayersAsItsLanesNeed) {
   EXPECT_EQ(StepSample(plan).layers().size(), std::min<size_t>(6, 4 * classes));
 }
 
+/// 4 against 6 - x / ep: at ep 1, where the second is least, 4 with x = 2 and 3 with x = 3.
+TEST(MemoryForm, IsAtMostWhatIsMoreAtAllSizes) {
+  MemoryForm four, with_two{{6, 0, -2, 0}, {}}, with_three{{6, 0, -3, 0}, {}};
+  four.fixed.constant = 4;
+  EXPECT_TRUE(four.is_at_most(with_two));
+  EXPECT_FALSE(four.is_at_most(with_three));
+  EXPECT_TRUE(four.is_at_most(four));
+  with_two.per_row[static_cast<size_t>(Rows::received)] = 1;
+  EXPECT_TRUE(four.is_at_most(with_two));
+  EXPECT_FALSE(with_two.is_at_most(four));
+}
+
 }  // namespace
 }  // namespace moesaic::planner
