@@ -2,15 +2,20 @@
 // The result document of this question.
 
 #include "experiments/12_do_gpu_predictions_hold/served.h"
+#include "experiments/12_do_gpu_predictions_hold/trained.h"
 
 namespace moesaic::experiments {
 
-struct ServedRow {
-  ServedConfiguration served;
+/// Of a step.
+struct StepPrediction {
   Seconds predicted_s = 0, null_s = 0;
   std::string bound_by;    // the class of tasks that is most of the predicted step
   double bound_share = 0;  // its share
   bool fits = true;        // into the devices' memory
+};
+
+struct ServedRow : StepPrediction {
+  ServedConfiguration served;
 
   double error() const { return predicted_s / served.token_s - 1; }
   double null_error() const { return null_s / served.token_s - 1; }
@@ -21,6 +26,28 @@ struct ServedRow {
     visit("bound_by", self.bound_by);
     visit("bound_share", self.bound_share);
     visit("fits", self.fits);
+  }
+};
+
+struct TrainedRow : StepPrediction {
+  TrainedConfiguration trained;
+  Bytes predicted_peak_bytes = 0;  // of one device
+
+  double error() const { return predicted_s / trained.step_s - 1; }
+  /// Of the peak; none where it was not measured.
+  std::optional<double> memory_error() const {
+    if (!trained.peak_bytes) return {};
+    return static_cast<double>(predicted_peak_bytes) / static_cast<double>(*trained.peak_bytes) - 1;
+  }
+  double null_error() const { return null_s / trained.step_s - 1; }
+  static void members(auto& self, auto visit) {
+    visit("trained", self.trained);
+    visit("predicted_s", self.predicted_s);
+    visit("null_s", self.null_s);
+    visit("bound_by", self.bound_by);
+    visit("bound_share", self.bound_share);
+    visit("fits", self.fits);
+    visit("predicted_peak_bytes", self.predicted_peak_bytes);
   }
 };
 
@@ -59,21 +86,41 @@ struct ServedErrors {
   }
 };
 
+/// Of |predicted / measured - 1|.
+struct TrainedErrors {
+  int64_t rows = 0;
+  double median = 0, worst = 0, null_median = 0, median_of_signed = 0;
+  double memory_median = 0;  // of the rows whose memory was measured
+  static void members(auto& self, auto visit) {
+    visit("rows", self.rows);
+    visit("median", self.median);
+    visit("worst", self.worst);
+    visit("null_median", self.null_median);
+    visit("median_of_signed", self.median_of_signed);
+    visit("memory_median", self.memory_median);
+  }
+};
+
 struct PredictionResult {
   static constexpr const char* kKind = "result";
   std::string experiment;
   std::vector<ServedErrors> summary;
+  TrainedErrors trained_summary;
   std::vector<LeftOut> left_out;
   std::vector<ServedRow> rows;
+  std::vector<TrainedRow> trained;
   static void members(auto& self, auto visit) {
     visit("experiment", self.experiment);
     visit("summary", self.summary);
+    visit("trained_summary", self.trained_summary);
     visit("left_out", self.left_out);
     visit("rows", self.rows);
+    visit("trained", self.trained);
   }
 };
 
 /// All rows, then those of each device and weights, of each model and of each engine.
 std::vector<ServedErrors> served_errors(const std::vector<ServedRow>& rows);
+TrainedErrors trained_errors(const std::vector<TrainedRow>& rows);
 
 }  // namespace moesaic::experiments

@@ -3,23 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/schema/error.h"
-#include "planner/layout/enumerate.h"
-#include "planner/search/candidates.h"
+#include "experiments/12_do_gpu_predictions_hold/measured_run.h"
 
 namespace moesaic::experiments {
 namespace {
 
-constexpr int kDevicesPerNode = 8;  // of every HGX and DGX
-
-[[noreturn]] void refuse(const std::string& problem, const std::string& expected) {
-  throw InputError("served configuration", "", problem, expected);
-}
-
 DType dtype_named(const std::string& name) {
   const auto names = dtype_names();
   const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) refuse("has weights of type '" + name + "'", "a dtype of models");
+  if (found == names.end()) refuse_run("has weights of type '" + name + "'", "a dtype of models");
   return static_cast<DType>(found - names.begin());
 }
 
@@ -43,14 +35,14 @@ Workload workload_of(const ServedConfiguration& served) {
 }
 
 Layout layout_of(const ServedConfiguration& served) {
-  if (served.unclear) refuse(*served.unclear, "");
+  if (served.unclear) refuse_run(*served.unclear, "");
   const int ranks = served.tp * served.dp;
   if (served.expert_tp * served.expert_ep != ranks)
-    refuse("has its attention on " + std::to_string(ranks) + " ranks, its experts on " +
-               std::to_string(served.expert_tp * served.expert_ep),
-           "as many");
+    refuse_run("has its attention on " + std::to_string(ranks) + " ranks, its experts on " +
+                   std::to_string(served.expert_tp * served.expert_ep),
+               "as many");
   if (served.sequences % served.dp != 0)
-    refuse("divides its sequences unevenly among the ranks of dp", "as many sequences on every rank");
+    refuse_run("divides its sequences unevenly among the ranks of dp", "as many sequences on every rank");
   Layout layout;
   layout.ranks = layout.ep = ranks;
   layout.expert_slices = served.expert_tp;
@@ -71,16 +63,8 @@ Plan decode_plan(const ServedConfiguration& served, const Laboratory& laboratory
   planner::Problem problem;
   problem.model = model_of(served, laboratory);
   problem.workload = workload_of(served);
-  const int nodes = (layout.ranks + kDevicesPerNode - 1) / kDevicesPerNode;
-  problem.cluster =
-      laboratory.cluster(served.device + "-" + std::to_string(nodes) + "x" + std::to_string(kDevicesPerNode));
-  problem.profile = laboratory.profile(problem.cluster);
-  problem.routing = laboratory.routing("uniform");
-  problem.ranks = layout.ranks;
   if (layout.ranks > 1) problem.fixed.set(&Dispatch::exchange, ExpertExchange::all_gather);
-  Plan plan = planner::with_baseline_choices(problem, planner::baseline_plan(problem, layout));
-  if (const std::string refusal = planner::lowering_refusal(plan); !refusal.empty()) refuse(refusal, "");
-  return plan;
+  return plan_of_run(problem, served.device, layout, laboratory);
 }
 
 Seconds flops_and_bytes(const Plan& plan) {

@@ -10,6 +10,7 @@ namespace moesaic::experiments {
 struct PredictionAxes {
   std::string name;
   std::vector<ServedConfiguration> served;
+  std::vector<TrainedConfiguration> trained;
 };
 PredictionAxes read_prediction_axes(const Json& json, const std::string& file);
 PredictionResult run_prediction_study(const PredictionAxes& axes, const Laboratory& laboratory);

@@ -6,6 +6,7 @@ namespace moesaic::experiments {
 namespace {
 
 std::string percent(double share) { return number("%.1f", 100 * share); }
+std::string signed_percent(double share) { return number("%+.1f", 100 * share); }
 std::string ordered(int64_t right, int64_t pairs) { return std::to_string(right) + " of " + std::to_string(pairs); }
 
 std::string errors_table(const std::vector<ServedErrors>& summary) {
@@ -13,10 +14,28 @@ std::string errors_table(const std::vector<ServedErrors>& summary) {
                       table_head({"rows", "number", "do not fit", "mostly bound by", "median", "mean", "p90",
                                   "signed, median", "null model, median", "p90", "pairs in order", "null model"});
   for (const ServedErrors& e : summary)
-    table +=
-        table_row({e.of, std::to_string(e.rows), std::to_string(e.too_large), e.bound_by, percent(e.median),
-                   percent(e.mean), percent(e.p90), number("%+.1f", 100 * e.median_of_signed), percent(e.null_median),
-                   percent(e.null_p90), ordered(e.in_order, e.pairs), ordered(e.null_in_order, e.pairs)});
+    table += table_row({e.of, std::to_string(e.rows), std::to_string(e.too_large), e.bound_by, percent(e.median),
+                        percent(e.mean), percent(e.p90), signed_percent(e.median_of_signed), percent(e.null_median),
+                        percent(e.null_p90), ordered(e.in_order, e.pairs), ordered(e.null_in_order, e.pairs)});
+  return table;
+}
+
+std::string trained_table(const std::vector<TrainedRow>& rows) {
+  if (rows.empty()) return "";
+  std::string table = "\n**Training step** (errors in %)\n\n" +
+                      table_head({"model", "device", "layout", "microbatches", "measured, s", "predicted, s", "error",
+                                  "null model", "mostly bound by", "peak memory, error", "fits", "framework"});
+  for (const TrainedRow& row : rows) {
+    const TrainedConfiguration& t = row.trained;
+    const std::string layout = std::to_string(t.ranks) + " ranks, ep " + std::to_string(t.ep) +
+                               (t.pp > 1 ? ", pp " + std::to_string(t.pp) : "") + ", ZeRO-" + std::to_string(t.zero);
+    const std::string memory = row.memory_error() ? signed_percent(*row.memory_error()) : "";
+    table += table_row({t.model + (t.layers ? ", " + std::to_string(*t.layers) + " layers" : ""), t.device, layout,
+                        std::to_string(t.micro_batches), number("%.3f", t.step_s), number("%.3f", row.predicted_s),
+                        signed_percent(row.error()), signed_percent(row.null_error()),
+                        row.bound_by + " (" + number("%.0f", 100 * row.bound_share) + ")", memory,
+                        row.fits ? "yes" : "no", t.framework});
+  }
   return table;
 }
 
@@ -29,7 +48,7 @@ std::string left_out_table(const std::vector<LeftOut>& left_out) {
 }  // namespace
 
 std::string prediction_tables(const PredictionResult& result) {
-  return errors_table(result.summary) + left_out_table(result.left_out);
+  return errors_table(result.summary) + trained_table(result.trained) + left_out_table(result.left_out);
 }
 
 }  // namespace moesaic::experiments

@@ -4,46 +4,12 @@
 
 #include "core/schema/error.h"
 #include "experiments/12_do_gpu_predictions_hold/study.h"
-#include "tests/experiments/small_model.h"
+#include "tests/experiments/12_do_gpu_predictions_hold/world.h"
 
 namespace moesaic::experiments {
 namespace {
 
-/// A step takes a second per sequence, the most of it for experts.
-class SecondPerSequence : public Evaluator {
- public:
-  std::vector<Evaluation> evaluate(std::span<const Plan> plans) override {
-    std::vector<Evaluation> evaluations(plans.size());
-    for (size_t i = 0; i < plans.size(); ++i) {
-      const auto sequences = static_cast<double>(plans[i].workload.global_batch);
-      evaluations[i].prediction.step_seconds = sequences;
-      evaluations[i].prediction.critical_path_seconds = {{"attention", sequences / 4}, {"experts", sequences * 3 / 4}};
-    }
-    return evaluations;
-  }
-};
-
-struct World {
-  Laboratory laboratory;
-  SecondPerSequence evaluator;
-  std::string asked_cluster;
-
-  World() {
-    laboratory.model = [](const std::string&) { return small_model(); };
-    laboratory.routing = [](const std::string&) { return RoutingDocument(); };
-    laboratory.profile = [](const Cluster&) { return Profile(); };
-    laboratory.cluster = [this](const std::string& name) {
-      asked_cluster = name;
-      Cluster cluster;
-      cluster.name = name, cluster.num_nodes = 1, cluster.devices_per_node = 8;
-      cluster.device.memory_bytes = Bytes{1} << 40;
-      cluster.device.memory_bandwidth_bytes_per_s = 1;
-      cluster.device.peak_bf16_flops_per_s = 1e9;
-      return cluster;
-    };
-    laboratory.evaluator = &evaluator;
-  }
-};
+using testing::World;
 
 ServedConfiguration on_two_ranks() {
   ServedConfiguration served;
@@ -91,18 +57,18 @@ TEST(DecodePlan, TakesOtherWeightsAndLeavesTheTableAlone) {
 TEST(DecodePlan, RefusesWhatNoPlanCanSay) {
   ServedConfiguration served = on_two_ranks();
   served.expert_ep = 2;
-  EXPECT_EQ(refusal(served), "served configuration: has its attention on 2 ranks, its experts on 4; expected as many");
+  EXPECT_EQ(refusal(served), "measured run: has its attention on 2 ranks, its experts on 4; expected as many");
   served = on_two_ranks();
   served.tp = 1, served.dp = 2, served.sequences = 3;
   EXPECT_EQ(refusal(served),
-            "served configuration: divides its sequences unevenly among the ranks of dp; expected as many sequences on "
+            "measured run: divides its sequences unevenly among the ranks of dp; expected as many sequences on "
             "every rank");
   served = on_two_ranks();
   served.unclear = "is told twice";
-  EXPECT_EQ(refusal(served), "served configuration: is told twice");
+  EXPECT_EQ(refusal(served), "measured run: is told twice");
   served = on_two_ranks();
   served.weights = "fp9";
-  EXPECT_EQ(refusal(served), "served configuration: has weights of type 'fp9'; expected a dtype of models");
+  EXPECT_EQ(refusal(served), "measured run: has weights of type 'fp9'; expected a dtype of models");
 }
 
 // One sequence touches 8 (1 - 7/8) = 1 expert of 2 * 16 * 64 elements in each of 2 layers; its cache is of 14 tokens, 3
@@ -117,7 +83,7 @@ TEST(NullModel, ReadsWeightsAndCacheOnce) {
 }
 
 ServedRow row(Seconds measured, Seconds predicted, Seconds null) {
-  ServedRow row{on_two_ranks(), predicted, null, "experts", 0.75, true};
+  ServedRow row{{predicted, null, "experts", 0.75, true}, on_two_ranks()};
   row.served.token_s = measured;
   return row;
 }
@@ -150,7 +116,7 @@ TEST(ServedErrors, CountPairsOfOneQuestion) {
 
 TEST(PredictionStudy, KeepsWhatItLeavesOutApart) {
   World world;
-  PredictionAxes axes{"12", {on_two_ranks(), on_two_ranks(), on_two_ranks()}};
+  PredictionAxes axes{"12", {on_two_ranks(), on_two_ranks(), on_two_ranks()}, {}};
   axes.served[1].expert_ep = axes.served[2].expert_ep = 2;
   const PredictionResult result = run_prediction_study(axes, world.laboratory);
   ASSERT_EQ(result.rows.size(), 1U);
