@@ -14,13 +14,21 @@ struct StepPrediction {
   bool fits = true;        // into the devices' memory
 };
 
+/// Predicted is the decode step.
 struct ServedRow : StepPrediction {
   ServedConfiguration served;
+  Seconds prefill_s = 0;  // of a step
 
   double error() const { return predicted_s / served.token_s - 1; }
+  /// Of the decode step and what prefills of other requests add to it on average where the engine does one after the
+  /// other: an engine that mixes them in one step reads weights once for both, and stays below.
+  double error_with_prefills() const {
+    return (predicted_s + prefills_per_token(served) * prefill_s) / served.token_s - 1;
+  }
   double null_error() const { return null_s / served.token_s - 1; }
   static void members(auto& self, auto visit) {
     visit("served", self.served);
+    visit("prefill_s", self.prefill_s);
     visit("predicted_s", self.predicted_s);
     visit("null_s", self.null_s);
     visit("bound_by", self.bound_by);
@@ -68,6 +76,7 @@ struct ServedErrors {
   std::string of, bound_by;         // `bound_by`: what most of its rows are bound by
   int64_t rows = 0, too_large = 0;  // the latter do not fit by our memory model, and count all the same
   double median = 0, mean = 0, p90 = 0, median_of_signed = 0, null_median = 0, null_p90 = 0;
+  double with_prefills_median = 0, with_prefills_median_of_signed = 0;
   int64_t pairs = 0, in_order = 0, null_in_order = 0;
   static void members(auto& self, auto visit) {
     visit("of", self.of);
@@ -80,6 +89,8 @@ struct ServedErrors {
     visit("median_of_signed", self.median_of_signed);
     visit("null_median", self.null_median);
     visit("null_p90", self.null_p90);
+    visit("with_prefills_median", self.with_prefills_median);
+    visit("with_prefills_median_of_signed", self.with_prefills_median_of_signed);
     visit("pairs", self.pairs);
     visit("in_order", self.in_order);
     visit("null_in_order", self.null_in_order);

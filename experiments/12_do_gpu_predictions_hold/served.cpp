@@ -24,13 +24,13 @@ Model model_of(const ServedConfiguration& served, const Laboratory& laboratory) 
   return model;
 }
 
-Workload workload_of(const ServedConfiguration& served) {
+Workload workload_of(WorkloadPhase phase, int64_t sequences, int64_t sequence_length) {
   Workload workload;
   workload.name = "served";
-  workload.phase = WorkloadPhase::decode;
+  workload.phase = phase;
   workload.compute_dtype = DType::bf16;  // whatever the weights
-  workload.global_batch = served.sequences;
-  workload.sequence_length = served.input + served.output / 2;
+  workload.global_batch = sequences;
+  workload.sequence_length = sequence_length;
   return workload;
 }
 
@@ -56,15 +56,28 @@ double touched(const Model& model, int64_t tokens) {
   return experts * (1 - std::pow(1 - static_cast<double>(model.top_k) / experts, static_cast<double>(tokens)));
 }
 
-}  // namespace
-
-Plan decode_plan(const ServedConfiguration& served, const Laboratory& laboratory) {
+Plan plan_of(const ServedConfiguration& served, const Workload& workload, const Laboratory& laboratory) {
   const Layout layout = layout_of(served);
   planner::Problem problem;
   problem.model = model_of(served, laboratory);
-  problem.workload = workload_of(served);
+  problem.workload = workload;
   if (layout.ranks > 1) problem.fixed.set(&Dispatch::exchange, ExpertExchange::all_gather);
   return plan_of_run(problem, served.device, layout, laboratory);
+}
+
+}  // namespace
+
+Plan decode_plan(const ServedConfiguration& served, const Laboratory& laboratory) {
+  const int64_t in_sight = served.input + served.output / 2;
+  return plan_of(served, workload_of(WorkloadPhase::decode, served.sequences, in_sight), laboratory);
+}
+
+Plan prefill_plan(const ServedConfiguration& served, const Laboratory& laboratory) {
+  return plan_of(served, workload_of(WorkloadPhase::prefill, served.dp, served.input), laboratory);
+}
+
+double prefills_per_token(const ServedConfiguration& served) {
+  return (static_cast<double>(served.sequences) / served.dp - 1) / static_cast<double>(served.output);
 }
 
 Seconds flops_and_bytes(const Plan& plan) {

@@ -44,6 +44,15 @@ struct ServedConfiguration {
 /// the same. InputError where a plan cannot say it.
 Plan decode_plan(const ServedConfiguration& served, const Laboratory& laboratory);
 
+/// Its prefill: one request on every rank of dp.
+Plan prefill_plan(const ServedConfiguration& served, const Laboratory& laboratory);
+
+/// Prefills of others between two tokens of a request. While it makes its O tokens, each of the other n / dp - 1
+/// sequences of its rank ends and is followed by one that has to be prefilled, and all wait meanwhile:
+///     (n / dp - 1) / O
+/// n: sequences at a time, O: tokens of an output.
+double prefills_per_token(const ServedConfiguration& served);
+
 /// The null model, of one rank and perfect overlap of arithmetic and traffic:
 ///     max(2 a n / (R peak), (W_dense / tp + W_experts / R + cache / R) / bandwidth)
 /// a: parameters that a token visits, n: sequences, R: ranks; W_experts of those that n tokens touch where choices are

@@ -64,6 +64,8 @@ ServedErrors errors_of(const std::string& of, const Rows& rows) {
           median(each(rows, [](const ServedRow& row) { return row.error(); })),
           median(each(rows, null_error)),
           percentile(each(rows, null_error), 0.9),
+          median(each(rows, [](const ServedRow& row) { return std::abs(row.error_with_prefills()); })),
+          median(each(rows, [](const ServedRow& row) { return row.error_with_prefills(); })),
           std::ssize(pairs),
           in_order(measured, each(rows, [](const ServedRow& row) { return row.predicted_s; }), pairs),
           in_order(measured, each(rows, [](const ServedRow& row) { return row.null_s; }), pairs)};

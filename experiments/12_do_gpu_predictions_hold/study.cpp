@@ -1,7 +1,11 @@
 #include "experiments/12_do_gpu_predictions_hold/study.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <tuple>
 
 #include "core/schema/error.h"
 
@@ -28,33 +32,57 @@ StepPrediction predicted(const Evaluation& evaluation, Seconds null_s) {
   return prediction;
 }
 
-ServedRow row_of(const ServedConfiguration& served, const Laboratory& laboratory) {
-  const std::vector<Plan> plan = {decode_plan(served, laboratory)};
-  return {predicted(laboratory.evaluator->evaluate(plan)[0], flops_and_bytes(plan[0])), served};
-}
+/// Rows of the runs that a plan can say; what they share is evaluated once.
+class Rows {
+ public:
+  explicit Rows(const Laboratory& laboratory) : laboratory_(laboratory) {}
 
-TrainedRow row_of(const TrainedConfiguration& trained, const Laboratory& laboratory) {
-  const std::vector<Plan> plan = {training_plan(trained, laboratory)};
-  const Evaluation evaluation = laboratory.evaluator->evaluate(plan)[0];
-  const auto& peaks = evaluation.prediction.peak_bytes;
-  const auto device = peaks.find("device");
-  return {predicted(evaluation, training_flops_and_bytes(plan[0])), trained,
-          device == peaks.end() ? 0 : device->second};
-}
+  ServedRow row_of(const ServedConfiguration& served) {
+    std::vector<Plan> plans = {decode_plan(served, laboratory_)};
+    const bool is_new = !prefills_.contains(prefill_key(served));
+    if (is_new) plans.push_back(prefill_plan(served, laboratory_));
+    const std::vector<Evaluation> evaluations = laboratory_.evaluator->evaluate(plans);
+    if (is_new) prefills_[prefill_key(served)] = evaluations[1].prediction.step_seconds;
+    ServedRow row{predicted(evaluations[0], flops_and_bytes(plans[0])), served};
+    row.prefill_s = prefills_.at(prefill_key(served));
+    return row;
+  }
 
-/// Rows of the runs that a plan can say; the others are counted with their reasons.
-template <typename Row, typename Run>
-void add_rows(const std::vector<Run>& runs, const Laboratory& laboratory, std::vector<Row>& rows,
-              std::vector<LeftOut>& left_out) {
-  for (size_t i = 0; i < runs.size(); ++i) {
-    laboratory.progress(static_cast<int>(i), static_cast<int>(runs.size()), runs[i].model);
-    try {
-      rows.push_back(row_of(runs[i], laboratory));
-    } catch (const InputError& refusal) {
-      leave_out(runs[i], refusal.what(), left_out);
+  TrainedRow row_of(const TrainedConfiguration& trained) {
+    const std::vector<Plan> plan = {training_plan(trained, laboratory_)};
+    const Evaluation evaluation = laboratory_.evaluator->evaluate(plan)[0];
+    const auto& peaks = evaluation.prediction.peak_bytes;
+    const auto device = peaks.find("device");
+    return {predicted(evaluation, training_flops_and_bytes(plan[0])), trained,
+            device == peaks.end() ? 0 : device->second};
+  }
+
+  /// Those that no plan says are counted with their reasons.
+  template <typename Row, typename Run>
+  void add(const std::vector<Run>& runs, std::vector<Row>& rows, std::vector<LeftOut>& left_out) {
+    for (size_t i = 0; i < runs.size(); ++i) {
+      laboratory_.progress(static_cast<int>(i), static_cast<int>(runs.size()), runs[i].model);
+      try {
+        rows.push_back(row_of(runs[i]));
+      } catch (const InputError& refusal) {
+        leave_out(runs[i], refusal.what(), left_out);
+      }
     }
   }
-}
+
+ private:
+  using PrefillKey = std::tuple<std::string, std::string, std::optional<std::string>, int64_t, std::array<int, 4>>;
+  static PrefillKey prefill_key(const ServedConfiguration& served) {
+    return {served.model,
+            served.device,
+            served.weights,
+            served.input,
+            {served.tp, served.dp, served.expert_tp, served.expert_ep}};
+  }
+
+  const Laboratory& laboratory_;
+  std::map<PrefillKey, Seconds> prefills_;
+};
 
 void summarise(PredictionResult& result) {
   if (!result.rows.empty()) result.summary = served_errors(result.rows);
@@ -76,8 +104,9 @@ PredictionAxes read_prediction_axes(const Json& json, const std::string& file) {
 PredictionResult run_prediction_study(const PredictionAxes& axes, const Laboratory& laboratory) {
   PredictionResult result;
   result.experiment = axes.name;
-  add_rows(axes.trained, laboratory, result.trained, result.left_out);
-  add_rows(axes.served, laboratory, result.rows, result.left_out);
+  Rows rows(laboratory);
+  rows.add(axes.trained, result.trained, result.left_out);
+  rows.add(axes.served, result.rows, result.left_out);
   summarise(result);
   return result;
 }

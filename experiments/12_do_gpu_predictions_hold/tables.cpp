@@ -12,11 +12,14 @@ std::string ordered(int64_t right, int64_t pairs) { return std::to_string(right)
 std::string errors_table(const std::vector<ServedErrors>& summary) {
   std::string table = "**Decode step against time per output token** (errors in %)\n\n" +
                       table_head({"rows", "number", "do not fit", "mostly bound by", "median", "mean", "p90",
-                                  "signed, median", "null model, median", "p90", "pairs in order", "null model"});
+                                  "signed, median", "with prefills between, median", "signed", "null model, median",
+                                  "p90", "pairs in order", "null model"});
   for (const ServedErrors& e : summary)
-    table += table_row({e.of, std::to_string(e.rows), std::to_string(e.too_large), e.bound_by, percent(e.median),
-                        percent(e.mean), percent(e.p90), signed_percent(e.median_of_signed), percent(e.null_median),
-                        percent(e.null_p90), ordered(e.in_order, e.pairs), ordered(e.null_in_order, e.pairs)});
+    table +=
+        table_row({e.of, std::to_string(e.rows), std::to_string(e.too_large), e.bound_by, percent(e.median),
+                   percent(e.mean), percent(e.p90), signed_percent(e.median_of_signed), percent(e.with_prefills_median),
+                   signed_percent(e.with_prefills_median_of_signed), percent(e.null_median), percent(e.null_p90),
+                   ordered(e.in_order, e.pairs), ordered(e.null_in_order, e.pairs)});
   return table;
 }
 
