@@ -5,7 +5,7 @@
 namespace moesaic::experiments {
 namespace {
 
-std::string percent(double share) { return number("%.1f", 100 * share); }
+std::string percent_figure(double share) { return number("%.1f", 100 * share); }
 std::string ordered(int64_t right, int64_t pairs) { return std::to_string(right) + " of " + std::to_string(pairs); }
 
 std::string errors_table(const std::vector<ServedErrors>& summary) {
@@ -13,10 +13,10 @@ std::string errors_table(const std::vector<ServedErrors>& summary) {
                       table_head({"rows", "number", "do not fit", "mostly bound by", "median", "mean", "p90",
                                   "signed, median", "null model, median", "p90", "pairs in order", "null model"});
   for (const ServedErrors& e : summary)
-    table +=
-        table_row({e.of, std::to_string(e.rows), std::to_string(e.too_large), e.bound_by, percent(e.median),
-                   percent(e.mean), percent(e.p90), number("%+.1f", 100 * e.median_of_signed), percent(e.null_median),
-                   percent(e.null_p90), ordered(e.in_order, e.pairs), ordered(e.null_in_order, e.pairs)});
+    table += table_row({e.of, std::to_string(e.rows), std::to_string(e.too_large), e.bound_by, percent_figure(e.median),
+                        percent_figure(e.mean), percent_figure(e.p90), number("%+.1f", 100 * e.median_of_signed),
+                        percent_figure(e.null_median), percent_figure(e.null_p90), ordered(e.in_order, e.pairs),
+                        ordered(e.null_in_order, e.pairs)});
   return table;
 }
 

@@ -23,12 +23,12 @@ class SecondPerSequence : public Evaluator {
   }
 };
 
-struct World {
+struct ServedWorld {
   Laboratory laboratory;
   SecondPerSequence evaluator;
   std::string asked_cluster;
 
-  World() {
+  ServedWorld() {
     laboratory.model = [](const std::string&) { return small_model(); };
     laboratory.routing = [](const std::string&) { return RoutingDocument(); };
     laboratory.profile = [](const Cluster&) { return Profile(); };
@@ -54,7 +54,7 @@ ServedConfiguration on_two_ranks() {
 }
 
 std::string refusal(const ServedConfiguration& served) {
-  World world;
+  ServedWorld world;
   try {
     decode_plan(served, world.laboratory);
   } catch (const InputError& error) {
@@ -65,7 +65,7 @@ std::string refusal(const ServedConfiguration& served) {
 
 // Half of 8 tokens behind the 10 of the input: 14 are in sight.
 TEST(DecodePlan, IsTheStepInTheMiddleOfTheOutput) {
-  World world;
+  ServedWorld world;
   const Plan plan = decode_plan(on_two_ranks(), world.laboratory);
   EXPECT_EQ(world.asked_cluster, "gpu-1x8");
   EXPECT_EQ(plan.workload.phase, WorkloadPhase::decode);
@@ -79,7 +79,7 @@ TEST(DecodePlan, IsTheStepInTheMiddleOfTheOutput) {
 }
 
 TEST(DecodePlan, TakesOtherWeightsAndLeavesTheTableAlone) {
-  World world;
+  ServedWorld world;
   ServedConfiguration served = on_two_ranks();
   served.weights = "fp8";
   const Plan plan = decode_plan(served, world.laboratory);
@@ -108,7 +108,7 @@ TEST(DecodePlan, RefusesWhatNoPlanCanSay) {
 // One sequence touches 8 (1 - 7/8) = 1 expert of 2 * 16 * 64 elements in each of 2 layers; its cache is of 14 tokens, 3
 // layers, 2 * 4 * 4 elements. All in bf16 at one byte per second; a second rank takes half of everything.
 TEST(NullModel, ReadsWeightsAndCacheOnce) {
-  World world;
+  ServedWorld world;
   ServedConfiguration served = on_two_ranks();
   served.sequences = 1;
   const double dense = 2.0 * static_cast<double>(count_parameters(small_model()).dense);
@@ -116,7 +116,7 @@ TEST(NullModel, ReadsWeightsAndCacheOnce) {
   EXPECT_DOUBLE_EQ(flops_and_bytes(decode_plan(served, world.laboratory)), (dense + experts + cache) / 2);
 }
 
-ServedRow row(Seconds measured, Seconds predicted, Seconds null) {
+ServedRow served_row(Seconds measured, Seconds predicted, Seconds null) {
   ServedRow row{on_two_ranks(), predicted, null, "experts", 0.75, true};
   row.served.token_s = measured;
   return row;
@@ -125,7 +125,8 @@ ServedRow row(Seconds measured, Seconds predicted, Seconds null) {
 // Errors 10, -10, 25 %; the null model says 2 s whatever it is asked: errors 100, 0, -50 %, no pair in order. The
 // fourth row serves other requests: no pair with it.
 TEST(ServedErrors, CountPairsOfOneQuestion) {
-  std::vector<ServedRow> rows = {row(1, 1.1, 2), row(2, 1.8, 2), row(4, 5, 2), row(1, 1.2, 2)};
+  std::vector<ServedRow> rows = {served_row(1, 1.1, 2), served_row(2, 1.8, 2), served_row(4, 5, 2),
+                                 served_row(1, 1.2, 2)};
   rows[3].served.input = 11;
   rows[3].fits = false;
   rows[3].served.engine = "sglang 2";
@@ -149,7 +150,7 @@ TEST(ServedErrors, CountPairsOfOneQuestion) {
 }
 
 TEST(PredictionStudy, KeepsWhatItLeavesOutApart) {
-  World world;
+  ServedWorld world;
   PredictionAxes axes{"12", {on_two_ranks(), on_two_ranks(), on_two_ranks()}};
   axes.served[1].expert_ep = axes.served[2].expert_ep = 2;
   const PredictionResult result = run_prediction_study(axes, world.laboratory);
