@@ -63,7 +63,7 @@ Json result_of(const Question& question, const Session& session) {
   return question.study->run(read_json(file), file, laboratory_of(session, evaluator, progress));
 }
 
-void run(const std::string& name, Session& session) {
+void run_question(const std::string& name, Session& session) {
   const Question question = answerable(name);
   publish(question, result_of(question, session), session);
 }
@@ -122,7 +122,7 @@ void add_experiment(CLI::App& app, Session& session) {
   add_json_option(*run_verb, session);
   refuse_seed(*run_verb, "the seeds of an experiment stand in its experiment.json; change them there");
   run_verb->footer("Example:\n  moesaic experiment run 03");
-  run_verb->callback([name, &session] { run(*name, session); });
+  run_verb->callback([name, &session] { run_question(*name, session); });
   CLI::App* summarize_verb =
       verb->add_subcommand("summarize", "compute the summary of the committed result again from its rows");
   summarize_verb->add_option("name", *name, "name, or its number: 01, 09 or 15")->required();

@@ -34,7 +34,7 @@ const char* note_on(const Decision& decision) {
              : "";
 }
 
-void run(const std::string& file, Session& session) {
+void explain_plan(const std::string& file, Session& session) {
   const Plan plan = session.load_plan(file);
   // Runners-up lost against the plan that was searched for: they explain no other one.
   const bool of_another = prediction_belongs(plan) == false;
@@ -73,7 +73,7 @@ void add_explain(CLI::App& app, Session& session) {
   add_json_option(*verb, session);
   refuse_seed(*verb, "an explanation makes no random choice");
   verb->footer("Example:\n  moesaic explain plan.json");
-  verb->callback([plan, &session] { run(*plan, session); });
+  verb->callback([plan, &session] { explain_plan(*plan, session); });
 }
 
 }  // namespace moesaic::cli

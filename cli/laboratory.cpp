@@ -52,7 +52,7 @@ Execution execution_of(const Json& result, const Plan& plan) {
   return run;
 }
 
-Execution execute(const Plan& plan, int64_t steps, Way way) {
+Execution execute_plan(const Plan& plan, int64_t steps, Way way) {
   const TemporaryFolder folder;
   write_file(folder.file("plan.json"), write_plan(plan).dump());
   LaunchRequest request;
@@ -134,7 +134,7 @@ Laboratory laboratory_of(const Session& session, Evaluator& evaluator, Progress&
   laboratory.simulation_cost = [](const Plan& plan, const std::string& engine) {
     return simulator::measure_cost(plan, {.engine = simulator::engine_named(engine)});
   };
-  laboratory.execute = execute;
+  laboratory.execute = execute_plan;
   laboratory.exchange = exchange;
   laboratory.progress = [&](int done, int total, const std::string& what) { progress.update(done, total, what); };
   return laboratory;

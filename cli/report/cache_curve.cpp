@@ -18,20 +18,20 @@ constexpr Policy kPolicies[] = {{"min", "Belady's MIN, which knows the future", 
                                 {"lru", "LRU", "warm"},
                                 {"algorithm_2", "Algorithm 2 of SE-MoE", "accent thick"}};
 
-constexpr int kColumns = 3;
-constexpr double kWidth = 960, kLeft = 62, kTop = 52, kPanelWidth = 270, kPanelHeight = 150, kColumnGap = 31,
-                 kRowGap = 56;
+constexpr int kCurveColumns = 3;
+constexpr double kCurveLeft = 62, kCurveTop = 52, kCurvePanelWidth = 270, kCurvePanelHeight = 150, kCurveColumnGap = 31,
+                 kCurveRowGap = 56;
 
-struct Panel {
+struct CurvePanel {
   Svg& svg;
   Point origin;  // lower left corner of the plot: 0 % of the experts, hit rate 0
 
   Point at(double capacity, double rate) const {
-    return {origin.x + kPanelWidth * capacity / 100, origin.y - kPanelHeight * rate};
+    return {origin.x + kCurvePanelWidth * capacity / 100, origin.y - kCurvePanelHeight * rate};
   }
 
   void axes(const std::string& title, bool leftmost) {
-    svg.text({origin.x, origin.y - kPanelHeight - 10}, title, "ink bold");
+    svg.text({origin.x, origin.y - kCurvePanelHeight - 10}, title, "ink bold");
     for (const int percent : {0, 25, 50, 75, 100}) {
       svg.line({at(0, percent / 100.0), at(100, percent / 100.0)}, "grid thin");
       if (leftmost) svg.text({origin.x - 8, at(0, percent / 100.0).y + 4}, std::to_string(percent), "muted small end");
@@ -52,8 +52,8 @@ struct Panel {
   }
 };
 
-void draw_legend(Svg& svg) {
-  double x = kLeft;
+void draw_legend_of_policies(Svg& svg) {
+  double x = kCurveLeft;
   for (size_t i = std::size(kPolicies); i-- > 0;) {
     svg.line({{x, 18}, {x + 26, 18}}, kPolicies[i].look);
     svg.text({x + 33, 22}, kPolicies[i].name, "ink");
@@ -72,23 +72,25 @@ Picture cache_curve(const Json& result, const std::string& file) {
   ObjectReader reader = open_document(result, file, "", "result");
   const std::vector<int64_t> capacities = reader["capacity_percents"].integers({0, 100});
   const Field traces = reader["traces"];
-  const auto rows = static_cast<double>((traces.size() + kColumns - 1) / kColumns);
-  const double height = kTop + rows * (kPanelHeight + kRowGap) + 16;
+  const auto rows = static_cast<double>((traces.size() + kCurveColumns - 1) / kCurveColumns);
+  const double height = kCurveTop + rows * (kCurvePanelHeight + kCurveRowGap) + 16;
   Picture picture{"Which experts stay in host memory?", reader["basis"].text(), ""};
-  Svg svg(kWidth, height, picture.title + " Hit rate against the size of the cache");
-  draw_legend(svg);
+  Svg svg(kPictureWidth, height, picture.title + " Hit rate against the size of the cache");
+  draw_legend_of_policies(svg);
   for (size_t i = 0; i < traces.size(); ++i) {
-    const auto column = static_cast<double>(i % kColumns), row = static_cast<double>(i / kColumns);
-    Panel panel{svg,
-                {kLeft + column * (kPanelWidth + kColumnGap), kTop + (row + 1) * kPanelHeight + row * kRowGap + 14}};
+    const auto column = static_cast<double>(i % kCurveColumns), row = static_cast<double>(i / kCurveColumns);
+    CurvePanel panel{svg,
+                     {kCurveLeft + column * (kCurvePanelWidth + kCurveColumnGap),
+                      kCurveTop + (row + 1) * kCurvePanelHeight + row * kCurveRowGap + 14}};
     ObjectReader trace = traces[i].object();
-    panel.axes(trace["name"].text(), i % kColumns == 0);
+    panel.axes(trace["name"].text(), i % kCurveColumns == 0);
     ObjectReader rates = trace["hit_rate"].object();
     for (const Policy& policy : kPolicies)
       panel.curve(policy, capacities, read_rates(rates[policy.key], capacities.size()));
   }
   svg.text({18, height / 2}, "hit rate (%)", "muted middle upright");
-  svg.text({kLeft + (kWidth - kLeft) / 2 - 16, height - 14}, "size of the cache (% of all experts)", "muted middle");
+  svg.text({kCurveLeft + (kPictureWidth - kCurveLeft) / 2 - 16, height - 14}, "size of the cache (% of all experts)",
+           "muted middle");
   picture.svg = svg.document();
   return picture;
 }

@@ -12,9 +12,9 @@
 namespace moesaic {
 namespace {
 
-constexpr double kWidth = 960, kLeft = 74, kTop = 62, kPanelWidth = 398, kPanelHeight = 200, kColumnGap = 72,
-                 kRowGap = 42, kBottom = 48;
-constexpr const char* kColours[] = {"warm", "accent", "cool", "plain"};  // of the engines, in the order of the rows
+constexpr double kGrowthLeft = 74, kGrowthTop = 62, kGrowthPanelWidth = 398, kGrowthPanelHeight = 200,
+                 kGrowthColumnGap = 72, kGrowthRowGap = 42, kGrowthBottom = 48;
+constexpr const char* kEngineColours[] = {"warm", "accent", "cool", "plain"};  // in the order of the rows
 
 constexpr NumberRange kDrawable{1e-9, 1e15};  // seconds, bytes: a logarithmic axis has no zero
 
@@ -51,7 +51,8 @@ std::vector<Curve> curves_of(const std::vector<Row>& rows) {
     if (curve == curves.end()) {
       if (std::find(engines.begin(), engines.end(), row.engine) == engines.end()) engines.push_back(row.engine);
       const auto engine = static_cast<size_t>(std::find(engines.begin(), engines.end(), row.engine) - engines.begin());
-      curve = curves.insert(curves.end(), {name, kColours[engine % std::size(kColours)], row.zipf == 0, {}});
+      curve =
+          curves.insert(curves.end(), {name, kEngineColours[engine % std::size(kEngineColours)], row.zipf == 0, {}});
     }
     curve->rows.push_back(row);
   }
@@ -77,7 +78,7 @@ struct Scale {
   double place(double value) const { return std::log(value / ticks.front()) / std::log(ticks.back() / ticks.front()); }
 };
 
-struct Panel {
+struct GrowthPanel {
   Svg& svg;
   Point origin;  // lower left corner of the plot
   double Row::*size;
@@ -88,14 +89,14 @@ struct Panel {
 
   Point at(double x, double y) const {
     const double first = sizes.front(), last = std::max(sizes.back(), first * 2);
-    return {origin.x + kPanelWidth * std::log(x / first) / std::log(last / first),
-            origin.y - kPanelHeight * scale.place(y)};
+    return {origin.x + kGrowthPanelWidth * std::log(x / first) / std::log(last / first),
+            origin.y - kGrowthPanelHeight * scale.place(y)};
   }
 
   void axes() {
     for (const double tick : scale.ticks) {
       const double y = at(sizes.front(), tick).y;
-      svg.line({{origin.x, y}, {origin.x + kPanelWidth, y}}, "grid thin");
+      svg.line({{origin.x, y}, {origin.x + kGrowthPanelWidth, y}}, "grid thin");
       svg.text({origin.x - 8, y + 4}, formatted("%g", tick), "muted small end");
     }
     for (const double value : sizes)
@@ -129,13 +130,13 @@ void draw_panel(Svg& svg, Point origin, const std::vector<Row>& all, const std::
   std::vector<double> sizes;
   for (const Row& row : rows)
     if (sizes.empty() || sizes.back() != row.*size) sizes.push_back(row.*size);
-  Panel panel{svg, origin, size, figure, sizes, Scale::around(all, figure), unit};
+  GrowthPanel panel{svg, origin, size, figure, sizes, Scale::around(all, figure), unit};
   panel.axes();
   for (const Curve& curve : curves_of(rows)) panel.draw(curve);
 }
 
-void draw_legend(Svg& svg, const std::vector<Curve>& curves) {
-  double x = kLeft;
+void draw_legend_of_engines(Svg& svg, const std::vector<Curve>& curves) {
+  double x = kGrowthLeft;
   for (const Curve& curve : curves) {
     svg.line({{x, 16}, {x + 26, 16}}, curve.look());
     svg.text({x + 33, 20}, curve.name, "ink");
@@ -156,9 +157,9 @@ Picture cost_growth_picture(const Json& result, const std::string& file) {
                             "the process.",
                             reader["rounds"].number(kPositive)),
                   ""};
-  const double second = kTop + 2 * kPanelHeight + kRowGap;
-  Svg svg(kWidth, second + kBottom, picture.title + " Core seconds and memory against GPUs and layers");
-  draw_legend(svg, curves_of(all));
+  const double second = kGrowthTop + 2 * kGrowthPanelHeight + kGrowthRowGap;
+  Svg svg(kPictureWidth, second + kGrowthBottom, picture.title + " Core seconds and memory against GPUs and layers");
+  draw_legend_of_engines(svg, curves_of(all));
   const struct {
     std::string title, axis;
     double Row::*size;
@@ -167,17 +168,17 @@ Picture cost_growth_picture(const Json& result, const std::string& file) {
                   along(all, &Row::gpus, &Row::layers, layers)},
                  {formatted("%g GPUs, the model grows", gpus), "layers", &Row::layers,
                   along(all, &Row::layers, &Row::gpus, gpus)}};
-  double x = kLeft;
+  double x = kGrowthLeft;
   for (const auto& column : columns) {
     if (column.rows.empty()) reader["rows"].refuse("has no row of: " + column.title);
-    svg.text({x, kTop - 14}, column.title, "ink bold");
-    draw_panel(svg, {x, kTop + kPanelHeight}, all, column.rows, column.size, &Row::core_seconds, "core s");
+    svg.text({x, kGrowthTop - 14}, column.title, "ink bold");
+    draw_panel(svg, {x, kGrowthTop + kGrowthPanelHeight}, all, column.rows, column.size, &Row::core_seconds, "core s");
     draw_panel(svg, {x, second}, all, column.rows, column.size, &Row::megabytes, "MB");
-    svg.text({x + kPanelWidth / 2, second + 36}, column.axis, "muted middle");
-    x += kPanelWidth + kColumnGap;
+    svg.text({x + kGrowthPanelWidth / 2, second + 36}, column.axis, "muted middle");
+    x += kGrowthPanelWidth + kGrowthColumnGap;
   }
-  svg.text({18, kTop + kPanelHeight / 2}, "core seconds", "muted middle upright");
-  svg.text({18, second - kPanelHeight / 2}, "memory (MB)", "muted middle upright");
+  svg.text({18, kGrowthTop + kGrowthPanelHeight / 2}, "core seconds", "muted middle upright");
+  svg.text({18, second - kGrowthPanelHeight / 2}, "memory (MB)", "muted middle upright");
   picture.svg = svg.document();
   return picture;
 }

@@ -15,6 +15,8 @@ struct Picture {
   std::string svg;   // a whole document
 };
 
+constexpr double kPictureWidth = 960;
+
 /// True for results of experiments that have a picture.
 bool has_picture(const Json& result);
 /// InputError where the document is no such result or lacks a figure; `file` is its name.

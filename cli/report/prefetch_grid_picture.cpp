@@ -12,9 +12,9 @@
 namespace moesaic {
 namespace {
 
-constexpr double kWidth = 960, kLeft = 168, kPlotWidth = 430, kTop = 66;
+constexpr double kGridLeft = 168, kPlotWidth = 430, kGridTop = 66;
 constexpr double kBar = 14, kBarGap = 2, kCellGap = 9, kTitle = 34, kAxis = 52;
-constexpr double kColumns[] = {668, 778, 862, 948};  // right ends of the columns of figures
+constexpr double kFigureColumns[] = {668, 778, 862, 948};  // right ends of the columns of figures
 constexpr const char* kSides[] = {"simulated", "measured"};
 constexpr const char* kSideNames[] = {"predicted", "measured"};
 
@@ -98,7 +98,7 @@ void draw_bar(Svg& svg, double y, double scale, const Times& times, bool measure
   } parts[] = {{"accent", "compute, idle", times.step - times.communication - times.transfer},
                {"communication", "exposed communication", times.communication},
                {"transfer", "exposed transfers", times.transfer}};
-  double x = kLeft;
+  double x = kGridLeft;
   for (const auto& part : parts) {
     const double width = std::max(part.seconds, 0.0) * scale;
     svg.box({x, y}, width, kBar, std::string(part.look) + (measured ? " fill" : " light"),
@@ -111,25 +111,26 @@ void draw_bar(Svg& svg, double y, double scale, const Times& times, bool measure
 void draw_side(Svg& svg, double y, double scale, const Scenario& scenario, const Cell& cell, int side) {
   const Times& times = *cell.sides[side];
   const double base = y + kBar - 3;
-  svg.text({kLeft - 8, base}, kSideNames[side], "muted small end");
+  svg.text({kGridLeft - 8, base}, kSideNames[side], "muted small end");
   draw_bar(svg, y, scale, times, side == 1);
   const std::optional<Times>& none = scenario.cells.front().sides[side];
   const std::string figures[] = {precise(times.step), precise(times.communication), precise(times.transfer),
                                  none && &cell != &scenario.cells.front() ? change(times.step, none->step) : ""};
-  for (size_t i = 0; i < std::size(figures); ++i) svg.text({kColumns[i], base}, figures[i], "ink small end");
+  for (size_t i = 0; i < std::size(figures); ++i) svg.text({kFigureColumns[i], base}, figures[i], "ink small end");
 }
 
 void draw_axis(Svg& svg, double top, double bottom, double longest, double scale) {
   const bool whole = longest >= 2;  // seconds, else milliseconds
   const double unit = whole ? 1 : 1e-3;
   for (const double tick : round_ticks(longest / unit, 8)) {
-    const double x = kLeft + tick * unit * scale;
+    const double x = kGridLeft + tick * unit * scale;
     svg.line({{x, top}, {x, bottom}}, "grid thin");
     char label[16];
     std::snprintf(label, sizeof label, "%g", tick);
     svg.text({x, bottom + 14}, label, "muted small middle");
   }
-  svg.text({kLeft + kPlotWidth / 2, bottom + 30}, whole ? "time of a step (s)" : "time of a step (ms)", "muted middle");
+  svg.text({kGridLeft + kPlotWidth / 2, bottom + 30}, whole ? "time of a step (s)" : "time of a step (ms)",
+           "muted middle");
 }
 
 void draw_scenario(Svg& svg, double y, const Scenario& scenario) {
@@ -162,8 +163,8 @@ void draw_heading(Svg& svg) {
   svg.text({16, 48}, "prefetch", "muted");
   const char* const names[][2] = {
       {"", "step"}, {"exposed", "communication"}, {"exposed", "transfers"}, {"step", "against none"}};
-  for (size_t i = 0; i < std::size(kColumns); ++i)
-    for (const int line : {0, 1}) svg.text({kColumns[i], 35.0 + 13 * line}, names[i][line], "muted small end");
+  for (size_t i = 0; i < std::size(kFigureColumns); ++i)
+    for (const int line : {0, 1}) svg.text({kFigureColumns[i], 35.0 + 13 * line}, names[i][line], "muted small end");
 }
 
 }  // namespace
@@ -171,16 +172,16 @@ void draw_heading(Svg& svg) {
 Picture prefetch_grid_picture(const Json& result, const std::string& file) {
   ObjectReader reader = open_document(result, file, "", "result");
   const std::vector<Scenario> scenarios = read_scenarios(reader["summary"]);
-  double height = kTop;
+  double height = kGridTop;
   for (const Scenario& scenario : scenarios) height += height_of(scenario);
   Picture picture{
       "What does 2D prefetch hide?",
       "Means over ranks; measured: medians over " + std::to_string(reader["rounds"].integer(kCount)) +
           " rounds. Exposed: no compute task of the rank runs, and a collective, or else a transfer, is open.",
       ""};
-  Svg svg(kWidth, height, picture.title + " Step and exposed time of each cell of the grid");
+  Svg svg(kPictureWidth, height, picture.title + " Step and exposed time of each cell of the grid");
   draw_heading(svg);
-  double y = kTop;
+  double y = kGridTop;
   for (const Scenario& scenario : scenarios) {
     draw_scenario(svg, y, scenario);
     y += height_of(scenario);

@@ -9,7 +9,7 @@ namespace {
 using operands::CrossEntropy;
 
 /// Ranks that serve the same tokens cut a head of its own by its vocabulary.
-int parts(const StepBuilder& b) {
+int vocabulary_parts(const StepBuilder& b) {
   const int copies = b.plan().layout.token_copies();
   return b.training() || b.model().tied_embeddings || b.model().vocabulary % copies != 0 ? 1 : copies;
 }
@@ -19,7 +19,7 @@ std::string table_name(const Model& model) { return model.tied_embeddings ? "emb
 /// [parts * rows, vocabulary / parts]
 TensorId gather_logits(StepBuilder& b, TensorId part) {
   const Tensor of = b.graph().tensors[part];
-  const TensorId all = b.activation("logits.gathered", parts(b) * of.fixed_rows, of.row_elements, of.dtype);
+  const TensorId all = b.activation("logits.gathered", vocabulary_parts(b) * of.fixed_rows, of.row_elements, of.dtype);
   exchange_rows(b, Op::all_gather, "tp", "gather logits", part, all,
                 bytes_of(of.dtype, of.fixed_rows * of.row_elements));
   return all;
@@ -29,19 +29,19 @@ TensorId gather_logits(StepBuilder& b, TensorId part) {
 
 LinearLayer HeadBlock::projection(const StepBuilder& b) const {
   const RowCount rows = b.training() ? b.tokens() : RowCount(b.sequences());
-  return {"head", table_name(b.model()), b.model().vocabulary / parts(b), b.model().hidden, rows};
+  return {"head", table_name(b.model()), b.model().vocabulary / vocabulary_parts(b), b.model().hidden, rows};
 }
 
 void HeadBlock::declare(StepBuilder& b) const {
   NormLayer::declare(b, "final_norm");
-  if (!b.model().tied_embeddings) b.table("head", parts(b));
+  if (!b.model().tied_embeddings) b.table("head", vocabulary_parts(b));
 }
 
 TensorId HeadBlock::forward(StepBuilder& b, TensorId x) {
   const LinearLayer head = projection(b);
   normed_ = norm_.forward(b, "final_norm", x, head.rows);
   const TensorId logits = head.forward(b, normed_, "logits");
-  if (!b.training()) return parts(b) == 1 ? logits : gather_logits(b, logits);
+  if (!b.training()) return vocabulary_parts(b) == 1 ? logits : gather_logits(b, logits);
   OpShape shape;
   shape.n = b.model().vocabulary;
   d_logits_ = b.activation("d_logits", head.rows, b.model().vocabulary);

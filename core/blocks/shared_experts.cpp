@@ -6,7 +6,7 @@ namespace moesaic {
 namespace {
 
 int64_t width(const StepBuilder& b) { return b.model().shared_intermediate; }
-int parts(const StepBuilder& b) { return b.plan().layout.token_copies(); }
+int width_parts(const StepBuilder& b) { return b.plan().layout.token_copies(); }
 
 }  // namespace
 
@@ -14,19 +14,19 @@ void SharedExperts::declare(StepBuilder& b) {
   if (width(b) == 0) return;
   const int64_t hidden = b.model().hidden;
   const std::string up = in_layer(b, "shared_up"), down = in_layer(b, "shared_down");
-  if (parts(b) == 1) {
+  if (width_parts(b) == 1) {
     b.parameter(up, up_matrices(b.model()) * width(b) * hidden, true);
     b.parameter(down, hidden * width(b), true);
     return;
   }
   const std::vector<RowBlock> halves(static_cast<size_t>(up_matrices(b.model())), width(b));
-  b.cut_parameter(up, cut_rows(up, halves, hidden, parts(b)), true);
-  b.cut_parameter(down, cut_columns(down, hidden, width(b), parts(b)), true);
+  b.cut_parameter(up, cut_rows(up, halves, hidden, width_parts(b)), true);
+  b.cut_parameter(down, cut_columns(down, hidden, width(b), width_parts(b)), true);
 }
 
 TensorId SharedExperts::forward(StepBuilder& b, TensorId normed) {
   if (width(b) == 0) return kNoTensor;
-  return layers_.forward(b, normed, width(b) / parts(b), b.tokens());
+  return layers_.forward(b, normed, width(b) / width_parts(b), b.tokens());
 }
 
 TensorId SharedExperts::backward(StepBuilder& b, TensorId dy) {

@@ -9,15 +9,15 @@ struct Dimension {
   const char* name;
   int64_t OpShape::*member;
 };
-constexpr Dimension kDimensions[] = {{"n", &OpShape::n},
-                                     {"k", &OpShape::k},
-                                     {"sequence", &OpShape::sequence},
-                                     {"window", &OpShape::window},
-                                     {"heads", &OpShape::heads},
-                                     {"kv_heads", &OpShape::kv_heads},
-                                     {"head_dim", &OpShape::head_dim},
-                                     {"value_dim", &OpShape::value_dim},
-                                     {"top_k", &OpShape::top_k}};
+constexpr Dimension kNamedDimensions[] = {{"n", &OpShape::n},
+                                          {"k", &OpShape::k},
+                                          {"sequence", &OpShape::sequence},
+                                          {"window", &OpShape::window},
+                                          {"heads", &OpShape::heads},
+                                          {"kv_heads", &OpShape::kv_heads},
+                                          {"head_dim", &OpShape::head_dim},
+                                          {"value_dim", &OpShape::value_dim},
+                                          {"top_k", &OpShape::top_k}};
 
 struct Flag {
   const char* name;
@@ -27,7 +27,7 @@ constexpr Flag kFlags[] = {
     {"gated", &OpShape::gated}, {"rms", &OpShape::rms}, {"causal_square", &OpShape::causal_square}};
 
 bool set_dimension(OpShape& shape, const std::string& name, int64_t value) {
-  for (const Dimension& dimension : kDimensions)
+  for (const Dimension& dimension : kNamedDimensions)
     if (name == dimension.name) return shape.*dimension.member = value, true;
   for (const Flag& flag : kFlags)
     if (name == flag.name) return shape.*flag.member = value != 0, true;

@@ -10,7 +10,7 @@
 namespace moesaic {
 namespace {
 
-constexpr double kEnded = std::numeric_limits<double>::infinity();
+constexpr double kFlowEnded = std::numeric_limits<double>::infinity();
 /// Ends closer than this, relative to a step, are one: rounding alone would tell them apart.
 constexpr double kRounding = 1e-12;
 
@@ -60,9 +60,9 @@ class Run {
   /// At least to the end of the step, as nobody was limited by it.
   void advance_to_next_end(Seconds step) {
     const std::vector<BytesPerSecond>& rates = rates_.rates();
-    Seconds next = kEnded;
+    Seconds next = kFlowEnded;
     for (size_t flow = 0; flow < left_.size(); ++flow)
-      if (left_[flow] < kEnded) next = std::min(next, left_[flow] / rates[flow]);
+      if (left_[flow] < kFlowEnded) next = std::min(next, left_[flow] / rates[flow]);
     step = std::max(step, next);
     for (size_t flow = 0; flow < left_.size(); ++flow)
       if (left_[flow] <= rates[flow] * step * (1 + kRounding)) end(flow, rates[flow]);
@@ -78,7 +78,7 @@ class Run {
 
   void end(size_t flow, BytesPerSecond rate) {
     seconds_[static_cast<size_t>(flows_[flow])] = now_ + left_[flow] / rate;
-    left_[flow] = kEnded;
+    left_[flow] = kFlowEnded;
     rates_.end(static_cast<int>(flow));
     --num_running_;
   }
@@ -86,7 +86,7 @@ class Run {
   void drop_ended() {
     size_t kept = 0;
     for (size_t flow = 0; flow < flows_.size(); ++flow) {
-      if (left_[flow] == kEnded) continue;
+      if (left_[flow] == kFlowEnded) continue;
       flows_[kept] = flows_[flow];
       left_[kept++] = left_[flow];
     }

@@ -6,7 +6,7 @@
 namespace moesaic {
 namespace {
 
-constexpr double kEnded = 0, kUnsettled = -1;  // in place of a rate
+constexpr double kEndedRate = 0, kUnsettled = -1;  // in place of a rate
 constexpr double kNone = std::numeric_limits<double>::infinity();
 
 }  // namespace
@@ -81,7 +81,7 @@ void MaxMinRates::share(std::span<const double> left, Seconds step) {
   level_ = 0;
   limited_.clear();
   unfilled_.clear();
-  for (double& rate : rates_) rate = rate == kEnded ? kEnded : kUnsettled;
+  for (double& rate : rates_) rate = rate == kEndedRate ? kEndedRate : kUnsettled;
   for (Port& port : ports_) {
     port.unused = port.capacity;
     port.unsettled = port.running;
@@ -139,7 +139,7 @@ void MaxMinRates::gather_unsettled(Port& port) {
   for (int32_t i = port.first; i < port.end; ++i) {
     const int32_t flow = passing_[static_cast<size_t>(i)];
     const double rate = rates_[static_cast<size_t>(flow)];
-    if (rate == kEnded) continue;
+    if (rate == kEndedRate) continue;
     passing_[static_cast<size_t>(kept++)] = flow;
     if (rate == kUnsettled) unsettled_.push_back(flow);
   }
@@ -184,14 +184,14 @@ BytesPerSecond MaxMinRates::used(int port) const {
 }
 
 void MaxMinRates::end(int flow) {
-  rates_[static_cast<size_t>(flow)] = kEnded;
+  rates_[static_cast<size_t>(flow)] = kEndedRate;
   for (int32_t port : ports_of(flow)) --ports_[static_cast<size_t>(port)].running;
 }
 
 void MaxMinRates::drop_ended() {
   size_t kept = 0;
   for (size_t flow = 0; flow < rates_.size(); ++flow) {
-    if (rates_[flow] == kEnded) continue;
+    if (rates_[flow] == kEndedRate) continue;
     const std::span<const int32_t> ports = ports_of(static_cast<int32_t>(flow));
     std::copy(ports.begin(), ports.end(), ports_of_.begin() + static_cast<int64_t>(kept * ports_per_flow_));
     rates_[kept++] = rates_[flow];

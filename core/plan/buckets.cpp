@@ -8,8 +8,8 @@
 namespace moesaic {
 namespace {
 
-constexpr Condition kGathersWeights = {[](const PlanChoices& choices) { return choices.layout.zero == 3; },
-                                       "groups the all-gathers of ZeRO-3", "layout.zero", "3"};
+constexpr Condition kGathersInGroups = {[](const PlanChoices& choices) { return choices.layout.zero == 3; },
+                                        "groups the all-gathers of ZeRO-3", "layout.zero", "3"};
 
 }  // namespace
 
@@ -24,7 +24,7 @@ const FieldTable<Buckets>& fields_of<Buckets>() {
       bytes("fused_parameter_bytes", &Buckets::fused_parameter_bytes,
             "largest group of weights that one all-gather of ZeRO-3 carries; 0: each parameter alone")
           .in_training()
-          .where(kGathersWeights)
+          .where(kGathersInGroups)
           .in_words("groups of %"),
   };
   return fields;

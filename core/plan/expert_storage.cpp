@@ -11,7 +11,6 @@ namespace moesaic {
 namespace {
 
 constexpr const char* kTierNames[] = {"device", "host", "storage"};
-constexpr IntegerRange kNotNegativeCount{0, std::numeric_limits<int64_t>::max()};
 
 std::string home_in_words(const ExpertStorage& storage) {
   if (storage.home == Tier::device) return "";

@@ -7,8 +7,6 @@
 namespace moesaic {
 namespace {
 
-constexpr IntegerRange kNotNegativeCount{0, std::numeric_limits<int64_t>::max()};
-
 Alternative read_alternative(ObjectReader reader) {
   Alternative alternative;
   alternative.choice = reader["choice"].text();

@@ -11,8 +11,8 @@ namespace {
 
 constexpr IntegerRange kLayers{0, 1 << 16};
 
-constexpr Condition kGathersWeights = {[](const PlanChoices& choices) { return choices.layout.zero == 3; },
-                                       "gathers weights ahead, which only ZeRO-3 does", "layout.zero", "3"};
+constexpr Condition kGathersAhead = {[](const PlanChoices& choices) { return choices.layout.zero == 3; },
+                                     "gathers weights ahead, which only ZeRO-3 does", "layout.zero", "3"};
 constexpr Condition kFetchesExperts = {
     [](const PlanChoices& choices) { return choices.expert_storage.home != Tier::device; },
     "fetches experts ahead that live on the device", "expert_storage.home", "host or storage"};
@@ -24,7 +24,7 @@ const FieldTable<Prefetch>& fields_of<Prefetch>() {
   static const FieldTable<Prefetch> fields = {
       integer("dense", &Prefetch::dense, kLayers, "layers by which all-gathers of dense weights (ZeRO-3) run ahead")
           .in_training()
-          .where(kGathersWeights)
+          .where(kGathersAhead)
           .in_words("dense weights % layer ahead|dense weights % layers ahead")
           .in_summary("dense states", "% layer ahead|% layers ahead")
           .at_end_of_row(),

@@ -11,7 +11,6 @@ namespace {
 // A million nodes and a thousand devices each still multiply within an int.
 constexpr IntegerRange kNodes{1, 1 << 20};
 constexpr IntegerRange kPerNode{1, 1 << 10};
-constexpr NumberRange kPartOfOne{0, 1, true};
 
 /// Only ports that send messages have a cost of one: those of devices and network cards.
 enum class Sends : bool { copies, messages };

@@ -14,7 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr NumberRange kPartOfOne{0, 1, true};
 constexpr int kMostNamedNodes = 128;
 
 std::string joined_sources(ObjectReader reader) {

@@ -33,9 +33,10 @@ void read_shape(Config& config, const Family& family, Model& model) {
   model.hidden = config({"hidden_size", "d_model"}).integer(kHidden);
   model.num_layers = config({"num_hidden_layers", "n_layers", "num_layers"}).integer(kLayers);
   model.vocabulary = config["vocab_size"].integer(kVocabulary);
-  constexpr const char* kActivations[] = {"silu"};
-  config["hidden_act"].choice(kActivations, Activation::swiglu);
-  if (const Field function = config["ffn_act_fn"]; function.present()) function.object()["name"].choice(kActivations);
+  constexpr const char* kGatedActivations[] = {"silu"};
+  config["hidden_act"].choice(kGatedActivations, Activation::swiglu);
+  if (const Field function = config["ffn_act_fn"]; function.present())
+    function.object()["name"].choice(kGatedActivations);
   model.activation = Activation::swiglu;
   model.norm = family.norm;
   model.norm_bias = family.norm_bias;

@@ -82,7 +82,7 @@ ExpertCurve read_expert_curve(ObjectReader reader) {
   return curve;
 }
 
-ExpertTable read_experts(ObjectReader reader) {
+ExpertTable read_expert_table(ObjectReader reader) {
   ExpertTable table;
   table.activations = read_dtype(reader["activations"]);
   table.weights = read_dtype(reader["weights"]);
@@ -182,7 +182,7 @@ KernelTables read_kernel_tables(const Json& json, const std::string& file) {
   tables.package = reader["package"].text();
   tables.licence = reader["licence"].text();
   tables.kernels = reader["kernels"].objects(read_kernel);
-  tables.experts = reader["experts"].objects(read_experts);
+  tables.experts = reader["experts"].objects(read_expert_table);
   reader.finish();
   return tables;
 }

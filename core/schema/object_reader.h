@@ -30,9 +30,11 @@ struct NumberRange {
 };
 
 constexpr IntegerRange kCount{1, 1 << 30};
+constexpr IntegerRange kNotNegativeCount{0, std::numeric_limits<int64_t>::max()};
 constexpr IntegerRange kBytesRange{0, int64_t{1} << 62};
 constexpr NumberRange kPositive{0, std::numeric_limits<double>::max(), true};
 constexpr NumberRange kNotNegative{};
+constexpr NumberRange kPartOfOne{0, 1, true};
 
 /// One JSON value with the place it stands at. Without a fallback an absent value is refused; with one it is replaced.
 class Field {

@@ -38,13 +38,13 @@ struct UnitFamily {
   const char* examples;
 };
 
-constexpr UnitFamily kFamilies[] = {{"B", kByteNames, true, true, "\"80 GB\" or \"24 GiB\""},
-                                    {"B/s", kByteRateNames, true, true, "\"900 GB/s\" or \"25 Gb/s\""},
-                                    {"s", kTimeNames, false, false, "\"7 us\" or \"1.5 ms\""},
-                                    {"FLOP/s", kFlopsNames, true, false, "\"312 TFLOP/s\""}};
+constexpr UnitFamily kUnitFamilies[] = {{"B", kByteNames, true, true, "\"80 GB\" or \"24 GiB\""},
+                                        {"B/s", kByteRateNames, true, true, "\"900 GB/s\" or \"25 Gb/s\""},
+                                        {"s", kTimeNames, false, false, "\"7 us\" or \"1.5 ms\""},
+                                        {"FLOP/s", kFlopsNames, true, false, "\"312 TFLOP/s\""}};
 
 const UnitFamily& family_of(std::string_view unit) {
-  for (const UnitFamily& family : kFamilies) {
+  for (const UnitFamily& family : kUnitFamilies) {
     if (family.unit == unit) return family;
   }
   throw InvariantError(__FILE__, __LINE__, "known unit", "no unit family " + std::string(unit));

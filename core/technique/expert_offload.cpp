@@ -20,7 +20,7 @@ using operands::Clear, operands::Collective, operands::DrainGradients, operands:
     operands::StoreExperts, operands::UpdateExperts;
 
 /// One pass of one microbatch through one MoE layer.
-struct Pass {
+struct ExpertPass {
   int moe_layer = -1, layer = -1, microbatch = 0;
   Phase phase = Phase::forward;
   TaskIndex first = 0;       // first task of the layer in that phase, attention included
@@ -71,7 +71,7 @@ class Offload {
       if (task.moe_layer < 0) continue;
       const auto [entry, fresh] = known.try_emplace({task.moe_layer, task.phase, task.microbatch}, passes_.size());
       if (fresh) passes_.push_back({task.moe_layer, task.layer, task.microbatch, task.phase, first, 0, 0});
-      Pass& pass = passes_[entry->second];
+      ExpertPass& pass = passes_[entry->second];
       if (task.announces == Announces::group_counts) pass.counted = i;
       if (task.op == Op::experts_wgrad) pass.last_write = i;
     }
@@ -83,7 +83,7 @@ class Offload {
     return graph_.add(std::move(tensor));
   }
   /// Device memory for some slots of a parameter, for one pass.
-  TensorId add_window(const Pass& pass, const Parameter& of, const Tensor& like, Rows rows, const char* what) {
+  TensorId add_window(const ExpertPass& pass, const Parameter& of, const Tensor& like, Rows rows, const char* what) {
     return graph_.add({like.name + "." + what + "." + std::to_string(pass.microbatch), TensorKind::activation,
                        like.dtype, rows, 0, of.slot_elements, pass.moe_layer, pass.microbatch});
   }
@@ -125,7 +125,7 @@ class Offload {
                        [&](const Parameter& p) { return p.moe_layer >= 0 && p.gradient == gradient_of(task); });
   }
 
-  Task transfer(Op op, Lane lane, Demand demand, const Pass& pass, const std::string& what) const {
+  Task transfer(Op op, Lane lane, Demand demand, const ExpertPass& pass, const std::string& what) const {
     Task task;
     task.op = op;
     task.lane = lane;
@@ -148,7 +148,8 @@ class Offload {
   }
 
   /// storage -> host memory -> device. `after`: what must have been computed before it may begin.
-  std::vector<Task> bring(const Pass& pass, Demand demand, std::vector<TensorId> reads, std::vector<TensorId> after) {
+  std::vector<Task> bring(const ExpertPass& pass, Demand demand, std::vector<TensorId> reads,
+                          std::vector<TensorId> after) {
     std::vector<Task> tasks;
     const char* slots = demand == Demand::predicted ? "predicted" : demand == Demand::missing ? "missing" : "active";
     const std::string which = std::string(" experts, ") + slots;
@@ -191,8 +192,8 @@ class Offload {
     });
   }
 
-  TensorId counts_of(const Pass& pass) const {
-    for (const Pass& forward : passes_)
+  TensorId counts_of(const ExpertPass& pass) const {
+    for (const ExpertPass& forward : passes_)
       if (forward.phase == Phase::forward && forward.moe_layer == pass.moe_layer &&
           forward.microbatch == pass.microbatch)
         return counts_made_by(task_at(forward.counted));
@@ -201,7 +202,7 @@ class Offload {
 
   /// Where the pass `ahead_` MoE layers before this one, of the same phase and microbatch, begins; else the phase.
   TaskIndex issue_at(size_t index) const {
-    const Pass& pass = passes_[index];
+    const ExpertPass& pass = passes_[index];
     TaskIndex at = pass.first;
     int left = ahead_;
     for (size_t i = index; left > 0 && i-- > 0;)
@@ -210,7 +211,7 @@ class Offload {
   }
 
   void bring_forward(size_t index) {
-    const Pass& pass = passes_[index];
+    const ExpertPass& pass = passes_[index];
     if (ahead_ > 0) {
       const TaskIndex at = issue_at(index);
       for (Task& task : bring(pass, Demand::predicted, {}, inputs_of(task_at(at)))) edit_.before(at, std::move(task));
@@ -219,7 +220,7 @@ class Offload {
   }
 
   void bring_backward(size_t index) {
-    const Pass& pass = passes_[index];
+    const ExpertPass& pass = passes_[index];
     const TaskIndex at = issue_at(index);
     for (Task& task : bring(pass, Demand::active, {counts_of(pass)}, inputs_of(task_at(at))))
       edit_.before(at, std::move(task));
@@ -228,7 +229,7 @@ class Offload {
 
   /// The gradients of one microbatch: cleared, written, summed over the ranks that hold the same experts, taken to host
   /// memory, which adds them up.
-  void drain(const Pass& pass) {
+  void drain(const ExpertPass& pass) {
     Task drain = transfer(Op::drain_gradients, Lane::copy_out, Demand::active, pass, "drain expert gradients");
     std::vector<TensorId> own;  // of up, down
     for (int index : experts_[pass.moe_layer].parameters) {
@@ -255,7 +256,7 @@ class Offload {
     edit_.behind(pass.last_write, std::move(drain));
   }
 
-  Task reduce(const Pass& pass, const Parameter& p, TensorId gradient) const {
+  Task reduce(const ExpertPass& pass, const Parameter& p, TensorId gradient) const {
     Task task = transfer(Op::all_reduce, Lane::network, Demand::none, pass, "reduce " + p.name);
     task.rows = Rows::used_slots;
     task.communicator = p.replicas;
@@ -290,7 +291,7 @@ class Offload {
     TensorId flushed_after = -1;
     for (auto entry = experts_.rbegin(); entry != experts_.rend(); ++entry) {
       const auto& [moe_layer, experts] = *entry;
-      const Pass pass{moe_layer, experts.layer, 0, Phase::update, 0, 0, 0};
+      const ExpertPass pass{moe_layer, experts.layer, 0, Phase::update, 0, 0, 0};
       std::vector<TensorId> ready = experts.drained;  // the load's signal is the last of an update's
       if (storage_) {
         Task load = transfer(Op::load_experts, Lane::storage, Demand::active, pass, "load experts");
@@ -325,7 +326,7 @@ class Offload {
   const bool storage_;
   const int ahead_;
   const Plan& plan_;
-  std::vector<Pass> passes_;                                // in program order
+  std::vector<ExpertPass> passes_;                          // in program order
   std::map<int, Experts> experts_;                          // by MoE layer
   std::map<Key, std::vector<TensorId>> weights_;            // windows: up, down of each fetch of the pass
   std::map<std::pair<int, int>, TensorId> stage_counts_;    // (MoE layer, microbatch) -> what says which slots are used

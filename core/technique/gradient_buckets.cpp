@@ -37,14 +37,14 @@ std::vector<Bucket> fill_buckets(const TaskGraph& graph, Bytes limit) {
 
 /// One stretch of memory for the gradients of a bucket, which become views of it. Returns the stretch.
 TensorId join_gradients(TaskGraph& graph, const Bucket& bucket, size_t number) {
-  constexpr int64_t kAlignElements = 16;  // 64 bytes: one cache line, one AVX-512 register
+  constexpr int64_t kBucketAlignElements = 16;  // 64 bytes: one cache line, one AVX-512 register
   const auto joined = graph.tensors.next();
   int64_t elements = 0;
   for (size_t member : bucket.members) {
     Tensor& gradient = graph.tensors[gradient_of(graph.tasks[member])];
     gradient.view_of = joined;
     gradient.view_offset = elements;
-    elements += (gradient.row_elements + kAlignElements - 1) / kAlignElements * kAlignElements;
+    elements += (gradient.row_elements + kBucketAlignElements - 1) / kBucketAlignElements * kBucketAlignElements;
   }
   Tensor bucket_tensor = graph.tensors[gradient_of(graph.tasks[bucket.members[0]])];
   bucket_tensor.name = "gradient bucket " + std::to_string(number);

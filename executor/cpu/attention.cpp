@@ -54,12 +54,12 @@ MOESAIC_VECTORISED void row_dots(const float* dout, const float* out, float* dot
   }
 }
 
-struct Scratch {
+struct HeadScratch {
   Buffer q, k, scores, dscores, dots, dq, dk, dv;
 };
 
-Scratch& scratch_of(const AttentionShape& shape) {
-  thread_local Scratch scratch;
+HeadScratch& scratch_of(const AttentionShape& shape) {
+  thread_local HeadScratch scratch;
   const std::int64_t head = shape.seq * shape.head_dim;
   for (Buffer* buffer : {&scratch.q, &scratch.k, &scratch.dq, &scratch.dk, &scratch.dv}) resize(*buffer, head);
   resize(scratch.scores, kQueryRows * shape.seq);
@@ -81,7 +81,7 @@ QueryBlock query_block(std::int64_t first, std::int64_t seq) {
 float score_scale(const AttentionShape& shape) { return 1.0f / std::sqrt(static_cast<float>(shape.head_dim)); }
 
 // One query head over dense rotated q, k and strided v, out.
-void head_forward(const Scratch& turned, const float* v, float* out, float* lse, float* scores,
+void head_forward(const HeadScratch& turned, const float* v, float* out, float* lse, float* scores,
                   const AttentionShape& shape, Precision precision) {
   const std::int64_t d = shape.head_dim;
   for (std::int64_t first = 0; first < shape.seq; first += kQueryRows) {
@@ -96,7 +96,7 @@ void head_forward(const Scratch& turned, const float* v, float* out, float* lse,
 }
 
 // dq of one query head, and its part of dk and dv, which several query heads share.
-void head_backward(Scratch& s, const float* v, const float* dout, const float* lse, const AttentionShape& shape,
+void head_backward(HeadScratch& s, const float* v, const float* dout, const float* lse, const AttentionShape& shape,
                    Precision precision) {
   const std::int64_t d = shape.head_dim, columns = shape.out_columns();
   constexpr auto kNo = Transpose::no, kYes = Transpose::yes;
@@ -117,7 +117,7 @@ void head_backward(Scratch& s, const float* v, const float* dout, const float* l
 }  // namespace
 
 void attention_forward(const float* qkv, float* out, float* saved, const AttentionShape& shape, Precision precision) {
-  Scratch& s = scratch_of(shape);
+  HeadScratch& s = scratch_of(shape);
   const std::int64_t d = shape.head_dim, columns = shape.qkv_columns(), group = shape.heads / shape.kv_heads;
   for (std::int64_t item = 0; item < shape.batch; ++item) {
     const float* rows = qkv + item * shape.seq * columns;
@@ -134,7 +134,7 @@ void attention_forward(const float* qkv, float* out, float* saved, const Attenti
 
 void attention_backward(const float* dout, const float* qkv, const float* out, const float* saved, float* dqkv,
                         const AttentionShape& shape, Precision precision) {
-  Scratch& s = scratch_of(shape);
+  HeadScratch& s = scratch_of(shape);
   const std::int64_t d = shape.head_dim, columns = shape.qkv_columns(), group = shape.heads / shape.kv_heads;
   for (std::int64_t item = 0; item < shape.batch; ++item) {
     const float* rows = qkv + item * shape.seq * columns;

@@ -15,9 +15,9 @@ namespace {
 
 /// Eight classes per power of two from 4 KiB on: at most an eighth is wasted. A multiple of 64 bytes, one cache line.
 size_t size_class(Bytes bytes) {
-  constexpr size_t kSmallest = 4096;
+  constexpr size_t kSmallestBlock = 4096;
   const auto size = static_cast<size_t>(std::max<Bytes>(bytes, 1));
-  if (size <= kSmallest) return kSmallest;
+  if (size <= kSmallestBlock) return kSmallestBlock;
   const size_t step = std::bit_floor(size) / 8;
   return (size + step - 1) / step * step;
 }

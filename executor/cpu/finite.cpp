@@ -19,8 +19,9 @@ MOESAIC_VECTORISED std::int32_t largest_magnitude(const float* x, std::int64_t c
   return largest;
 }
 
-constexpr std::int64_t kStretch = 1 << 14;  // elements: still in a near cache when they are read for their squares
-static_assert(kStretch <= ExactSquares::kMostPerSum);
+// Elements: still in a near cache when they are read for their squares.
+constexpr std::int64_t kCheckedStretch = 1 << 14;
+static_assert(kCheckedStretch <= ExactSquares::kMostPerSum);
 
 /// Neighbours add to different sums, so that none waits for the one before it.
 void add_squares(const float* x, std::int64_t count, ExactSquares& squares) {
@@ -45,8 +46,8 @@ std::int64_t find_in(const float* x, std::int64_t count) {
 
 std::int64_t find_non_finite_square(const float* x, std::int64_t count, ExactSquares* squares) {
   if (squares == nullptr) return find_in(x, count);
-  for (std::int64_t begin = 0; begin < count; begin += kStretch) {
-    const std::int64_t n = std::min(kStretch, count - begin);
+  for (std::int64_t begin = 0; begin < count; begin += kCheckedStretch) {
+    const std::int64_t n = std::min(kCheckedStretch, count - begin);
     if (const std::int64_t found = find_in(x + begin, n); found >= 0) return begin + found;
     add_squares(x + begin, n, *squares);
   }

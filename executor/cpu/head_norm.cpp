@@ -8,7 +8,7 @@ namespace moesaic::executor::cpu {
 namespace {
 
 // What is normed together in a row.
-struct Part {
+struct HeadPart {
   std::int64_t begin;  // column
   std::int64_t width;
   std::int64_t gain;   // where its gain begins
@@ -19,16 +19,16 @@ template <typename Call>
 void for_each_part(const HeadNormShape& s, const Call& call) {
   const std::int64_t d = s.head_dim;
   if (s.whole) {
-    call(Part{0, s.heads * d, 0, 0});
-    call(Part{s.heads * d, s.kv_heads * d, s.heads * d, 1});
+    call(HeadPart{0, s.heads * d, 0, 0});
+    call(HeadPart{s.heads * d, s.kv_heads * d, s.heads * d, 1});
     return;
   }
   for (std::int64_t head = 0; head < s.heads + s.kv_heads; ++head)
-    call(Part{head * d, d, head < s.heads ? 0 : d, head});
+    call(HeadPart{head * d, d, head < s.heads ? 0 : d, head});
 }
 
 // A row's mean over all ranks; `own`: the sum over what this rank has of it.
-float mean_of(float own, const Part& part, std::int64_t row, const HeadNormShape& s, const RankSums& of_ranks) {
+float mean_of(float own, const HeadPart& part, std::int64_t row, const HeadNormShape& s, const RankSums& of_ranks) {
   if (of_ranks.sums == nullptr) return own / static_cast<float>(part.width);
   float sum = 0.0f;
   for (std::int64_t rank = 0; rank < of_ranks.ranks; ++rank) sum += of_ranks.sums[(rank * s.m + row) * 2 + part.index];
@@ -39,7 +39,7 @@ float mean_of(float own, const Part& part, std::int64_t row, const HeadNormShape
 
 void head_sums(const float* qkv, const float* dy, const float* gain, float* sums, const HeadNormShape& s) {
   for (std::int64_t row = 0; row < s.m; ++row)
-    for_each_part(s, [&](const Part& part) {
+    for_each_part(s, [&](const HeadPart& part) {
       const std::int64_t at = row * s.columns() + part.begin;
       sums[row * 2 + part.index] = dy == nullptr ? sum_of_squares(qkv + at, part.width)
                                                  : sum_of_products(dy + at, gain + part.gain, qkv + at, part.width);
@@ -52,7 +52,7 @@ void head_norm_forward(const float* qkv, const float* gain, float* y, float* sta
   for (std::int64_t row = 0; row < s.m; ++row) {
     const float* in = qkv + row * s.columns();
     float* out = y + row * s.columns();
-    for_each_part(s, [&](const Part& part) {
+    for_each_part(s, [&](const HeadPart& part) {
       const float own = of_ranks.sums == nullptr ? sum_of_squares(in + part.begin, part.width) : 0.0f;
       const float r = inverse_rms(mean_of(own, part, row, s, of_ranks), epsilon);
       statistics[row * s.statistics() + part.index] = r;
@@ -68,7 +68,7 @@ void head_norm_backward(const float* dy, const float* qkv, const float* statisti
   for (std::int64_t row = 0; row < s.m; ++row) {
     const float *in = qkv + row * s.columns(), *d = dy + row * s.columns();
     float* out = dqkv + row * s.columns();
-    for_each_part(s, [&](const Part& part) {
+    for_each_part(s, [&](const HeadPart& part) {
       const float r = statistics[row * s.statistics() + part.index];
       const float own = of_ranks.sums == nullptr
                             ? sum_of_products(d + part.begin, gain + part.gain, in + part.begin, part.width)

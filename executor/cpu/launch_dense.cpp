@@ -133,25 +133,25 @@ void loss(const Launch& l, RoundedWeights&) {
                             static_cast<float>(share));
 }
 
-constexpr CpuKernel kKernels[] = {{Op::embed, embed},
-                                  {Op::embed_backward, embed_gradient},
-                                  {Op::norm, norm},
-                                  {Op::norm_backward, norm_gradient},
-                                  {Op::head_sums, sums_of_heads},
-                                  {Op::head_norm, norm_of_heads},
-                                  {Op::head_norm_backward, norm_of_heads_gradient},
-                                  {Op::linear, linear},
-                                  {Op::linear_dgrad, linear_data_gradient},
-                                  {Op::linear_wgrad, linear_weight_gradient},
-                                  {Op::attention, attention},
-                                  {Op::attention_backward, attention_gradient},
-                                  {Op::activation, activation},
-                                  {Op::activation_backward, activation_gradient},
-                                  {Op::add, sum},
-                                  {Op::cross_entropy, loss}};
+constexpr CpuKernel kDenseKernels[] = {{Op::embed, embed},
+                                       {Op::embed_backward, embed_gradient},
+                                       {Op::norm, norm},
+                                       {Op::norm_backward, norm_gradient},
+                                       {Op::head_sums, sums_of_heads},
+                                       {Op::head_norm, norm_of_heads},
+                                       {Op::head_norm_backward, norm_of_heads_gradient},
+                                       {Op::linear, linear},
+                                       {Op::linear_dgrad, linear_data_gradient},
+                                       {Op::linear_wgrad, linear_weight_gradient},
+                                       {Op::attention, attention},
+                                       {Op::attention_backward, attention_gradient},
+                                       {Op::activation, activation},
+                                       {Op::activation_backward, activation_gradient},
+                                       {Op::add, sum},
+                                       {Op::cross_entropy, loss}};
 
 }  // namespace
 
-std::span<const CpuKernel> dense_kernels() { return kKernels; }
+std::span<const CpuKernel> dense_kernels() { return kDenseKernels; }
 
 }  // namespace moesaic::executor::cpu

@@ -81,11 +81,11 @@ void experts_weight_gradient(const Launch& l, RoundedWeights&) {
                                                             : weight_gradient<float>(l, e);
 }
 
-constexpr CpuKernel kKernels[] = {
+constexpr CpuKernel kExpertKernels[] = {
     {Op::experts, experts}, {Op::experts_dgrad, experts_data_gradient}, {Op::experts_wgrad, experts_weight_gradient}};
 
 }  // namespace
 
-std::span<const CpuKernel> expert_kernels() { return kKernels; }
+std::span<const CpuKernel> expert_kernels() { return kExpertKernels; }
 
 }  // namespace moesaic::executor::cpu

@@ -72,11 +72,11 @@ void router_gradient(const Launch& l, RoundedWeights&) {
       {l.task.fixed_rows, l.task.shape.k, l.task.shape.n, l.task.shape.top_k, kNoCapacity, normalises_weights(l)});
 }
 
-constexpr CpuKernel kKernels[] = {
+constexpr CpuKernel kRouterKernels[] = {
     {Op::router, router}, {Op::own_choices, own_choices}, {Op::router_backward, router_gradient}};
 
 }  // namespace
 
-std::span<const CpuKernel> router_kernels() { return kKernels; }
+std::span<const CpuKernel> router_kernels() { return kRouterKernels; }
 
 }  // namespace moesaic::executor::cpu

@@ -113,14 +113,14 @@ void regroup(const Launch& l, RoundedWeights&) {
   }
 }
 
-constexpr CpuKernel kKernels[] = {{Op::permute, permute},
-                                  {Op::permute_backward, permute_gradient},
-                                  {Op::unpermute, unpermute},
-                                  {Op::unpermute_backward, unpermute_gradient},
-                                  {Op::regroup, regroup}};
+constexpr CpuKernel kRowMoverKernels[] = {{Op::permute, permute},
+                                          {Op::permute_backward, permute_gradient},
+                                          {Op::unpermute, unpermute},
+                                          {Op::unpermute_backward, unpermute_gradient},
+                                          {Op::regroup, regroup}};
 
 }  // namespace
 
-std::span<const CpuKernel> row_mover_kernels() { return kKernels; }
+std::span<const CpuKernel> row_mover_kernels() { return kRowMoverKernels; }
 
 }  // namespace moesaic::executor::cpu

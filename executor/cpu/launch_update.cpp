@@ -14,7 +14,7 @@
 namespace moesaic::executor::cpu {
 namespace {
 
-constexpr int64_t kStretch = 8192;  // elements: the weights are still in a near cache when their copy is renewed
+constexpr int64_t kUpdatedStretch = 8192;  // elements: the weights are still in a near cache when their copy is renewed
 
 void update(const Update& u, const UpdateRange& range, const Launch& l, RoundedWeights& rounded) {
   const Optimizer& o = l.context.plan->workload.optimizer;
@@ -22,8 +22,8 @@ void update(const Update& u, const UpdateRange& range, const Launch& l, RoundedW
   const AdamW settings{o.learning_rate_at(c.step), o.beta1, o.beta2, o.epsilon, o.weight_decay,
                        c.update.gradient_scale};
   float *first_moment = u.moments.f32(), *second_moment = u.moments.f32() + u.weight.elements();
-  for (int64_t begin = range.begin; begin < range.end; begin += kStretch) {
-    const int64_t end = std::min(begin + kStretch, range.end);
+  for (int64_t begin = range.begin; begin < range.end; begin += kUpdatedStretch) {
+    const int64_t end = std::min(begin + kUpdatedStretch, range.end);
     adamw_update(u.weight.f32() + begin, u.gradient.f32() + begin, first_moment + begin, second_moment + begin,
                  end - begin, settings, c.step + 1, range.decay);
     rounded.renew(u.weight, begin, end);
@@ -67,15 +67,15 @@ void spread_replicas(const Launch& l, RoundedWeights&) {
   }
 }
 
-constexpr CpuKernel kKernels[] = {{Op::adamw, adamw},
-                                  {Op::clear, clear},
-                                  {Op::gather_replicas, gather_replicas},
-                                  {Op::spread_replicas, spread_replicas}};
+constexpr CpuKernel kUpdateKernels[] = {{Op::adamw, adamw},
+                                        {Op::clear, clear},
+                                        {Op::gather_replicas, gather_replicas},
+                                        {Op::spread_replicas, spread_replicas}};
 
 }  // namespace
 
 void set_to_zero(const Operand& operand) { std::memset(operand.data, 0, static_cast<size_t>(operand.bytes())); }
 
-std::span<const CpuKernel> update_kernels() { return kKernels; }
+std::span<const CpuKernel> update_kernels() { return kUpdateKernels; }
 
 }  // namespace moesaic::executor::cpu

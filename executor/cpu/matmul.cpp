@@ -13,7 +13,7 @@
 namespace moesaic::executor::cpu {
 namespace {
 
-constexpr std::int64_t kSmallest = 16;  // reductions over so many rows or fewer are not filled up
+constexpr std::int64_t kFewRows = 16;  // reductions over so many rows or fewer are not filled up
 // Elements of B up to which every height is checked beforehand. 8 + 16 + ... + 512 rows and 64 reference blocks of 64
 // are 20,736 rows: 2 x 20,736 x 2^18 = 11 GFLOP for the largest.
 constexpr std::int64_t kCheckedBeforehand = 1 << 18;
@@ -95,7 +95,7 @@ void cut_output_rows(const Element* a, const Element* b, float* c, const MatmulS
 
 // The rows that a reduction over `rows` of at most kMostRows takes.
 std::int64_t filled(std::int64_t rows) {
-  return rows <= kSmallest ? rows : (rows + kRowGranularity - 1) / kRowGranularity * kRowGranularity;
+  return rows <= kFewRows ? rows : (rows + kRowGranularity - 1) / kRowGranularity * kRowGranularity;
 }
 
 // The first `rows` of `padded` rows are x, the others zero.
@@ -192,7 +192,7 @@ void prepare_matmul(const MatmulShape& given, Precision precision) {
   const PrimitiveKey any_rows = key_of(shape, bf16);
   if (std::find(prepared.begin(), prepared.end(), any_rows) != prepared.end()) return;
   if (reduction) {
-    for (rows = 1; rows <= kMostRows; rows += rows < kSmallest ? 1 : kRowGranularity)
+    for (rows = 1; rows <= kMostRows; rows += rows < kFewRows ? 1 : kRowGranularity)
       prepare_primitive(key_of(shape, bf16));
   } else {
     for (rows = kRowGranularity; rows <= kMostRows; rows += kRowGranularity) {

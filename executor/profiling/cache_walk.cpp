@@ -5,7 +5,8 @@
 namespace moesaic::executor {
 namespace {
 
-constexpr Bytes kBlock = Bytes{1} << 16;  // what is read lands here, so that reading evicts little more than it brings
+// What is read lands here, so that reading evicts little more than it brings.
+constexpr Bytes kLandingBytes = Bytes{1} << 16;
 
 }  // namespace
 
@@ -14,7 +15,7 @@ CacheWalk::CacheWalk(const Machine& machine, int ranks, Backend& backend)
       core_bytes_(backend.cache_bytes() > 0 ? backend.cache_bytes() : machine.core_cache_bytes),
       share_bytes_(backend.cache_bytes() > 0 ? core_bytes_ : machine.last_cache_bytes / ranks),
       last_bytes_(backend.cache_bytes() > 0 ? core_bytes_ : std::max(machine.last_cache_bytes, core_bytes_)),
-      target_(backend.allocate(kBlock)) {}
+      target_(backend.allocate(kLandingBytes)) {}
 
 CacheWalk::~CacheWalk() {
   if (memory_ != nullptr) backend_.release(memory_);
@@ -28,8 +29,8 @@ int CacheWalk::level_of(Bytes age) const {
 }
 
 void CacheWalk::read(const void* data, Bytes bytes) {
-  for (Bytes at = 0; at < bytes; at += kBlock)
-    backend_.copy(Lane::compute, target_, static_cast<const char*>(data) + at, std::min(kBlock, bytes - at));
+  for (Bytes at = 0; at < bytes; at += kLandingBytes)
+    backend_.copy(Lane::compute, target_, static_cast<const char*>(data) + at, std::min(kLandingBytes, bytes - at));
 }
 
 void CacheWalk::empty(Bytes cache) {

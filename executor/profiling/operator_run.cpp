@@ -19,10 +19,6 @@ bool moves_choices(Op op) {
   return op == Op::permute || op == Op::permute_backward || op == Op::unpermute || op == Op::unpermute_backward;
 }
 
-bool contains(const std::vector<TensorId>& list, TensorId tensor) {
-  return std::find(list.begin(), list.end(), tensor) != list.end();
-}
-
 /// Elements that are drawn for an operand; they repeat behind. Drawn on the host, a step of 10^9 weights would take
 /// longer than what is measured; 16 MiB of f32 are more than any cache but the last holds of it.
 constexpr int64_t kStretch = int64_t{1} << 22;

@@ -5,6 +5,11 @@
 #include "core/schema/error.h"
 
 namespace moesaic::executor {
+
+bool contains(const std::vector<TensorId>& list, TensorId tensor) {
+  return std::find(list.begin(), list.end(), tensor) != list.end();
+}
+
 namespace {
 
 Bytes bytes_on_device(const TaskGraph& graph, const Tensor& tensor, int64_t routed_rows) {
@@ -12,10 +17,6 @@ Bytes bytes_on_device(const TaskGraph& graph, const Tensor& tensor, int64_t rout
                        : is_window(tensor.rows)   ? graph.placement[tensor.moe_layer].slots_per_rank
                                                   : routed_rows;
   return bytes_of(tensor.dtype, rows * tensor.row_elements);
-}
-
-bool contains(const std::vector<TensorId>& list, TensorId tensor) {
-  return std::find(list.begin(), list.end(), tensor) != list.end();
 }
 
 /// The tasks before `task`, the latest first, then the end of the step before it; `visit` returns false to stop.

@@ -12,6 +12,8 @@ namespace moesaic::executor {
 /// Distance of memory that the step has not touched since it was handed out.
 inline constexpr Bytes kFresh = -1;
 
+bool contains(const std::vector<TensorId>& list, TensorId tensor);
+
 /// Distance of each operand of a task.
 struct OperandAges {
   std::vector<Bytes> reads, writes;  // in the order of the task; kFresh for results

@@ -136,25 +136,25 @@ void loss(const Launch& l, Stateless&) {
                                                               out(l, Loss::d_logits), rows(l), n(l), share);
 }
 
-constexpr ReferenceKernel kKernels[] = {{Op::embed, embed},
-                                        {Op::embed_backward, embed_gradient},
-                                        {Op::norm, norm},
-                                        {Op::norm_backward, norm_gradient},
-                                        {Op::head_sums, sums_of_heads},
-                                        {Op::head_norm, norm_of_heads},
-                                        {Op::head_norm_backward, norm_of_heads_gradient},
-                                        {Op::linear, linear},
-                                        {Op::linear_dgrad, linear_data_gradient},
-                                        {Op::linear_wgrad, linear_weight_gradient},
-                                        {Op::attention, attention},
-                                        {Op::attention_backward, attention_gradient},
-                                        {Op::activation, activation},
-                                        {Op::activation_backward, activation_gradient},
-                                        {Op::add, sum},
-                                        {Op::cross_entropy, loss}};
+constexpr ReferenceKernel kDenseKernels[] = {{Op::embed, embed},
+                                             {Op::embed_backward, embed_gradient},
+                                             {Op::norm, norm},
+                                             {Op::norm_backward, norm_gradient},
+                                             {Op::head_sums, sums_of_heads},
+                                             {Op::head_norm, norm_of_heads},
+                                             {Op::head_norm_backward, norm_of_heads_gradient},
+                                             {Op::linear, linear},
+                                             {Op::linear_dgrad, linear_data_gradient},
+                                             {Op::linear_wgrad, linear_weight_gradient},
+                                             {Op::attention, attention},
+                                             {Op::attention_backward, attention_gradient},
+                                             {Op::activation, activation},
+                                             {Op::activation_backward, activation_gradient},
+                                             {Op::add, sum},
+                                             {Op::cross_entropy, loss}};
 
 }  // namespace
 
-std::span<const ReferenceKernel> dense_kernels() { return kKernels; }
+std::span<const ReferenceKernel> dense_kernels() { return kDenseKernels; }
 
 }  // namespace moesaic::executor::reference

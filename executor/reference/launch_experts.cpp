@@ -64,11 +64,11 @@ void experts_weight_gradient(const Launch& l, Stateless&) {
                 Gradients(e.d_down, down_elements(e.sizes)), shape_of(e.sizes));
 }
 
-constexpr ReferenceKernel kKernels[] = {
+constexpr ReferenceKernel kExpertKernels[] = {
     {Op::experts, experts}, {Op::experts_dgrad, experts_data_gradient}, {Op::experts_wgrad, experts_weight_gradient}};
 
 }  // namespace
 
-std::span<const ReferenceKernel> expert_kernels() { return kKernels; }
+std::span<const ReferenceKernel> expert_kernels() { return kExpertKernels; }
 
 }  // namespace moesaic::executor::reference

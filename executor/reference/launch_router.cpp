@@ -85,11 +85,11 @@ void router_gradient(const Launch& l, Stateless&) {
   write_values(dz, l.writes[Router::dz], 0);
 }
 
-constexpr ReferenceKernel kKernels[] = {
+constexpr ReferenceKernel kRouterKernels[] = {
     {Op::router, router}, {Op::own_choices, own_choices}, {Op::router_backward, router_gradient}};
 
 }  // namespace
 
-std::span<const ReferenceKernel> router_kernels() { return kKernels; }
+std::span<const ReferenceKernel> router_kernels() { return kRouterKernels; }
 
 }  // namespace moesaic::executor::reference

@@ -105,14 +105,14 @@ void regroup(const Launch& l, Stateless&) {
   }
 }
 
-constexpr ReferenceKernel kKernels[] = {{Op::permute, permute},
-                                        {Op::permute_backward, permute_gradient},
-                                        {Op::unpermute, unpermute},
-                                        {Op::unpermute_backward, unpermute_gradient},
-                                        {Op::regroup, regroup}};
+constexpr ReferenceKernel kRowMoverKernels[] = {{Op::permute, permute},
+                                                {Op::permute_backward, permute_gradient},
+                                                {Op::unpermute, unpermute},
+                                                {Op::unpermute_backward, unpermute_gradient},
+                                                {Op::regroup, regroup}};
 
 }  // namespace
 
-std::span<const ReferenceKernel> row_mover_kernels() { return kKernels; }
+std::span<const ReferenceKernel> row_mover_kernels() { return kRowMoverKernels; }
 
 }  // namespace moesaic::executor::reference

@@ -63,13 +63,13 @@ void spread_replicas(const Launch& l, Stateless&) {
   }
 }
 
-constexpr ReferenceKernel kKernels[] = {{Op::adamw, adamw},
-                                        {Op::clear, clear},
-                                        {Op::gather_replicas, gather_replicas},
-                                        {Op::spread_replicas, spread_replicas}};
+constexpr ReferenceKernel kUpdateKernels[] = {{Op::adamw, adamw},
+                                              {Op::clear, clear},
+                                              {Op::gather_replicas, gather_replicas},
+                                              {Op::spread_replicas, spread_replicas}};
 
 }  // namespace
 
-std::span<const ReferenceKernel> update_kernels() { return kKernels; }
+std::span<const ReferenceKernel> update_kernels() { return kUpdateKernels; }
 
 }  // namespace moesaic::executor::reference

@@ -30,7 +30,7 @@ void row_backward(const double* dy, const double* x, double r, double mean, cons
 }
 
 // What is normed together in a row, and where its gain begins.
-struct Part {
+struct HeadPart {
   std::int64_t begin, width, gain, index;
 };
 
@@ -38,16 +38,16 @@ template <typename Call>
 void for_each_norm(const HeadNormShape& s, const Call& call) {
   const std::int64_t d = s.head_dim, queries = s.heads * d;
   if (s.whole) {
-    call(Part{0, queries, 0, 0});
-    call(Part{queries, s.kv_heads * d, queries, 1});
+    call(HeadPart{0, queries, 0, 0});
+    call(HeadPart{queries, s.kv_heads * d, queries, 1});
     return;
   }
-  for (std::int64_t head = 0; head < s.heads; ++head) call(Part{head * d, d, 0, head});
-  for (std::int64_t head = 0; head < s.kv_heads; ++head) call(Part{queries + head * d, d, d, s.heads + head});
+  for (std::int64_t head = 0; head < s.heads; ++head) call(HeadPart{head * d, d, 0, head});
+  for (std::int64_t head = 0; head < s.kv_heads; ++head) call(HeadPart{queries + head * d, d, d, s.heads + head});
 }
 
 // `own`: the sum over what this rank has of the row.
-double mean_of(double own, const Part& part, std::int64_t row, const HeadNormShape& s,
+double mean_of(double own, const HeadPart& part, std::int64_t row, const HeadNormShape& s,
                const RankSumsOf<double>& of_ranks) {
   if (of_ranks.sums == nullptr) return own / static_cast<double>(part.width);
   double sum = 0.0;
@@ -76,7 +76,7 @@ void rms_norm_backward(const double* dy, const double* x, const double* stats, c
 
 void head_sums(const double* qkv, const double* dy, const double* gain, double* sums, const HeadNormShape& s) {
   for (std::int64_t i = 0; i < s.m; ++i)
-    for_each_norm(s, [&](const Part& part) {
+    for_each_norm(s, [&](const HeadPart& part) {
       const std::int64_t at = i * s.columns() + part.begin;
       sums[2 * i + part.index] = dy == nullptr ? sum_of_squares(qkv + at, part.width)
                                                : sum_of_products(dy + at, gain + part.gain, qkv + at, part.width);
@@ -87,7 +87,7 @@ void head_norm_forward(const double* qkv, const double* gain, double* y, double*
                        double epsilon, RankSumsOf<double> of_ranks) {
   std::copy_n(qkv, s.m * s.columns(), y);
   for (std::int64_t i = 0; i < s.m; ++i)
-    for_each_norm(s, [&](const Part& part) {
+    for_each_norm(s, [&](const HeadPart& part) {
       const std::int64_t at = i * s.columns() + part.begin;
       const double mean = mean_of(sum_of_squares(qkv + at, part.width), part, i, s, of_ranks);
       const double r = statistics[i * s.statistics() + part.index] = inverse_rms(mean, epsilon);
@@ -99,7 +99,7 @@ void head_norm_backward(const double* dy, const double* qkv, const double* stati
                         double* dgain, const HeadNormShape& s, RankSumsOf<double> of_ranks) {
   std::copy_n(dy, s.m * s.columns(), dqkv);
   for (std::int64_t i = 0; i < s.m; ++i)
-    for_each_norm(s, [&](const Part& part) {
+    for_each_norm(s, [&](const HeadPart& part) {
       const std::int64_t at = i * s.columns() + part.begin;
       const double r = statistics[i * s.statistics() + part.index],
                    own = sum_of_products(dy + at, gain + part.gain, qkv + at, part.width);

@@ -18,9 +18,9 @@ struct Predictions {
   std::vector<double> as_planned, with_recorded_routing;  // [plans] seconds
 };
 
-class Run {
+class FidelityRun {
  public:
-  Run(const FidelityAxes& axes, const planner::Problem& problem, const Laboratory& laboratory)
+  FidelityRun(const FidelityAxes& axes, const planner::Problem& problem, const Laboratory& laboratory)
       : axes_(axes), problem_(problem), laboratory_(laboratory) {}
 
   FidelityResult result() {
@@ -126,7 +126,7 @@ FidelityAxes read_fidelity_axes(const Json& json, const std::string& file) {
 FidelityResult run_fidelity_study(const FidelityAxes& axes, const Laboratory& laboratory) {
   planner::Problem problem = laboratory.problem(axes.documents);
   problem.seed = axes.seed;
-  return Run(axes, problem, laboratory).result();
+  return FidelityRun(axes, problem, laboratory).result();
 }
 
 const Study kFidelityStudy =

@@ -6,19 +6,19 @@
 namespace moesaic::experiments {
 namespace {
 
-std::string percent(double fraction) { return number("%.1f %%", 100 * fraction); }
+std::string error_percent(double fraction) { return number("%.1f %%", 100 * fraction); }
 
 std::string summary_row(const char* name, const ModelFigures& f) {
-  const auto figure = [](const std::optional<double>& value) { return value ? percent(*value) : "-"; };
-  return table_row({name, percent(f.median_step_error), percent(f.p95_step_error), figure(f.median_error_of_cost),
-                    figure(f.median_error_of_routing), number("%.2f", f.kendall_tau),
+  const auto figure = [](const std::optional<double>& value) { return value ? error_percent(*value) : "-"; };
+  return table_row({name, error_percent(f.median_step_error), error_percent(f.p95_step_error),
+                    figure(f.median_error_of_cost), figure(f.median_error_of_routing), number("%.2f", f.kendall_tau),
                     number("%.2f", f.kendall_tau_within_rank_counts)});
 }
 
 std::string null_row(const NullFigures& f) {
   if (!f.median_step_error || !f.p95_step_error) return "";
-  return table_row({"null: median of the other plans on as many ranks", percent(*f.median_step_error),
-                    percent(*f.p95_step_error), "-", "-", "-", "-"});
+  return table_row({"null: median of the other plans on as many ranks", error_percent(*f.median_step_error),
+                    error_percent(*f.p95_step_error), "-", "-", "-", "-"});
 }
 
 std::string pairs_text(const std::vector<PairsOfRanks>& counts) {

@@ -70,9 +70,9 @@ TableSummary summary_of(const std::vector<TableRow>& rows, const Constants& cons
   return summary;
 }
 
-class Run {
+class TableRun {
  public:
-  Run(const TableAxes& axes, const Laboratory& laboratory)
+  TableRun(const TableAxes& axes, const Laboratory& laboratory)
       : axes_(axes),
         laboratory_(laboratory),
         baseline_(load_system(axes.baseline, laboratory)),
@@ -183,7 +183,7 @@ class Run {
 }  // namespace
 
 TableResult run_table_study(const TableAxes& axes, const Laboratory& laboratory) {
-  return Run(axes, laboratory).result();
+  return TableRun(axes, laboratory).result();
 }
 
 const Study kTableStudy =

@@ -27,7 +27,7 @@ FitAxes read_axes(ObjectReader reader) {
   return axes;
 }
 
-DocumentNames read_row(ObjectReader reader) {
+DocumentNames read_row_names(ObjectReader reader) {
   DocumentNames row;
   row.model = reader["model"].text();
   row.cluster = reader["cluster"].text();
@@ -47,7 +47,7 @@ TableAxes read_table_axes(const Json& json, const std::string& file) {
   axes.system = reader["system"].text();
   axes.fit = read_axes(reader["fit"].object());
   const Field rows = reader["rows"], fitted = reader["fitted_row"];
-  axes.rows = rows.objects(read_row);
+  axes.rows = rows.objects(read_row_names);
   axes.fitted_row = fitted.text();
   if (std::none_of(axes.rows.begin(), axes.rows.end(),
                    [&](const DocumentNames& row) { return row.model == axes.fitted_row; }))

@@ -5,7 +5,6 @@
 namespace moesaic::experiments {
 namespace {
 
-std::string percent(double fraction) { return number("%+.1f %%", 100 * fraction); }
 std::string milliseconds(Seconds seconds) { return number("%.0f", 1e3 * seconds); }
 std::string gigabytes(Bytes bytes) { return number("%.1f", static_cast<double>(bytes) / 1e9); }
 
@@ -16,9 +15,9 @@ std::string sourced(const std::string& figure, const std::string& provenance) {
 
 std::string cell_row(const TableRow& row, const TableCell& cell, const std::string& name) {
   return table_row({row.model, std::to_string(row.gpus), name, number("%.0f", cell.tokens_per_second),
-                    sourced(number("%.0f", cell.paper_tokens_per_second), cell.provenance), percent(cell.error),
+                    sourced(number("%.0f", cell.paper_tokens_per_second), cell.provenance), signed_percent(cell.error),
                     gigabytes(cell.memory_bytes), sourced(gigabytes(cell.paper_memory_bytes), cell.provenance),
-                    percent(cell.memory_error)});
+                    signed_percent(cell.memory_error)});
 }
 
 /// What is derived from both systems' figures is recalled when one of them is.

@@ -33,9 +33,9 @@ class Spread {
   std::vector<double> values_;
 };
 
-class Run {
+class ExpertCacheRun {
  public:
-  Run(const ExpertCacheAxes& axes, const Laboratory& laboratory) : axes_(axes), laboratory_(laboratory) {
+  ExpertCacheRun(const ExpertCacheAxes& axes, const Laboratory& laboratory) : axes_(axes), laboratory_(laboratory) {
     const size_t grid = axes.thresholds.size() * axes.decays.size() + axes.decays.size() * axes.periods.size();
     total_ = static_cast<int>(axes.traces.size() * axes.capacity_percents.size() + grid);
   }
@@ -171,7 +171,7 @@ class Run {
 }  // namespace
 
 ExpertCacheResult run_expert_cache_study(const ExpertCacheAxes& axes, const Laboratory& laboratory) {
-  return Run(axes, laboratory).result();
+  return ExpertCacheRun(axes, laboratory).result();
 }
 
 const Study kExpertCacheStudy =

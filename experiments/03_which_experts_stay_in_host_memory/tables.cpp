@@ -6,14 +6,14 @@
 namespace moesaic::experiments {
 namespace {
 
-double percent(double share) { return 100 * share; }
+double in_percent(double share) { return 100 * share; }
 
 std::string trace_table(const std::vector<TraceCurves>& traces) {
   std::string table = table_head({"trace", "entries", "requests", "active experts", "prediction: precision", "recall"});
   for (const TraceCurves& trace : traces)
     table += formatted("| %s | %ld | %ld | %.0f %% | %.0f %% | %.0f %% |\n", trace.name.c_str(), trace.entries,
-                       trace.requests, percent(trace.active_share), percent(trace.prediction_precision),
-                       percent(trace.prediction_recall));
+                       trace.requests, in_percent(trace.active_share), in_percent(trace.prediction_precision),
+                       in_percent(trace.prediction_recall));
   return table;
 }
 
@@ -29,7 +29,7 @@ std::string curve_table(const ExpertCacheResult& result) {
   for (const TraceCurves& trace : result.traces)
     for (const auto& [key, name] : kPolicies) {
       table += formatted("| %s | %s |", trace.name.c_str(), name);
-      for (const double rate : trace.hit_rate.at(key)) table += formatted(" %.1f |", percent(rate));
+      for (const double rate : trace.hit_rate.at(key)) table += formatted(" %.1f |", in_percent(rate));
       table += "\n";
     }
   return table;
@@ -40,7 +40,7 @@ std::string summary_table(const CacheSummary& summary) {
   for (const auto& [group, differences] : summary.differences)
     for (const auto& [difference, spread] : differences)
       table += formatted("| %s | %s | %+.1f | %+.1f | %+.1f |\n", group.c_str(), difference.c_str(),
-                         percent(spread.mean), percent(spread.least), percent(spread.most));
+                         in_percent(spread.mean), in_percent(spread.least), in_percent(spread.most));
   return table;
 }
 
@@ -55,7 +55,8 @@ std::string grid_table(const std::vector<CacheSetting>& settings, double CacheCo
   const size_t values = columns.size() - 1;
   for (size_t i = 0; i < settings.size(); ++i) {
     if (i % values == 0) table += formatted("| %g |", settings[i].constants.*row);
-    table += formatted(" %.1f (%+.1f) |", percent(settings[i].mean_hit_rate), percent(settings[i].worst_against_lru));
+    table +=
+        formatted(" %.1f (%+.1f) |", in_percent(settings[i].mean_hit_rate), in_percent(settings[i].worst_against_lru));
     if (i % values + 1 == values) table += "\n";
   }
   return table;

@@ -18,9 +18,9 @@ std::string in_runs(const std::vector<int64_t>& numbers) {
   return list;
 }
 
-using Rows = std::span<const ElasticRow>;
+using SceneRows = std::span<const ElasticRow>;
 
-std::string simulated_table(Rows rows) {
+std::string simulated_table(SceneRows rows) {
   std::string table = table_head({"setting", "ranks x sequences of a microbatch", "step ms", "samples/s",
                                   "samples/s and device", "against the first", "exposed communication ms", "peak GB"});
   double first_rate = 0;
@@ -45,7 +45,7 @@ std::string simulated_table(Rows rows) {
 std::string gain(double rate, double first) { return number("%+.1f %%", 100 * (rate / first - 1)); }
 
 /// Empty where nothing was executed.
-std::string executed_table(Rows rows) {
+std::string executed_table(SceneRows rows) {
   if (rows.empty() || !rows[0].executed || !rows[0].feasible) return "";
   std::string table = "\n" + table_head({"setting", "executed step ms (least to most)", "executed / simulated",
                                          "executed samples/s", "and device", "against the first", "simulated",
@@ -73,7 +73,7 @@ std::string elastic_tables(const ElasticResult& result) {
   std::string tables;
   for (size_t begin = 0, end = 0; begin < result.rows.size(); begin = end) {
     while (end < result.rows.size() && result.rows[end].scene == result.rows[begin].scene) ++end;
-    const Rows scene = Rows(result.rows).subspan(begin, end - begin);
+    const SceneRows scene = SceneRows(result.rows).subspan(begin, end - begin);
     tables +=
         (tables.empty() ? "**" : "\n**") + scene[0].scene + "**\n\n" + simulated_table(scene) + executed_table(scene);
   }

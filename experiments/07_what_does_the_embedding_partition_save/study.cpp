@@ -60,9 +60,9 @@ EmbeddingComparison comparison_of(const Plan& plan, const std::array<Figures, 2>
 
 EmbeddingChange change_of(const EmbeddingComparison& c) { return {c.hidden, c.ranks, c.memory_change, c.speed_change}; }
 
-class Run {
+class EmbeddingRun {
  public:
-  Run(const EmbeddingAxes& axes, const Laboratory& laboratory) : axes_(axes), laboratory_(laboratory) {}
+  EmbeddingRun(const EmbeddingAxes& axes, const Laboratory& laboratory) : axes_(axes), laboratory_(laboratory) {}
 
   EmbeddingResult result() const {
     EmbeddingResult result;
@@ -184,7 +184,7 @@ EmbeddingAxes read_embedding_axes(const Json& json, const std::string& file) {
 }
 
 EmbeddingResult run_embedding_study(const EmbeddingAxes& axes, const Laboratory& laboratory) {
-  return Run(axes, laboratory).result();
+  return EmbeddingRun(axes, laboratory).result();
 }
 
 const Study kEmbeddingStudy =

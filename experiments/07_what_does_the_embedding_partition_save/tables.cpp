@@ -9,12 +9,10 @@ std::string gigabytes(const EmbeddingFigures& side) {
   return number("%.2f", static_cast<double>(side.peak_bytes) / 1e9);
 }
 std::string speed(const EmbeddingFigures& side) { return number("%.0f", side.tokens_per_second); }
-std::string percent(double change) { return number("%+.1f %%", 100 * change); }
-
 std::string row_of(const EmbeddingComparison& row, const std::string& other_memory, const std::string& other_speed) {
   return table_row({std::to_string(row.hidden), std::to_string(row.ranks), gigabytes(row.replicated),
-                    gigabytes(row.partitioned), percent(row.memory_change), speed(row.replicated),
-                    speed(row.partitioned), percent(row.speed_change), other_memory, other_speed});
+                    gigabytes(row.partitioned), signed_percent(row.memory_change), speed(row.replicated),
+                    speed(row.partitioned), signed_percent(row.speed_change), other_memory, other_speed});
 }
 
 std::string head(const std::string& devices, const std::string& other) {
@@ -41,7 +39,8 @@ std::string embedding_tables(const EmbeddingResult& result) {
   text += "\nExecuted on this machine, a sequence of " + std::to_string(result.executed_sequence_length) +
           " tokens per rank:\n\n" + head("ranks", "simulated");
   for (const ExecutedComparison& row : result.executed)
-    text += row_of(row.measured, percent(row.predicted.memory_change), percent(row.predicted.speed_change));
+    text +=
+        row_of(row.measured, signed_percent(row.predicted.memory_change), signed_percent(row.predicted.speed_change));
   return text;
 }
 

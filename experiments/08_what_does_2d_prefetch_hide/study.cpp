@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kCells[] = {"none", "dense", "sparse", "both"};
 
-GridScenario read_scenario(ObjectReader reader) {
+GridScenario read_grid_scenario(ObjectReader reader) {
   GridScenario scenario;
   scenario.name = reader["name"].text();
   scenario.documents = read_document_names(reader);
@@ -37,7 +37,7 @@ GridTimes times_of(const Timeline& timeline) {
 }
 
 /// Each figure's median over the rounds.
-GridTimes median_of(const std::vector<Execution>& runs) {
+GridTimes median_times(const std::vector<Execution>& runs) {
   std::vector<GridTimes> rounds;
   for (const Execution& run : runs) rounds.push_back(times_of(run.timeline));
   return {median(rounds, &GridTimes::step_s), median(rounds, &GridTimes::exposed_communication_s),
@@ -55,7 +55,7 @@ GridResultScenario run_scenario(const GridScenario& scenario, const GridAxes& ax
   GridResultScenario result{scenario.name, scenario.cached_share, {}};
   for (size_t cell = 0; cell < plans.size(); ++cell) {
     result.cells.push_back({kCells[cell], times_of(laboratory.simulate(plans[cell])), std::nullopt});
-    if (scenario.execute) result.cells.back().measured = median_of(runs[cell]);
+    if (scenario.execute) result.cells.back().measured = median_times(runs[cell]);
   }
   return result;
 }
@@ -63,7 +63,7 @@ GridResultScenario run_scenario(const GridScenario& scenario, const GridAxes& ax
 }  // namespace
 
 GridAxes read_grid_axes(const Json& json, const std::string& file) {
-  return read_scenario_axes(json, file, read_scenario);
+  return read_scenario_axes(json, file, read_grid_scenario);
 }
 
 std::vector<Plan> grid_plans(const GridScenario& scenario, const planner::Problem& problem) {

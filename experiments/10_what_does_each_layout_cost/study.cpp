@@ -12,7 +12,7 @@
 namespace moesaic::experiments {
 namespace {
 
-LayoutRow read_row(ObjectReader reader) {
+LayoutRow read_layout_row(ObjectReader reader) {
   LayoutRow row;
   row.name = reader["name"].text();
   row.fixed = planner::read_fixed(reader);
@@ -20,20 +20,20 @@ LayoutRow read_row(ObjectReader reader) {
   return row;
 }
 
-LayoutScenario read_scenario(ObjectReader reader) {
+LayoutScenario read_layout_scenario(ObjectReader reader) {
   LayoutScenario scenario;
   scenario.name = reader["name"].text();
   scenario.documents = read_document_names(reader);
   scenario.ranks = static_cast<int>(reader["ranks"].integer(kCount));
   scenario.global_batch = reader["global_batch"].integer(kCount);
   scenario.execute = reader["execute"].boolean(false);
-  scenario.rows = reader["rows"].objects(read_row);
+  scenario.rows = reader["rows"].objects(read_layout_row);
   reader.finish();
   return scenario;
 }
 
 /// Each figure's median over the rounds.
-LayoutFigures median_of(const std::vector<Execution>& rounds) {
+LayoutFigures median_figures(const std::vector<Execution>& rounds) {
   return {median(rounds, &Execution::step_seconds), median(rounds, &Execution::exposed_communication_seconds),
           static_cast<Bytes>(median(rounds, &Execution::peak_device_bytes)), std::nullopt};
 }
@@ -56,7 +56,7 @@ LayoutResultScenario run_scenario(const LayoutScenario& scenario, const LayoutAx
   LayoutResultScenario result{scenario.name, {}};
   for (size_t row = 0; row < plans.size(); ++row) {
     result.rows.push_back({plans[row].name, simulated_of(evaluations[row]), std::nullopt});
-    if (scenario.execute) result.rows.back().measured = median_of(runs[row]);
+    if (scenario.execute) result.rows.back().measured = median_figures(runs[row]);
   }
   return result;
 }
@@ -64,7 +64,7 @@ LayoutResultScenario run_scenario(const LayoutScenario& scenario, const LayoutAx
 }  // namespace
 
 LayoutAxes read_layout_axes(const Json& json, const std::string& file) {
-  return read_scenario_axes(json, file, read_scenario);
+  return read_scenario_axes(json, file, read_layout_scenario);
 }
 
 std::vector<Plan> layout_plans(const LayoutScenario& scenario, const planner::Problem& problem) {

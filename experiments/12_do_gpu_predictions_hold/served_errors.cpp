@@ -11,9 +11,9 @@
 namespace moesaic::experiments {
 namespace {
 
-using Rows = std::vector<const ServedRow*>;
+using ServedRows = std::vector<const ServedRow*>;
 
-std::vector<double> each(const Rows& rows, const std::function<double(const ServedRow&)>& figure) {
+std::vector<double> each(const ServedRows& rows, const std::function<double(const ServedRow&)>& figure) {
   std::vector<double> values;
   for (const ServedRow* row : rows) values.push_back(figure(*row));
   return values;
@@ -23,7 +23,7 @@ double error(const ServedRow& row) { return std::abs(row.error()); }
 double null_error(const ServedRow& row) { return std::abs(row.null_error()); }
 
 /// Numbers of what the rows serve, and to which requests: the rows of a number answer one question.
-std::vector<int> questions(const Rows& rows) {
+std::vector<int> questions(const ServedRows& rows) {
   std::map<std::tuple<std::string, std::string, int64_t, int64_t, int64_t>, int> numbers;
   std::vector<int> questions;
   for (const ServedRow* row : rows) {
@@ -41,7 +41,7 @@ int64_t in_order(const std::vector<double>& measured, const std::vector<double>&
   });
 }
 
-std::string most_bound_by(const Rows& rows) {
+std::string most_bound_by(const ServedRows& rows) {
   std::map<std::string, int> classes;
   for (const ServedRow* row : rows) ++classes[row->bound_by];
   return std::max_element(classes.begin(), classes.end(),
@@ -49,7 +49,7 @@ std::string most_bound_by(const Rows& rows) {
       ->first;
 }
 
-ServedErrors errors_of(const std::string& of, const Rows& rows) {
+ServedErrors errors_of(const std::string& of, const ServedRows& rows) {
   constexpr double kNoise = 0.01;  // of each of a pair; engines of one version scatter by 2 to 5 %
   const auto measured = each(rows, [](const ServedRow& row) { return row.served.token_s; });
   const auto pairs = pairs_within(distinct_pairs(measured, std::vector<double>(rows.size(), kNoise)), questions(rows));
@@ -80,7 +80,7 @@ std::vector<ServedErrors> served_errors(const std::vector<ServedRow>& rows) {
       [](const ServedRow& row) { return row.served.engine.substr(0, row.served.engine.find(' ')); }};
   std::vector<ServedErrors> errors;
   for (const auto& group_of : groupings) {
-    std::map<std::string, Rows> groups;
+    std::map<std::string, ServedRows> groups;
     for (const ServedRow& row : rows) groups[group_of(row)].push_back(&row);
     for (const auto& [name, members] : groups) errors.push_back(errors_of(name, members));
   }

@@ -5,8 +5,8 @@
 namespace moesaic::experiments {
 namespace {
 
-std::string percent(double share) { return number("%.1f", 100 * share); }
-std::string signed_percent(double share) { return number("%+.1f", 100 * share); }
+std::string percent_figure(double share) { return number("%.1f", 100 * share); }
+std::string signed_figure(double share) { return number("%+.1f", 100 * share); }
 std::string ordered(int64_t right, int64_t pairs) { return std::to_string(right) + " of " + std::to_string(pairs); }
 
 std::string errors_table(const std::vector<ServedErrors>& summary) {
@@ -15,11 +15,11 @@ std::string errors_table(const std::vector<ServedErrors>& summary) {
                                   "signed, median", "with prefills between, median", "signed", "null model, median",
                                   "p90", "pairs in order", "null model"});
   for (const ServedErrors& e : summary)
-    table +=
-        table_row({e.of, std::to_string(e.rows), std::to_string(e.too_large), e.bound_by, percent(e.median),
-                   percent(e.mean), percent(e.p90), signed_percent(e.median_of_signed), percent(e.with_prefills_median),
-                   signed_percent(e.with_prefills_median_of_signed), percent(e.null_median), percent(e.null_p90),
-                   ordered(e.in_order, e.pairs), ordered(e.null_in_order, e.pairs)});
+    table += table_row({e.of, std::to_string(e.rows), std::to_string(e.too_large), e.bound_by, percent_figure(e.median),
+                        percent_figure(e.mean), percent_figure(e.p90), signed_figure(e.median_of_signed),
+                        percent_figure(e.with_prefills_median), signed_figure(e.with_prefills_median_of_signed),
+                        percent_figure(e.null_median), percent_figure(e.null_p90), ordered(e.in_order, e.pairs),
+                        ordered(e.null_in_order, e.pairs)});
   return table;
 }
 
@@ -32,10 +32,10 @@ std::string trained_table(const std::vector<TrainedRow>& rows) {
     const TrainedConfiguration& t = row.trained;
     const std::string layout = std::to_string(t.ranks) + " ranks, ep " + std::to_string(t.ep) +
                                (t.pp > 1 ? ", pp " + std::to_string(t.pp) : "") + ", ZeRO-" + std::to_string(t.zero);
-    const std::string memory = row.memory_error() ? signed_percent(*row.memory_error()) : "";
+    const std::string memory = row.memory_error() ? signed_figure(*row.memory_error()) : "";
     table += table_row({t.model + (t.layers ? ", " + std::to_string(*t.layers) + " layers" : ""), t.device, layout,
                         std::to_string(t.micro_batches), number("%.3f", t.step_s), number("%.3f", row.predicted_s),
-                        signed_percent(row.error()), signed_percent(row.null_error()),
+                        signed_figure(row.error()), signed_figure(row.null_error()),
                         row.bound_by + " (" + number("%.0f", 100 * row.bound_share) + ")", memory,
                         row.fits ? "yes" : "no", t.framework});
   }

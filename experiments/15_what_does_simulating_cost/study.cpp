@@ -30,7 +30,7 @@ CostRow row_of(const CostCase& c, const std::vector<SimulationCost>& rounds) {
   return row;
 }
 
-Json with_summary_of_rows(const Json& document, const std::string& file) {
+Json with_summary_of_costs(const Json& document, const std::string& file) {
   auto result = read_document<CostResult>(document, file);
   summarize_costs(result);
   return write_document(result);
@@ -112,6 +112,6 @@ CostResult run_cost_study(const CostAxes& axes, const Laboratory& laboratory) {
 }
 
 const Study kCostStudy =
-    typed_study<read_cost_axes, run_cost_study, cost_tables>("simulation_cost", with_summary_of_rows);
+    typed_study<read_cost_axes, run_cost_study, cost_tables>("simulation_cost", with_summary_of_costs);
 
 }  // namespace moesaic::experiments

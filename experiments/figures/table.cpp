@@ -18,4 +18,6 @@ std::string table_row(const std::vector<std::string>& cells) {
 
 std::string number(const char* format, double value) { return formatted(format, value); }
 
+std::string signed_percent(double fraction) { return number("%+.1f %%", 100 * fraction); }
+
 }  // namespace moesaic::experiments

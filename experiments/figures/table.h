@@ -13,5 +13,7 @@ std::string table_row(const std::vector<std::string>& cells);
 
 /// A number, also one of a JSON document, by a printf format with one %f or %g: ("%+.1f %%", -4.52) -> "-4.5 %".
 std::string number(const char* format, double value);
+/// -0.0452 -> "-4.5 %".
+std::string signed_percent(double fraction);
 
 }  // namespace moesaic::experiments

@@ -41,7 +41,7 @@ int64_t mean_tokens(const TaskGraph& graph) {
 }
 
 /// Of a task whose rows routing decides: where tokens may go to a node once, permute has a row for each at least.
-int64_t least_rows(const Plan& plan, const TaskGraph& graph, const RoutingBinding& binding, const Task& task) {
+int64_t least_routed_rows(const Plan& plan, const TaskGraph& graph, const RoutingBinding& binding, const Task& task) {
   const int64_t rows = binding.rows(task, 0, 0);
   return task.op == Op::permute && plan.layout.ep > plan.cluster.devices_per_node ? std::min(rows, mean_tokens(graph))
                                                                                   : rows;
@@ -76,7 +76,7 @@ StepBound bound_of_stage(const Plan& plan, const TaskGraph& graph, const Routing
       bound.compute += whole ? prices.whole(task, task.fixed_rows)
                        : task.rows == Rows::local || task.rows == Rows::fixed
                            ? prices.cut(task, mean_tokens(graph))
-                           : prices.cut(task, least_rows(plan, graph, binding, task));
+                           : prices.cut(task, least_routed_rows(plan, graph, binding, task));
     }
   }
   bound.compute += prices.cut(update, updated);

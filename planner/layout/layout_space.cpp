@@ -28,9 +28,9 @@ std::vector<T> values_of(const Problem& problem, T Decision::*member, std::vecto
 }
 
 /// One plan on which the values are tried, one decision after the other.
-class Walk {
+class LayoutWalk {
  public:
-  Walk(const Problem& problem, const LayoutValues& values, const std::function<bool(const Plan&)>& visit)
+  LayoutWalk(const Problem& problem, const LayoutValues& values, const std::function<bool(const Plan&)>& visit)
       : problem_(problem), values_(values), visit_(visit) {
     Layout layout;
     layout.ranks = problem.ranks > 0 ? problem.ranks : problem.cluster.num_devices();
@@ -155,7 +155,7 @@ LayoutValues layout_values(const Problem& problem) {
 
 int64_t for_each_layout(const Problem& problem, const LayoutValues& values,
                         const std::function<bool(const Plan&)>& visit) {
-  return Walk(problem, values, visit).run();
+  return LayoutWalk(problem, values, visit).run();
 }
 
 }  // namespace moesaic::planner

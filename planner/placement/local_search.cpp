@@ -8,9 +8,10 @@
 namespace moesaic::planner {
 namespace {
 
-class Walk {
+class PlacementWalk {
  public:
-  Walk(const LayerPlacement& start, const LayerLoad& load, const LayerCostModel& model, const SearchOptions& options)
+  PlacementWalk(const LayerPlacement& start, const LayerLoad& load, const LayerCostModel& model,
+                const SearchOptions& options)
       : options_(options),
         random_(options.seed),
         loads_(start, load, model),
@@ -148,7 +149,7 @@ SearchResult local_search(const LayerPlacement& start, const LayerLoad& load, co
   MOESAIC_CHECK(invalid.empty(), invalid);
   const std::string refusal = refusal_of(load, model, start.num_experts, start.num_ranks);
   MOESAIC_CHECK(refusal.empty(), refusal);
-  return Walk(start, load, model, options).run();
+  return PlacementWalk(start, load, model, options).run();
 }
 
 }  // namespace moesaic::planner

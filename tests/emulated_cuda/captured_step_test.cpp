@@ -14,15 +14,10 @@ namespace moesaic::executor {
 namespace {
 
 using testing::corpus;
+using testing::on_gpu;
 using testing::unchecked_plan_of;
 
 constexpr int64_t kCapturedSteps = 5;  // one ordinary, one captured, three that only replay
-
-Plan on_gpu(Plan plan, DType dtype = DType::f32) {
-  plan.cluster.device.lanes_share_core = false;
-  plan.workload.compute_dtype = plan.model.weight_dtype = dtype;
-  return plan;
-}
 
 Plan padded(int chunks, DType dtype = DType::f32) {
   Plan plan = on_gpu(unchecked_plan_of(1, 1, 1), dtype);

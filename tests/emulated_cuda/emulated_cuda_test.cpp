@@ -23,7 +23,7 @@ cudaError_t launch_on(cudaStream_t stream, void (*kernel)(Parameters...), dim3 b
   return cudaLaunchKernelEx(&config, kernel, arguments...);
 }
 
-class EmulatedCuda : public testing::Test {
+class EmulatedCuda : public ::testing::Test {
  protected:
   void SetUp() override {
     reset();

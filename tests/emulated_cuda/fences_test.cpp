@@ -18,7 +18,7 @@ LaneSet lanes(std::initializer_list<Lane> of) {
 
 /// With seed 0 the lane of the lower number runs first, and asking whether an event has passed runs three pieces of
 /// work at most: a backlog of 20 pieces on the storage lane is there until somebody needs it to end.
-class Fences : public testing::Test {
+class Fences : public ::testing::Test {
  protected:
   Fences() {
     emulated_cuda::set_order_seed(0);

@@ -15,18 +15,12 @@ namespace {
 
 using testing::corpus;
 using testing::losses;
+using testing::on_gpu;
 using testing::plan_of;
 using testing::Tensors;
 using testing::unchecked_plan_of;
 
 constexpr int64_t kGpuSteps = 3;  // threads of an emulated device are slow
-
-/// The same plan for devices with memory of their own.
-Plan on_gpu(Plan plan, DType dtype = DType::f32) {
-  plan.cluster.device.lanes_share_core = false;
-  plan.workload.compute_dtype = plan.model.weight_dtype = dtype;
-  return plan;
-}
 
 std::unique_ptr<Backend> make_gpu(int) { return std::make_unique<cuda::CudaBackend>(); }
 

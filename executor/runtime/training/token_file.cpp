@@ -108,8 +108,8 @@ void TokenFile::read(int64_t first, int64_t count, int32_t* tokens) const {
 }
 
 uint64_t TokenFile::sampled_hash() const {
-  constexpr int64_t kBlocks = 64, kBlockBytes = 4096;
-  const int64_t size = size_ * bytes_of(format_), length = std::min(size, kBlockBytes);
+  constexpr int64_t kBlocks = 64, kSampledBytes = 4096;
+  const int64_t size = size_ * bytes_of(format_), length = std::min(size, kSampledBytes);
   auto hash = static_cast<uint64_t>(size);
   std::vector<uint8_t> bytes(static_cast<size_t>(length));
   for (int64_t block = 0; block < kBlocks; ++block) {

@@ -39,7 +39,7 @@ TEST(HtmlReport, HoldsTheData) {
   EXPECT_EQ(data["comparison"]["tasks"].size(), 15u);
   EXPECT_EQ(data["comparison"]["total_tasks"], step.comparison.tasks.size());
   EXPECT_EQ(data["placement"].size(), 4u);
-  write_file(testing::TempDir() + "moesaic_report.html", html_report(step.input()));  // to look at it
+  write_file(::testing::TempDir() + "moesaic_report.html", html_report(step.input()));  // to look at it
 }
 
 // What waits for a stage is bubble in every figure of the page: tests/core/timeline/stage_waits_test.cpp has the step.

@@ -261,7 +261,7 @@ Profile profile_with_tables(const std::string& name) {
   experts.hidden = 64, experts.intermediate = 32, experts.slots = 2;
   experts.curves = {{"balanced", {2, 400}, {1, 1}, {10, 20}, {20, 40}}};
   tables.experts = {experts};
-  const std::string file = testing::TempDir() + "/" + name + ".json";
+  const std::string file = ::testing::TempDir() + "/" + name + ".json";
   write_file(file, write_kernel_tables(tables));
   Profile profile = profile_with({});
   profile.tables = {file, hash_of_file(file)};

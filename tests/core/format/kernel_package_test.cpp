@@ -13,11 +13,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class KernelPackage : public testing::Test {
+class KernelPackage : public ::testing::Test {
  protected:
   void SetUp() override {
     // Tests run as processes side by side.
-    folder_ = fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+    folder_ = fs::path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::remove_all(folder_);
   }
   void TearDown() override { fs::remove_all(folder_); }

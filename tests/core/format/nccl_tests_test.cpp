@@ -42,7 +42,7 @@ Profile profile_of_text(const std::string& text, const std::string& file = "run.
   return profile_of(read_nccl_tests_text(text, file), Provenance::published);
 }
 
-std::string refusal(const std::string& text, const std::string& file = "run.txt") {
+std::string table_refusal(const std::string& text, const std::string& file = "run.txt") {
   try {
     profile_of_text(text, file);
   } catch (const InputError& error) {
@@ -85,7 +85,8 @@ TEST(NcclTests, SendReceiveOfTwoRanksIsTheirAllToAll) {
   const std::string row = " 1048576 262144 float -1 100.0 10.49 10.49 0 101.0 10.38 10.38 N/A\n";
   EXPECT_EQ(profile_of_text(text_of("sendrecv_perf", 2, 1, row)).collectives.at(0),
             (CollectiveCurve{"all_to_all", 2, true, {1'048'576}, {1e-4}, Provenance::published}));
-  EXPECT_NE(refusal(text_of("sendrecv_perf", 4, 4, row)).find("sendrecv of 4 ranks is a shift"), std::string::npos);
+  EXPECT_NE(table_refusal(text_of("sendrecv_perf", 4, 4, row)).find("sendrecv of 4 ranks is a shift"),
+            std::string::npos);
 }
 
 TEST(NcclTests, RunsOfOneCollectiveShareACurveAndRepeatedSizesHaveTheMedian) {
@@ -118,7 +119,7 @@ TEST(NcclTests, ReadsOlderAndWiderForms) {
   replace("\n", "\n[1,0]<stdout>:");
   EXPECT_EQ(profile_of_text(text, "logs/alltoall_perf.log").collectives,
             (std::vector<CollectiveCurve>{{"all_to_all", 2, false, {512}, {12.5e-6}, Provenance::published}}));
-  EXPECT_NE(refusal(text).find("does not say which program"), std::string::npos);
+  EXPECT_NE(table_refusal(text).find("does not say which program"), std::string::npos);
 }
 
 TEST(NcclTests, RefusesWhatCannotBeTrusted) {
@@ -128,7 +129,7 @@ TEST(NcclTests, RefusesWhatCannotBeTrusted) {
     return text.replace(text.find(old), old.size(), other);
   };
   const auto expect = [](const std::string& text, const std::string& reason) {
-    const std::string found = refusal(text);
+    const std::string found = table_refusal(text);
     EXPECT_NE(found.find(reason), std::string::npos) << found;
   };
   expect(with("297.86      0", "297.86      3"), "run.txt:27: has 3 wrong elements");

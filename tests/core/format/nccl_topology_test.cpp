@@ -34,7 +34,7 @@ std::string topology(const std::string& links = R"(<nvlink target="0000:07:00.0"
   return xml + "</system>\n";
 }
 
-std::string refusal(const std::string& text) {
+std::string topology_refusal(const std::string& text) {
   try {
     read_nccl_topology(text, "topo.xml");
   } catch (const InputError& error) {
@@ -86,7 +86,7 @@ TEST(NcclTopology, SaysWhatItTakesFromTheDeviceAndWhatDiffers) {
 
 TEST(NcclTopology, RefusesWhatIsNoNode) {
   const auto expect = [](const std::string& text, const std::string& reason) {
-    EXPECT_NE(refusal(text).find(reason), std::string::npos) << refusal(text);
+    EXPECT_NE(topology_refusal(text).find(reason), std::string::npos) << topology_refusal(text);
   };
   expect("", "is no XML");
   expect(topology().substr(0, 400), "is no XML");

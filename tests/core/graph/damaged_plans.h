@@ -12,7 +12,6 @@
 
 namespace moesaic::testing {
 
-inline Task& named(TaskGraph& graph, const std::string& label) { return graph.tasks.at(find_task(graph, label)); }
 inline Tensor& tensor_named(TaskGraph& graph, const std::string& name) {
   for (Tensor& tensor : graph.tensors)
     if (tensor.name == name) return tensor;

@@ -12,9 +12,9 @@ namespace moesaic {
 namespace {
 
 using testing::find_task;
+using testing::named;
 
-Task& named(TaskGraph& graph, const std::string& label) { return graph.tasks.at(find_task(graph, label)); }
-void erase(TaskGraph& graph, const std::string& label) {
+void erase_alone(TaskGraph& graph, const std::string& label) {
   graph.tasks.erase(graph.tasks.begin() + find_task(graph, label).value());
 }
 
@@ -50,11 +50,11 @@ TEST(Ledger, BalancesWithItself) {
 
 TEST(Ledger, NamesWorkThatIsLost) {
   expect_complaint("damage loses experts_dgrad of layer 0, microbatch 0, backward",
-                   [](TaskGraph& g) { erase(g, "layer 0 / backward / experts dgrad / chunk 1"); });
+                   [](TaskGraph& g) { erase_alone(g, "layer 0 / backward / experts dgrad / chunk 1"); });
   expect_complaint("damage loses linear outside the layers, microbatch 0, forward",
                    [](TaskGraph& g) { --named(g, "forward / head").fixed_rows; });
   expect_complaint("damage loses rows that leave experts of layer 0, microbatch 0, forward",
-                   [](TaskGraph& g) { erase(g, "layer 0 / forward / combine / chunk 0"); });
+                   [](TaskGraph& g) { erase_alone(g, "layer 0 / forward / combine / chunk 0"); });
 }
 
 TEST(Ledger, NamesWorkThatIsMadeUp) {

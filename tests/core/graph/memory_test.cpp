@@ -30,12 +30,12 @@ TaskGraph chain() {
   return graph;
 }
 
-using Ids = std::vector<std::vector<TensorId>>;
+using IdsByTask = std::vector<std::vector<TensorId>>;
 
 TEST(Memory, TensorsLiveFromFirstToLastUse) {
   const Liveness liveness = liveness_of(chain());
-  EXPECT_EQ(liveness.created, (Ids{{1}, {2}, {3}}));
-  EXPECT_EQ(liveness.released, (Ids{{}, {1}, {2, 3}}));
+  EXPECT_EQ(liveness.created, (IdsByTask{{1}, {2}, {3}}));
+  EXPECT_EQ(liveness.released, (IdsByTask{{}, {1}, {2, 3}}));
 }
 
 // Bytes while each task runs: 40 + 20 = 60, 40 + 20 + 120 = 180, 40 + 120 + 8 = 168.

@@ -41,6 +41,13 @@ inline TaskIndex find_task(const TaskGraph& graph, const std::string& label) {
   return -1;
 }
 
+inline const Parameter& parameter_of(const TaskGraph& graph, const std::string& name) {
+  return *std::find_if(graph.parameters.begin(), graph.parameters.end(),
+                       [&](const Parameter& parameter) { return parameter.name == name; });
+}
+
+inline Task& named(TaskGraph& graph, const std::string& label) { return graph.tasks.at(find_task(graph, label)); }
+
 /// Labels of the tasks that a task waits for, in their order in the graph.
 inline std::vector<std::string> waits_for(const TaskGraph& graph, const std::string& label) {
   std::vector<TaskIndex> indices = graph.tasks.at(find_task(graph, label)).dependencies;

@@ -11,7 +11,7 @@ namespace moesaic {
 namespace {
 
 /// Two nodes of four, without latency and messages.
-Cluster two_nodes_of_four() {
+Cluster two_nodes_without_latency() {
   Cluster cluster;
   cluster.num_nodes = 2;
   cluster.devices_per_node = 4;
@@ -29,7 +29,7 @@ std::vector<int> ranks(int n) {
 
 TEST(PairFlows, EachPairPassesItsPorts) {
   // 8 * 7 pairs; 8 members with both directions of a device and of a card.
-  Cluster cluster = two_nodes_of_four();
+  Cluster cluster = two_nodes_without_latency();
   const auto equal = [](int, int) { return Bytes{1'000'000}; };
   EXPECT_EQ(all_to_all_flows(ranks(8), equal, cluster).num_flows(), 56);
   EXPECT_EQ(all_to_all_flows(ranks(8), equal, cluster).num_ports(), 32);
@@ -50,7 +50,7 @@ TEST(PairFlows, PortsAreThoseOfAlphaBeta) {
   const auto skewed = [](int from, int to) { return Bytes{(from * 5 + to * 3) % 7} * (to + 1) * 100'000; };
   for (int cards : {1, 2, 3, 4, 6, 8})
     for (double spine : {0.0, 3e9, 40e9}) {
-      Cluster cluster = two_nodes_of_four();
+      Cluster cluster = two_nodes_without_latency();
       cluster.nics_per_node = cards;
       cluster.rail_optimized = true;
       cluster.spine = {spine, 0};
@@ -65,14 +65,14 @@ TEST(PairFlows, PortsAreThoseOfAlphaBeta) {
 TEST(PairFlows, BalancedPairsTakeThePortsTime) {
   // 1e6 to each of 4 ranks of the other node over 25 GB/s: 160 us; to 3 of the own node over 100 GB/s: 30 us.
   const FlowTimes times = flow_times(all_to_all_flows(
-      ranks(8), [](int, int) { return Bytes{1'000'000}; }, two_nodes_of_four()));
+      ranks(8), [](int, int) { return Bytes{1'000'000}; }, two_nodes_without_latency()));
   EXPECT_NEAR(times.makespan, 160e-6, 1e-15);
   EXPECT_NEAR(times.seconds.front(), 30e-6, 1e-15);
 }
 
 // 1 GiB a rank, 8 ranks and 8 cards of 50 GB/s a node: (nodes - 1) / nodes of it leave over the rank's card.
 TEST(PairFlows, UniformPairsBetweenNodesAreBoundByTheirCards) {
-  Cluster cluster = two_nodes_of_four();
+  Cluster cluster = two_nodes_without_latency();
   cluster.devices_per_node = cluster.nics_per_node = 8;
   cluster.intra_node = {450e9, 0};
   cluster.nic = {50e9, 0};
@@ -86,7 +86,7 @@ TEST(PairFlows, UniformPairsBetweenNodesAreBoundByTheirCards) {
 }
 
 TEST(PairFlows, RefusesALinkThatTheClusterLacks) {
-  Cluster cluster = two_nodes_of_four();
+  Cluster cluster = two_nodes_without_latency();
   cluster.nic = {};
   EXPECT_THROW(all_to_all_flows(
                    ranks(8), [](int, int) { return Bytes{1}; }, cluster),

@@ -18,7 +18,7 @@ struct Refusal {
 };
 
 /// Reads the sample plan after one change, given as a merge of one value at a pointer ("" value: erase).
-Refusal refusal(const std::string& pointer, const std::string& value) {
+Refusal damage_refusal(const std::string& pointer, const std::string& value) {
   Json json = write_plan(testing::sample_plan());
   json.erase("hashes");
   const Json::json_pointer at(pointer);
@@ -96,7 +96,7 @@ constexpr Case kCases[] = {
 TEST(PlanDocumentError, NamesFilePlaceAndRemedy) {
   for (const Case& wrong : kCases) {
     SCOPED_TRACE(std::string(wrong.at) + " = " + wrong.value);
-    const Refusal found = refusal(wrong.at, wrong.value);
+    const Refusal found = damage_refusal(wrong.at, wrong.value);
     EXPECT_EQ(found.pointer, wrong.pointer);
     EXPECT_NE(found.message.find(wrong.part), std::string::npos) << found.message;
     EXPECT_EQ(found.message.rfind("plan.json ", 0), 0u) << found.message;
@@ -118,7 +118,7 @@ TEST(PlanDocumentError, EveryMissingKeyIsEitherDefaultedOrNamed) {
       if (value.is_structured()) visit(value, at);
       if (!json.is_object()) continue;
       ++keys;
-      const Refusal found = refusal(at, "");
+      const Refusal found = damage_refusal(at, "");
       // At the key, or at the object where its default contradicts another key.
       const std::string object = found.pointer.substr(0, found.pointer.rfind('/'));
       if (const auto elsewhere = kAskedElsewhere.find(at); elsewhere != kAskedElsewhere.end())

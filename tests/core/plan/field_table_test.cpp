@@ -36,7 +36,7 @@ const FieldTable<Painting>& fields_of<Painting>() {
 
 namespace {
 
-Painting read(const char* text, Reading reading = Reading::whole) {
+Painting read_painting(const char* text, Reading reading = Reading::whole) {
   const Json json = Json::parse(text);
   ObjectReader reader(json, "p.json", "");
   Painting painting;
@@ -46,7 +46,7 @@ Painting read(const char* text, Reading reading = Reading::whole) {
 }
 
 template <typename Read>
-std::string refusal(Read read_it) {
+std::string painting_refusal(Read read_it) {
   try {
     read_it();
   } catch (const InputError& error) {
@@ -60,21 +60,22 @@ TEST(FieldTable, ReadsAndWritesEveryFieldInOrder) {
   Json json = Json::object();
   write_fields(fields_of<Painting>(), painting, json);
   EXPECT_EQ(json.dump(), R"({"coats":3,"gloss":0.25,"paint_bytes":16000000,"colour":"green"})");
-  EXPECT_EQ(read(json.dump().c_str()), painting);
-  EXPECT_EQ(read(R"({"paint_bytes": "16 MB", "coats": 3.0})"), (Painting{3, 0.5, 16'000'000, Colour::red}));
+  EXPECT_EQ(read_painting(json.dump().c_str()), painting);
+  EXPECT_EQ(read_painting(R"({"paint_bytes": "16 MB", "coats": 3.0})"), (Painting{3, 0.5, 16'000'000, Colour::red}));
 }
 
 TEST(FieldTable, RefusesAsDocumentsDo) {
-  EXPECT_EQ(refusal([] { read("{}"); }), "p.json /coats: is missing; add the key \"coats\"");
-  EXPECT_EQ(refusal([] { read(R"({"coats": 10})"); }), "p.json /coats: is 10; expected an integer from 1 to 9");
-  EXPECT_EQ(refusal([] { read(R"({"coats": 1, "color": "red"})"); }),
+  EXPECT_EQ(painting_refusal([] { read_painting("{}"); }), "p.json /coats: is missing; add the key \"coats\"");
+  EXPECT_EQ(painting_refusal([] { read_painting(R"({"coats": 10})"); }),
+            "p.json /coats: is 10; expected an integer from 1 to 9");
+  EXPECT_EQ(painting_refusal([] { read_painting(R"({"coats": 1, "color": "red"})"); }),
             "p.json /color: unknown key \"color\"; did you mean \"colour\"?");
 }
 
 TEST(FieldTable, PartialReadingNeedsNothingAndKnowsWhatPresetsMayFix) {
-  EXPECT_EQ(read("{}", Reading::partial), Painting{});
-  EXPECT_EQ(read(R"({"colour": "green"})", Reading::partial), (Painting{1, 0.5, 0, Colour::green}));
-  EXPECT_NE(refusal([] { read(R"({"gloss": 1})", Reading::partial); }), "accepted");
+  EXPECT_EQ(read_painting("{}", Reading::partial), Painting{});
+  EXPECT_EQ(read_painting(R"({"colour": "green"})", Reading::partial), (Painting{1, 0.5, 0, Colour::green}));
+  EXPECT_NE(painting_refusal([] { read_painting(R"({"gloss": 1})", Reading::partial); }), "accepted");
 }
 
 TEST(FieldTable, SpeaksOfWhatDiffersFromItsDefault) {

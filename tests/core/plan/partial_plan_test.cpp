@@ -7,7 +7,7 @@
 namespace moesaic {
 namespace {
 
-PartialPlan read(const std::string& text) {
+PartialPlan read_partial(const std::string& text) {
   const Json json = Json::parse(text);
   ObjectReader reader(json, "preset.json", "/rows/0");
   PartialPlan plan = read_partial_plan(reader);
@@ -15,9 +15,9 @@ PartialPlan read(const std::string& text) {
   return plan;
 }
 
-std::string refusal(const std::string& text) {
+std::string partial_refusal(const std::string& text) {
   try {
-    read(text);
+    read_partial(text);
   } catch (const InputError& error) {
     return error.what();
   }
@@ -25,7 +25,7 @@ std::string refusal(const std::string& text) {
 }
 
 TEST(PartialPlan, HoldsWhatIsGivenAndLeavesTheRestOpen) {
-  const PartialPlan plan = read(R"({"layout": {"ep": 8}, "gradient_bucket_bytes": "1 MB"})");
+  const PartialPlan plan = read_partial(R"({"layout": {"ep": 8}, "gradient_bucket_bytes": "1 MB"})");
   EXPECT_EQ(plan.get(&Layout::ep), 8);
   EXPECT_EQ(plan.get(&Buckets::gradient_bucket_bytes), 1'000'000);
   EXPECT_EQ(plan.get(&Layout::micro_batches), std::nullopt);
@@ -39,7 +39,7 @@ TEST(PartialPlan, EveryFixableFieldCanBeGiven) {
     SCOPED_TRACE(field.pointer());
     Json json = Json::object();
     value_in(json, field) = field.write(PlanChoices{});
-    const std::string refused = refusal(json.dump());
+    const std::string refused = partial_refusal(json.dump());
     if (!field.fixable)
       EXPECT_NE(refused.find("unknown key \"" + field.key + "\""), std::string::npos) << refused;
     else if (field.condition != nullptr && !field.condition->holds(PlanChoices{}))
@@ -64,12 +64,12 @@ TEST(PartialPlan, AppliesTrainingFieldsInTrainingAlone) {
 }
 
 TEST(PartialPlan, RefusesWhatNoPlanHasTogether) {
-  EXPECT_EQ(refusal(R"({"fused_parameter_bytes": 0})"),
+  EXPECT_EQ(partial_refusal(R"({"fused_parameter_bytes": 0})"),
             "preset.json /rows/0/fused_parameter_bytes: groups the all-gathers of ZeRO-3; leave it out, or set "
             "layout.zero to 3");
-  EXPECT_EQ(refusal(R"({"layout": {"zero": 3}, "fused_parameter_bytes": 1})"), "accepted");
-  EXPECT_EQ(refusal(R"({"expert_storage": {"home": "host"}, "prefetch": {"experts": 1}})"), "accepted");
-  EXPECT_EQ(refusal(R"({"dispatch": {"kind": "padded"}})"),
+  EXPECT_EQ(partial_refusal(R"({"layout": {"zero": 3}, "fused_parameter_bytes": 1})"), "accepted");
+  EXPECT_EQ(partial_refusal(R"({"expert_storage": {"home": "host"}, "prefetch": {"experts": 1}})"), "accepted");
+  EXPECT_EQ(partial_refusal(R"({"dispatch": {"kind": "padded"}})"),
             "preset.json /rows/0/dispatch/capacity_factor: padded dispatch has no capacity; give a capacity_factor "
             "above 0, for example 1.25");
 }

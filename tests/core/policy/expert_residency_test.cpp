@@ -5,7 +5,7 @@
 namespace moesaic {
 namespace {
 
-using Kind = ExpertMove::Kind;
+using MoveKind = ExpertMove::Kind;
 using Slots = std::vector<int>;
 
 ExpertStorage storage(int64_t entries) {
@@ -37,12 +37,13 @@ TEST(ExpertResidency, PredictsWhatWasActiveLast) {
 // slot 1, block 1 is dirty; when 0 comes back it evicts 1, which storage does not have yet.
 TEST(ExpertResidency, WritesChangedStatesBackWhenTheyLeave) {
   ExpertResidency residency(storage(2), {3});
-  EXPECT_EQ(residency.load_active(0, Slots{0, 1, 2}).moves,
-            (std::vector<ExpertMove>{
-                {Kind::kReadAndKeep, 0}, {Kind::kReadAndKeep, 1}, {Kind::kDrop, 0}, {Kind::kReadAndKeep, 2}}));
+  EXPECT_EQ(residency.load_active(0, Slots{0, 1, 2}).moves, (std::vector<ExpertMove>{{MoveKind::kReadAndKeep, 0},
+                                                                                     {MoveKind::kReadAndKeep, 1},
+                                                                                     {MoveKind::kDrop, 0},
+                                                                                     {MoveKind::kReadAndKeep, 2}}));
   EXPECT_EQ(residency.updated(0, Slots{0, 1}), std::vector<int64_t>{0});  // 0 is not in the cache: at once
   EXPECT_EQ(residency.load_active(0, Slots{0}).moves,
-            (std::vector<ExpertMove>{{Kind::kWriteAndDrop, 1}, {Kind::kReadAndKeep, 0}}));
+            (std::vector<ExpertMove>{{MoveKind::kWriteAndDrop, 1}, {MoveKind::kReadAndKeep, 0}}));
 }
 
 TEST(ExpertResidency, HostMemoryNeedsNoStorage) {

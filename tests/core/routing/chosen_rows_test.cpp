@@ -13,14 +13,14 @@
 namespace moesaic {
 namespace {
 
-constexpr int kRanks = 4, kTokens = 30, kIterations = 2;
+constexpr int kChosenRanks = 4, kChosenTokens = 30, kIterations = 2;
 
 /// 8 experts, 3 a token, on 4 ranks of 2 nodes; experts in slots as `placement` says, where it does.
 Plan plan_of(int chunks, int slices, const ExpertPlacement& placement = {}) {
-  Plan plan = testing::tiny_plan(kRanks, kRanks);
+  Plan plan = testing::tiny_plan(kChosenRanks, kChosenRanks);
   plan.model.num_experts = 8, plan.model.top_k = 3;
   plan.model.num_layers = 2, plan.model.moe_layers = {true, true};
-  plan.workload.global_batch = 3 * kRanks, plan.workload.sequence_length = kTokens / 3;
+  plan.workload.global_batch = 3 * kChosenRanks, plan.workload.sequence_length = kChosenTokens / 3;
   plan.dispatch.all_to_all = AllToAllKind::node_limited;
   plan.dispatch.chunks = chunks;
   plan.layout.expert_slices = slices;
@@ -30,10 +30,12 @@ Plan plan_of(int chunks, int slices, const ExpertPlacement& placement = {}) {
 
 /// What a skewed router chooses, some of it dropped.
 void record(Plan& plan, uint64_t seed) {
-  RoutingChoices choices{
-      .top_k = 3, .tokens = std::vector<int64_t>(kIterations * kRanks, kTokens), .experts = {}, .scores = {}};
+  RoutingChoices choices{.top_k = 3,
+                         .tokens = std::vector<int64_t>(kIterations * kChosenRanks, kChosenTokens),
+                         .experts = {},
+                         .scores = {}};
   uint64_t draw = seed;
-  for (int64_t token = 0; token < kIterations * kRanks * kTokens * plan.model.num_moe_layers(); ++token) {
+  for (int64_t token = 0; token < kIterations * kChosenRanks * kChosenTokens * plan.model.num_moe_layers(); ++token) {
     std::set<int32_t> own;
     while (own.size() < 3) {
       draw = splitmix64(draw);
@@ -45,8 +47,8 @@ void record(Plan& plan, uint64_t seed) {
   }
   RoutingDocument& routing = plan.routing;
   routing.num_iterations = kIterations, routing.num_moe_layers = plan.model.num_moe_layers();
-  routing.num_sources = kRanks, routing.num_experts = 8;
-  routing.counts = counts_of(choices, {kIterations, routing.num_moe_layers, kRanks, 8});
+  routing.num_sources = kChosenRanks, routing.num_experts = 8;
+  routing.counts = counts_of(choices, {kIterations, routing.num_moe_layers, kChosenRanks, 8});
   routing.choices = std::make_shared<RoutingChoices>(choices);
 }
 
@@ -58,13 +60,13 @@ struct Walked {
          int chunks)
       : of_slots(placement.slot_to_expert.size(), 0), of_nodes(2, 0) {
     const RoutingChoices& choices = *plan.routing.choices;
-    const int64_t layers = plan.model.num_moe_layers(), first = (iteration * kRanks + source) * kTokens;
+    const int64_t layers = plan.model.num_moe_layers(), first = (iteration * kChosenRanks + source) * kChosenTokens;
     const int slices = plan.layout.expert_slices;
     const auto expert = [&](int64_t token, int64_t i) {
       return choices.experts[static_cast<size_t>(((first + token) * layers + layer) * 3 + i)];
     };
     std::vector<int64_t> rows(8, 0), seen(8, 0);
-    const int64_t begin = chunk * kTokens / chunks, end = (chunk + 1) * kTokens / chunks;
+    const int64_t begin = chunk * kChosenTokens / chunks, end = (chunk + 1) * kChosenTokens / chunks;
     for (int64_t token = begin; token < end; ++token)
       for (int64_t i = 0; i < 3; ++i)
         if (expert(token, i) >= 0) ++rows[static_cast<size_t>(expert(token, i))];
@@ -98,7 +100,7 @@ void expect_walked(const Plan& plan, int chunks) {
     for (int layer = 0; layer < plan.model.num_moe_layers(); ++layer)
       for (int chunk = 0; chunk < chunks; ++chunk) {
         const SlotCounts& counts = routing.counts(iteration, layer, 0, chunk, chunks);
-        for (int source = 0; source < kRanks; ++source) {
+        for (int source = 0; source < kChosenRanks; ++source) {
           const Walked walked(plan, routing.rules().placement[layer], iteration % kIterations, layer, source, chunk,
                               chunks);
           for (size_t slot = 0; slot < walked.of_slots.size(); ++slot)
@@ -139,7 +141,7 @@ TEST(ChosenRows, ACapacityTakesTheFirstTokensOfAChunk) {
   Plan plan = plan_of(2, 1);
   plan.dispatch.capacity_factor = 0.5;
   std::vector<int32_t> choices;
-  for (int token = 0; token < kTokens; ++token) choices.insert(choices.end(), {0, 1, 2});
+  for (int token = 0; token < kChosenTokens; ++token) choices.insert(choices.end(), {0, 1, 2});
   const RoutingRules rules(plan);
   for (const auto& [chunks, rows] : {std::pair{1, 6}, {2, 3}}) {
     const ChosenRows chosen = chosen_rows(rules, 0, 1, choices, 0, chunks);
@@ -157,10 +159,10 @@ TEST(ChosenRows, NeedARecordingOfAsManyTokens) {
   const RecordedRouting fits(plan), scaled(other);
   other.routing.choices = nullptr;
   const RecordedRouting counts_alone(other);
-  for (int source = 0; source < kRanks; ++source)
+  for (int source = 0; source < kChosenRanks; ++source)
     for (int node = 0; node < 2; ++node) {
       EXPECT_EQ(scaled.counts(0, 0, 0, 0, 1).once(source, node), counts_alone.counts(0, 0, 0, 0, 1).once(source, node));
-      EXPECT_LE(fits.counts(0, 0, 0, 0, 1).once(source, node), kTokens);
+      EXPECT_LE(fits.counts(0, 0, 0, 0, 1).once(source, node), kChosenTokens);
     }
 }
 
@@ -168,11 +170,11 @@ TEST(ChosenRows, NeedARecordingOfAsManyTokens) {
 // standard deviation is sqrt(1857 / 14) = 11.5.
 TEST(ChosenRows, OfDrawnTokensAreAboutWhatToExpect) {
   Plan plan = plan_of(1, 1);
-  plan.workload.sequence_length = 2000, plan.workload.global_batch = kRanks;
+  plan.workload.sequence_length = 2000, plan.workload.global_batch = kChosenRanks;
   plan.routing.generator = {0, 1, true, 0.5, {}};
   const RecordedRouting routing(plan);
   for (int layer = 0; layer < plan.model.num_moe_layers(); ++layer)
-    for (int source = 0; source < kRanks; ++source)
+    for (int source = 0; source < kChosenRanks; ++source)
       for (int node = 0; node < 2; ++node)
         EXPECT_NEAR(static_cast<double>(routing.counts(0, layer, 0, 0, 1).once(source, node)), 1857, 58);
 }

@@ -16,7 +16,7 @@ Cluster short_cluster(const std::string& members) {
   return read_short_cluster(Json::parse(R"({"kind": "moesaic.cluster/1", )" + members + "}"), "c.json", kRoots);
 }
 
-std::string refusal(const std::string& members) {
+std::string cluster_refusal(const std::string& members) {
   try {
     short_cluster(members);
   } catch (const InputError& error) {
@@ -67,12 +67,13 @@ TEST(Hardware, AShortDocumentMaySayMore) {
 }
 
 TEST(Hardware, WrongDocumentsAndNamesAreRefused) {
-  EXPECT_TRUE(refusal(R"("device": "h200-141-sxm", "nodes": 1)")
+  EXPECT_TRUE(cluster_refusal(R"("device": "h200-141-sxm", "nodes": 1)")
                   .starts_with("c.json /device: is no device that is described; did you mean \"h200-141g-sxm\""));
-  EXPECT_NE(refusal(R"("device": "h200-141g-sxm", "nodes": 0)").find("/nodes"), std::string::npos);
-  EXPECT_NE(refusal(R"("device": "h200-141g-sxm", "nodes": 1, "devices_per_node": 9)").find("/devices_per_node"),
-            std::string::npos);
-  EXPECT_NE(refusal(R"("device": "h200-141g-sxm", "nodes": 1, "card": {})").find("c.json"), std::string::npos);
+  EXPECT_NE(cluster_refusal(R"("device": "h200-141g-sxm", "nodes": 0)").find("/nodes"), std::string::npos);
+  EXPECT_NE(
+      cluster_refusal(R"("device": "h200-141g-sxm", "nodes": 1, "devices_per_node": 9)").find("/devices_per_node"),
+      std::string::npos);
+  EXPECT_NE(cluster_refusal(R"("device": "h200-141g-sxm", "nodes": 1, "card": {})").find("c.json"), std::string::npos);
   EXPECT_EQ(cluster_named("h200-141g-sxm", kRoots), std::nullopt);
   EXPECT_EQ(cluster_named("h900-4x8", kRoots), std::nullopt);
   EXPECT_EQ(cluster_named("h200-141g-sxm-4x", kRoots), std::nullopt);

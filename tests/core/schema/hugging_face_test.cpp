@@ -10,10 +10,8 @@
 namespace moesaic {
 namespace {
 
-Json config(const std::string& name) { return read_json(testing::profiles("models/" + name + ".json")); }
-
 Model changed(const std::string& name, const std::function<void(Json&)>& change) {
-  Json json = config(name);
+  Json json = read_json(testing::profiles("models/" + name + ".json"));
   change(json);
   return read_model(json, "dir/config.json");
 }

@@ -10,7 +10,7 @@ namespace moesaic {
 namespace {
 
 /// The refusal of a text: its message, or "accepted".
-std::string refusal(const std::string& text) {
+std::string text_refusal(const std::string& text) {
   try {
     parse_json(text, "f.json");
   } catch (const InputError& error) {
@@ -20,7 +20,7 @@ std::string refusal(const std::string& text) {
 }
 
 void expect_refusal(const std::string& text, const std::string& part) {
-  const std::string message = refusal(text);
+  const std::string message = text_refusal(text);
   EXPECT_NE(message.find(part), std::string::npos) << message;
   EXPECT_EQ(message.rfind("f.json", 0), 0u) << message;
 }
@@ -33,7 +33,7 @@ TEST(JsonText, KeepsValuesAndTheOrderOfKeys) {
 
 TEST(JsonText, RefusesDuplicateKeysByPointer) {
   expect_refusal(R"({"a":[{"b":1},{"c/d":1,"c/d":2}]})", "/a/1/c~1d: the key appears twice");
-  EXPECT_EQ(refusal(R"({"a":{"b":1},"c":{"b":1}})"), "accepted");
+  EXPECT_EQ(text_refusal(R"({"a":{"b":1},"c":{"b":1}})"), "accepted");
 }
 
 TEST(JsonText, RefusesNumbersThatDoNotFit) {
@@ -47,7 +47,7 @@ TEST(JsonText, RefusesNumbersThatDoNotFit) {
 }
 
 TEST(JsonText, RefusesDepthOver100AtAnyDepth) {
-  EXPECT_EQ(refusal(std::string(100, '[') + std::string(100, ']')), "accepted");
+  EXPECT_EQ(text_refusal(std::string(100, '[') + std::string(100, ']')), "accepted");
   expect_refusal(std::string(101, '[') + std::string(101, ']'), "nested more than 100 deep");
   expect_refusal(std::string(100000, '['), "nested more than 100 deep");
   std::string objects;
@@ -71,7 +71,7 @@ TEST(JsonText, RefusesOtherEncodings) {
   expect_refusal("{\"a\":\"\xC3\x28\"}", "not valid JSON at byte 8");
   expect_refusal("{\"a\":\"\xED\xA0\x80\"}", "not valid JSON");
   // What is shown of it is plain text, and short.
-  EXPECT_LT(refusal("{\"a\":\"" + std::string(100000, '\x01')).size(), 500u);
+  EXPECT_LT(text_refusal("{\"a\":\"" + std::string(100000, '\x01')).size(), 500u);
 }
 
 TEST(JsonText, RefusesFoldersAndMissingFiles) {

@@ -16,7 +16,7 @@ namespace {
 
 using Counts = std::vector<int64_t>;
 
-RoutingDocument document_of(const RoutingGenerator& generator) {
+RoutingDocument drawn_document(const RoutingGenerator& generator) {
   RoutingDocument document;
   document.generator = generator;
   return document;
@@ -34,7 +34,7 @@ Counts rows_of_ranks(const Counts& of_experts, size_t ranks) {
 TEST(RoutingDraws, FewUniformTokensGiveEveryRankWork) {
   for (const int64_t sources : {2, 4, 8, 16})
     for (const int64_t tokens : {1, 2, 3, 4, 7, 8, 16, 31}) {
-      const Routing routing(document_of({}), 1, sources, 256, tokens * 8, 8);
+      const Routing routing(drawn_document({}), 1, sources, 256, tokens * 8, 8);
       Counts all(256, 0);
       for (int64_t source = 0; source < sources; ++source)
         for (size_t e = 0; e < 256; ++e) all[e] += routing.counts(0, 0, source)[e];
@@ -50,7 +50,7 @@ TEST(RoutingDraws, FewUniformTokensGiveEveryRankWork) {
 
 TEST(RoutingDraws, TokensChooseDifferentExpertsAndAreCounted) {
   const RoutingGenerator generator{1.2, 5, true, 0.5, {}};
-  const Routing routing(document_of(generator), 3, 2, 16, 40 * 4, 4);
+  const Routing routing(drawn_document(generator), 3, 2, 16, 40 * 4, 4);
   ASSERT_TRUE(routing.has_choices());
   for (int64_t layer = 0; layer < 3; ++layer)
     for (int64_t source = 0; source < 2; ++source) {
@@ -95,7 +95,7 @@ TEST(RoutingDraws, SuccessorsAreAPermutationOfTheSamePopularity) {
 // chosen by half of the tokens, as the time of a race is not its number.
 TEST(RoutingDraws, MeanLoadIsThatOfDraws) {
   for (const double affinity : {0.01, 0.7}) {
-    const Routing routing(document_of({1, 2, true, affinity, {}}), 4, 1, 64, 20000 * 8, 8);
+    const Routing routing(drawn_document({1, 2, true, affinity, {}}), 4, 1, 64, 20000 * 8, 8);
     const std::vector<double> expected = routing.mean_load(3);
     EXPECT_NEAR(std::accumulate(expected.begin(), expected.end(), 0.0), 160000, 1e-3);
     const Counts& drawn = routing.counts(0, 3, 0);
@@ -171,18 +171,18 @@ TEST(RoutingDraws, DriftKeepsItsSpreadAndForgetsByRho) {
 }
 
 TEST(RoutingDraws, WithoutSigmaNothingDrifts) {
-  const Routing still(document_of({1, 2, false, 0, {0.5, 0}}), 1, 1, 8, 80, 2),
-      plain(document_of({1, 2, false, 0, {}}), 1, 1, 8, 80),
-      moved(document_of({1, 2, false, 0, {0.5, 1}}), 1, 1, 8, 80);
+  const Routing still(drawn_document({1, 2, false, 0, {0.5, 0}}), 1, 1, 8, 80, 2),
+      plain(drawn_document({1, 2, false, 0, {}}), 1, 1, 8, 80),
+      moved(drawn_document({1, 2, false, 0, {0.5, 1}}), 1, 1, 8, 80);
   EXPECT_EQ(still.counts(3, 0, 0), plain.counts(0, 0, 0));
   EXPECT_NE(moved.counts(3, 0, 0), moved.counts(4, 0, 0));
-  EXPECT_EQ(moved.mean_load(0), Routing(document_of({1, 2, true, 0, {}}), 1, 1, 8, 80).mean_load(0));
+  EXPECT_EQ(moved.mean_load(0), Routing(drawn_document({1, 2, true, 0, {}}), 1, 1, 8, 80).mean_load(0));
 }
 
 TEST(RoutingDraws, GeneratorsAreReadAsTheyAreWritten) {
   for (const RoutingGenerator& generator :
        {RoutingGenerator{0.5, 1, true, 0.25, {}}, RoutingGenerator{0, 3, false, 0, {0.9, 0.5}}, RoutingGenerator{}}) {
-    const RoutingDocument document = document_of(generator);
+    const RoutingDocument document = drawn_document(generator);
     EXPECT_EQ(read_routing(parse_json(write_routing(document).dump(), "again"), "again"), document);
   }
   EXPECT_EQ(write_routing(RoutingDocument())["generator"].dump(), R"({"zipf_exponent":0.0,"seed":0,"sampled":false})");
@@ -203,7 +203,8 @@ TEST(RoutingDraws, WhatCannotBeDrawnIsRefused) {
   EXPECT_EQ(pointer_of(R"("drift":{"rho":1.1,"sigma":1})"), "/generator/drift/rho");
   EXPECT_EQ(pointer_of(R"("drift":{"rho":1})"), "/generator/drift/sigma");
   EXPECT_EQ(pointer_of(R"("drift":{"rho":1,"sigma":-1})"), "/generator/drift/sigma");
-  EXPECT_THROW(Routing(document_of({1, 2, true, 0.5, {}}), 1, 1, 8, 80), InputError);  // how many experts a token takes
+  EXPECT_THROW(Routing(drawn_document({1, 2, true, 0.5, {}}), 1, 1, 8, 80),
+               InputError);  // how many experts a token takes
 }
 
 }  // namespace

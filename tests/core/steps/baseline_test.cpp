@@ -223,13 +223,13 @@ TEST(Baseline, CommunicatorsOfTwoGroupsOnFourNodes) {
   Plan plan = tiny_plan(8, 4);
   plan.cluster.num_nodes = 4;
   const auto families = communicators_of(plan.layout, plan.cluster);
-  using Groups = std::vector<std::vector<int>>;
+  using RankGroups = std::vector<std::vector<int>>;
   ASSERT_EQ(families.size(), 5u);
-  EXPECT_EQ(families[0].groups, (Groups{{0, 1, 2, 3, 4, 5, 6, 7}}));
-  EXPECT_EQ(families[1].groups, (Groups{{0, 1, 2, 3}, {4, 5, 6, 7}}));
-  EXPECT_EQ(families[2].groups, (Groups{{0, 4}, {1, 5}, {2, 6}, {3, 7}}));
-  EXPECT_EQ(families[3].groups, (Groups{{0, 1}, {2, 3}, {4, 5}, {6, 7}}));
-  EXPECT_EQ(families[4].groups, (Groups{{0, 2}, {1, 3}, {4, 6}, {5, 7}}));
+  EXPECT_EQ(families[0].groups, (RankGroups{{0, 1, 2, 3, 4, 5, 6, 7}}));
+  EXPECT_EQ(families[1].groups, (RankGroups{{0, 1, 2, 3}, {4, 5, 6, 7}}));
+  EXPECT_EQ(families[2].groups, (RankGroups{{0, 4}, {1, 5}, {2, 6}, {3, 7}}));
+  EXPECT_EQ(families[3].groups, (RankGroups{{0, 1}, {2, 3}, {4, 5}, {6, 7}}));
+  EXPECT_EQ(families[4].groups, (RankGroups{{0, 2}, {1, 3}, {4, 6}, {5, 7}}));
 }
 
 // T = 16 tokens, 32 routed rows. norms 3 * 8 T H = 3072; qkv 2 T 24 H = 6144; attention 4 * (T 4 / 2) * 8 = 1024; out

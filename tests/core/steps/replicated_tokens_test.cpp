@@ -35,11 +35,6 @@ std::string refusal(Plan plan) {
   return "";
 }
 
-const Parameter& parameter_of(const TaskGraph& graph, const std::string& name) {
-  return *std::find_if(graph.parameters.begin(), graph.parameters.end(),
-                       [&](const Parameter& parameter) { return parameter.name == name; });
-}
-
 TEST(ReplicatedTokens, SourcesAreRanksOfAGroupWithOneOfEachPair) {
   const Plan plan = serving_pairs();
   EXPECT_EQ(communicators_of(plan.layout, plan.cluster).back().groups, (Groups{{0, 2}, {1, 3}}));
@@ -84,7 +79,8 @@ TEST(ReplicatedTokens, AServedHeadIsCutByItsVocabulary) {
   EXPECT_EQ(head.fixed_rows, 2);
   EXPECT_EQ(graph.tasks.back().label, "forward / gather logits");
   EXPECT_EQ(graph.tasks.back().bytes, 2 * 8 * 4);
-  EXPECT_EQ(pieces_of(graph, parameter_of(graph, "head"), 1), (std::vector<Piece>{{"head", 64, 0, 0, 0, 64, 1}}));
+  EXPECT_EQ(pieces_of(graph, testing::parameter_of(graph, "head"), 1),
+            (std::vector<Piece>{{"head", 64, 0, 0, 0, 64, 1}}));
 }
 
 // 4 query heads and 2 of keys and values, of 4 rows with 8 elements, on 4 ranks: rank 3 has query head 3 and shares key
@@ -97,7 +93,7 @@ TEST(ReplicatedTokens, RanksBeyondTheKeyValueHeadsShareThem) {
   check_plan(plan, "test");
   const TaskGraph graph = baseline_step(plan);
   const std::string qkv = "layers.0.qkv";
-  EXPECT_EQ(pieces_of(graph, parameter_of(graph, qkv), 3),
+  EXPECT_EQ(pieces_of(graph, testing::parameter_of(graph, qkv), 3),
             (std::vector<Piece>{{qkv, 96, 0, 0, 0, 32, 1}, {qkv, 160, 0, 32, 0, 32, 1}, {qkv, 224, 0, 64, 0, 32, 1}}));
   plan.workload.phase = WorkloadPhase::training;
   EXPECT_EQ(refusal(plan), "/layout/tp");

@@ -1,7 +1,5 @@
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "core/graph/communicators.h"
 #include "core/graph/holdings.h"
 #include "core/steps/baseline_step.h"
@@ -19,11 +17,6 @@ Plan pairs(int ranks, int ep) {
   plan.layout.tp = 2;
   check_plan(plan, "test");
   return plan;
-}
-
-const Parameter& parameter_of(const TaskGraph& graph, const std::string& name) {
-  return *std::find_if(graph.parameters.begin(), graph.parameters.end(),
-                       [&](const Parameter& parameter) { return parameter.name == name; });
 }
 
 TEST(TensorParallel, GroupsAreNeighboursAndEqualPartsReduceTogether) {
@@ -58,10 +51,10 @@ TEST(TensorParallel, NoTokenIsRoutedTwice) {
 TEST(TensorParallel, TheSecondRankHoldsTheSecondHalfOfTheHeads) {
   const TaskGraph graph = baseline_step(pairs(4, 2));
   const std::string qkv = "layers.0.qkv", out = "layers.0.out";
-  EXPECT_EQ(pieces_of(graph, parameter_of(graph, qkv), 1),
+  EXPECT_EQ(pieces_of(graph, testing::parameter_of(graph, qkv), 1),
             (std::vector<Piece>{{qkv, 32, 0, 0, 0, 32, 1}, {qkv, 96, 0, 32, 0, 32, 1}, {qkv, 160, 0, 64, 0, 32, 1}}));
-  EXPECT_EQ(pieces_of(graph, parameter_of(graph, out), 3), (std::vector<Piece>{{out, 4, 8, 0, 4, 4, 8}}));
-  EXPECT_EQ(graph.group(parameter_of(graph, out).replicas, 3), (std::vector<int>{1, 3}));
+  EXPECT_EQ(pieces_of(graph, testing::parameter_of(graph, out), 3), (std::vector<Piece>{{out, 4, 8, 0, 4, 4, 8}}));
+  EXPECT_EQ(graph.group(testing::parameter_of(graph, out).replicas, 3), (std::vector<int>{1, 3}));
 }
 
 // 464 dense elements, of which qkv and out, 192 + 64, are cut in two; 1024 of experts, twice.
@@ -87,9 +80,9 @@ TEST(TensorParallel, BothHalvesOfAGatedFfnAreCut) {
   plan.placement.clear();
   const TaskGraph graph = baseline_step(plan);
   const std::string up = "layers.0.up", down = "layers.0.down";
-  EXPECT_EQ(pieces_of(graph, parameter_of(graph, up), 1),
+  EXPECT_EQ(pieces_of(graph, testing::parameter_of(graph, up), 1),
             (std::vector<Piece>{{up, 64, 0, 0, 0, 64, 1}, {up, 192, 0, 64, 0, 64, 1}}));
-  EXPECT_EQ(pieces_of(graph, parameter_of(graph, down), 1), (std::vector<Piece>{{down, 8, 16, 0, 8, 8, 8}}));
+  EXPECT_EQ(pieces_of(graph, testing::parameter_of(graph, down), 1), (std::vector<Piece>{{down, 8, 16, 0, 8, 8, 8}}));
 }
 
 }  // namespace

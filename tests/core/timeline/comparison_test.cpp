@@ -78,7 +78,7 @@ struct CountedCase {
   double step, predicted, measured;
   bool counted;
 };
-class CountedTasks : public testing::TestWithParam<CountedCase> {};
+class CountedTasks : public ::testing::TestWithParam<CountedCase> {};
 
 TEST_P(CountedTasks, FollowTheRule) {
   const CountedCase& c = GetParam();
@@ -91,9 +91,9 @@ TEST_P(CountedTasks, FollowTheRule) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, CountedTasks,
-                         testing::Values(CountedCase{1, 21e-6, 1e-6, true}, CountedCase{1, 1e-6, 21e-6, true},
-                                         CountedCase{1, 20e-6, 20e-6, false}, CountedCase{0.010, 11e-6, 5e-6, true},
-                                         CountedCase{0.010, 9e-6, 9e-6, false}));
+                         ::testing::Values(CountedCase{1, 21e-6, 1e-6, true}, CountedCase{1, 1e-6, 21e-6, true},
+                                           CountedCase{1, 20e-6, 20e-6, false}, CountedCase{0.010, 11e-6, 5e-6, true},
+                                           CountedCase{0.010, 9e-6, 9e-6, false}));
 
 TEST(Compare, TaskThatTookNoMeasurableTimeHasFiniteError) {
   Timeline predicted, measured;

@@ -57,7 +57,7 @@ struct Damage {
   const char* pointer;  // where the complaint must point
 };
 
-class DamagedTimeline : public testing::TestWithParam<Damage> {};
+class DamagedTimeline : public ::testing::TestWithParam<Damage> {};
 
 TEST_P(DamagedTimeline, IsRefusedWithItsPlace) {
   Json json = write_timeline(sample_timeline());
@@ -120,7 +120,7 @@ const Damage kDamages[] = {
     {"MemoryHuge", [](Json& j) { j["memory"][0][2] = 18446744073709551615u; }, "/memory/0/2"},
 };
 
-INSTANTIATE_TEST_SUITE_P(Kinds, DamagedTimeline, testing::ValuesIn(kDamages),
+INSTANTIATE_TEST_SUITE_P(Kinds, DamagedTimeline, ::testing::ValuesIn(kDamages),
                          [](const auto& instance) { return instance.param.name; });
 
 }  // namespace

@@ -109,7 +109,7 @@ std::vector<size_t> volatile_operations(const std::vector<DiskOperation>& operat
   return result;
 }
 
-class CrashStates : public testing::TestWithParam<int> {};
+class CrashStates : public ::testing::TestWithParam<int> {};
 
 TEST_P(CrashStates, AllLoadAndLoseNothing) {
   const TestFolder folder, crashed;
@@ -154,7 +154,7 @@ TEST_P(CrashStates, AllLoadAndLoseNothing) {
   RecordProperty("states", static_cast<int>(states));
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, CrashStates, testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(Ranks, CrashStates, ::testing::Values(1, 2));
 
 }  // namespace
 }  // namespace moesaic::executor

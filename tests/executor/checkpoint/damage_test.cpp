@@ -19,7 +19,7 @@ void replace(const std::string& path, const std::string& bytes) {
 }
 
 /// Two checkpoints of two ranks, steps 1 and 2, and the files that matter for loading step 2.
-class Damage : public testing::Test {
+class Damage : public ::testing::Test {
  protected:
   Damage() { save_steps(files_, folder_.path, {.ranks = 2, .block_bytes = 1024}, {1, 2}); }
 

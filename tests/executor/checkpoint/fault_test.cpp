@@ -49,7 +49,7 @@ struct Case {
   Fault fault;
 };
 
-class EveryCall : public testing::TestWithParam<Case> {};
+class EveryCall : public ::testing::TestWithParam<Case> {};
 
 TEST_P(EveryCall, LeavesALoadableCheckpoint) {
   const auto [ranks, fault] = GetParam();
@@ -83,16 +83,16 @@ TEST_P(EveryCall, LeavesALoadableCheckpoint) {
   RecordProperty("calls", static_cast<int>(points));
 }
 
-std::string name_of(const testing::TestParamInfo<Case>& info) {
+std::string name_of(const ::testing::TestParamInfo<Case>& info) {
   const char* faults[] = {"EIO", "ENOSPC", "EINTR", "ShortWrite"};
   return std::string(faults[static_cast<int>(info.param.fault)]) + "On" + std::to_string(info.param.ranks);
 }
 
 INSTANTIATE_TEST_SUITE_P(Faults, EveryCall,
-                         testing::Values(Case{1, Fault::io_error}, Case{1, Fault::disk_full},
-                                         Case{1, Fault::interrupted}, Case{1, Fault::short_write},
-                                         Case{2, Fault::io_error}, Case{2, Fault::disk_full},
-                                         Case{2, Fault::interrupted}, Case{2, Fault::short_write}),
+                         ::testing::Values(Case{1, Fault::io_error}, Case{1, Fault::disk_full},
+                                           Case{1, Fault::interrupted}, Case{1, Fault::short_write},
+                                           Case{2, Fault::io_error}, Case{2, Fault::disk_full},
+                                           Case{2, Fault::interrupted}, Case{2, Fault::short_write}),
                          name_of);
 
 // Reading: a checkpoint whose file the disk gives no more is passed over, by name.

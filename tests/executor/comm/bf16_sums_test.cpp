@@ -26,11 +26,11 @@ TEST(Bf16Sums, RoundOnce) {
 
 // Member r contributes (r + 1) * (i % 32) at index i, at most 4 * 31 = 124: exact in 8 bits.
 constexpr int kMembers = 4;
-constexpr int64_t kCount = 5000;
+constexpr int64_t kSummedElements = 5000;
 
-std::vector<BFloat16> contribution(int rank) {
-  std::vector<BFloat16> values(kCount);
-  for (int64_t i = 0; i < kCount; ++i)
+std::vector<BFloat16> bf16_contribution(int rank) {
+  std::vector<BFloat16> values(kSummedElements);
+  for (int64_t i = 0; i < kSummedElements; ++i)
     values[static_cast<size_t>(i)] = to_bf16(static_cast<float>((rank + 1) * (i % 32)));
   return values;
 }
@@ -45,16 +45,16 @@ TEST(Bf16Sums, ReachEveryMember) {
     std::iota(all.begin(), all.end(), 0);
     Communicator group(transport, all, 0);
 
-    std::vector<BFloat16> reduced = contribution(group.rank());
-    group.all_reduce<BFloat16>(0, reduced.data(), kCount)->wait();
-    for (int64_t i = 0; i < kCount; ++i) ASSERT_EQ(reduced[static_cast<size_t>(i)], expected(i)) << i;
+    std::vector<BFloat16> reduced = bf16_contribution(group.rank());
+    group.all_reduce<BFloat16>(0, reduced.data(), kSummedElements)->wait();
+    for (int64_t i = 0; i < kSummedElements; ++i) ASSERT_EQ(reduced[static_cast<size_t>(i)], expected(i)) << i;
 
-    const std::vector<BFloat16> input = contribution(group.rank());
-    const std::vector<int64_t> counts(kMembers, kCount / kMembers);
-    std::vector<BFloat16> slice(kCount / kMembers);
+    const std::vector<BFloat16> input = bf16_contribution(group.rank());
+    const std::vector<int64_t> counts(kMembers, kSummedElements / kMembers);
+    std::vector<BFloat16> slice(kSummedElements / kMembers);
     group.reduce_scatter<BFloat16>(1, input.data(), slice.data(), counts)->wait();
-    for (int64_t i = 0; i < kCount / kMembers; ++i)
-      ASSERT_EQ(slice[static_cast<size_t>(i)], expected(group.rank() * (kCount / kMembers) + i)) << i;
+    for (int64_t i = 0; i < kSummedElements / kMembers; ++i)
+      ASSERT_EQ(slice[static_cast<size_t>(i)], expected(group.rank() * (kSummedElements / kMembers) + i)) << i;
   });
 }
 

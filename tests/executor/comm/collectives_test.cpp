@@ -10,7 +10,7 @@
 namespace moesaic::executor {
 namespace {
 
-void expect_all_checks_pass(int num_ranks, const LocalOptions& options) {
+void expect_local_checks_pass(int num_ranks, const LocalOptions& options) {
   LocalWorld world(num_ranks, options);
   std::vector<std::vector<CheckResult>> results(num_ranks);
   run_ranks(world, [&](Transport& transport) { results[transport.rank()] = run_collective_checks(transport); });
@@ -22,16 +22,16 @@ void expect_all_checks_pass(int num_ranks, const LocalOptions& options) {
   }
 }
 
-class Collectives : public testing::TestWithParam<int> {};
+class Collectives : public ::testing::TestWithParam<int> {};
 
-TEST_P(Collectives, GiveTheFormulaOnInstantLinks) { expect_all_checks_pass(GetParam(), {}); }
+TEST_P(Collectives, GiveTheFormulaOnInstantLinks) { expect_local_checks_pass(GetParam(), {}); }
 
 TEST_P(Collectives, GiveTheFormulaOnDelayedLinksOfSeveralNodes) {
   LocalOptions options;
   options.ranks_per_node = 2;
   options.intra_node = {20e-6, 5e9};
   options.inter_node = {100e-6, 1e9};
-  expect_all_checks_pass(GetParam(), options);
+  expect_local_checks_pass(GetParam(), options);
 }
 
 // Arrival order differs from run to run; the bits may not.
@@ -53,7 +53,7 @@ TEST_P(Collectives, ReduceToTheSameBitsInEveryRun) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, Collectives, testing::Values(1, 2, 4, 8));
+INSTANTIATE_TEST_SUITE_P(Ranks, Collectives, ::testing::Values(1, 2, 4, 8));
 
 // 4 members, 100 floats = 7 units of 16: slices 16, 32, 32, 20 elements (begin 0, 16, 48, 80).
 // Reduce-scatter: member r sends the three slices that it does not own; all-gather: its own slice three times.

@@ -8,9 +8,9 @@
 namespace moesaic::executor {
 namespace {
 
-class TcpCollectives : public testing::TestWithParam<int> {};
+class TcpCollectives : public ::testing::TestWithParam<int> {};
 
-void expect_all_checks_pass(int num_ranks, const TcpOptions& options) {
+void expect_tcp_checks_pass(int num_ranks, const TcpOptions& options) {
   std::vector<std::vector<CheckResult>> results(num_ranks);
   run_tcp_ranks(
       num_ranks, [&](Transport& transport) { results[transport.rank()] = run_collective_checks(transport); }, options);
@@ -21,16 +21,16 @@ void expect_all_checks_pass(int num_ranks, const TcpOptions& options) {
   }
 }
 
-TEST_P(TcpCollectives, GiveTheFormula) { expect_all_checks_pass(GetParam(), {}); }
+TEST_P(TcpCollectives, GiveTheFormula) { expect_tcp_checks_pass(GetParam(), {}); }
 
 TEST_P(TcpCollectives, GiveTheFormulaOnNodesOfTwoWithoutMemoryForEarlyMessages) {
   TcpOptions options;
   options.ranks_per_node = 2;
   options.early_bytes = 0;
-  expect_all_checks_pass(GetParam(), options);
+  expect_tcp_checks_pass(GetParam(), options);
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, TcpCollectives, testing::Values(1, 2, 4));
+INSTANTIATE_TEST_SUITE_P(Ranks, TcpCollectives, ::testing::Values(1, 2, 4));
 
 // As between local ranks (collectives_test.cpp): 4 members, 100 floats, slices of 16, 32, 32 and 20 elements. Member 0
 // sends 4 * (84 + 3 * 16) = 528 bytes in 6 messages, of which 2 with 4 * (32 + 16) = 192 bytes stay in its node.

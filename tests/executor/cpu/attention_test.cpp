@@ -10,8 +10,8 @@ namespace {
 
 // Forward and backward against the reference; returns nothing, fails with the shape in the trace.
 void check(const AttentionShape& s, Precision precision, double tolerance) {
-  SCOPED_TRACE(testing::Message() << s.batch << " " << s.seq << " " << s.heads << " " << s.kv_heads << " "
-                                  << s.head_dim);
+  SCOPED_TRACE(::testing::Message() << s.batch << " " << s.seq << " " << s.heads << " " << s.kv_heads << " "
+                                    << s.head_dim);
   const std::int64_t tokens = s.batch * s.seq;
   const Floats qkv = random_floats(tokens * s.qkv_columns(), 1, 2.0), dout = random_floats(tokens * s.out_columns(), 2);
   Floats out = poisoned(tokens * s.out_columns()), saved = poisoned(attention_rows(s)),

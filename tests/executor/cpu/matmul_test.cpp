@@ -53,7 +53,7 @@ TEST(Matmul, AgreesWithTheReferenceInEveryLayout) {
       const Floats a = random_floats(m * k, 1), b = random_floats(k * n, 2), start = random_floats(m * n, 3);
       const Doubles a64 = to_double(as_seen(a, precision)), b64 = to_double(as_seen(b, precision));
       for (int layout = 0; layout < 8; ++layout) {
-        SCOPED_TRACE(testing::Message() << m << " " << n << " " << k << " layout " << layout);
+        SCOPED_TRACE(::testing::Message() << m << " " << n << " " << k << " layout " << layout);
         const auto ta = layout & 1 ? Transpose::yes : Transpose::no, tb = layout & 2 ? Transpose::yes : Transpose::no;
         const bool accumulate = layout & 4;
         Floats c = accumulate ? start : poisoned(m * n);

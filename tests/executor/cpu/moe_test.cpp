@@ -23,8 +23,8 @@ using Ints = std::vector<std::int32_t>;
 using Counts = std::vector<std::int64_t>;
 
 void check_router(const RouterShape& s) {
-  SCOPED_TRACE(testing::Message() << s.m << " " << s.num_experts << " " << s.top_k << " " << s.capacity << " "
-                                  << s.normalised);
+  SCOPED_TRACE(::testing::Message() << s.m << " " << s.num_experts << " " << s.top_k << " " << s.capacity << " "
+                                    << s.normalised);
   const Floats z = random_floats(s.m * s.h, 1), w = random_floats(s.num_experts * s.h, 2),
                dweights = random_floats(s.m * s.top_k, 3), auxiliary = random_floats(s.num_experts, 4);
   Floats p = poisoned(s.m * s.num_experts), weights = poisoned(s.m * s.top_k), dz = random_floats(s.m * s.h, 5),

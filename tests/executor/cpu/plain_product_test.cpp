@@ -18,7 +18,7 @@ TEST(PlainProduct, AgreesWithTheOneThatIsBuiltIn) {
     round_to_bf16(a.data(), a16.data(), m * k);
     round_to_bf16(b.data(), b16.data(), k * n);
     for (int layout = 0; layout < 16; ++layout) {
-      SCOPED_TRACE(testing::Message() << m << " " << n << " " << k << " layout " << layout);
+      SCOPED_TRACE(::testing::Message() << m << " " << n << " " << k << " layout " << layout);
       const bool ta = layout & 1, tb = layout & 2, accumulate = layout & 4, bf16 = layout & 8;
       const PrimitiveKey key{m, n, k, ta ? 1 : k, ta ? m : 1, tb ? 1 : n, tb ? k : 1, n, accumulate, bf16};
       const void *left = a.data(), *right = b.data();

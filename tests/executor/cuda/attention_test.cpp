@@ -57,20 +57,20 @@ const AttentionShape kShapes[] = {{1, 1, 1, 1, 2},   {2, 7, 2, 2, 4},    {1, 64,
 // significant bits, and cuDNN rounds the probabilities. 7e-3 was seen on the plain kernels where cuDNN takes the shape,
 // 1e-2 in the narrowest heads, whose errors average least; 3e-6 in f32.
 template <typename Element>
-constexpr double kTolerance = sizeof(Element) == sizeof(float) ? 1e-5 : 1.5e-2;
+constexpr double kAttentionTolerance = sizeof(Element) == sizeof(float) ? 1e-5 : 1.5e-2;
 
 TYPED_TEST(AttentionTest, AgreesWithTheReference) {
   for (const AttentionShape& s : kShapes) {
-    SCOPED_TRACE(testing::Message() << s.batch << " " << s.seq << " " << s.heads << " " << s.kv_heads << " "
-                                    << s.head_dim);
+    SCOPED_TRACE(::testing::Message() << s.batch << " " << s.seq << " " << s.heads << " " << s.kv_heads << " "
+                                      << s.head_dim);
     const auto qkv = random_elements<TypeParam>(s.tokens() * s.qkv_columns(), 1, 2.0);
     const auto dout = random_elements<TypeParam>(s.tokens() * s.out_columns(), 2);
     const Results results = run(*this->backend, qkv, dout, s);
     Doubles out(dout.size()), dqkv(qkv.size());
     reference::attention_forward(to_double(qkv).data(), out.data(), s);
     reference::attention_backward(to_double(dout).data(), to_double(qkv).data(), dqkv.data(), s);
-    expect_rows_close(to_double(results.out), out, s.head_dim, kTolerance<TypeParam>, "out");
-    expect_rows_close(to_double(results.dqkv), dqkv, s.head_dim, kTolerance<TypeParam>, "dqkv");
+    expect_rows_close(to_double(results.out), out, s.head_dim, kAttentionTolerance<TypeParam>, "out");
+    expect_rows_close(to_double(results.dqkv), dqkv, s.head_dim, kAttentionTolerance<TypeParam>, "dqkv");
     EXPECT_EQ(results.bits(), run(*this->backend, qkv, dout, s).bits());
   }
 }
@@ -85,8 +85,8 @@ TYPED_TEST(AttentionTest, OfTwoTokensByHand) {
   const Results results = run(*this->backend, qkv, as_elements<TypeParam>(Floats(4, 0.0f)), s);
   const double root = std::sqrt(2.0), p = 1.0 / (1.0 + std::exp((1.0 - std::cos(1.0)) / root));
   expect_close(results.saved, {1 / root, std::log(std::exp(std::cos(1.0) / root) + std::exp(1 / root))},
-               kTolerance<TypeParam>, "saved");
-  expect_close(results.out, {3, 0, 3 * p, 5 * (1 - p)}, kTolerance<TypeParam>, "out");
+               kAttentionTolerance<TypeParam>, "saved");
+  expect_close(results.out, {3, 0, 3 * p, 5 * (1 - p)}, kAttentionTolerance<TypeParam>, "out");
   EXPECT_EQ(results.dqkv, Floats(12, 0.0f));
 }
 
@@ -131,8 +131,8 @@ TYPED_TEST(AttentionTest, RotaryTurnsPairsAndBack) {
   const double a = std::cos(1.0), b = std::sin(1.0), c = std::cos(0.01), d = std::sin(0.01);
   expect_close(turn(Turn::forward),
                {1, 2, 3, 4, 1, 2, 3, 4, 9, 9, 9, 9, a, -d, b, c, 2 * a, -2 * d, 2 * b, 2 * c, 9, 9, 9, 9},
-               kTolerance<TypeParam>, "turned");
-  expect_close(turn(Turn::back), to_double(as_floats(x)), kTolerance<TypeParam>, "turned back");
+               kAttentionTolerance<TypeParam>, "turned");
+  expect_close(turn(Turn::back), to_double(as_floats(x)), kAttentionTolerance<TypeParam>, "turned back");
 }
 
 // A longer table is another one and leaves the shorter as it is; other head sizes and bases have their own. Position 99
@@ -183,7 +183,7 @@ TYPED_TEST(AttentionTest, TasksReachTheOperators) {
             run(*this->backend, qkv, dout, s).bits());
 }
 
-class CudnnAttentionPartsTest : public CudaTest, public testing::WithParamInterface<AttentionShape> {};
+class CudnnAttentionPartsTest : public CudaTest, public ::testing::WithParamInterface<AttentionShape> {};
 
 // A limit of one byte makes every kv head of every sequence a part of its own, and pairs of sequences of 33 tokens, of
 // which a single one would begin off a boundary (attention_parts_test.cpp).
@@ -207,7 +207,7 @@ TEST_P(CudnnAttentionPartsTest, MakeTheWhole) {
   expect_rows_close(to_double(in_parts), to_double(gradient(whole)), s.head_dim, 1e-2, "dqkv");
 }
 INSTANTIATE_TEST_SUITE_P(, CudnnAttentionPartsTest,
-                         testing::Values(AttentionShape{3, 96, 6, 3, 64}, AttentionShape{4, 33, 6, 6, 64}),
+                         ::testing::Values(AttentionShape{3, 96, 6, 3, 64}, AttentionShape{4, 33, 6, 6, 64}),
                          [](const auto& shape) { return "Of" + std::to_string(shape.param.seq) + "Tokens"; });
 
 TYPED_TEST(AttentionTest, OfNoTokensDoesNothing) {

@@ -20,7 +20,7 @@ class CrossEntropyOnCuda : public CudaTestOf<Element> {
 
   /// The loss comes out of f32 sums of v exponentials: 1e-6 of it. Gradients are at most 0.125.
   void compare(int64_t m, int64_t v, size_t offset) {
-    SCOPED_TRACE(testing::Message() << m << " x " << v << " offset " << offset);
+    SCOPED_TRACE(::testing::Message() << m << " x " << v << " offset " << offset);
     CudaBackend& b = *this->backend;
     const auto logits = random_elements<Element>(m * v, 1, 20.0);
     std::vector<int32_t> targets;

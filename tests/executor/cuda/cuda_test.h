@@ -23,7 +23,7 @@ using cpu::random_floats;
 using cpu::to_double;
 
 /// The storage formats: TYPED_TEST_SUITE(Fixture, Elements).
-using Elements = testing::Types<float, BFloat16>;
+using Elements = ::testing::Types<float, BFloat16>;
 
 /// What one rounding to the format may add, relative to the value: bfloat16 keeps 8 significant bits, so half a unit in
 /// the last place is 2^-8. Expectations of f32 allow for their own sums in `tolerance`.
@@ -128,7 +128,7 @@ class DeviceArray {
 using DeviceFloats = DeviceArray<float>;
 using DeviceInts = DeviceArray<int32_t>;
 
-class CudaTest : public testing::Test {
+class CudaTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (device_count() == 0) GTEST_SKIP() << "no CUDA device on this machine";

@@ -22,7 +22,7 @@ constexpr const char* kH200 = R"({"deviceVer": 900, "driverVer": 13000, "cudaDev
   "maxSharedMemoryPerBlock": 49152, "maxSharedMemoryPerBlockOptin": 232448, "reservedSharedMemoryPerBlock": 1024,
   "smClockRateKHz": 1980000, "memClockRateKHz": 3201000, "pciDeviceId": 9013, "isTccDriver": 0, "supportCoopLaunch": 1})";
 
-class CudnnSupport : public testing::Test {
+class CudnnSupport : public ::testing::Test {
  protected:
   void SetUp() override {
     // cuDNN asks for libcuda.so.1 by name; a library of that name that is loaded already is the one that it gets.
@@ -48,11 +48,11 @@ class CudnnSupport : public testing::Test {
   Descriptor device;
 };
 
-struct Case {
+struct SupportCase {
   int64_t head_dim, seq, batch;
 };
 
-class CudnnAttentionSupport : public CudnnSupport, public testing::WithParamInterface<Case> {};
+class CudnnAttentionSupport : public CudnnSupport, public ::testing::WithParamInterface<SupportCase> {};
 
 TEST_P(CudnnAttentionSupport, HasPlansInBothDirections) {
   const auto [head_dim, seq, batch] = GetParam();
@@ -65,10 +65,11 @@ TEST_P(CudnnAttentionSupport, HasPlansInBothDirections) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, CudnnAttentionSupport,
-                         testing::Values(Case{128, 128, 1}, Case{128, 1024, 4}, Case{128, 4096, 2}, Case{64, 128, 4},
-                                         Case{64, 1000, 3}, Case{64, 4096, 2}),
+                         ::testing::Values(SupportCase{128, 128, 1}, SupportCase{128, 1024, 4},
+                                           SupportCase{128, 4096, 2}, SupportCase{64, 128, 4}, SupportCase{64, 1000, 3},
+                                           SupportCase{64, 4096, 2}),
                          [](const auto& instance) {
-                           const Case& c = instance.param;
+                           const SupportCase& c = instance.param;
                            return "d" + std::to_string(c.head_dim) + "_s" + std::to_string(c.seq) + "_b" +
                                   std::to_string(c.batch);
                          });

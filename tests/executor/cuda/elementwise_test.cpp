@@ -75,7 +75,7 @@ TYPED_TEST(ElementwiseOnCuda, SwigluAgreesWithItsFormulaAlsoInPlace) {
   for (const int64_t m : {0, 1, 5})
     for (const int64_t f : {1, 7, 8, 36, 2064})
       for (const size_t offset : {0u, 1u}) {
-        SCOPED_TRACE(testing::Message() << m << " x " << f << " offset " << offset);
+        SCOPED_TRACE(::testing::Message() << m << " x " << f << " offset " << offset);
         const auto gate_up = random_elements<TypeParam>(2 * m * f, 1, 6.0), dy = random_elements<TypeParam>(m * f, 2);
         const Swiglu expected = swiglu64(to_double(gate_up), to_double(dy), m, f);
         const DeviceArray<TypeParam> both(*this->backend, gate_up, offset), on_dy(*this->backend, dy);

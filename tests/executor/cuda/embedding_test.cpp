@@ -12,7 +12,7 @@ class EmbeddingOnCuda : public CudaTestOf<Element> {
   /// The backward pass sums in the order of the tokens, in f32 from the table's value, and rounds once: every bit is
   /// known.
   void compare(const std::vector<int32_t>& tokens, int64_t v, int64_t h, size_t offset) {
-    SCOPED_TRACE(testing::Message() << tokens.size() << " tokens of " << v << " x " << h << " offset " << offset);
+    SCOPED_TRACE(::testing::Message() << tokens.size() << " tokens of " << v << " x " << h << " offset " << offset);
     const auto m = static_cast<int64_t>(tokens.size());
     const auto table = random_elements<Element>(v * h, 1), dx = random_elements<Element>(m * h, 2);
     const auto before = random_elements<Element>(v * h, 3);
@@ -59,7 +59,7 @@ TYPED_TEST(EmbeddingOnCuda, TakesOneTokenManyTokensAndNone) {
 TYPED_TEST(EmbeddingOnCuda, JoinsAndSplitsColumns) {
   for (const int64_t m : {0, 1, 5})
     for (const int64_t width : {1, 7, 16, 2080}) {
-      SCOPED_TRACE(testing::Message() << m << " x " << width);
+      SCOPED_TRACE(::testing::Message() << m << " x " << width);
       const int64_t parts = 3, h = parts * width;
       const auto pieces = random_elements<TypeParam>(m * h, 1);
       Doubles x64(pieces.size());

@@ -59,7 +59,7 @@ class ExpertsOnCuda : public CudaTest {
   /// Each product and each activation in double from what the device stored before it, so that no rounding but its own
   /// hides an error. A gradient before the activation is rounded on its way: two for du.
   void compare(const ExpertsShape& s, const std::vector<int64_t>& rows_per_slot, double tolerance) {
-    SCOPED_TRACE(testing::Message() << s.slots << " slots, " << s.h << " x " << s.f << (s.gated ? ", gated" : ""));
+    SCOPED_TRACE(::testing::Message() << s.slots << " slots, " << s.h << " x " << s.f << (s.gated ? ", gated" : ""));
     const int64_t rows = std::accumulate(rows_per_slot.begin(), rows_per_slot.end(), int64_t{0});
     const Inputs in{random_elements<Element>(rows * s.h, 1), random_elements<Element>(rows * s.h, 2),
                     random_elements<Element>(s.slots * s.up_width() * s.h, 3),

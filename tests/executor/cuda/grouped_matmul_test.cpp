@@ -18,7 +18,7 @@ namespace {
 
 using enum GroupedProduct;
 using Problem = GroupedProblem<BFloat16>;
-using Rows = std::vector<int64_t>;
+using RowsPerSlot = std::vector<int64_t>;
 
 const BFloat16* at(uintptr_t element) { return reinterpret_cast<const BFloat16*>(2 * element); }
 BFloat16* out(uintptr_t element) { return reinterpret_cast<BFloat16*>(2 * element); }
@@ -41,7 +41,7 @@ TEST(GroupedParts, DropEmptySlotsAndCutLongOnes) {
 
 // A wide tile costs 0.85 x (its rows, in steps of 256) x (terms + 256), a narrow one (rows, in steps of 128) x terms.
 TEST(GroupedTile, IsNarrowWhereWideOnesWouldMostlyBePadding) {
-  const auto of_4096 = [](const Rows& rows) { return grouped_tile(forward, 1024, 4096, rows); };
+  const auto of_4096 = [](const RowsPerSlot& rows) { return grouped_tile(forward, 1024, 4096, rows); };
   EXPECT_EQ(of_4096({512, 512}), GroupedTile::wide);        // 0.85 x 1024 x 4352 <= 1024 x 4096
   EXPECT_EQ(of_4096({128, 128}), GroupedTile::narrow);      // 0.85 x 512 x 4352 > 256 x 4096
   EXPECT_EQ(of_4096({1, 7, 0, 100}), GroupedTile::narrow);  // 0.85 x 768 x 4352 > 384 x 4096
@@ -49,11 +49,11 @@ TEST(GroupedTile, IsNarrowWhereWideOnesWouldMostlyBePadding) {
 }
 
 TEST(GroupedTile, IsNarrowWhereSumsAreShort) {
-  EXPECT_EQ(grouped_tile(forward, 768, 2048, Rows{512}), GroupedTile::wide);    // 0.85 x 2304 = 1958 <= 2048
-  EXPECT_EQ(grouped_tile(dgrad, 768, 2048, Rows{512}), GroupedTile::narrow);    // 0.85 x 1024 = 870 > 768
-  EXPECT_EQ(grouped_tile(wgrad, 768, 2048, Rows{512}), GroupedTile::narrow);    // 0.85 x 768 = 653 > 512 terms
-  EXPECT_EQ(grouped_tile(wgrad, 768, 2048, Rows{4096, 0}), GroupedTile::wide);  // 0.85 x 4352 = 3699 <= 4096
-  EXPECT_EQ(grouped_tile(wgrad, 128, 2048, Rows{4096}), GroupedTile::narrow);   // 256 of its results are padding
+  EXPECT_EQ(grouped_tile(forward, 768, 2048, RowsPerSlot{512}), GroupedTile::wide);    // 0.85 x 2304 = 1958 <= 2048
+  EXPECT_EQ(grouped_tile(dgrad, 768, 2048, RowsPerSlot{512}), GroupedTile::narrow);    // 0.85 x 1024 = 870 > 768
+  EXPECT_EQ(grouped_tile(wgrad, 768, 2048, RowsPerSlot{512}), GroupedTile::narrow);    // 0.85 x 768 = 653 > 512 terms
+  EXPECT_EQ(grouped_tile(wgrad, 768, 2048, RowsPerSlot{4096, 0}), GroupedTile::wide);  // 0.85 x 4352 = 3699 <= 4096
+  EXPECT_EQ(grouped_tile(wgrad, 128, 2048, RowsPerSlot{4096}), GroupedTile::narrow);   // 256 of its results are padding
 }
 
 TEST(GroupedTile, RunsDownTheShorterWay) {
@@ -139,8 +139,8 @@ TEST_F(GroupedArraysOnCuda, FollowRowCountsThatOnlyTheDeviceKnows) {
 }
 
 /// One product of the whole list: operands on the host, the result by plain loops.
-struct Case {
-  Case(GroupedProduct of, int64_t columns, int64_t inner, Rows rows_per_slot)
+struct GroupedCase {
+  GroupedCase(GroupedProduct of, int64_t columns, int64_t inner, RowsPerSlot rows_per_slot)
       : product(of), n(columns), k(inner), rows(std::move(rows_per_slot)) {
     const int64_t total = std::accumulate(rows.begin(), rows.end(), int64_t{0});
     const auto slots = static_cast<int64_t>(rows.size());
@@ -178,7 +178,7 @@ struct Case {
 
   GroupedProduct product;
   int64_t n, k;
-  Rows rows;
+  RowsPerSlot rows;
   std::vector<BFloat16> a, b, c;
   Doubles expected;
 };
@@ -187,7 +187,7 @@ class GroupedMatmulOnCuda : public CudaTest {
  protected:
   /// run(problems) computes c.
   template <typename Run>
-  std::vector<BFloat16> computed(const Case& of, const Run& run) {
+  std::vector<BFloat16> computed(const GroupedCase& of, const Run& run) {
     const DeviceArray<BFloat16> a(*backend, of.a), b(*backend, of.b), c(*backend, of.c);
     std::vector<Problem> problems;
     int64_t first = 0, slot = 0;
@@ -203,8 +203,9 @@ class GroupedMatmulOnCuda : public CudaTest {
   }
 
   // f32 sums of up to 8,193 terms of at most 1: 1e-4 of the largest result, and one rounding to bfloat16.
-  void expect_right(const Case& of, const std::vector<BFloat16>& result, const char* what) {
-    SCOPED_TRACE(testing::Message() << "product " << static_cast<int>(of.product) << ", n " << of.n << ", k " << of.k);
+  void expect_right(const GroupedCase& of, const std::vector<BFloat16>& result, const char* what) {
+    SCOPED_TRACE(::testing::Message() << "product " << static_cast<int>(of.product) << ", n " << of.n << ", k "
+                                      << of.k);
     const auto end = result.begin() + static_cast<std::ptrdiff_t>(of.expected.size());
     EXPECT_TRUE(std::equal(end, result.end(), of.c.begin() + (end - result.begin()))) << "written beyond the end";
     expect_stored(std::vector<BFloat16>(result.begin(), end), of.expected, 1e-4, what);
@@ -214,8 +215,8 @@ class GroupedMatmulOnCuda : public CudaTest {
 // By the grouped kernels or slot by slot, whichever the build and the device have.
 TEST_F(GroupedMatmulOnCuda, AgreesWithPlainLoops) {
   for (GroupedProduct product : {forward, dgrad, wgrad})
-    for (const Rows& rows : {Rows{0, 1, 7, 127, 129, 0}, Rows{0, 0}}) {
-      const Case of(product, 72, 104, rows);
+    for (const RowsPerSlot& rows : {RowsPerSlot{0, 1, 7, 127, 129, 0}, RowsPerSlot{0, 0}}) {
+      const GroupedCase of(product, 72, 104, rows);
       const auto run = [&](std::span<const Problem> problems) {
         grouped_matmul(backend->linear(), product, of.n, of.k, problems, stream);
       };
@@ -241,14 +242,14 @@ class GroupedMatmulOnHopper : public GroupedMatmulOnCuda {
     if (!IsSkipped() && !grouped_matmul_sm90_takes(8, 8, {})) GTEST_SKIP() << "no device of compute capability 9.x";
   }
 
-  std::vector<BFloat16> by_counts(const Case& of) {
+  std::vector<BFloat16> by_counts(const GroupedCase& of) {
     return computed(of, [&](std::span<const Problem> problems) {
       EXPECT_TRUE(grouped_matmul_sm90_takes(of.n, of.k, problems));
       grouped_matmul_sm90(of.product, of.n, of.k, problems, backend->linear().scratch(), stream);
     });
   }
 
-  std::vector<BFloat16> by_offsets(const Case& of) {
+  std::vector<BFloat16> by_offsets(const GroupedCase& of) {
     const DeviceArray<BFloat16> a(*backend, of.a), b(*backend, of.b), c(*backend, of.c);
     std::vector<int32_t> first_row = {0};
     for (int64_t rows : of.rows) first_row.push_back(first_row.back() + static_cast<int32_t>(rows));
@@ -259,15 +260,15 @@ class GroupedMatmulOnHopper : public GroupedMatmulOnCuda {
     return c.values();
   }
 
-  void check(const Case& of) {
+  void check(const GroupedCase& of) {
     const std::vector<BFloat16> result = by_counts(of);
     expect_right(of, result, "by counts");
     EXPECT_EQ(by_counts(of), result) << "the same call, other bits";
     expect_right(of, by_offsets(of), "by offsets");
   }
 
-  void check_all(int64_t n, int64_t k, const Rows& rows) {
-    for (GroupedProduct product : {forward, dgrad, wgrad}) check(Case(product, n, k, rows));
+  void check_all(int64_t n, int64_t k, const RowsPerSlot& rows) {
+    for (GroupedProduct product : {forward, dgrad, wgrad}) check(GroupedCase(product, n, k, rows));
   }
 };
 
@@ -279,8 +280,9 @@ TEST_F(GroupedMatmulOnHopper, AgreesWithPlainLoops) {
 }
 
 TEST_F(GroupedMatmulOnHopper, AgreesWithTheWideTile) {
-  for (const Case& of : {Case(forward, 72, 1544, {512, 0, 1000}), Case(dgrad, 1544, 72, {512, 0, 1000}),
-                         Case(wgrad, 248, 72, {1600, 0, 1999})}) {
+  for (const GroupedCase& of :
+       {GroupedCase(forward, 72, 1544, {512, 0, 1000}), GroupedCase(dgrad, 1544, 72, {512, 0, 1000}),
+        GroupedCase(wgrad, 248, 72, {1600, 0, 1999})}) {
     EXPECT_EQ(grouped_tile(of.product, of.n, of.k, of.rows), GroupedTile::wide);
     check(of);
   }
@@ -289,7 +291,7 @@ TEST_F(GroupedMatmulOnHopper, AgreesWithTheWideTile) {
 TEST_F(GroupedMatmulOnHopper, AgreesWhereOneSlotHasEverything) { check_all(64, 40, {0, 8193, 0}); }
 
 TEST_F(GroupedMatmulOnHopper, AgreesForManySlotsOfVeryUnlikeSizes) {
-  Rows zipf;
+  RowsPerSlot zipf;
   for (int64_t slot = 1; slot <= 130; ++slot) zipf.push_back(900 / slot);  // 900, 450, 300, ... 6
   check_all(72, 64, zipf);
 }

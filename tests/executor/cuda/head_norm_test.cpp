@@ -6,15 +6,15 @@
 namespace moesaic::executor::cuda {
 namespace {
 
-constexpr float kEpsilon = 1e-6f;
+constexpr float kHeadEpsilon = 1e-6f;
 
 template <typename Element>
 class HeadNormOnCuda : public CudaTestOf<Element> {
  protected:
   /// Sums of at most 192 f32 terms: 2e-6 of the largest value.
   void compare(const HeadNormShape& s) {
-    SCOPED_TRACE(testing::Message() << s.m << " rows, " << s.heads << " + " << s.kv_heads << " heads of " << s.head_dim
-                                    << (s.whole ? " together" : ""));
+    SCOPED_TRACE(::testing::Message() << s.m << " rows, " << s.heads << " + " << s.kv_heads << " heads of "
+                                      << s.head_dim << (s.whole ? " together" : ""));
     const int64_t columns = (s.heads + 2 * s.kv_heads) * s.head_dim,
                   gains = (s.whole ? s.heads + s.kv_heads : 2) * s.head_dim,
                   statistics = s.m * (s.whole ? 2 : s.heads + s.kv_heads);
@@ -23,7 +23,7 @@ class HeadNormOnCuda : public CudaTestOf<Element> {
     Doubles y64(qkv.size()), statistics64(static_cast<size_t>(statistics)), dqkv64(qkv.size()),
         dgain64 = to_double(before);
     reference::head_norm_forward(to_double(qkv).data(), to_double(gain).data(), y64.data(), statistics64.data(), s,
-                                 kEpsilon);
+                                 kHeadEpsilon);
     reference::head_norm_backward(to_double(dy).data(), to_double(qkv).data(), statistics64.data(),
                                   to_double(gain).data(), dqkv64.data(), dgain64.data(), s);
     CudaBackend& b = *this->backend;
@@ -39,7 +39,7 @@ class HeadNormOnCuda : public CudaTestOf<Element> {
       head_sums(on_qkv.data(), nothing, nothing, squares.data(), from_sums ? s : HeadNormShape{}, this->stream);
       head_sums(on_qkv.data(), on_dy.data(), on_gain.data(), products.data(), from_sums ? s : HeadNormShape{},
                 this->stream);
-      head_norm_forward(on_qkv.data(), on_gain.data(), y.data(), on_statistics.data(), s, kEpsilon,
+      head_norm_forward(on_qkv.data(), on_gain.data(), y.data(), on_statistics.data(), s, kHeadEpsilon,
                         from_sums ? RankSums{squares.data(), 1} : RankSums{}, this->stream);
       head_norm_backward(on_dy.data(), on_qkv.data(), on_statistics.data(), on_gain.data(), dqkv.data(), again.data(),
                          s, from_sums ? RankSums{products.data(), 1} : RankSums{}, b.linear().scratch(), this->stream);

@@ -17,7 +17,7 @@ class LayerNormOnCuda : public CudaTestOf<Element> {
   }
 
   void compare(int64_t m, int64_t h, size_t offset, bool rms) {
-    SCOPED_TRACE(testing::Message() << m << " x " << h << " offset " << offset << (rms ? " rms" : ""));
+    SCOPED_TRACE(::testing::Message() << m << " x " << h << " offset " << offset << (rms ? " rms" : ""));
     const int64_t parameters = rms ? h : 2 * h;
     const auto x = random_elements<Element>(m * h, 1, 3.0), gain_bias = random_elements<Element>(parameters, 2);
     const auto dy = random_elements<Element>(m * h, 3), before = random_elements<Element>(parameters, 4);

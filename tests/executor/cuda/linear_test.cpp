@@ -15,15 +15,15 @@ constexpr Sizes kSizes[] = {{1, 1, 1},     {3, 5, 7},       {33, 129, 65}, {64, 
 /// Sums of at most 1000 products: f32 leaves 1e-6 of the largest, the truncating adders of tensor cores ten times more.
 /// TF32, or operands that are rounded once more, would show as 1e-3.
 template <typename Element>
-constexpr double kTolerance = 2e-6;
+constexpr double kLinearTolerance = 2e-6;
 template <>
-constexpr double kTolerance<BFloat16> = 2e-5;
+constexpr double kLinearTolerance<BFloat16> = 2e-5;
 
 template <typename Element>
 class LinearOnCuda : public CudaTestOf<Element> {
  protected:
   void compare_all(Sizes s, size_t offset) {
-    SCOPED_TRACE(testing::Message() << s.m << " x " << s.n << " x " << s.k);
+    SCOPED_TRACE(::testing::Message() << s.m << " x " << s.n << " x " << s.k);
     const auto [m, n, k] = s;
     const auto x = random_elements<Element>(m * k, 1), w = random_elements<Element>(n * k, 2);
     const auto dy = random_elements<Element>(m * n, 3), dw_before = random_elements<Element>(n * k, 4);
@@ -43,10 +43,10 @@ class LinearOnCuda : public CudaTestOf<Element> {
     linear.dgrad(on_dy.data(), on_w.data(), dx.data(), m, n, k, this->stream);
     linear.dgrad(on_dy.data(), on_w.data(), more.data(), m, n, k, this->stream, true);
     linear.wgrad(on_dy.data(), on_x.data(), dw.data(), m, n, k, this->stream);
-    expect_stored(y.values(), y64, kTolerance<Element>, "y");
-    expect_stored(dx.values(), dx64, kTolerance<Element>, "dx");
-    expect_stored(more.values(), more64, kTolerance<Element>, "dx accumulated");
-    expect_stored(dw.values(), dw64, kTolerance<Element>, "dw");
+    expect_stored(y.values(), y64, kLinearTolerance<Element>, "y");
+    expect_stored(dx.values(), dx64, kLinearTolerance<Element>, "dx");
+    expect_stored(more.values(), more64, kLinearTolerance<Element>, "dx accumulated");
+    expect_stored(dw.values(), dw64, kLinearTolerance<Element>, "dw");
   }
 };
 TYPED_TEST_SUITE(LinearOnCuda, Elements);

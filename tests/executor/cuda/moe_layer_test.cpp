@@ -266,8 +266,9 @@ template <typename Element>
 class MoeLayerOnCuda : public CudaTestOf<Element> {
  protected:
   void compare(const Options& o) {
-    SCOPED_TRACE(testing::Message() << o.chunks << " chunks, " << o.slices << " slices, " << o.replicas << " replicas, "
-                                    << (o.padded ? "padded" : "ragged") << ", windows " << o.windows);
+    SCOPED_TRACE(::testing::Message() << o.chunks << " chunks, " << o.slices << " slices, " << o.replicas
+                                      << " replicas, " << (o.padded ? "padded" : "ragged") << ", windows "
+                                      << o.windows);
     const Truth truth(o);
     ASSERT_GT(truth.margin(), 0.1);
     Layer<Element> layer(*this->backend, o, truth);

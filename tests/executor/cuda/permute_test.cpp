@@ -22,8 +22,8 @@ class PermuteOnCuda : public CudaTest {
  protected:
   /// The reference knows no slices: a choice of s slices is s choices of the same weight, whose gradients add up.
   void compare(const PermuteShape& s, size_t offset) {
-    SCOPED_TRACE(testing::Message() << s.m << " tokens, top " << s.top_k << ", " << s.slices << " slices, hidden "
-                                    << s.h);
+    SCOPED_TRACE(::testing::Message() << s.m << " tokens, top " << s.top_k << ", " << s.slices << " slices, hidden "
+                                      << s.h);
     const int64_t choices = s.m * s.top_k;
     int64_t rows = 0;
     const std::vector<int32_t> order = scattered_rows(choices * s.slices, s.slices, rows);

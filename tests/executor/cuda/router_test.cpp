@@ -13,7 +13,7 @@ namespace {
 
 using Ints = std::vector<int32_t>;
 
-struct Case {
+struct RouterCase {
   RouterShape shape;  // tokens, hidden, experts, top k, normalised
   int64_t chunks = 1, slices = 1;
   int64_t replicas = 0;  // slots beyond one per slice of an expert
@@ -36,7 +36,7 @@ struct Case {
 };
 
 /// Chunk by chunk, each with a send buffer of its own.
-Ints expected_rows(const Case& c, const Ints& chosen) {
+Ints expected_rows(const RouterCase& c, const Ints& chosen) {
   const std::vector<int> slots = c.slot_to_expert();
   Ints rows(chosen.size() * static_cast<size_t>(c.slices));
   for (int64_t chunk = 0; chunk < c.chunks; ++chunk) {
@@ -49,7 +49,7 @@ Ints expected_rows(const Case& c, const Ints& chosen) {
 }
 
 /// Of rows, and of how many each slot has, those once per (token, node); counts per node are appended.
-Ints expected_places(const Case& c, const Ints& chosen, const Ints& rows, Ints& counts) {
+Ints expected_places(const RouterCase& c, const Ints& chosen, const Ints& rows, Ints& counts) {
   const std::vector<int> slots = c.slot_to_expert();
   Ints places(rows.size()), ignored(rows.size());
   for (int64_t chunk = 0; chunk < c.chunks; ++chunk) {
@@ -73,7 +73,7 @@ struct Expected {
   Doubles p, weights;
   Ints chosen, counts;
 
-  Expected(const Case& c, const Doubles& z, const Doubles& w)
+  Expected(const RouterCase& c, const Doubles& z, const Doubles& w)
       : p(static_cast<size_t>(c.shape.m * c.shape.num_experts)),
         weights(static_cast<size_t>(c.shape.m * c.shape.top_k)),
         chosen(weights.size()) {
@@ -95,28 +95,29 @@ struct DeviceRoute {
   DeviceInts chosen, rows, places;
   DeviceFloats weights;
 
-  DeviceRoute(CudaBackend& backend, const Case& c)
+  DeviceRoute(CudaBackend& backend, const RouterCase& c)
       : chosen(backend, Ints(choices(c), 77)),
         rows(backend, Ints(choices(c) * static_cast<size_t>(c.slices), 77)),
         places(backend, Ints(choices(c) * static_cast<size_t>(c.slices), 77)),
         weights(backend, Floats(choices(c), 77.0f)) {}
   Route route() const { return {chosen.data(), weights.data(), rows.data(), places.data()}; }
-  static size_t choices(const Case& c) { return static_cast<size_t>(c.shape.m * c.shape.top_k); }
+  static size_t choices(const RouterCase& c) { return static_cast<size_t>(c.shape.m * c.shape.top_k); }
 };
 
 template <typename Element>
 class RouterOnCuda : public CudaTest {
  protected:
-  void forward(const Case& c, const Element* z, const Element* w, float* p, const DeviceRoute& route, int32_t* counts) {
+  void forward(const RouterCase& c, const Element* z, const Element* w, float* p, const DeviceRoute& route,
+               int32_t* counts) {
     const std::vector<int> slots = c.slot_to_expert();
     router_forward(backend->linear(), z, w, p, route.route(), counts, c.shape, c.chunks,
                    {slots, c.slices, c.capacity, c.padded, c.nodes}, stream);
   }
 
-  void compare_forward(const Case& c) {
-    SCOPED_TRACE(testing::Message() << c.shape.m << " tokens, " << c.shape.num_experts << " experts, top "
-                                    << c.shape.top_k << ", " << c.chunks << " chunks, " << c.slices << " slices, "
-                                    << c.replicas << " replicas, capacity " << c.capacity);
+  void compare_forward(const RouterCase& c) {
+    SCOPED_TRACE(::testing::Message() << c.shape.m << " tokens, " << c.shape.num_experts << " experts, top "
+                                      << c.shape.top_k << ", " << c.chunks << " chunks, " << c.slices << " slices, "
+                                      << c.replicas << " replicas, capacity " << c.capacity);
     const auto z = random_elements<Element>(c.shape.m * c.shape.h, 1),
                w = random_elements<Element>(c.shape.num_experts * c.shape.h, 2);
     Expected expected(c, to_double(z), to_double(w));
@@ -137,9 +138,9 @@ class RouterOnCuda : public CudaTest {
   }
 
   /// Of counts from two ranks, and from a choice that capacity has thinned out.
-  void compare_backward(const Case& c) {
-    SCOPED_TRACE(testing::Message() << c.shape.m << " tokens, " << c.shape.num_experts << " experts, top "
-                                    << c.shape.top_k << ", capacity " << c.capacity);
+  void compare_backward(const RouterCase& c) {
+    SCOPED_TRACE(::testing::Message() << c.shape.m << " tokens, " << c.shape.num_experts << " experts, top "
+                                      << c.shape.top_k << ", capacity " << c.capacity);
     const int64_t m = c.shape.m, h = c.shape.h, experts = c.shape.num_experts;
     const auto z = random_elements<Element>(m * h, 1), w = random_elements<Element>(experts * h, 2),
                dw_before = random_elements<Element>(experts * h, 3);
@@ -157,9 +158,9 @@ class RouterOnCuda : public CudaTest {
     }
 
     // gradient_e = scale n_e, loss = 1/4 + scale sum_e n_e sum_t p_te
-    constexpr double kScale = 0.125;
+    constexpr double kLossScale = 0.125;
     Doubles auxiliary(static_cast<size_t>(experts), 0.0);
-    for (size_t i = 0; i < all_counts.size(); ++i) auxiliary[i % auxiliary.size()] += kScale * all_counts[i];
+    for (size_t i = 0; i < all_counts.size(); ++i) auxiliary[i % auxiliary.size()] += kLossScale * all_counts[i];
     double loss64 = 0.25;
     for (size_t i = 0; i < p.size(); ++i) loss64 += auxiliary[i % auxiliary.size()] * static_cast<double>(p[i]);
     Doubles dz64(z.size(), 0.0), dw64 = to_double(dw_before);
@@ -173,8 +174,8 @@ class RouterOnCuda : public CudaTest {
     const DeviceInts chosen(*backend, forward_pass.chosen), counts(*backend, with_other_layer);
     const DeviceArray<double> loss(*backend, {0.25});
     router_backward(backend->linear(), on_dweights.data(), on_p.data(), chosen.data(), on_weights.data(),
-                    {kScale, counts.data() + of_rank, 2 * c.chunks, loss.data(), c.chunks, 2 * of_rank}, on_z.data(),
-                    on_w.data(), dz.data(), dw.data(), c.shape, stream);
+                    {kLossScale, counts.data() + of_rank, 2 * c.chunks, loss.data(), c.chunks, 2 * of_rank},
+                    on_z.data(), on_w.data(), dz.data(), dw.data(), c.shape, stream);
     // In bf16 the gradients of logits are rounded, each to 2^-8 of its size, before they are summed: 4.4e-3 was seen,
     // 6e-7 in f32.
     const double tolerance = sizeof(Element) == sizeof(float) ? 2e-6 : 6e-3;
@@ -186,54 +187,55 @@ class RouterOnCuda : public CudaTest {
 TYPED_TEST_SUITE(RouterOnCuda, Elements);
 
 TYPED_TEST(RouterOnCuda, ChoosesAsTheReferenceAndPlacesRowsBySlot) {
-  for (const Case& c :
-       std::vector<Case>{{{1, 3, 1, 1}},
-                         {{40, 17, 5, 5}},            // every expert chosen
-                         {{40, 17, 5, 3, false}},     // probabilities as they are
-                         {{130, 33, 64, 2}},          // three blocks of tokens
-                         {{61, 20, 37, 8}, 2},        // two lanes' worth of experts, 37 per chunk in 30 and 31 tokens
-                         {{300, 16, 8, 2}, 2},        // several blocks per chunk
-                         {{2, 8, 4, 2}, 3},           // a chunk without tokens
-                         {{0, 8, 4, 2}},              // no tokens
-                         {{90, 16, 6, 2}, 2, 2},      // two slices of each expert
-                         {{90, 16, 6, 2}, 1, 1, 4},   // two slots for four of the experts
-                         {{90, 16, 5, 3}, 2, 2, 13},  // slices and replicas
-                         {{40, 17, 5, 2}, 1, 1, 0, 6},
-                         {{40, 17, 5, 1}, 1, 1, 0, 0},          // no room at all
-                         {{150, 17, 5, 2}, 2, 2, 3, 51, true},  // padded: 25 and 26 rows per slice
-                         {{70, 16, 200, 4}},
-                         {{20, 16, 512, 40}}})
+  for (const RouterCase& c :
+       std::vector<RouterCase>{{{1, 3, 1, 1}},
+                               {{40, 17, 5, 5}},         // every expert chosen
+                               {{40, 17, 5, 3, false}},  // probabilities as they are
+                               {{130, 33, 64, 2}},       // three blocks of tokens
+                               {{61, 20, 37, 8}, 2},    // two lanes' worth of experts, 37 per chunk in 30 and 31 tokens
+                               {{300, 16, 8, 2}, 2},    // several blocks per chunk
+                               {{2, 8, 4, 2}, 3},       // a chunk without tokens
+                               {{0, 8, 4, 2}},          // no tokens
+                               {{90, 16, 6, 2}, 2, 2},  // two slices of each expert
+                               {{90, 16, 6, 2}, 1, 1, 4},   // two slots for four of the experts
+                               {{90, 16, 5, 3}, 2, 2, 13},  // slices and replicas
+                               {{40, 17, 5, 2}, 1, 1, 0, 6},
+                               {{40, 17, 5, 1}, 1, 1, 0, 0},          // no room at all
+                               {{150, 17, 5, 2}, 2, 2, 3, 51, true},  // padded: 25 and 26 rows per slice
+                               {{70, 16, 200, 4}},
+                               {{20, 16, 512, 40}}})
     this->compare_forward(c);
 }
 
 TYPED_TEST(RouterOnCuda, PlacesRowsOncePerTokenAndNode) {
-  for (const Case& c : std::vector<Case>{{.shape = {1, 3, 2, 1}, .nodes = 2},
-                                         {.shape = {300, 16, 8, 3}, .chunks = 2, .nodes = 2},
-                                         {.shape = {300, 16, 8, 3}, .chunks = 2, .nodes = 4},
-                                         {.shape = {700, 8, 16, 16}, .nodes = 4},  // every token to every node
-                                         {.shape = {90, 16, 6, 2}, .slices = 2, .nodes = 3},
-                                         {.shape = {90, 16, 5, 3}, .chunks = 2, .slices = 2, .replicas = 6, .nodes = 4},
-                                         {.shape = {40, 17, 8, 2}, .capacity = 6, .nodes = 2},  // some are dropped
-                                         {.shape = {2, 8, 4, 2}, .chunks = 3, .nodes = 2},
-                                         {.shape = {0, 8, 4, 2}, .nodes = 2}})
+  for (const RouterCase& c :
+       std::vector<RouterCase>{{.shape = {1, 3, 2, 1}, .nodes = 2},
+                               {.shape = {300, 16, 8, 3}, .chunks = 2, .nodes = 2},
+                               {.shape = {300, 16, 8, 3}, .chunks = 2, .nodes = 4},
+                               {.shape = {700, 8, 16, 16}, .nodes = 4},  // every token to every node
+                               {.shape = {90, 16, 6, 2}, .slices = 2, .nodes = 3},
+                               {.shape = {90, 16, 5, 3}, .chunks = 2, .slices = 2, .replicas = 6, .nodes = 4},
+                               {.shape = {40, 17, 8, 2}, .capacity = 6, .nodes = 2},  // some are dropped
+                               {.shape = {2, 8, 4, 2}, .chunks = 3, .nodes = 2},
+                               {.shape = {0, 8, 4, 2}, .nodes = 2}})
     this->compare_forward(c);
 }
 
 TYPED_TEST(RouterOnCuda, GradientsAgreeWithTheReference) {
-  for (const Case& c : std::vector<Case>{{{1, 3, 1, 1}},
-                                         {{40, 17, 5, 1}},
-                                         {{40, 17, 5, 5}},
-                                         {{40, 17, 5, 3, false}},
-                                         {{40, 17, 5, 1, false}, 1, 1, 0, 6},
-                                         {{130, 32, 64, 2}, 2},
-                                         {{70, 16, 37, 8}},
-                                         {{40, 17, 5, 2}, 1, 1, 0, 6},
-                                         {{33, 16, 300, 3}}})
+  for (const RouterCase& c : std::vector<RouterCase>{{{1, 3, 1, 1}},
+                                                     {{40, 17, 5, 1}},
+                                                     {{40, 17, 5, 5}},
+                                                     {{40, 17, 5, 3, false}},
+                                                     {{40, 17, 5, 1, false}, 1, 1, 0, 6},
+                                                     {{130, 32, 64, 2}, 2},
+                                                     {{70, 16, 37, 8}},
+                                                     {{40, 17, 5, 2}, 1, 1, 0, 6},
+                                                     {{33, 16, 300, 3}}})
     this->compare_backward(c);
 }
 
 TYPED_TEST(RouterOnCuda, EqualProbabilitiesGoToTheLowerIndex) {
-  const Case c{{3, 1, 6, 2}};  // every logit 0.5
+  const RouterCase c{{3, 1, 6, 2}};  // every logit 0.5
   const DeviceArray<TypeParam> z(*this->backend, as_elements<TypeParam>(Floats(3, 1.0f))),
       w(*this->backend, as_elements<TypeParam>(Floats(6, 0.5f)));
   const DeviceFloats p(*this->backend, poisoned(18));
@@ -247,7 +249,7 @@ TYPED_TEST(RouterOnCuda, EqualProbabilitiesGoToTheLowerIndex) {
 }
 
 TYPED_TEST(RouterOnCuda, NaNGivesValidIndices) {
-  const Case c{{2, 1, 4, 2}};
+  const RouterCase c{{2, 1, 4, 2}};
   const DeviceArray<TypeParam> z(*this->backend, poisoned_elements<TypeParam>(2)),
       w(*this->backend, as_elements<TypeParam>(Floats(4, 0.5f)));
   const DeviceFloats p(*this->backend, Floats(8, 0.0f));
@@ -260,7 +262,7 @@ TYPED_TEST(RouterOnCuda, NaNGivesValidIndices) {
 }
 
 TYPED_TEST(RouterOnCuda, RefusesMoreExpertsThanAWarpHolds) {
-  const Case c{{1, 1, 513, 1}};
+  const RouterCase c{{1, 1, 513, 1}};
   const DeviceArray<TypeParam> z(*this->backend, as_elements<TypeParam>(Floats(1, 1.0f))),
       w(*this->backend, as_elements<TypeParam>(Floats(513, 0.5f)));
   const DeviceFloats p(*this->backend, poisoned(513));

@@ -160,7 +160,7 @@ std::vector<Started> start_everything(Member& member) {
   return started;
 }
 
-class StagedGroups : public testing::TestWithParam<int> {};
+class StagedGroups : public ::testing::TestWithParam<int> {};
 
 // All in flight before the first is polled; odd members poll them in the reverse order.
 TEST_P(StagedGroups, LeaveTheBitsOfTheCommunicator) {
@@ -183,7 +183,7 @@ TEST_P(StagedGroups, LeaveTheBitsOfTheCommunicator) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, StagedGroups, testing::Values(1, 2, 3, 4));
+INSTANTIATE_TEST_SUITE_P(Ranks, StagedGroups, ::testing::Values(1, 2, 3, 4));
 
 // Member 0 of 3 sends 7 bytes to everybody, one behind the other: its own part is one copy on the device, the parts
 // before and behind it (here only behind: 2 * 7 bytes) are one copy to the host, and as many come back: 3 copies.

@@ -164,7 +164,7 @@ std::vector<RoutingCase> routings() {
   };
 }
 
-class Exchanges : public testing::TestWithParam<Shape> {};
+class Exchanges : public ::testing::TestWithParam<Shape> {};
 
 TEST_P(Exchanges, LeaveRowsWhereTheFlatOneLeavesThem) {
   const Shape shape = GetParam();
@@ -198,8 +198,8 @@ TEST_P(Exchanges, SendWhatTheDemandSays) {
 
 // The last has two groups of two nodes. Nodes of one rank are legal and change nothing but copies.
 INSTANTIATE_TEST_SUITE_P(Ranks, Exchanges,
-                         testing::Values(Shape{2, 1, 2}, Shape{4, 1, 4}, Shape{2, 2, 4}, Shape{8, 1, 8}, Shape{4, 2, 8},
-                                         Shape{2, 4, 8}, Shape{4, 2, 4}));
+                         ::testing::Values(Shape{2, 1, 2}, Shape{4, 1, 4}, Shape{2, 2, 4}, Shape{8, 1, 8},
+                                           Shape{4, 2, 8}, Shape{2, 4, 8}, Shape{4, 2, 4}));
 
 struct Accounting {
   Shape shape;

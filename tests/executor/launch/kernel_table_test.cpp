@@ -15,7 +15,7 @@ void norm(const Launch&, Device& device) { device.called += "norm "; }
 
 constexpr DeviceKernel kSums[] = {{Op::add, add}}, kNorms[] = {{Op::norm, norm}};
 
-class KernelTableTest : public testing::Test {
+class KernelTableTest : public ::testing::Test {
  protected:
   /// What launching an operator throws, in words; "" where it runs.
   template <typename Error>

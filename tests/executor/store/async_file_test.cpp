@@ -16,7 +16,6 @@
 namespace moesaic::executor {
 namespace {
 
-constexpr int64_t kKiB = 1024;
 constexpr int64_t kMiB = 1024 * kKiB;
 
 void fill(const AlignedBuffer& buffer, uint64_t seed) {

@@ -13,6 +13,8 @@
 
 namespace moesaic::executor {
 
+constexpr int64_t kKiB = 1024;
+
 /// Sanitizers end the program where memory is refused, and need descriptors of their own.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kSanitized = true;
@@ -20,7 +22,7 @@ constexpr bool kSanitized = true;
 constexpr bool kSanitized = false;
 #endif
 
-class EngineTest : public testing::TestWithParam<IoEngineChoice> {
+class EngineTest : public ::testing::TestWithParam<IoEngineChoice> {
  protected:
   void SetUp() override {
     if (GetParam() != IoEngineChoice::io_uring) return;
@@ -52,12 +54,12 @@ std::string message_of(const auto& call) {
   return "";
 }
 
-inline std::string engine_name(const testing::TestParamInfo<IoEngineChoice>& info) {
+inline std::string engine_name(const ::testing::TestParamInfo<IoEngineChoice>& info) {
   return info.param == IoEngineChoice::io_uring ? "io_uring" : "threads";
 }
 
-#define MOESAIC_FOR_BOTH_ENGINES(suite)                                                                       \
-  INSTANTIATE_TEST_SUITE_P(Engine, suite, testing::Values(IoEngineChoice::io_uring, IoEngineChoice::threads), \
+#define MOESAIC_FOR_BOTH_ENGINES(suite)                                                                         \
+  INSTANTIATE_TEST_SUITE_P(Engine, suite, ::testing::Values(IoEngineChoice::io_uring, IoEngineChoice::threads), \
                            engine_name)
 
 }  // namespace moesaic::executor

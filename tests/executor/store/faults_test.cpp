@@ -17,7 +17,6 @@
 namespace moesaic::executor {
 namespace {
 
-constexpr int64_t kKiB = 1024;
 constexpr int64_t kPiece = 16 * kKiB;
 
 class Faults : public EngineTest {

@@ -12,7 +12,7 @@ namespace moesaic::executor {
 
 class TemporaryFolder {
  public:
-  explicit TemporaryFolder(const std::string& parent = testing::TempDir())
+  explicit TemporaryFolder(const std::string& parent = ::testing::TempDir())
       : path_((std::filesystem::path(parent) / "moesaic-store-XXXXXX").string()) {
     if (!::mkdtemp(path_.data())) throw std::runtime_error("no folder in " + parent);
   }

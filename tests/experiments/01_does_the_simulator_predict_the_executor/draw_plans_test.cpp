@@ -25,7 +25,7 @@ class ByFields final : public Evaluator {
   }
 };
 
-planner::Problem problem() {
+planner::Problem fidelity_problem() {
   const std::string profiles = MOESAIC_SOURCE_DIR "/profiles/";
   const auto json = [&](const std::string& file) { return read_json(profiles + file); };
   planner::Problem p;
@@ -37,10 +37,10 @@ planner::Problem problem() {
 
 TEST(DrawPlans, EveryLegalPlanIsValidAndDifferent) {
   // One rank, 8 sequences: microbatches 1, 2, 4, 8, ragged or padded: 8 plans.
-  EXPECT_EQ(legal_plans(problem(), 1, false).size(), 8u);
+  EXPECT_EQ(legal_plans(fidelity_problem(), 1, false).size(), 8u);
   // Two ranks: microbatches 1, 2, 4; 2 dispatches; 3 buckets; ep 1: 3 * 2 * 3 = 18; ep 2: times 2 placements and 3
   // chunk counts = 108.
-  const std::vector<DrawnPlan> two = legal_plans(problem(), 2, false);
+  const std::vector<DrawnPlan> two = legal_plans(fidelity_problem(), 2, false);
   EXPECT_EQ(two.size(), 126u);
   std::set<std::string> names;
   for (const DrawnPlan& drawn : two) {
@@ -52,8 +52,8 @@ TEST(DrawPlans, EveryLegalPlanIsValidAndDifferent) {
 // One rank: all of the 11 decisions about memory are legal but tp 2 and 2 stages (dividing among one changes nothing):
 // 8 * (1 + 9).
 TEST(DrawPlans, MemoryDecisionsComeOnTop) {
-  EXPECT_EQ(legal_plans(problem(), 1, true).size(), 8u * 10);
-  const std::vector<DrawnPlan> two = legal_plans(problem(), 2, true);
+  EXPECT_EQ(legal_plans(fidelity_problem(), 1, true).size(), 8u * 10);
+  const std::vector<DrawnPlan> two = legal_plans(fidelity_problem(), 2, true);
   for (const DrawnPlan& drawn : two) EXPECT_NO_THROW(check_plan(drawn.plan, drawn.what));
   // 2 stages of one rank each: every plan with ep 1.
   EXPECT_EQ(std::count_if(two.begin(), two.end(), [](const DrawnPlan& d) { return d.plan.layout.pp == 2; }), 18);
@@ -61,7 +61,7 @@ TEST(DrawPlans, MemoryDecisionsComeOnTop) {
 
 TEST(DrawPlans, HalfOfTheDrawnPlansAreNearTheBest) {
   ByFields evaluator;
-  const std::vector<DrawnPlan> drawn = draw_plans(problem(), {2}, 10, 1, false, evaluator);
+  const std::vector<DrawnPlan> drawn = draw_plans(fidelity_problem(), {2}, 10, 1, false, evaluator);
   ASSERT_EQ(drawn.size(), 10u);
   EXPECT_EQ(std::count_if(drawn.begin(), drawn.end(), [](const DrawnPlan& d) { return d.near_best; }), 5);
   for (const DrawnPlan& d : drawn) {
@@ -74,7 +74,7 @@ TEST(DrawPlans, HalfOfTheDrawnPlansAreNearTheBest) {
 TEST(DrawPlans, NoMemoryDecisionIsLeftOut) {
   ByFields evaluator;
   std::map<std::string, int> draws;
-  for (const DrawnPlan& drawn : draw_plans(problem(), {2}, 20, 2, true, evaluator)) ++draws[drawn.memory];
+  for (const DrawnPlan& drawn : draw_plans(fidelity_problem(), {2}, 20, 2, true, evaluator)) ++draws[drawn.memory];
   EXPECT_EQ(draws.size(), 12u);
   for (const auto& [memory, count] : draws) EXPECT_TRUE(count == 1 || count == 2) << memory << ": " << count;
 }
@@ -83,7 +83,8 @@ TEST(DrawPlans, TheSeedDecides) {
   ByFields evaluator;
   const auto names = [&](uint64_t seed) {
     std::vector<std::string> what;
-    for (const DrawnPlan& drawn : draw_plans(problem(), {1, 2}, 6, seed, false, evaluator)) what.push_back(drawn.what);
+    for (const DrawnPlan& drawn : draw_plans(fidelity_problem(), {1, 2}, 6, seed, false, evaluator))
+      what.push_back(drawn.what);
     return what;
   };
   EXPECT_EQ(names(1), names(1));

@@ -82,7 +82,7 @@ TEST(FidelitySummary, BiasOfEachRoundHasItsSign) {
   expect_near(bias[2], 1 / 1.02 - 1);
 }
 
-Json result() {
+Json fidelity_result() {
   const auto row = [](int ranks, double first, double second, double predicted) {
     return Json{{"plan", "p"},
                 {"ranks", ranks},
@@ -101,8 +101,8 @@ Json result() {
 }
 
 TEST(FidelitySummary, RowsReplaceWhatTheyHoldAndNothingElse) {
-  const Json again = with_summary_of_rows(result(), "result.json");
-  EXPECT_EQ(again["rows"], result()["rows"]);
+  const Json again = with_summary_of_rows(fidelity_result(), "result.json");
+  EXPECT_EQ(again["rows"], fidelity_result()["rows"]);
   // +50 and +25 %; the rows hold no prediction of the plain model with the recorded routing.
   EXPECT_EQ(again["summary"]["plain_model"]["median_step_error"], 0.375);
   EXPECT_EQ(again["summary"]["plain_model"]["median_error_of_cost"], 0.125);
@@ -119,7 +119,7 @@ TEST(FidelitySummary, CommittedFiguresAreThoseOfTheirRows) {
 }
 
 TEST(FidelitySummary, RowsThatLackARoundAreRefused) {
-  Json lacking = result();
+  Json lacking = fidelity_result();
   lacking["rows"][1]["repeats_s"] = {2.0};
   try {
     with_summary_of_rows(lacking, "result.json");

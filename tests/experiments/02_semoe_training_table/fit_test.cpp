@@ -24,7 +24,7 @@ class KnownStep : public Evaluator {
 };
 
 FittedCell cell(double tokens_per_second, Bytes memory_bytes) {
-  return {testing::table_row("13.9b", "1x8", "8"), testing::preset("deepspeed_moe"), tokens_per_second, memory_bytes};
+  return {testing::paper_row("13.9b", "1x8", "8"), testing::preset("deepspeed_moe"), tokens_per_second, memory_bytes};
 }
 
 FitAxes axes() {

@@ -8,7 +8,7 @@
 namespace moesaic::experiments {
 namespace {
 
-Json document() {
+Json table_document() {
   return Json::parse(R"({
     "kind": "moesaic.experiment/1", "study": "training_table", "name": "a", "question": "b?", "routing": "uniform",
     "baseline": "deepspeed_moe", "system": "semoe", "fitted_row": "semoe-13.9b",
@@ -37,7 +37,7 @@ class KnownSteps : public Evaluator {
   }
 };
 
-Timeline simulated(const Plan& plan) {
+Timeline simulated_cell(const Plan& plan) {
   Timeline timeline;
   timeline.step_seconds = seconds(plan);
   timeline.rows = {{"experts", Op::experts, Lane::compute, Phase::forward, 0},
@@ -48,8 +48,8 @@ Timeline simulated(const Plan& plan) {
   return timeline;
 }
 
-Laboratory laboratory_with(Evaluator& evaluator) {
-  const planner::Problem row = testing::table_row("13.9b", "1x8", "8");
+Laboratory table_laboratory(Evaluator& evaluator) {
+  const planner::Problem row = testing::paper_row("13.9b", "1x8", "8");
   Laboratory laboratory;
   laboratory.model = [=](const std::string&) { return row.model; };
   laboratory.cluster = [=](const std::string&) { return row.cluster; };
@@ -58,7 +58,7 @@ Laboratory laboratory_with(Evaluator& evaluator) {
   laboratory.preset = testing::preset;
   laboratory.system = published;
   laboratory.evaluator = &evaluator;
-  laboratory.simulate = simulated;
+  laboratory.simulate = simulated_cell;
   return laboratory;
 }
 
@@ -68,7 +68,7 @@ Laboratory laboratory_with(Evaluator& evaluator) {
 TEST(TrainingTable, SpendsOneCellAndPredictsTheOthers) {
   KnownSteps evaluator;
   const TableResult result =
-      run_table_study(read_table_axes(document(), "experiment.json"), laboratory_with(evaluator));
+      run_table_study(read_table_axes(table_document(), "experiment.json"), table_laboratory(evaluator));
   const FittedConstants& fitted = result.fitted_constants.value();
   EXPECT_NEAR(fitted.constants.gemm_efficiency, 5.0 / 9, 1e-3);
   const TableRow& row = result.rows.at(0);
@@ -96,19 +96,19 @@ TEST(TrainingTable, SpendsOneCellAndPredictsTheOthers) {
 }
 
 TEST(TrainingTable, RefusesAFittedRowThatItDoesNotHave) {
-  Json json = document();
+  Json json = table_document();
   json["fitted_row"] = "semoe-26.8b";
   EXPECT_THROW(read_table_axes(json, "experiment.json"), InputError);
 }
 
 TEST(TrainingTable, RefusesWhatNoPaperCompares) {
   KnownSteps evaluator;
-  TableAxes axes = read_table_axes(document(), "experiment.json");
+  TableAxes axes = read_table_axes(table_document(), "experiment.json");
   axes.baseline = "semoe";  // with itself
-  EXPECT_THROW(run_table_study(axes, laboratory_with(evaluator)), InputError);
-  axes = read_table_axes(document(), "experiment.json");
+  EXPECT_THROW(run_table_study(axes, table_laboratory(evaluator)), InputError);
+  axes = read_table_axes(table_document(), "experiment.json");
   axes.rows[0].model = axes.fitted_row = "semoe-1b";  // of which there is no figure
-  EXPECT_THROW(run_table_study(axes, laboratory_with(evaluator)), InputError);
+  EXPECT_THROW(run_table_study(axes, table_laboratory(evaluator)), InputError);
 }
 
 }  // namespace

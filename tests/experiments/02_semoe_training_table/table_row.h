@@ -17,7 +17,7 @@ inline planner::Fixed preset(const std::string& name) {
 }
 
 /// For example ("13.9b", "1x8", "8").
-inline planner::Problem table_row(const std::string& model, const std::string& shape, const std::string& gpus) {
+inline planner::Problem paper_row(const std::string& model, const std::string& shape, const std::string& gpus) {
   planner::Problem row;
   row.model = read_model(shipped("profiles/models/semoe-" + model + ".json"), "model", "");
   row.cluster = read_cluster(shipped("profiles/clusters/a100-80g-" + shape + ".json"), "cluster", "");

@@ -24,7 +24,7 @@ TEST(PresetsHere, TellsPredictionFromMeasurement) {
   std::vector<int> order;  // ZeRO stages
   int runs[] = {0, 0};
   Laboratory laboratory;
-  laboratory.problem = [](const DocumentNames&) { return testing::table_row("13.9b", "1x8", "8"); };
+  laboratory.problem = [](const DocumentNames&) { return testing::paper_row("13.9b", "1x8", "8"); };
   laboratory.preset = testing::preset;
   laboratory.simulate = [](const Plan& plan) { return step_of(plan.layout.zero == 0 ? 3 : 2); };
   laboratory.execute = [&](const Plan& plan, int64_t steps, Way way) {

@@ -10,7 +10,7 @@
 namespace moesaic::experiments {
 namespace {
 
-Json document() {
+Json exchange_document() {
   return Json::parse(R"({
     "kind": "moesaic.experiment/1", "study": "hierarchical_all_to_all", "name": "a", "question": "b?",
     "links": [{"name": "wire", "transport": "threads",
@@ -24,7 +24,7 @@ Json document() {
 }
 
 /// Flat takes 2 ms and hierarchical 3 ms in the simulator, and 4 and 2 times the cost of a message more.
-Timeline simulated(const Plan& plan) {
+Timeline simulated_exchange(const Plan& plan) {
   Timeline timeline;
   timeline.rows = task_rows(lower(plan));
   const bool flat = plan.dispatch.all_to_all == AllToAllKind::flat;
@@ -45,11 +45,11 @@ std::vector<ExchangeTimes> measured(const std::vector<Plan>& plans, Transport tr
   return {{samples(0.008, 8), samples(0.005, 4)}, {samples(0.004, 8), samples(0.0041, 4)}};
 }
 
-ExchangeResult result() {
+ExchangeResult exchange_result() {
   Laboratory laboratory;
-  laboratory.simulate = simulated;
+  laboratory.simulate = simulated_exchange;
   laboratory.exchange = measured;
-  return run_exchange_study(read_exchange_axes(document(), "test"), laboratory);
+  return run_exchange_study(read_exchange_axes(exchange_document(), "test"), laboratory);
 }
 
 std::vector<std::string> names(const ExchangeWinners& w) { return {w.measured, w.simulated, w.without_messages}; }
@@ -58,7 +58,7 @@ std::vector<std::string> names(const ExchangeWinners& w) { return {w.measured, w
 // measured winners are hierarchical and none. Errors:
 // 6/8, 5/5, 6/4, 5/4.1: 0.25, 0, 0.5, 0.2195; their median is 0.2348.
 TEST(ExchangeStudy, ComparesWinners) {
-  const ExchangeResult made = result();
+  const ExchangeResult made = exchange_result();
   ASSERT_EQ(made.rows.size(), 2u);
   EXPECT_EQ(names(made.rows[0].winner), (std::vector<std::string>{"hierarchical", "hierarchical", "flat"}));
   EXPECT_EQ(names(made.rows[1].winner), (std::vector<std::string>{"equal", "hierarchical", "flat"}));
@@ -72,7 +72,7 @@ TEST(ExchangeStudy, ComparesWinners) {
 }
 
 TEST(ExchangeStudy, ShowsMeasuredAndPredictedApart) {
-  const std::string tables = exchange_tables(result());
+  const std::string tables = exchange_tables(exchange_result());
   EXPECT_NE(tables.find("| wire | 2 | 1 | 0 | 1 | 23 % | 0 |\n"), std::string::npos) << tables;
   EXPECT_NE(tables.find("| hosts | not measured here | | | | | |\n"), std::string::npos);
   EXPECT_NE(tables.find("| 2 x 2 | 256 | 8 | 4 | 8.00 | 5.00 | 6.00 | 5.00 | 2.00 | 3.00 | hierarchical | "
@@ -81,13 +81,13 @@ TEST(ExchangeStudy, ShowsMeasuredAndPredictedApart) {
 }
 
 TEST(ExchangeStudy, RefusesWhatItDoesNotKnow) {
-  Json wrong = document();
+  Json wrong = exchange_document();
   wrong["links"][0]["transport"] = "pigeons";
   EXPECT_THROW(read_exchange_axes(wrong, "test"), InputError);
-  wrong = document();
+  wrong = exchange_document();
   wrong["links"][0]["nic"]["packet_bytes"] = 1500;  // threads do not cut messages
   EXPECT_THROW(read_exchange_axes(wrong, "test"), InputError);
-  wrong = document();
+  wrong = exchange_document();
   wrong["shapes"][0]["nodes"] = 1;
   EXPECT_THROW(read_exchange_axes(wrong, "test"), InputError);
 }

@@ -47,7 +47,7 @@ Plan documents(const std::string& workload) {
 }
 
 /// A model and a workload of one name.
-Laboratory laboratory_with(Evaluator& evaluator) {
+Laboratory elastic_laboratory(Evaluator& evaluator) {
   Laboratory laboratory;
   laboratory.model = [](const std::string& name) { return documents(name).model; };
   laboratory.cluster = [](const std::string& name) { return documents(name).cluster; };
@@ -76,7 +76,7 @@ TEST(ElasticStudy, ComparesPerDevice) {
        scene_of("mixed", "one", {1, 0.5}, {{"even", 2, "even"}, {"fair", 2, "by_speed"}})}};
   BusiestRank evaluator;
   axes.scenes[1].devices = 2;
-  const std::vector<ElasticRow> rows = run_elastic_study(axes, laboratory_with(evaluator)).rows;
+  const std::vector<ElasticRow> rows = run_elastic_study(axes, elastic_laboratory(evaluator)).rows;
   std::vector<double> rates;
   for (const ElasticRow& row : rows) rates.push_back(row.samples_per_second_and_device);
   ASSERT_EQ(rates.size(), 5u);
@@ -114,7 +114,7 @@ TEST(ElasticStudy, ExecutesInTurnsAgainstOneRank) {
   scene.steps = 2;
   std::vector<int> ranks;
   BusiestRank evaluator;
-  Laboratory laboratory = laboratory_with(evaluator);
+  Laboratory laboratory = elastic_laboratory(evaluator);
   laboratory.execute = [&](const Plan& plan, int64_t steps, Way way) {
     EXPECT_EQ(steps, 2);
     EXPECT_EQ(way, Way::emulated);

@@ -9,7 +9,7 @@
 namespace moesaic::experiments {
 namespace {
 
-Json experiment() {
+Json embedding_experiment() {
   return Json::parse(R"({"kind": "moesaic.experiment/1", "study": "embedding_partition", "name": "07", "question": "?",
     "simulated": {"models": ["wide"], "cluster": "node", "ranks": [4], "sequence_length": 100},
     "executed": {"cluster": "node", "hidden": [8], "ranks": 2, "sequence_length": 10, "rounds": 3, "steps": 5},
@@ -34,7 +34,7 @@ Cluster node() {
 }
 
 /// 100 bytes and 2 s with a replicated table, 60 bytes and 1.6 s with a partitioned one.
-struct KnownEvaluator : Evaluator {
+struct EmbeddingEvaluator : Evaluator {
   std::vector<Evaluation> evaluate(std::span<const Plan> plans) override {
     std::vector<Evaluation> evaluations(plans.size());
     for (size_t i = 0; i < plans.size(); ++i) {
@@ -47,8 +47,8 @@ struct KnownEvaluator : Evaluator {
 };
 
 /// Executions take 1, 2, 3, ... seconds in their order and 10 bytes per column.
-EmbeddingResult result() {
-  KnownEvaluator evaluator;
+EmbeddingResult embedding_result() {
+  EmbeddingEvaluator evaluator;
   double seconds = 0;
   Laboratory laboratory;
   laboratory.evaluator = &evaluator;
@@ -63,13 +63,13 @@ EmbeddingResult result() {
     run.peak_device_bytes = 10 * plan.model.hidden;
     return run;
   };
-  return run_embedding_study(read_embedding_axes(experiment(), "experiment.json"), laboratory);
+  return run_embedding_study(read_embedding_axes(embedding_experiment(), "experiment.json"), laboratory);
 }
 
 // 60 / 100 - 1 = -40 %; 2 / 1.6 - 1 = +25 %; 4 ranks with a sequence of 100 tokens each: 400 / 2 and 400 / 1.6
 // tokens/s.
 TEST(EmbeddingStudy, ComparesBothTablesInTheSimulator) {
-  const EmbeddingComparison row = result().simulated.at(0);
+  const EmbeddingComparison row = embedding_result().simulated.at(0);
   EXPECT_DOUBLE_EQ(row.memory_change, -0.4);
   EXPECT_DOUBLE_EQ(row.speed_change, 0.25);
   EXPECT_DOUBLE_EQ(row.replicated.tokens_per_second, 200);
@@ -78,7 +78,7 @@ TEST(EmbeddingStudy, ComparesBothTablesInTheSimulator) {
 
 // In turns: 1, 3, 5 s replicated, 2, 4, 6 s partitioned, medians 3 and 4: 3 / 4 - 1 = -25 %. The model has 8 columns.
 TEST(EmbeddingStudy, ExecutesBothTablesInTurns) {
-  const ExecutedComparison row = result().executed.at(0);
+  const ExecutedComparison row = embedding_result().executed.at(0);
   EXPECT_EQ(row.measured.hidden, 8);
   EXPECT_EQ(row.measured.replicated.peak_bytes, 80);
   EXPECT_DOUBLE_EQ(row.measured.speed_change, -0.25);
@@ -86,7 +86,7 @@ TEST(EmbeddingStudy, ExecutesBothTablesInTurns) {
 }
 
 TEST(EmbeddingStudy, ShowsWhatIsPublishedWithItsOrigin) {
-  const std::string tables = embedding_tables(result());
+  const std::string tables = embedding_tables(embedding_result());
   EXPECT_NE(tables.find("| 16 | 4 | 0.00 | 0.00 | -40.0 % | 200 | 250 | +25.0 % | -1 % [recalled]; -3 % [secondary] | "
                         "+2 % [recalled]; +4 % [secondary] |\n"),
             std::string::npos)
@@ -94,7 +94,7 @@ TEST(EmbeddingStudy, ShowsWhatIsPublishedWithItsOrigin) {
 }
 
 TEST(EmbeddingStudy, NeedsAModel) {
-  Json json = experiment();
+  Json json = embedding_experiment();
   json["simulated"]["models"] = Json::array();
   EXPECT_THROW(read_embedding_axes(json, "experiment.json"), InputError);
 }

@@ -7,7 +7,7 @@
 namespace moesaic::experiments {
 namespace {
 
-Json experiment() {
+Json grid_experiment() {
   return Json::parse(R"({"kind": "moesaic.experiment/1", "study": "prefetch_grid", "name": "08", "question": "?",
     "rounds": 3, "steps": 5, "scenarios": [
       {"name": "here", "model": "m", "cluster": "c", "workload": "w", "ranks": 2, "ep": 2, "cached_share": 0.5,
@@ -16,7 +16,7 @@ Json experiment() {
        "fused_parameter_bytes": "1 MB"}]})");
 }
 
-planner::Problem problem(const DocumentNames&) {
+planner::Problem grid_problem(const DocumentNames&) {
   planner::Problem p;
   p.model.num_layers = 2, p.model.hidden = 16, p.model.num_heads = p.model.num_kv_heads = 4, p.model.head_dim = 4;
   p.model.vocabulary = 256, p.model.num_experts = 4, p.model.top_k = 1, p.model.expert_intermediate = 32;
@@ -41,8 +41,8 @@ Timeline exchange_of(Seconds seconds) {
 
 // 2 layers of 4 experts on 2 ranks are 4 slots of a rank, of which half are cached.
 TEST(PrefetchGrid, FourPlansOfOneScenario) {
-  const GridAxes axes = read_grid_axes(experiment(), "08");
-  const std::vector<Plan> plans = grid_plans(axes.scenarios.at(0), problem({}));
+  const GridAxes axes = read_grid_axes(grid_experiment(), "08");
+  const std::vector<Plan> plans = grid_plans(axes.scenarios.at(0), grid_problem({}));
   ASSERT_EQ(plans.size(), 4u);
   for (size_t cell = 0; cell < 4; ++cell) {
     EXPECT_EQ(plans[cell].prefetch.dense, cell == 1 || cell == 3 ? 1 : 0);
@@ -56,7 +56,7 @@ TEST(PrefetchGrid, FourPlansOfOneScenario) {
 TEST(PrefetchGrid, ExecutesInTurnsWhereTheScenarioSaysSo) {
   int runs = 0;
   Laboratory laboratory;
-  laboratory.problem = problem;
+  laboratory.problem = grid_problem;
   laboratory.simulate = [](const Plan&) { return exchange_of(20); };
   laboratory.execute = [&](const Plan&, int64_t steps, Way way) {
     EXPECT_EQ(steps, 5);
@@ -65,7 +65,7 @@ TEST(PrefetchGrid, ExecutesInTurnsWhereTheScenarioSaysSo) {
     run.timeline = exchange_of(++runs);
     return run;
   };
-  const GridResult result = run_grid_study(read_grid_axes(experiment(), "08"), laboratory);
+  const GridResult result = run_grid_study(read_grid_axes(grid_experiment(), "08"), laboratory);
   ASSERT_EQ(result.scenarios.size(), 2u);
   std::vector<double> measured;
   for (const GridCell& cell : result.scenarios[0].cells) {

@@ -9,7 +9,7 @@
 namespace moesaic::experiments {
 namespace {
 
-using testing::World;
+using testing::PredictionWorld;
 
 ServedConfiguration on_two_ranks() {
   ServedConfiguration served;
@@ -19,8 +19,8 @@ ServedConfiguration on_two_ranks() {
   return served;
 }
 
-std::string refusal(const ServedConfiguration& served) {
-  World world;
+std::string served_refusal(const ServedConfiguration& served) {
+  PredictionWorld world;
   try {
     decode_plan(served, world.laboratory);
   } catch (const InputError& error) {
@@ -31,7 +31,7 @@ std::string refusal(const ServedConfiguration& served) {
 
 // Half of 8 tokens behind the 10 of the input: 14 are in sight.
 TEST(DecodePlan, IsTheStepInTheMiddleOfTheOutput) {
-  World world;
+  PredictionWorld world;
   const Plan plan = decode_plan(on_two_ranks(), world.laboratory);
   EXPECT_EQ(world.asked_cluster, "gpu-1x8");
   EXPECT_EQ(plan.workload.phase, WorkloadPhase::decode);
@@ -46,7 +46,7 @@ TEST(DecodePlan, IsTheStepInTheMiddleOfTheOutput) {
 
 // 4 ranks of dp: each prefills one request of 10 tokens; of 12 sequences each has 3, two of them others'.
 TEST(PrefillPlan, IsOneRequestOnEveryRankOfDp) {
-  World world;
+  PredictionWorld world;
   ServedConfiguration served = on_two_ranks();
   served.sequences = 12, served.tp = 1, served.dp = served.expert_ep = 4, served.expert_tp = 1;
   const Plan plan = prefill_plan(served, world.laboratory);
@@ -58,7 +58,7 @@ TEST(PrefillPlan, IsOneRequestOnEveryRankOfDp) {
 }
 
 TEST(DecodePlan, TakesOtherWeightsAndLeavesTheTableAlone) {
-  World world;
+  PredictionWorld world;
   ServedConfiguration served = on_two_ranks();
   served.weights = "fp8";
   const Plan plan = decode_plan(served, world.laboratory);
@@ -70,24 +70,24 @@ TEST(DecodePlan, TakesOtherWeightsAndLeavesTheTableAlone) {
 TEST(DecodePlan, RefusesWhatNoPlanCanSay) {
   ServedConfiguration served = on_two_ranks();
   served.expert_ep = 2;
-  EXPECT_EQ(refusal(served), "measured run: has its attention on 2 ranks, its experts on 4; expected as many");
+  EXPECT_EQ(served_refusal(served), "measured run: has its attention on 2 ranks, its experts on 4; expected as many");
   served = on_two_ranks();
   served.tp = 1, served.dp = 2, served.sequences = 3;
-  EXPECT_EQ(refusal(served),
+  EXPECT_EQ(served_refusal(served),
             "measured run: divides its sequences unevenly among the ranks of dp; expected as many sequences on "
             "every rank");
   served = on_two_ranks();
   served.unclear = "is told twice";
-  EXPECT_EQ(refusal(served), "measured run: is told twice");
+  EXPECT_EQ(served_refusal(served), "measured run: is told twice");
   served = on_two_ranks();
   served.weights = "fp9";
-  EXPECT_EQ(refusal(served), "measured run: has weights of type 'fp9'; expected a dtype of models");
+  EXPECT_EQ(served_refusal(served), "measured run: has weights of type 'fp9'; expected a dtype of models");
 }
 
 // One sequence touches 8 (1 - 7/8) = 1 expert of 2 * 16 * 64 elements in each of 2 layers; its cache is of 14 tokens, 3
 // layers, 2 * 4 * 4 elements. All in bf16 at one byte per second; a second rank takes half of everything.
 TEST(NullModel, ReadsWeightsAndCacheOnce) {
-  World world;
+  PredictionWorld world;
   ServedConfiguration served = on_two_ranks();
   served.sequences = 1;
   const double dense = 2.0 * static_cast<double>(count_parameters(small_model()).dense);
@@ -95,7 +95,7 @@ TEST(NullModel, ReadsWeightsAndCacheOnce) {
   EXPECT_DOUBLE_EQ(flops_and_bytes(decode_plan(served, world.laboratory)), (dense + experts + cache) / 2);
 }
 
-ServedRow row(Seconds measured, Seconds predicted, Seconds null) {
+ServedRow served_row(Seconds measured, Seconds predicted, Seconds null) {
   ServedRow row{{predicted, null, "experts", 0.75, true}, on_two_ranks()};
   row.served.token_s = measured;
   return row;
@@ -104,7 +104,8 @@ ServedRow row(Seconds measured, Seconds predicted, Seconds null) {
 // Errors 10, -10, 25 %; the null model says 2 s whatever it is asked: errors 100, 0, -50 %, no pair in order. The
 // fourth row serves other requests: no pair with it.
 TEST(ServedErrors, CountPairsOfOneQuestion) {
-  std::vector<ServedRow> rows = {row(1, 1.1, 2), row(2, 1.8, 2), row(4, 5, 2), row(1, 1.2, 2)};
+  std::vector<ServedRow> rows = {served_row(1, 1.1, 2), served_row(2, 1.8, 2), served_row(4, 5, 2),
+                                 served_row(1, 1.2, 2)};
   rows[3].served.input = 11;
   rows[3].fits = false;
   rows[3].served.engine = "sglang 2";
@@ -130,7 +131,7 @@ TEST(ServedErrors, CountPairsOfOneQuestion) {
 // 6 sequences take 6 s, the prefill of one 1 s. While a request makes its 8 tokens the 5 others are followed by new
 // ones: 5/8 s more per token; of 3 s that were measured that is 120.8 % too much.
 TEST(PredictionStudy, KeepsWhatItLeavesOutApart) {
-  World world;
+  PredictionWorld world;
   PredictionAxes axes{"12", {on_two_ranks(), on_two_ranks(), on_two_ranks()}, {}};
   axes.served[1].expert_ep = axes.served[2].expert_ep = 2;
   const PredictionResult result = run_prediction_study(axes, world.laboratory);

@@ -9,7 +9,7 @@
 namespace moesaic::experiments {
 namespace {
 
-using testing::World;
+using testing::PredictionWorld;
 
 TrainedConfiguration on_four_ranks() {
   TrainedConfiguration trained;
@@ -20,8 +20,8 @@ TrainedConfiguration on_four_ranks() {
   return trained;
 }
 
-std::string refusal(const TrainedConfiguration& trained) {
-  World world;
+std::string trained_refusal(const TrainedConfiguration& trained) {
+  PredictionWorld world;
   try {
     training_plan(trained, world.laboratory);
   } catch (const InputError& error) {
@@ -32,7 +32,7 @@ std::string refusal(const TrainedConfiguration& trained) {
 
 // 3 microbatches of 5 sequences on each of the 2 ranks of a stage: 30.
 TEST(TrainingPlan, HasTheLayoutAndBatchOfTheRun) {
-  World world;
+  PredictionWorld world;
   TrainedConfiguration trained = on_four_ranks();
   trained.capacity_factor = 1.5;
   const Plan plan = training_plan(trained, world.laboratory);
@@ -48,7 +48,7 @@ TEST(TrainingPlan, HasTheLayoutAndBatchOfTheRun) {
 }
 
 TEST(TrainingPlan, CutsTheModelAndTrainsItInBFloat16) {
-  World world;
+  PredictionWorld world;
   world.laboratory.model = [](const std::string&) {
     Model model = small_model();
     model.weight_dtype = model.expert_dtype = DType::fp8;
@@ -66,24 +66,24 @@ TEST(TrainingPlan, CutsTheModelAndTrainsItInBFloat16) {
 TEST(TrainingPlan, RefusesWhatNoPlanCanSay) {
   TrainedConfiguration trained = on_four_ranks();
   trained.layers = 3, trained.dense_layers = 2;
-  EXPECT_EQ(refusal(trained),
+  EXPECT_EQ(trained_refusal(trained),
             "measured run: is cut to 3 layers, 2 of them dense; expected layers that model small has");
   trained = on_four_ranks();
   trained.unclear = "interleaves stages, which no plan says";
-  EXPECT_EQ(refusal(trained), "measured run: interleaves stages, which no plan says");
+  EXPECT_EQ(trained_refusal(trained), "measured run: interleaves stages, which no plan says");
 }
 
 // 480 tokens of a step and 4 ranks at 1 GFLOP/s: less than the bytes, at 1 B/s. Every microbatch reads the weights
 // three times, a rank a quarter of them.
 TEST(TrainingNullModel, ReadsItsWeightsThreeTimesAMicrobatch) {
-  World world;
+  PredictionWorld world;
   const Plan plan = training_plan(on_four_ranks(), world.laboratory);
   const auto weights = static_cast<double>(count_parameters(small_model()).total());
   EXPECT_DOUBLE_EQ(training_flops_and_bytes(plan), 3 * 3 * 2 * weights / 4);
 }
 
 TEST(TrainingNullModel, ComputesAllProductsAtThePeak) {
-  World world;
+  PredictionWorld world;
   Plan plan = training_plan(on_four_ranks(), world.laboratory);
   plan.cluster.device.memory_bandwidth_bytes_per_s = 1e18;
   const auto active = static_cast<double>(active_parameters(small_model()));
@@ -92,7 +92,7 @@ TEST(TrainingNullModel, ComputesAllProductsAtThePeak) {
 
 // 30 sequences: 30 s, half more than measured; 1,000 bytes of 800.
 TEST(PredictionStudy, ComparesStepsAndMemoryOfTraining) {
-  World world;
+  PredictionWorld world;
   PredictionAxes axes{"12", {}, {on_four_ranks(), on_four_ranks()}};
   axes.trained[0].peak_bytes = 800;
   axes.trained[1].unclear = "is told twice";

@@ -22,12 +22,12 @@ class SecondPerSequence : public Evaluator {
   }
 };
 
-struct World {
+struct PredictionWorld {
   Laboratory laboratory;
   SecondPerSequence evaluator;
   std::string asked_cluster;
 
-  World() {
+  PredictionWorld() {
     laboratory.model = [](const std::string&) { return small_model(); };
     laboratory.routing = [](const std::string&) { return RoutingDocument(); };
     laboratory.profile = [](const Cluster&) { return Profile(); };

@@ -29,7 +29,7 @@ const ReadingErrors& row_of(const std::vector<ReadingErrors>& errors, const std:
 // Lines 16 of rows, 256 of n and of k can be left out: 9 points on each, one on all of them. Where every point takes
 // half of its base, the reading and the null model are right.
 TEST(TableReadings, AreRightWhereTheBaseIs) {
-  const std::string file = std::filesystem::path(testing::TempDir()) / "readings_right.json";
+  const std::string file = std::filesystem::path(::testing::TempDir()) / "readings_right.json";
   const auto errors = reading_errors(profile_with(products_table(0.5), file), sample_gpu(), "gpu");
   ASSERT_EQ(errors.size(), 4U);
   for (const ReadingErrors& row : errors) {
@@ -44,7 +44,7 @@ TEST(TableReadings, AreRightWhereTheBaseIs) {
 TEST(TableReadings, SeeALineThatNothingForetells) {
   KernelTable table = products_table(0.5);
   for (size_t point = 9; point < 18; ++point) table.microseconds[point] *= 2;
-  const std::string file = std::filesystem::path(testing::TempDir()) / "readings_wrong.json";
+  const std::string file = std::filesystem::path(::testing::TempDir()) / "readings_wrong.json";
   const auto errors = reading_errors(profile_with(table, file), sample_gpu(), "gpu");
   EXPECT_NEAR(row_of(errors, "rows").median, 0.5, 1e-9);
   EXPECT_NEAR(row_of(errors, "rows").null_median, 0, 1e-9);

@@ -11,7 +11,7 @@
 namespace moesaic::experiments {
 namespace {
 
-Json experiment() {
+Json cost_experiment() {
   return Json::parse(R"({"kind": "moesaic.experiment/1", "study": "simulation_cost", "name": "15", "question": "?",
     "model": "small", "cluster": "nodes", "ep": 4, "sequence_length": 64, "engines": ["a", "b"],
     "zipf_exponents": [0, 1], "clusters": {"gpus": [2, 4, 8], "layers": 2},
@@ -27,11 +27,11 @@ Cluster nodes() {
 
 /// Core seconds: lowering 1 per layer; simulating gpus^2 for engine a, gpus for b, each time a hundredth longer. Bytes:
 /// 10 per GPU and layer. The step takes one second per layer, by b a thousandth more.
-struct World {
+struct CostWorld {
   Laboratory laboratory;
   int simulations = 0;
 
-  World() {
+  CostWorld() {
     laboratory.model = [](const std::string&) { return small_model(); };
     laboratory.cluster = [](const std::string&) { return nodes(); };
     laboratory.simulation_cost = [this](const Plan& plan, const std::string& engine) {
@@ -49,7 +49,7 @@ struct World {
 
 // 3 clusters and of the models the one that is not among them, by engine and routing.
 TEST(SimulationCostStudy, MeasuresEachStepOnce) {
-  const CostAxes axes = read_cost_axes(experiment(), "experiment.json");
+  const CostAxes axes = read_cost_axes(cost_experiment(), "experiment.json");
   const std::vector<CostCase> cases = cost_cases(axes);
   ASSERT_EQ(cases.size(), 16U);
   EXPECT_EQ(std::vector<CostCase>(cases.begin(), cases.begin() + 5),
@@ -58,7 +58,7 @@ TEST(SimulationCostStudy, MeasuresEachStepOnce) {
 }
 
 TEST(SimulationCostStudy, PlansNameTheSize) {
-  const CostAxes axes = read_cost_axes(experiment(), "experiment.json");
+  const CostAxes axes = read_cost_axes(cost_experiment(), "experiment.json");
   const Plan plan = cost_plan(axes, {"a", 1, 8, 5}, small_model(), nodes());
   EXPECT_EQ(plan.cluster.num_nodes, 2);  // of 4 GPUs
   EXPECT_EQ(plan.layout.ranks, 8);
@@ -72,8 +72,8 @@ TEST(SimulationCostStudy, PlansNameTheSize) {
 // Rounds are 1, 1.01 and 1.02 times as long: medians are 1.01 times. Along GPUs a: 2 + 4.04 at 2, 2 + 16.16 at 4 and
 // 2 + 64.64 at 8 GPUs, of order log2(66.64 / 18.16); bytes 40, 80, 160, of order 1.
 TEST(SimulationCostStudy, SummarizesMediansAndOrders) {
-  World world;
-  const CostResult result = run_cost_study(read_cost_axes(experiment(), "experiment.json"), world.laboratory);
+  CostWorld world;
+  const CostResult result = run_cost_study(read_cost_axes(cost_experiment(), "experiment.json"), world.laboratory);
   EXPECT_EQ(world.simulations, 48);
   ASSERT_EQ(result.rows.size(), 16U);
   EXPECT_EQ(result.rows[2].simulate_core_s, (std::vector<double>{64, 64 * 1.01, 64 * 1.02}));
@@ -91,18 +91,18 @@ TEST(SimulationCostStudy, SummarizesMediansAndOrders) {
 }
 
 TEST(SimulationCostStudy, SummarizesTheSameFromItsRows) {
-  World world;
-  const Json whole = kCostStudy.run(experiment(), "experiment.json", world.laboratory);
+  CostWorld world;
+  const Json whole = kCostStudy.run(cost_experiment(), "experiment.json", world.laboratory);
   Json emptied = whole;
   emptied["summary"] = Json::array(), emptied["widest_difference_of_engines"] = 7;
   EXPECT_EQ(kCostStudy.summarize(emptied, "result.json").dump(), whole.dump());
 }
 
 TEST(SimulationCostStudy, RefusesAxesThatItCannotMeasure) {
-  Json wrong = experiment();
+  Json wrong = cost_experiment();
   wrong["clusters"]["gpus"][1] = 0;
   EXPECT_THROW(read_cost_axes(wrong, "experiment.json"), InputError);
-  wrong = experiment();
+  wrong = cost_experiment();
   wrong["models"]["depth"] = 3;
   EXPECT_THROW(read_cost_axes(wrong, "experiment.json"), InputError);
 }

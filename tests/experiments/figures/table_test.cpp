@@ -17,6 +17,7 @@ TEST(Table, HasAHeadARuleAndRows) {
 
 TEST(Table, NumbersFollowTheirFormat) {
   EXPECT_EQ(number("%+.1f %%", -4.52), "-4.5 %");
+  EXPECT_EQ(signed_percent(-0.0452), "-4.5 %");
   const nlohmann::ordered_json json = {{"rate", 1024}};
   EXPECT_EQ(number("%.0f", json["rate"]), "1024");
 }

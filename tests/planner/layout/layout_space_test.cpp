@@ -10,7 +10,7 @@
 namespace moesaic::planner {
 namespace {
 
-std::vector<PlanChoices> layouts_of(const Problem& problem) {
+std::vector<PlanChoices> legal_choices_of(const Problem& problem) {
   std::vector<PlanChoices> layouts;
   for_each_layout(problem, layout_values(problem), [&](const Plan& plan) {
     layouts.push_back(plan);
@@ -46,7 +46,7 @@ TEST(LayoutSpace, IsEveryCombinationThatAPlanMayHave) {
                       plan.embedding = held;
                       legal += can_be_lowered(plan);
                     }
-  EXPECT_EQ(static_cast<int64_t>(layouts_of(problem).size()), legal);
+  EXPECT_EQ(static_cast<int64_t>(legal_choices_of(problem).size()), legal);
   EXPECT_GT(legal, 500);
 }
 
@@ -54,7 +54,7 @@ TEST(LayoutSpace, KeepsWhatIsFixed) {
   Problem problem = testing::tiny_problem();
   problem.fixed.set(&Layout::zero, 1);
   problem.fixed.set(&Layout::ep, 2);
-  for (const PlanChoices& choices : layouts_of(problem)) {
+  for (const PlanChoices& choices : legal_choices_of(problem)) {
     EXPECT_EQ(choices.layout.zero, 1);
     EXPECT_EQ(choices.layout.ep, 2);
   }

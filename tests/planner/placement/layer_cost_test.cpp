@@ -125,7 +125,7 @@ TEST(LayerEvaluation, EqualsThePlainLoops) {
   }
 }
 
-class RankLoadsAfterMoves : public testing::TestWithParam<SmallShape> {};
+class RankLoadsAfterMoves : public ::testing::TestWithParam<SmallShape> {};
 
 TEST_P(RankLoadsAfterMoves, EqualTheFullEvaluation) {
   // The small shape scaled to 8 times the ranks, so that nodes have 8 times the ranks and paths differ.
@@ -164,7 +164,7 @@ TEST_P(RankLoadsAfterMoves, EqualTheFullEvaluation) {
 }
 
 // Without spare slots only exchanges are allowed; kSmallShapes has both kinds.
-INSTANTIATE_TEST_SUITE_P(Shapes, RankLoadsAfterMoves, testing::ValuesIn(kSmallShapes));
+INSTANTIATE_TEST_SUITE_P(Shapes, RankLoadsAfterMoves, ::testing::ValuesIn(kSmallShapes));
 
 TEST(RankLoads, AllowsOnlyMovesThatKeepAValidPlacement) {
   const RankLoads loads({3, 2, 2, {0, 1, 1, 2}}, even_sources({1, 1, 1}, 2), mixed_model(2));

@@ -19,7 +19,7 @@ LayerPlacement round_robin(const PlacementRequest& request) {
   return placement;
 }
 
-class SmallCase : public testing::TestWithParam<SmallShape> {};
+class SmallCase : public ::testing::TestWithParam<SmallShape> {};
 
 // The gap that we state: on these shapes (at most 6 experts, 3 ranks) the search finds the optimum of at least 9 in 10
 // loads and is never more than 2 % above it.
@@ -44,7 +44,7 @@ TEST_P(SmallCase, SearchIsNearTheOptimumAndBoundIsBelowIt) {
   EXPECT_GE(found, 9);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, SmallCase, testing::ValuesIn(kSmallShapes));
+INSTANTIATE_TEST_SUITE_P(Shapes, SmallCase, ::testing::ValuesIn(kSmallShapes));
 
 // One term of the model at a time, with idle experts among them: each part of the bound on its own.
 TEST(LowerBound, IsBelowTheOptimumForEveryTerm) {

@@ -37,7 +37,7 @@ TEST(Placement, NamesWhatIsInvalid) {
   EXPECT_EQ(invalid_reason({3, 2, 2, {0, 1, 0, 1}}), "expert 2 has no slot");
   EXPECT_EQ(invalid_reason({3, 2, 2, {0, 0, 1, 2}}), "");
   EXPECT_EQ(invalid_reason({3, 2, 2, {0, 0, 1, 2}}, {true}), "expert 0 fills two slots of rank 0");
-  EXPECT_THROW(check({3, 2, 2, {0, 1, 0, 1}}), InputError);
+  EXPECT_THROW(check(LayerPlacement{3, 2, 2, {0, 1, 0, 1}}), InputError);
 }
 
 }  // namespace

@@ -24,12 +24,12 @@ class Unanswered final : public Operation {
   bool advance() override { return complete; }
 };
 
-struct Event {
+struct WatchEvent {
   StallEvent event;
   Stall stall;
 };
 
-Watch watch_of(StallLimits limits, std::vector<Event>& events) {
+Watch watch_of(StallLimits limits, std::vector<WatchEvent>& events) {
   Watch::Hooks hooks;
   hooks.on_stall = [&](const Stall& stall, StallEvent event) { events.push_back({event, stall}); };
   return Watch(0, limits, hooks);
@@ -77,7 +77,7 @@ TEST(WaitingFor, NamesTheRanksOfABarriersRound) {
 }
 
 TEST(Watch, WarnsOnceThenEndsTheRun) {
-  std::vector<Event> events;
+  std::vector<WatchEvent> events;
   Watch watch = watch_of({0.02, 0.05}, events);
   const Unanswered operation;
   std::string error;
@@ -104,7 +104,7 @@ TEST(Watch, SaysNoMoreThanItKnows) {
 
 // 0.7 s without a poll count as 0.5 s: this rank did not run either.
 TEST(Watch, DoesNotCountTheTimeInWhichItsOwnRankWasStopped) {
-  std::vector<Event> events;
+  std::vector<WatchEvent> events;
   Watch watch = watch_of({0.65, 0.65}, events);
   const Unanswered operation;
   watch.idle(operation, "t");
@@ -114,7 +114,7 @@ TEST(Watch, DoesNotCountTheTimeInWhichItsOwnRankWasStopped) {
 }
 
 TEST(Watch, StartsAgainAfterProgress) {
-  std::vector<Event> events;
+  std::vector<WatchEvent> events;
   Watch watch = watch_of({0.3, 0}, events);
   const Unanswered operation;
   for (int i = 0; i < 4; ++i) {  // 4 waits of 0.1 s, none of 0.3 s
@@ -127,7 +127,7 @@ TEST(Watch, StartsAgainAfterProgress) {
 }
 
 TEST(Watch, SaysForWhomItWaitsWhenTheJobIsEnded) {
-  std::vector<Event> events;
+  std::vector<WatchEvent> events;
   Watch::Hooks hooks;
   hooks.ending = [] { return true; };
   hooks.on_stall = [&](const Stall& stall, StallEvent event) { events.push_back({event, stall}); };

@@ -11,14 +11,14 @@ namespace {
 
 using Floats = std::vector<float>;
 
-const SlotLayout kLayout{{2, 3}};  // elements of up and down
+const SlotLayout kSumsLayout{{2, 3}};  // elements of up and down
 
-Floats values(const float* sums, size_t parameter) { return {sums, sums + kLayout.elements[parameter]}; }
+Floats values(const float* sums, size_t parameter) { return {sums, sums + kSumsLayout.elements[parameter]}; }
 
 // bf16 has 8 bits: 1, 2 and 0.5 are exact.
 TEST(GradientSums, AddsBothFormats) {
   PeakBytes host;
-  GradientSums sums(kLayout, host);
+  GradientSums sums(kSumsLayout, host);
   const Floats up = {1, 2}, down = {3, 4, 5};
   const std::vector<BFloat16> more = {to_bf16(1), to_bf16(2), to_bf16(0.5f)};
   sums.add(1, 7, 0, up.data(), DType::f32);
@@ -32,7 +32,7 @@ TEST(GradientSums, AddsBothFormats) {
 // Two slots of 5 elements of 4 bytes; the layer's sums begin at 0 again once it has been cleared.
 TEST(GradientSums, TakesMemoryOfSlotsThatHaveGradients) {
   PeakBytes host;
-  GradientSums sums(kLayout, host);
+  GradientSums sums(kSumsLayout, host);
   const Floats up = {1, 2};
   sums.add(0, 0, 0, up.data(), DType::f32);
   sums.add(0, 3, 0, up.data(), DType::f32);
@@ -47,7 +47,7 @@ TEST(GradientSums, TakesMemoryOfSlotsThatHaveGradients) {
 
 TEST(GradientSums, NamesTheFirstThatIsNotFinite) {
   PeakBytes host;
-  GradientSums sums(kLayout, host);
+  GradientSums sums(kSumsLayout, host);
   const Floats fine = {1, 2, 3}, poisoned = {1, std::numeric_limits<float>::quiet_NaN(), 0};
   sums.add(2, 0, 1, fine.data(), DType::f32);
   EXPECT_EQ(sums.find_non_finite(nullptr, {}), std::nullopt);

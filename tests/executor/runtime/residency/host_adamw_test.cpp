@@ -10,7 +10,7 @@ namespace {
 
 using Floats = std::vector<float>;
 
-const SlotLayout kLayout{{2, 3}};  // elements of up and down
+const SlotLayout kStatesLayout{{2, 3}};  // elements of up and down
 const Floats kFirst = {0.5f, -1, 2, 0.25f, -3};
 const Floats kGradients = {1, -2, 0.5f, 0.125f, 4};  // up, down
 
@@ -23,10 +23,10 @@ Optimizer optimizer() {
 
 /// A slot as in kFirst, without moments.
 SlotStates slot() {
-  SlotStates states{AlignedBuffer(kLayout.bytes())};
-  std::fill_n(states.data(), kStatesPerWeight * kLayout.weights(), 0.0f);
-  std::copy_n(kFirst.data(), 2, states.data() + kLayout.offset(0));
-  std::copy_n(kFirst.data() + 2, 3, states.data() + kLayout.offset(1));
+  SlotStates states{AlignedBuffer(kStatesLayout.bytes())};
+  std::fill_n(states.data(), kStatesPerWeight * kStatesLayout.weights(), 0.0f);
+  std::copy_n(kFirst.data(), 2, states.data() + kStatesLayout.offset(0));
+  std::copy_n(kFirst.data() + 2, 3, states.data() + kStatesLayout.offset(1));
   return states;
 }
 
@@ -45,8 +45,8 @@ struct Plain {
 
 void expect_same(const SlotStates& states, const Plain& plain) {
   const auto part = [&](size_t parameter, int64_t state) {
-    const float* data = states.data() + kLayout.offset(parameter) + state * kLayout.elements[parameter];
-    return Floats(data, data + kLayout.elements[parameter]);
+    const float* data = states.data() + kStatesLayout.offset(parameter) + state * kStatesLayout.elements[parameter];
+    return Floats(data, data + kStatesLayout.elements[parameter]);
   };
   const auto whole = [&](int64_t state) {
     Floats both = part(0, state);
@@ -59,7 +59,7 @@ void expect_same(const SlotStates& states, const Plain& plain) {
 }
 
 TEST(HostAdamW, IsTheKernelOnBothParameters) {
-  const HostAdamW adamw(optimizer(), kLayout);
+  const HostAdamW adamw(optimizer(), kStatesLayout);
   SlotStates states = slot();
   Plain plain;
   for (int64_t number : {1, 2, 3}) {
@@ -72,7 +72,7 @@ TEST(HostAdamW, IsTheKernelOnBothParameters) {
 
 // One step with a gradient, then it sleeps through steps 2 to 5 (from 1), of which step 3 was skipped by all.
 TEST(HostAdamW, CatchesUpWithTheStepsThatCounted) {
-  HostAdamW adamw(optimizer(), kLayout);
+  HostAdamW adamw(optimizer(), kStatesLayout);
   SlotStates states = slot();
   Plain plain;
   adamw.update(states, gradients(), 1);
@@ -96,7 +96,7 @@ TEST(HostAdamW, CatchesUpWithTheStepsThatCounted) {
 TEST(HostAdamW, FollowsTheScheduleInItsSleep) {
   Optimizer o = optimizer();
   o.schedule = {LearningRateSchedule::Decay::constant, 3};
-  const HostAdamW adamw(o, kLayout);
+  const HostAdamW adamw(o, kStatesLayout);
   SlotStates states = slot();
   adamw.catch_up(states, 4);
   adamw.update(states, gradients(), 0.5f);

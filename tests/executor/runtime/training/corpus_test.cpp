@@ -52,7 +52,7 @@ std::vector<int32_t> drawn(const Corpus& corpus, int64_t step, int64_t index, ui
   return inputs;
 }
 
-std::string refusal(const std::function<void()>& of) {
+std::string corpus_refusal(const std::function<void()>& of) {
   try {
     of();
   } catch (const InputError& error) {
@@ -151,7 +151,7 @@ TEST(Corpus, OfATokenBeyondTheVocabularySaysWhere) {
   tokens[6] = 50'257;
   const std::string name = files.write("tokens.bin", encoded(tokens, 2));
   const Corpora corpora = open_corpora({.files = {name}, .format = TokenFormat::uint16}, kLength, 50'257);
-  EXPECT_EQ(refusal([&] { drawn(corpora.training, 0, 0); }),
+  EXPECT_EQ(corpus_refusal([&] { drawn(corpora.training, 0, 0); }),
             name +
                 ": has the token 50257 at token 6, byte 12; expected ids below 50257, the model's vocabulary; train "
                 "with the vocabulary of its tokenizer; are its tokens uint16?");
@@ -164,7 +164,7 @@ TEST(Corpus, RefusesWhatCannotBeTrainedOn) {
   const std::string pipe = files.folder.path + "/pipe", text = files.write("text", "123456789 123456789");
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   const auto of = [](const CorpusFiles& asked, int64_t vocabulary = 256) {
-    return refusal([&] { open_corpora(asked, kLength, vocabulary); });
+    return corpus_refusal([&] { open_corpora(asked, kLength, vocabulary); });
   };
   EXPECT_EQ(of({.files = {text}}), "accepted");
   for (const auto& [name, problem] : std::vector<std::pair<std::string, std::string>>{

@@ -13,12 +13,12 @@
 namespace moesaic::executor {
 namespace {
 
-constexpr int64_t kSteps = 4;
+constexpr int64_t kElasticSteps = 4;
 
 using testing::corpus;
 
 /// One node, 4 experts, 2 microbatches of 8 sequences of 16 tokens.
-Plan plan_of(int ranks, int ep) {
+Plan elastic_plan(int ranks, int ep) {
   Plan plan = testing::unchecked_plan_of(1, ranks, ep);
   plan.model.num_experts = 4;
   return plan;
@@ -28,7 +28,7 @@ Plan plan_of(int ranks, int ep) {
 Plan task_plan(const std::vector<Team>& teams) {
   int ranks = 0;
   for (const Team& team : teams) ranks += team.ranks;
-  Plan plan = plan_of(ranks, ranks);
+  Plan plan = elastic_plan(ranks, ranks);
   plan.model.routed_by_task = true;
   plan.model.top_k = 1;
   plan.workload.tasks = {{"a", 8}, {"b", 4}, {"c", 2}, {"d", 2}};
@@ -39,7 +39,7 @@ Plan task_plan(const std::vector<Team>& teams) {
 TrainResult result_of(const Plan& plan) {
   check_plan(plan, "test");
   TrainOptions options;
-  options.steps = kSteps;
+  options.steps = kElasticSteps;
   return train_on_threads(plan, corpus(), options);
 }
 
@@ -51,10 +51,10 @@ void expect_same_losses(const Plan& plan, const Plan& reference) {
 }
 
 TEST(UnevenSplit, TrainsLikeOneRank) {
-  const Plan one = plan_of(1, 1);
+  const Plan one = elastic_plan(1, 1);
   for (const auto& [ep, shares] : std::vector<std::pair<int, std::vector<int64_t>>>{
            {1, {5, 3}}, {2, {7, 1}}, {2, {1, 4, 2, 1}}, {4, {1, 4, 2, 1}}}) {
-    Plan uneven = plan_of(static_cast<int>(shares.size()), ep);
+    Plan uneven = elastic_plan(static_cast<int>(shares.size()), ep);
     uneven.elastic.sequences_per_rank = shares;
     expect_same_losses(uneven, one);
   }
@@ -62,7 +62,7 @@ TEST(UnevenSplit, TrainsLikeOneRank) {
 
 // Chunks of an uneven rank are pieces of its own tokens; they change no bit.
 TEST(UnevenSplit, ChunksAndBucketsChangeNoBit) {
-  Plan plain = plan_of(4, 4);
+  Plan plain = elastic_plan(4, 4);
   plain.elastic.sequences_per_rank = {1, 4, 2, 1};
   Plan chunked = plain;
   chunked.dispatch.chunks = 3;
@@ -73,7 +73,7 @@ TEST(UnevenSplit, ChunksAndBucketsChangeNoBit) {
 // Factor 1, top 2 of 4 experts: a rank of 5 sequences of 16 tokens has room for 5 * 16 * 2 / 4 = 40 rows per expert,
 // one of 3 for 24.
 TEST(UnevenSplit, CapacityFollowsTheRanksOwnTokens) {
-  Plan plan = plan_of(2, 2);
+  Plan plan = elastic_plan(2, 2);
   plan.elastic.sequences_per_rank = {5, 3};
   plan.dispatch.kind = DispatchKind::padded;
   plan.dispatch.capacity_factor = 1.0;
@@ -120,10 +120,10 @@ void expect_same_job(const std::vector<Plan>& parts, const Plan& one) {
 
 // A job changes its split at a step boundary, from its checkpoint, on another number of ranks, and loses nothing.
 TEST(UnevenSplit, ChangesInARunningJob) {
-  Plan uneven = plan_of(2, 2), wider = plan_of(4, 2);
+  Plan uneven = elastic_plan(2, 2), wider = elastic_plan(4, 2);
   uneven.elastic.sequences_per_rank = {5, 3};
   wider.elastic.sequences_per_rank = {1, 4, 2, 1};
-  expect_same_job({plan_of(2, 1), uneven, wider}, plan_of(1, 1));
+  expect_same_job({elastic_plan(2, 1), uneven, wider}, elastic_plan(1, 1));
 }
 
 TEST(Tasks, ChangeTheirRanksInARunningJob) {
@@ -135,17 +135,17 @@ TEST(Tasks, ChangeTheirRanksInARunningJob) {
 // Rows of task t: its sequences of a microbatch times 16 tokens, on the ranks of its team alone.
 TEST(Tasks, RecordWhatEachRankTrained) {
   const RoutingDocument routing = result_of(task_plan({{{0}, 2}, {{1}, 1}, {{2, 3}, 1}})).routing;
-  EXPECT_EQ(routing.num_iterations, kSteps * 2);
+  EXPECT_EQ(routing.num_iterations, kElasticSteps * 2);
   const std::vector<int64_t> first(routing.counts.begin(), routing.counts.begin() + 16);
   EXPECT_EQ(first, (std::vector<int64_t>{32, 0, 0, 0, 32, 0, 0, 0, 0, 32, 0, 0, 0, 0, 16, 16}));
 }
 
 // A slower device computes the same bits.
 TEST(Mixed, SlowDevicesTrainTheSame) {
-  Plan plan = plan_of(2, 2);
+  Plan plan = elastic_plan(2, 2);
   plan.elastic.sequences_per_rank = {5, 3};
   TrainOptions options;
-  options.steps = kSteps;
+  options.steps = kElasticSteps;
   std::vector<double> losses;
   run_on_threads(2, 2, [&](int rank, Transport& transport) {
     cpu::CpuBackend cores;
@@ -162,7 +162,7 @@ TEST(Tasks, MissingOrDoubledAreRefused) {
                                                                        {{{0, 1, 2, 4}, 1}},
                                                                        {{{0, 1}, 1}, {{2}, 3}, {{3}, 1}}})
     EXPECT_THROW(check_plan(task_plan(teams), "test"), InputError);
-  Plan shares = plan_of(2, 2);
+  Plan shares = elastic_plan(2, 2);
   shares.elastic.sequences_per_rank = {5, 4};
   EXPECT_THROW(check_plan(shares, "test"), InputError);
   shares.elastic.sequences_per_rank = {8, 0};

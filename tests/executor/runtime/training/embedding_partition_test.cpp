@@ -15,12 +15,12 @@ namespace {
 
 using testing::losses;
 
-struct Case {
+struct PartitionCase {
   int nodes, per_node, ep, micro_batches, tp = 1;
   bool tied = false;
 };
 
-Plan plan_of(const Case& c, Embedding embedding) {
+Plan embedding_plan(const PartitionCase& c, Embedding embedding) {
   Plan plan = testing::plan_of(c.nodes, c.per_node, c.ep);
   plan.model.tied_embeddings = c.tied;
   plan.layout.micro_batches = c.micro_batches;
@@ -31,22 +31,22 @@ Plan plan_of(const Case& c, Embedding embedding) {
 
 // Sums over ranks associate differently on another number of ranks: 2e-5, as in plan_equivalence_test.
 TEST(UntiedHead, TrainsAlikeOnEveryNumberOfRanks) {
-  const std::vector<double> expected = losses(plan_of({1, 1, 1, 2}, Embedding::replicated));
-  for (const Case& c : {Case{1, 2, 2, 2}, Case{1, 4, 2, 2}}) {
-    const std::vector<double> found = losses(plan_of(c, Embedding::replicated));
+  const std::vector<double> expected = losses(embedding_plan({1, 1, 1, 2}, Embedding::replicated));
+  for (const PartitionCase& c : {PartitionCase{1, 2, 2, 2}, PartitionCase{1, 4, 2, 2}}) {
+    const std::vector<double> found = losses(embedding_plan(c, Embedding::replicated));
     for (size_t step = 0; step < found.size(); ++step) EXPECT_NEAR(found[step], expected[step], 2e-5 * expected[step]);
   }
   EXPECT_LT(expected.back(), expected.front());
   EXPECT_NE(expected, losses(testing::plan_of(1, 1, 1)));  // the tied head is another model
 }
 
-class EmbeddingPartition : public ::testing::TestWithParam<Case> {};
+class EmbeddingPartition : public ::testing::TestWithParam<PartitionCase> {};
 
 // A replicated table adds the tokens of each rank and then the ranks; a column the tokens of all ranks in one sum. The
 // first loss has seen no gradient.
 TEST_P(EmbeddingPartition, TrainsAsAReplicatedTable) {
-  const std::vector<double> expected = losses(plan_of(GetParam(), Embedding::replicated));
-  const std::vector<double> found = losses(plan_of(GetParam(), Embedding::column_partition));
+  const std::vector<double> expected = losses(embedding_plan(GetParam(), Embedding::replicated));
+  const std::vector<double> found = losses(embedding_plan(GetParam(), Embedding::column_partition));
   EXPECT_EQ(found[0], expected[0]);
   for (size_t step = 1; step < found.size(); ++step) EXPECT_NEAR(found[step], expected[step], 2e-5 * expected[step]);
 }
@@ -69,7 +69,7 @@ TEST_P(EmbeddingPartition, HasTheGradientOfTheWholeTable) {
   options.steps = 1;
   for (const Embedding embedding : {Embedding::replicated, Embedding::column_partition}) {
     options.checkpoint.folder = (embedding == Embedding::replicated ? whole : cut).path;
-    train_on_threads(plan_of(GetParam(), embedding), testing::corpus(), options);
+    train_on_threads(embedding_plan(GetParam(), embedding), testing::corpus(), options);
   }
   const std::vector<float> expected = saved(whole.path, "embedding.m", 256 * 32),
                            found = saved(cut.path, "embedding.m", 256 * 32);
@@ -82,15 +82,17 @@ TEST_P(EmbeddingPartition, HasTheGradientOfTheWholeTable) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, EmbeddingPartition,
-                         ::testing::Values(Case{1, 2, 1, 2}, Case{1, 2, 2, 1}, Case{1, 4, 2, 2}, Case{2, 2, 4, 1},
-                                           Case{1, 4, 2, 1, 2}, Case{1, 2, 2, 1, 1, true}, Case{1, 4, 2, 2, 1, true},
-                                           Case{2, 2, 4, 4, 1, true}, Case{1, 4, 2, 1, 2, true}));
+                         ::testing::Values(PartitionCase{1, 2, 1, 2}, PartitionCase{1, 2, 2, 1},
+                                           PartitionCase{1, 4, 2, 2}, PartitionCase{2, 2, 4, 1},
+                                           PartitionCase{1, 4, 2, 1, 2}, PartitionCase{1, 2, 2, 1, 1, true},
+                                           PartitionCase{1, 4, 2, 2, 1, true}, PartitionCase{2, 2, 4, 4, 1, true},
+                                           PartitionCase{1, 4, 2, 1, 2, true}));
 
 class MeetsTheOtherTechniques : public ::testing::TestWithParam<bool> {};
 
 // Nothing of these reads or writes the table, tied or not: the same bits.
 TEST_P(MeetsTheOtherTechniques, WithTheSameBits) {
-  const Plan base = plan_of({2, 2, 4, 1, 1, GetParam()}, Embedding::column_partition);
+  const Plan base = embedding_plan({2, 2, 4, 1, 1, GetParam()}, Embedding::column_partition);
   const std::vector<double> expected = losses(base);
   Plan plan = base;
   plan.gradient_bucket_bytes = 30'000;
@@ -112,7 +114,7 @@ INSTANTIATE_TEST_SUITE_P(EmbeddingPartition, MeetsTheOtherTechniques, ::testing:
 // bf16 keeps 8 bits of every factor of a product, as in plan_equivalence_test; where sums differ in the last bit of
 // f32, some factors round apart: 2.4e-5 of the loss was seen.
 TEST(EmbeddingPartition, TrainsInBFloat16WithATiedHead) {
-  Plan plan = plan_of({1, 4, 2, 2, 1, true}, Embedding::column_partition);
+  Plan plan = embedding_plan({1, 4, 2, 2, 1, true}, Embedding::column_partition);
   const std::vector<double> f32 = losses(plan);
   plan.workload.compute_dtype = DType::bf16;
   const std::vector<double> cut = losses(plan);
@@ -127,9 +129,10 @@ TEST(EmbeddingPartition, TrainsInBFloat16WithATiedHead) {
 
 // One rank holds the whole table: other sums, as in layout_equivalence_test.
 TEST(EmbeddingPartition, TrainsATiedHeadLikeOneRank) {
-  const std::vector<double> expected = losses(plan_of({1, 1, 1, 2, 1, true}, Embedding::replicated));
-  for (const Case& c : {Case{1, 2, 1, 2, 1, true}, Case{2, 2, 4, 2, 1, true}, Case{1, 4, 2, 2, 2, true}}) {
-    const std::vector<double> found = losses(plan_of(c, Embedding::column_partition));
+  const std::vector<double> expected = losses(embedding_plan({1, 1, 1, 2, 1, true}, Embedding::replicated));
+  for (const PartitionCase& c :
+       {PartitionCase{1, 2, 1, 2, 1, true}, PartitionCase{2, 2, 4, 2, 1, true}, PartitionCase{1, 4, 2, 2, 2, true}}) {
+    const std::vector<double> found = losses(embedding_plan(c, Embedding::column_partition));
     for (size_t step = 0; step < found.size(); ++step) EXPECT_NEAR(found[step], expected[step], 2e-5 * expected[step]);
   }
 }
@@ -139,14 +142,14 @@ class Resumes : public ::testing::TestWithParam<bool> {};
 // Two steps each; a run goes on with another embedding on another number of ranks.
 TEST_P(Resumes, FromAndToAReplicatedTable) {
   const TestFolder folder;
-  const std::vector<double> expected = losses(plan_of({1, 2, 2, 2, 1, GetParam()}, Embedding::replicated));
+  const std::vector<double> expected = losses(embedding_plan({1, 2, 2, 2, 1, GetParam()}, Embedding::replicated));
   std::vector<double> found;
   for (const auto& [ranks, embedding] :
        {std::pair{4, Embedding::column_partition}, {2, Embedding::replicated}, {2, Embedding::column_partition}}) {
     TrainOptions options;
     options.steps = static_cast<int64_t>(found.size()) + 2;
     options.checkpoint = {folder.path, 10, !found.empty()};
-    const Plan plan = plan_of({1, ranks, 2, 2, 1, GetParam()}, embedding);
+    const Plan plan = embedding_plan({1, ranks, 2, 2, 1, GetParam()}, embedding);
     const std::vector<double> own = train_on_threads(plan, testing::corpus(), options).loss;
     found.insert(found.end(), own.begin(), own.end());
   }
@@ -162,7 +165,7 @@ TEST(EmbeddingPartition, KeepsAShareOfTheTable) {
   TrainOptions options;
   options.steps = 1;
   const auto peak = [&](Embedding embedding) {
-    return train_on_threads(plan_of({1, 4, 4, 2}, embedding), testing::corpus(), options).memory.device_bytes;
+    return train_on_threads(embedding_plan({1, 4, 4, 2}, embedding), testing::corpus(), options).memory.device_bytes;
   };
   EXPECT_GE(peak(Embedding::replicated) - peak(Embedding::column_partition), 98304 - 4 * 128);
 }
@@ -172,7 +175,7 @@ TEST(EmbeddingPartition, KeepsAShareOfTheTable) {
 TEST(EmbeddingPartition, NeedsForATiedHeadWhatTheGraphSays) {
   TrainOptions options;
   options.steps = 1;
-  Plan plan = plan_of({1, 4, 4, 2, 1, true}, Embedding::column_partition);
+  Plan plan = embedding_plan({1, 4, 4, 2, 1, true}, Embedding::column_partition);
   plan.model.vocabulary = 4096;
   plan.workload.global_batch = 8;
   plan.workload.sequence_length = 4;

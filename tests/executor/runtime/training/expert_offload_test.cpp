@@ -21,14 +21,14 @@ Plan offloaded(const Plan& base, Tier home, int64_t cache_entries, int ahead) {
   return plan;
 }
 
-struct Case {
+struct OffloadCase {
   int nodes, per_node, ep, micro_batches;
 };
-class ExpertOffload : public ::testing::TestWithParam<Case> {};
+class ExpertOffload : public ::testing::TestWithParam<OffloadCase> {};
 
 // 2 MoE layers with 8 / ep slots per rank: 16 / ep entries hold everything.
 TEST_P(ExpertOffload, TrainsAsOnTheDevice) {
-  const Case c = GetParam();
+  const OffloadCase c = GetParam();
   Plan base = plan_of(c.nodes, c.per_node, c.ep);
   base.layout.micro_batches = c.micro_batches;
   const std::vector<double> expected = losses(base);
@@ -40,7 +40,8 @@ TEST_P(ExpertOffload, TrainsAsOnTheDevice) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, ExpertOffload,
-                         ::testing::Values(Case{1, 1, 1, 1}, Case{1, 2, 2, 2}, Case{1, 4, 2, 1}, Case{2, 2, 4, 2}));
+                         ::testing::Values(OffloadCase{1, 1, 1, 1}, OffloadCase{1, 2, 2, 2}, OffloadCase{1, 4, 2, 1},
+                                           OffloadCase{2, 2, 4, 2}));
 
 // No counts are exchanged before rows move; what the other replica uses is known before gradients are summed. 4 tokens
 // a rank leave most of 8 experts to one of the replicas, or to none; without the auxiliary loss nothing else needs

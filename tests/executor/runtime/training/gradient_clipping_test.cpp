@@ -23,7 +23,7 @@ Plan clipped(Plan plan) {
   return plan;
 }
 
-TrainResult train(const Plan& plan, const CheckpointPolicy& checkpoint = {}, int64_t steps = testing::kSteps) {
+TrainResult train_clipped(const Plan& plan, const CheckpointPolicy& checkpoint = {}, int64_t steps = testing::kSteps) {
   check_plan(plan, "test");
   TrainOptions options;
   options.steps = steps;
@@ -60,7 +60,7 @@ TEST(GradientClipping, IsThatOfPlainLoops) {
   options.steps = testing::kSteps;
   const TrainResult expected =
       train_on_threads(plan, testing::corpus(), options, [&](int) { return std::make_unique<ClippingBackend>(norms); });
-  const TrainResult found = train(plan);
+  const TrainResult found = train_clipped(plan);
   EXPECT_EQ(found.loss, expected.loss);
   ASSERT_EQ(found.gradient_norm.size(), norms.size());
   for (size_t step = 0; step < norms.size(); ++step) EXPECT_NEAR(found.gradient_norm[step], norms[step], 1e-13);
@@ -68,19 +68,19 @@ TEST(GradientClipping, IsThatOfPlainLoops) {
   EXPECT_EQ(found.learning_rate[0], 1e-2 / 3);
   Plan other = plan;
   other.workload.optimizer.max_gradient_norm = 0;
-  const TrainResult free = train(other);
+  const TrainResult free = train_clipped(other);
   EXPECT_NE(free.loss, found.loss);
   EXPECT_TRUE(free.gradient_norm.empty());
 }
 
-struct Case {
+struct ClippingCase {
   int nodes, per_node, ep;
 };
-class ClippingOn : public ::testing::TestWithParam<Case> {};
+class ClippingOn : public ::testing::TestWithParam<ClippingCase> {};
 
 /// Losses and norms to the bit.
 void expect_same(const Plan& plan, const TrainResult& expected, const std::string& what) {
-  const TrainResult found = train(plan);
+  const TrainResult found = train_clipped(plan);
   EXPECT_EQ(found.loss, expected.loss) << what;
   EXPECT_EQ(found.gradient_norm, expected.gradient_norm) << what;
 }
@@ -90,7 +90,7 @@ TEST_P(ClippingOn, DividedGradientsCountsEachOnce) {
   const auto [nodes, per_node, ep] = GetParam();
   Plan base = clipped(testing::plan_of(nodes, per_node, ep));
   base.layout.micro_batches = 1;
-  const TrainResult expected = train(base);
+  const TrainResult expected = train_clipped(base);
   for (int zero : {0, 1, 2, 3}) {
     Plan plan = base;
     plan.layout.zero = zero;
@@ -110,15 +110,16 @@ TEST_P(ClippingOn, DividedGradientsCountsEachOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, ClippingOn,
-                         ::testing::Values(Case{1, 1, 1}, Case{1, 2, 1}, Case{1, 2, 2}, Case{1, 4, 2}, Case{2, 2, 4}));
+                         ::testing::Values(ClippingCase{1, 1, 1}, ClippingCase{1, 2, 1}, ClippingCase{1, 2, 2},
+                                           ClippingCase{1, 4, 2}, ClippingCase{2, 2, 4}));
 
 // 2e-5 relative, as in plan_equivalence_test: f32 sums over ranks, heads and slices associate otherwise.
 TEST(GradientClipping, IsThatOfOneRankWithinRounding) {
-  const TrainResult expected = train(clipped(testing::plan_of(1, 1, 1)));
+  const TrainResult expected = train_clipped(clipped(testing::plan_of(1, 1, 1)));
   const auto compare = [&](int ranks, int ep, const std::function<void(Layout&)>& change, const std::string& what) {
     Plan plan = clipped(testing::plan_of(1, ranks, ep));
     change(plan.layout);
-    const TrainResult found = train(plan);
+    const TrainResult found = train_clipped(plan);
     for (size_t step = 0; step < expected.loss.size(); ++step) {
       EXPECT_NEAR(found.loss[step] / expected.loss[step], 1, 2e-5) << what << ", step " << step;
       EXPECT_NEAR(found.gradient_norm[step] / expected.gradient_norm[step], 1, 1e-4) << what << ", step " << step;
@@ -147,14 +148,14 @@ TEST(GradientClipping, IsThatOfOneRankWithinRounding) {
 TEST(GradientClipping, CountsReplicasOnce) {
   Plan one = clipped(testing::plan_of(1, 1, 1));
   one.workload.global_batch = 8;
-  const TrainResult expected = train(one);
+  const TrainResult expected = train_clipped(one);
   for (const auto& [zero, home] : {std::pair{0, Tier::device}, {2, Tier::device}, {0, Tier::host}}) {
     Plan plan = clipped(testing::unchecked_plan_of(1, 2, 2));
     plan.workload.global_batch = 8;
     plan.placement = {{6, {5, 2, 7, 0, 5, 1, /**/ 6, 3, 4, 5, 2, 2}}, {6, {0, 1, 2, 3, 0, 0, /**/ 4, 5, 6, 7, 0, 0}}};
     plan.layout.zero = zero;
     plan.expert_storage.home = home;
-    const TrainResult found = train(plan);
+    const TrainResult found = train_clipped(plan);
     for (size_t step = 0; step < expected.loss.size(); ++step) {
       EXPECT_NEAR(found.gradient_norm[step] / expected.gradient_norm[step], 1, 1e-4) << zero << ", step " << step;
       EXPECT_NEAR(found.loss[step] / expected.loss[step], 1, 2e-5) << zero << ", step " << step;
@@ -166,11 +167,11 @@ TEST(GradientClipping, CountsReplicasOnce) {
 TEST(GradientClipping, CountsThePartsOfATableOnce) {
   Plan plan = clipped(testing::unchecked_plan_of(1, 1, 1));
   plan.model.tied_embeddings = false;
-  const TrainResult expected = train(plan);
+  const TrainResult expected = train_clipped(plan);
   plan.cluster.devices_per_node = plan.layout.ranks = 4;
   plan.layout.ep = 2;
   plan.embedding = Embedding::column_partition;
-  const TrainResult found = train(plan);
+  const TrainResult found = train_clipped(plan);
   for (size_t step = 0; step < expected.loss.size(); ++step)
     EXPECT_NEAR(found.gradient_norm[step] / expected.gradient_norm[step], 1, 1e-4) << step;
 }
@@ -183,8 +184,9 @@ TEST(GradientClipping, ResumesBitForBitOnItsSchedule) {
     plan.expert_storage.home = home;
     plan.expert_storage.cache_entries = home == Tier::storage ? 3 : 0;
     const TestFolder straight, parted;
-    const TrainResult whole = train(plan, {straight.path, 3}, 6), first = train(plan, {parted.path, 3}, 3),
-                      rest = train(plan, {parted.path, 3, true}, 6);
+    const TrainResult whole = train_clipped(plan, {straight.path, 3}, 6),
+                      first = train_clipped(plan, {parted.path, 3}, 3),
+                      rest = train_clipped(plan, {parted.path, 3, true}, 6);
     for (const auto part : {&TrainResult::loss, &TrainResult::gradient_norm, &TrainResult::learning_rate}) {
       std::vector<double> both = first.*part;
       both.insert(both.end(), (rest.*part).begin(), (rest.*part).end());
@@ -198,12 +200,12 @@ TEST(GradientClipping, ResumesBitForBitOnItsSchedule) {
 TEST(GradientClipping, OfAnotherRunIsRefused) {
   const TestFolder folder;
   const Plan plan = clipped(testing::plan_of(1, 1, 1));
-  train(plan, {folder.path, 1}, 1);
+  train_clipped(plan, {folder.path, 1}, 1);
   for (const auto change : {+[](Optimizer& o) { o.max_gradient_norm = 1; }, +[](Optimizer& o) { o.schedule = {}; },
                             +[](Optimizer& o) { o.schedule.decay_steps = 7; }}) {
     Plan other = plan;
     change(other.workload.optimizer);
-    EXPECT_THROW(train(other, {folder.path, 1, true}, 2), InputError);
+    EXPECT_THROW(train_clipped(other, {folder.path, 1, true}, 2), InputError);
   }
 }
 

@@ -14,9 +14,9 @@
 namespace moesaic::executor {
 namespace {
 
-constexpr int64_t kSteps = 2;
+constexpr int64_t kHierarchicalSteps = 2;
 
-struct Shape {
+struct HierarchicalShape {
   int nodes, per_node, ep;
   int ranks() const { return nodes * per_node; }
 };
@@ -26,14 +26,14 @@ enum class Router {
   tied,     // weights are zero before every use: all scores tie, so every token goes to experts 0 to top_k - 1
 };
 
-struct Case {
+struct HierarchicalCase {
   int64_t num_experts = 8, top_k = 2;
   Router router = Router::trained;
   bool shuffled = false;  // experts in another order of slots
 };
 
 /// Layers 0 and 2 are MoE layers; 2 microbatches.
-Plan plan_of(const Shape& shape, const Case& with, AllToAllKind kind) {
+Plan exchange_plan(const HierarchicalShape& shape, const HierarchicalCase& with, AllToAllKind kind) {
   Plan plan = testing::unchecked_plan_of(shape.nodes, shape.per_node, shape.ep);
   plan.model.num_experts = with.num_experts;
   plan.model.top_k = with.top_k;
@@ -75,14 +75,14 @@ class RecordingBackend final : public cpu::CpuBackend {
   const Router router_;
 };
 
-struct Outcome {
+struct HierarchicalOutcome {
   TrainResult result;                    // of rank 0
   std::vector<std::vector<float>> kept;  // [ranks]: gradients and weights of all steps
   Traffic traffic;                       // of all ranks and steps
 };
 
-Outcome trained(const Plan& plan, Router router, int64_t steps = kSteps) {
-  Outcome outcome;
+HierarchicalOutcome trained(const Plan& plan, Router router, int64_t steps = kHierarchicalSteps) {
+  HierarchicalOutcome outcome;
   outcome.kept.resize(static_cast<size_t>(plan.layout.ranks));
   TrainOptions options;
   options.steps = steps;
@@ -109,19 +109,19 @@ std::vector<int64_t> rows_per_expert(const RoutingDocument& routing) {
   return rows;
 }
 
-void expect_same_bits(const Outcome& hierarchical, const Outcome& flat) {
+void expect_same_bits(const HierarchicalOutcome& hierarchical, const HierarchicalOutcome& flat) {
   EXPECT_EQ(hierarchical.result.loss, flat.result.loss);
   EXPECT_EQ(hierarchical.result.routing.counts, flat.result.routing.counts);
   EXPECT_EQ(hierarchical.kept, flat.kept);
   for (const auto& kept : flat.kept) EXPECT_GT(kept.size(), 10'000u);
 }
 
-class HierarchicalTraining : public ::testing::TestWithParam<Shape> {
+class HierarchicalTraining : public ::testing::TestWithParam<HierarchicalShape> {
  protected:
   /// Trains both ways, compares, and returns what the flat one did.
-  Outcome compare(const Case& with) {
-    Outcome flat = trained(plan_of(GetParam(), with, AllToAllKind::flat), with.router);
-    expect_same_bits(trained(plan_of(GetParam(), with, AllToAllKind::hierarchical_2d), with.router), flat);
+  HierarchicalOutcome compare(const HierarchicalCase& with) {
+    HierarchicalOutcome flat = trained(exchange_plan(GetParam(), with, AllToAllKind::flat), with.router);
+    expect_same_bits(trained(exchange_plan(GetParam(), with, AllToAllKind::hierarchical_2d), with.router), flat);
     return flat;
   }
 };
@@ -132,28 +132,32 @@ TEST_P(HierarchicalTraining, ChangesNoBitWhereExpertsStandInAnotherOrder) { comp
 
 // 16 sequences of 16 tokens, 2 layers, 2 steps: 1024 tokens, all for expert 0, which lives on the last rank of a group.
 TEST_P(HierarchicalTraining, ChangesNoBitWhenAllTokensGoToOneExpert) {
-  const Outcome flat = compare({.top_k = 1, .router = Router::tied, .shuffled = true});
+  const HierarchicalOutcome flat = compare({.top_k = 1, .router = Router::tied, .shuffled = true});
   EXPECT_EQ(rows_per_expert(flat.result.routing), (std::vector<int64_t>{1024, 0, 0, 0, 0, 0, 0, 0}));
 }
 
 // Experts 0 and 1 get every token once each; of 64 experts most ranks hold empty ones only.
 TEST_P(HierarchicalTraining, ChangesNoBitWithEmptyExperts) {
-  const Outcome flat = compare({.num_experts = 64, .router = Router::tied});
+  const HierarchicalOutcome flat = compare({.num_experts = 64, .router = Router::tied});
   std::vector<int64_t> expected(64, 0);
   expected[0] = expected[1] = 1024;
   EXPECT_EQ(rows_per_expert(flat.result.routing), expected);
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, HierarchicalTraining,
-                         ::testing::Values(Shape{2, 1, 2}, Shape{4, 1, 4}, Shape{2, 2, 4}, Shape{8, 1, 8},
-                                           Shape{4, 2, 8}, Shape{2, 4, 8}, Shape{4, 2, 4}));
+                         ::testing::Values(HierarchicalShape{2, 1, 2}, HierarchicalShape{4, 1, 4},
+                                           HierarchicalShape{2, 2, 4}, HierarchicalShape{8, 1, 8},
+                                           HierarchicalShape{4, 2, 8}, HierarchicalShape{2, 4, 8},
+                                           HierarchicalShape{4, 2, 4}));
 
 // There is no hierarchy inside one node, nor where a group ends in the middle of one. Experts that do not divide evenly
 // need a placement with replicas, which is for inference (exchange_test.cpp).
 TEST(HierarchicalPlans, AreRefusedWhereTheyAreNotDefined) {
-  Plan plan = plan_of({1, 1, 1}, {.num_experts = 12}, AllToAllKind::flat);
+  Plan plan = exchange_plan({1, 1, 1}, {.num_experts = 12}, AllToAllKind::flat);
   plan.workload.global_batch = 48;
-  for (const Shape& shape : {Shape{1, 2, 2}, Shape{1, 4, 4}, Shape{2, 4, 4}, Shape{2, 4, 2}, Shape{3, 2, 3}}) {
+  for (const HierarchicalShape& shape :
+       {HierarchicalShape{1, 2, 2}, HierarchicalShape{1, 4, 4}, HierarchicalShape{2, 4, 4}, HierarchicalShape{2, 4, 2},
+        HierarchicalShape{3, 2, 3}}) {
     plan.cluster.num_nodes = shape.nodes;
     plan.cluster.devices_per_node = shape.per_node;
     plan.layout = {shape.ranks(), shape.ep, 2};
@@ -162,17 +166,17 @@ TEST(HierarchicalPlans, AreRefusedWhereTheyAreNotDefined) {
     plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
     EXPECT_THROW(check_plan(plan, "test"), InputError) << shape.nodes << "x" << shape.per_node << " ep " << shape.ep;
   }
-  Plan uneven = plan_of({2, 2, 4}, {}, AllToAllKind::hierarchical_2d);
+  Plan uneven = exchange_plan({2, 2, 4}, {}, AllToAllKind::hierarchical_2d);
   uneven.model.num_experts = 6;
   EXPECT_THROW(check_plan(uneven, "test"), InputError);
 }
 
 /// What all ranks send between nodes in the second step. A job of two steps sends that more than a job of one: what it
 /// gathers at its end grows in proportion to the routing only, which is the same for both algorithms.
-LinkTraffic second_step(const Shape& shape, AllToAllKind kind) {
-  const Case all_experts{.top_k = 8};
-  const Outcome one = trained(plan_of(shape, all_experts, kind), Router::trained, 1);
-  const Outcome two = trained(plan_of(shape, all_experts, kind), Router::trained, 2);
+LinkTraffic second_step(const HierarchicalShape& shape, AllToAllKind kind) {
+  const HierarchicalCase all_experts{.top_k = 8};
+  const HierarchicalOutcome one = trained(exchange_plan(shape, all_experts, kind), Router::trained, 1);
+  const HierarchicalOutcome two = trained(exchange_plan(shape, all_experts, kind), Router::trained, 2);
   EXPECT_EQ(rows_per_expert(one.result.routing), std::vector<int64_t>(8, 512));
   return {two.traffic.inter_node.messages - one.traffic.inter_node.messages,
           two.traffic.inter_node.bytes - one.traffic.inter_node.bytes};
@@ -184,7 +188,7 @@ LinkTraffic second_step(const Shape& shape, AllToAllKind kind) {
 // Everything else that a step sends is the same.
 TEST(HierarchicalTraffic, FallsInMessagesAndNotInBytes) {
   struct Expected {
-    Shape shape;
+    HierarchicalShape shape;
     int64_t saved;
   };
   for (const Expected& expected : {Expected{{4, 2, 8}, 16 * (48 - 24)}, Expected{{2, 4, 8}, 16 * (32 - 8)}}) {

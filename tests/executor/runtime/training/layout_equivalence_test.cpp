@@ -17,7 +17,7 @@ using testing::Tensors;
 
 /// 1 MoE layer between 2 dense ones, 4 heads, 4 experts, top 2, 2 microbatches of 8 sequences of 8 tokens; one node
 /// unless `per_node` says otherwise.
-Plan plan_of(int ranks, int ep, int per_node = 8) {
+Plan layout_plan(int ranks, int ep, int per_node = 8) {
   per_node = std::min(ranks, per_node);
   Plan plan = testing::unchecked_plan_of(ranks / per_node, per_node, ep);
   Model& m = plan.model;
@@ -32,7 +32,7 @@ Plan plan_of(int ranks, int ep, int per_node = 8) {
 }
 
 Plan layout(int ranks, int ep, int tp, int slices, Recompute recompute = Recompute::none) {
-  Plan plan = plan_of(ranks, ep);
+  Plan plan = layout_plan(ranks, ep);
   plan.layout.tp = tp;
   plan.layout.expert_slices = slices;
   plan.layout.recompute = recompute;
@@ -58,7 +58,7 @@ TEST(TensorParallel, TrainsLikeOneRankWithChunksBucketsAndZero) {
 }
 
 Plan staged(int ranks, int ep, int pp, int micro_batches) {
-  Plan plan = plan_of(ranks, ep);
+  Plan plan = layout_plan(ranks, ep);
   plan.layout.pp = pp;
   plan.layout.micro_batches = micro_batches;
   return plan;
@@ -143,7 +143,7 @@ TEST(ExpertSlices, ResultsCountRealExperts) {
 
 TEST(Recompute, ChangesNoBit) {
   for (const auto& [ranks, ep] : {std::pair{1, 1}, {2, 2}, {4, 2}}) {
-    Plan plan = plan_of(ranks, ep);
+    Plan plan = layout_plan(ranks, ep);
     const std::vector<double> kept = four_losses(plan);
     for (Recompute mode : {Recompute::full, Recompute::communication_aware}) {
       plan.layout.recompute = mode;
@@ -156,7 +156,7 @@ TEST(Recompute, ChangesNoBit) {
 }
 
 TEST(Recompute, ChangesNoBitAcrossNodes) {
-  Plan plan = plan_of(4, 4, 2);
+  Plan plan = layout_plan(4, 4, 2);
   plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
   const std::vector<double> kept = four_losses(plan);
   plan.layout.recompute = Recompute::full;

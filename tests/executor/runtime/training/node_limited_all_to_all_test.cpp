@@ -27,10 +27,10 @@ void expect_bits_of_flat(const Plan& plan) {
   EXPECT_GT(flat.size(), 20u);
 }
 
-struct Shape {
+struct NodeLimitedShape {
   int nodes, per_node, ep;
 };
-class NodeLimited : public ::testing::TestWithParam<Shape> {
+class NodeLimited : public ::testing::TestWithParam<NodeLimitedShape> {
  protected:
   static Plan plan() { return unchecked_plan_of(GetParam().nodes, GetParam().per_node, GetParam().ep); }
 };
@@ -110,8 +110,9 @@ TEST_P(NodeLimited, ChangesNoBitWithDividedStates) {
 
 // The last have several expert-parallel groups.
 INSTANTIATE_TEST_SUITE_P(Ranks, NodeLimited,
-                         ::testing::Values(Shape{2, 2, 4}, Shape{2, 4, 8}, Shape{4, 2, 8}, Shape{4, 1, 4},
-                                           Shape{4, 2, 4}));
+                         ::testing::Values(NodeLimitedShape{2, 2, 4}, NodeLimitedShape{2, 4, 8},
+                                           NodeLimitedShape{4, 2, 8}, NodeLimitedShape{4, 1, 4},
+                                           NodeLimitedShape{4, 2, 4}));
 
 /// Of what routers choose, what goes to another node: choices, and (token, node) pairs.
 struct Counted {
@@ -185,7 +186,7 @@ Sent second_step(const Plan& plan, AllToAllKind kind) {
 // place of each choice. Rows back, and gradients both ways, go flat. Of both MoE layers and both microbatches,
 // every rank sends each of the other node's ranks its counts, which are longer by 4 bytes for each of 2 nodes.
 TEST(NodeLimitedTraffic, FallsByTheRowsThatAreNotSentTwice) {
-  for (const Shape& shape : {Shape{2, 2, 4}, Shape{2, 4, 8}})
+  for (const NodeLimitedShape& shape : {NodeLimitedShape{2, 2, 4}, NodeLimitedShape{2, 4, 8}})
     for (const int64_t top_k : {2, 5}) {
       Plan plan = unchecked_plan_of(shape.nodes, shape.per_node, shape.ep);
       plan.model.top_k = top_k;

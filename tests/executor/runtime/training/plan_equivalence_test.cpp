@@ -12,15 +12,15 @@ using testing::kSteps;
 using testing::losses;
 using testing::plan_of;
 
-struct Shape {
+struct LayoutShape {
   int nodes, per_node, ep;
 };
 
-class Layouts : public ::testing::TestWithParam<Shape> {};
+class Layouts : public ::testing::TestWithParam<LayoutShape> {};
 
 // Sums over ranks associate differently: f32 rounding, 6e-8 a sum, grows over 6 steps of AdamW to well below 2e-5.
 TEST_P(Layouts, TrainLikeOneRank) {
-  const Shape shape = GetParam();
+  const LayoutShape shape = GetParam();
   const std::vector<double> one = losses(plan_of(1, 1, 1)),
                             many = losses(plan_of(shape.nodes, shape.per_node, shape.ep));
   for (size_t step = 0; step < one.size(); ++step)
@@ -29,15 +29,15 @@ TEST_P(Layouts, TrainLikeOneRank) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, Layouts,
-                         ::testing::Values(Shape{1, 2, 1}, Shape{1, 2, 2}, Shape{1, 4, 2}, Shape{1, 4, 4},
-                                           Shape{2, 2, 4}, Shape{1, 8, 8}, Shape{2, 4, 8}, Shape{4, 2, 4},
-                                           Shape{8, 1, 8}));
+                         ::testing::Values(LayoutShape{1, 2, 1}, LayoutShape{1, 2, 2}, LayoutShape{1, 4, 2},
+                                           LayoutShape{1, 4, 4}, LayoutShape{2, 2, 4}, LayoutShape{1, 8, 8},
+                                           LayoutShape{2, 4, 8}, LayoutShape{4, 2, 4}, LayoutShape{8, 1, 8}));
 
-class BitNeutral : public ::testing::TestWithParam<Shape> {};
+class BitNeutral : public ::testing::TestWithParam<LayoutShape> {};
 
 /// The fields that docs/bit_neutral.md lists, each changed alone and then all together.
 TEST_P(BitNeutral, FieldsChangeNoBit) {
-  const Shape shape = GetParam();
+  const LayoutShape shape = GetParam();
   const Plan base = plan_of(shape.nodes, shape.per_node, shape.ep);
   const std::vector<double> expected = losses(base);
   Plan chunks = base, buckets = base, both = base;
@@ -53,7 +53,7 @@ TEST_P(BitNeutral, FieldsChangeNoBit) {
 }
 
 TEST_P(BitNeutral, HierarchicalAllToAllChangesNoBit) {
-  const Shape shape = GetParam();
+  const LayoutShape shape = GetParam();
   if (shape.ep <= shape.per_node) GTEST_SKIP() << "one node: there is no hierarchy";
   const Plan flat = plan_of(shape.nodes, shape.per_node, shape.ep);
   Plan hierarchical = flat;
@@ -64,7 +64,7 @@ TEST_P(BitNeutral, HierarchicalAllToAllChangesNoBit) {
 // Placement decides where experts live, not what they compute: with one group per job every expert sees the same rows
 // in the same order.
 TEST_P(BitNeutral, PlacementChangesNoBit) {
-  const Shape shape = GetParam();
+  const LayoutShape shape = GetParam();
   const Plan contiguous = plan_of(shape.nodes, shape.per_node, shape.ep);
   Plan shuffled = contiguous;
   shuffled.placement.assign(2, {8 / shape.ep, {5, 2, 7, 0, 1, 6, 3, 4}});
@@ -72,8 +72,8 @@ TEST_P(BitNeutral, PlacementChangesNoBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, BitNeutral,
-                         ::testing::Values(Shape{1, 2, 2}, Shape{1, 4, 2}, Shape{2, 2, 4}, Shape{4, 2, 8},
-                                           Shape{8, 1, 8}));
+                         ::testing::Values(LayoutShape{1, 2, 2}, LayoutShape{1, 4, 2}, LayoutShape{2, 2, 4},
+                                           LayoutShape{4, 2, 8}, LayoutShape{8, 1, 8}));
 
 // Capacity 8 experts * 2 choices: 64 tokens per rank and microbatch at 2 ranks send 128 rows, 16 per expert on average;
 // factor 1 drops what exceeds it.

@@ -19,7 +19,7 @@
 namespace moesaic::executor {
 namespace {
 
-constexpr int64_t kSteps = 2;
+constexpr int64_t kRecordedSteps = 2;
 
 /// By step, microbatch, MoE layer: what a router made for its rank, [chunks, experts] and then [chunks, nodes].
 using Announced = std::map<std::array<int64_t, 3>, std::vector<int32_t>>;
@@ -48,7 +48,7 @@ Run run(const Plan& plan, RoutingForm record) {
   Run run;
   run.heard.resize(static_cast<size_t>(plan.layout.ranks));
   TrainOptions options;
-  options.steps = kSteps;
+  options.steps = kRecordedSteps;
   options.record = record;
   std::mutex mutex;
   run_on_threads(plan.layout.ranks, plan.cluster.devices_per_node, [&](int rank, Transport& transport) {
@@ -99,7 +99,7 @@ void expect_bound_as_announced(Plan plan) {
                                                   static_cast<int>(layer), rank, chunk, plan.dispatch.chunks);
         expect_announced(routing, counts, static_cast<int>(layer), routing.rules().position(rank), chunk, heard);
       }
-  EXPECT_EQ(compared, static_cast<size_t>(kSteps * plan.layout.micro_batches * plan.model.num_moe_layers() *
+  EXPECT_EQ(compared, static_cast<size_t>(kRecordedSteps * plan.layout.micro_batches * plan.model.num_moe_layers() *
                                           plan.layout.stage_ranks() * plan.dispatch.chunks));
 }
 

@@ -47,10 +47,10 @@ void expect_equal_replicas(const Plan& plan) {
     testing::tensors_after(kSteps, state, plan, lower(plan));
 }
 
-struct Shape {
+struct ReplicasShape {
   int nodes, per_node, ep;
 };
-class Replicas : public ::testing::TestWithParam<Shape> {
+class Replicas : public ::testing::TestWithParam<ReplicasShape> {
  protected:
   Plan plan() const { return replicated(GetParam().nodes, GetParam().per_node, GetParam().ep); }
 };
@@ -102,8 +102,8 @@ TEST_P(Replicas, TrainWithChunksBucketsAndRecompute) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, Replicas,
-                         ::testing::Values(Shape{1, 2, 2}, Shape{1, 4, 2}, Shape{2, 2, 4}, Shape{2, 4, 4},
-                                           Shape{1, 6, 2}));
+                         ::testing::Values(ReplicasShape{1, 2, 2}, ReplicasShape{1, 4, 2}, ReplicasShape{2, 2, 4},
+                                           ReplicasShape{2, 4, 4}, ReplicasShape{1, 6, 2}));
 
 TEST(Replicas, TrainInOneRankAlone) {
   Plan plan = testing::unchecked_plan_of(1, 1, 1);

@@ -18,7 +18,7 @@ namespace {
 using testing::contents, testing::newest, testing::run;
 
 /// As small_training.h's, on one node; the experts of both MoE layers placed as told.
-Plan plan_of(int ranks, int ep, const std::vector<int>& slot_to_expert = {}, int zero = 0, int pp = 1) {
+Plan resumed_plan(int ranks, int ep, const std::vector<int>& slot_to_expert = {}, int zero = 0, int pp = 1) {
   Plan plan = testing::plan_of(1, ranks, ep);
   if (!slot_to_expert.empty()) plan.placement.assign(2, {8 / ep, slot_to_expert});
   plan.layout.zero = zero;
@@ -27,18 +27,18 @@ Plan plan_of(int ranks, int ep, const std::vector<int>& slot_to_expert = {}, int
   return plan;
 }
 
-struct Shape {
+struct ResumedShape {
   int ranks, ep, zero, pp = 1;
 };
 
-class SamePlan : public ::testing::TestWithParam<Shape> {};
+class SamePlan : public ::testing::TestWithParam<ResumedShape> {};
 
 // Six steps, of which a checkpoint after three; then again three and three. With checkpoints after every step the bits
 // are the same as without any.
 TEST_P(SamePlan, ResumesBitForBit) {
   const TestFolder straight, parted, often;
   const auto& [ranks, ep, zero, pp] = GetParam();
-  const Plan plan = plan_of(ranks, ep, {}, zero, pp);
+  const Plan plan = resumed_plan(ranks, ep, {}, zero, pp);
   const std::vector<double> expected = run(plan, "", 6, false).loss;
   EXPECT_EQ(run(plan, straight.path, 6, false).loss, expected);
   EXPECT_EQ(run(plan, often.path, 6, false, 1).loss, expected);
@@ -53,23 +53,24 @@ TEST_P(SamePlan, ResumesBitForBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, SamePlan,
-                         ::testing::Values(Shape{1, 1, 0}, Shape{2, 1, 0}, Shape{2, 2, 0}, Shape{4, 2, 0},
-                                           Shape{4, 4, 0}, Shape{4, 2, 1}, Shape{4, 2, 2}, Shape{4, 2, 3},
-                                           Shape{2, 1, 0, 2}, Shape{4, 2, 1, 2}));
+                         ::testing::Values(ResumedShape{1, 1, 0}, ResumedShape{2, 1, 0}, ResumedShape{2, 2, 0},
+                                           ResumedShape{4, 2, 0}, ResumedShape{4, 4, 0}, ResumedShape{4, 2, 1},
+                                           ResumedShape{4, 2, 2}, ResumedShape{4, 2, 3}, ResumedShape{2, 1, 0, 2},
+                                           ResumedShape{4, 2, 1, 2}));
 
 // 1 -> 2 -> 4 -> 4 -> 4 -> 2 ranks with shuffled experts, pipeline stages and divided states.
 TEST(AnotherPlan, GoesOnWithinRounding) {
   const TestFolder folder;
   testing::expect_one_run_in_turns(
-      {plan_of(1, 1), plan_of(2, 2), plan_of(4, 2, {5, 2, 7, 0, 1, 6, 3, 4}), plan_of(4, 2, {}, 1, 2),
-       plan_of(4, 4, {}, 3), plan_of(2, 1, {7, 6, 5, 4, 3, 2, 1, 0}, 2)},
-      plan_of(1, 1), folder.path);
+      {resumed_plan(1, 1), resumed_plan(2, 2), resumed_plan(4, 2, {5, 2, 7, 0, 1, 6, 3, 4}),
+       resumed_plan(4, 2, {}, 1, 2), resumed_plan(4, 4, {}, 3), resumed_plan(2, 1, {7, 6, 5, 4, 3, 2, 1, 0}, 2)},
+      resumed_plan(1, 1), folder.path);
 }
 
 // The newest checkpoint is damaged: the one before it is taken, the damage is told, the bits are the same in the end.
 TEST(Resume, FallsBackAndSaysSo) {
   const TestFolder straight, damaged;
-  const Plan plan = plan_of(2, 2);
+  const Plan plan = resumed_plan(2, 2);
   run(plan, straight.path, 6, false, 2);
   run(plan, damaged.path, 4, false, 2);
   std::ofstream(damaged.path + "/" + shard_name(4, 1), std::ios::binary | std::ios::in).seekp(1000).put('x');
@@ -82,7 +83,7 @@ TEST(Resume, FallsBackAndSaysSo) {
 
 TEST(Resume, OfNothingBeginsAndOfACompleteRunDoesNothing) {
   const TestFolder folder;
-  const Plan plan = plan_of(2, 1);
+  const Plan plan = resumed_plan(2, 1);
   EXPECT_EQ(run(plan, folder.path, 2, true).start.step, 0);
   const std::string before = newest(folder.path);
   const TrainResult again = run(plan, folder.path, 2, true);
@@ -94,7 +95,7 @@ TEST(Resume, OfNothingBeginsAndOfACompleteRunDoesNothing) {
 // Experts in host memory or on storage are saved as those on the device are, and loaded to wherever they live.
 TEST(Resume, OfExpertsThatLiveElsewhere) {
   const TestFolder on_device;
-  const Plan plan = plan_of(2, 2);
+  const Plan plan = resumed_plan(2, 2);
   const std::vector<double> expected = run(plan, on_device.path, 6, false).loss;
   for (Tier home : {Tier::host, Tier::storage}) {
     const TestFolder folder;
@@ -111,7 +112,7 @@ TEST(Resume, OfExpertsThatLiveElsewhere) {
   }
 }
 
-std::string refusal(const Plan& plan, const std::string& folder, bool resume) {
+std::string resume_refusal(const Plan& plan, const std::string& folder, bool resume) {
   try {
     run(plan, folder, 4, resume);
   } catch (const InputError& error) {
@@ -122,19 +123,20 @@ std::string refusal(const Plan& plan, const std::string& folder, bool resume) {
 
 TEST(Resume, RefusesWhatIsAnotherRun) {
   const TestFolder folder;
-  const Plan plan = plan_of(2, 2);
+  const Plan plan = resumed_plan(2, 2);
   run(plan, folder.path, 2, false);
   Plan other_model = plan, other_optimizer = plan, other_name = plan;
   other_model.model.expert_intermediate = 64;
   other_optimizer.workload.optimizer.beta2 = 0.99;
   other_name.model.name = "the same under another name";
-  EXPECT_NE(refusal(plan, folder.path, false).find("holds checkpoints of another run"), std::string::npos);
-  EXPECT_NE(refusal(other_model, folder.path, true).find("/meta/model/"), std::string::npos);
-  EXPECT_NE(refusal(other_optimizer, folder.path, true).find("/meta/optimizer/beta2: is 0.95, the plan's is 0.99"),
-            std::string::npos)
-      << refusal(other_optimizer, folder.path, true);
-  EXPECT_EQ(refusal(other_name, folder.path, true), "nothing is refused");
-  EXPECT_NE(refusal(plan, "/nonexistent/folder/checkpoints", false).find("cannot be made"), std::string::npos);
+  EXPECT_NE(resume_refusal(plan, folder.path, false).find("holds checkpoints of another run"), std::string::npos);
+  EXPECT_NE(resume_refusal(other_model, folder.path, true).find("/meta/model/"), std::string::npos);
+  EXPECT_NE(
+      resume_refusal(other_optimizer, folder.path, true).find("/meta/optimizer/beta2: is 0.95, the plan's is 0.99"),
+      std::string::npos)
+      << resume_refusal(other_optimizer, folder.path, true);
+  EXPECT_EQ(resume_refusal(other_name, folder.path, true), "nothing is refused");
+  EXPECT_NE(resume_refusal(plan, "/nonexistent/folder/checkpoints", false).find("cannot be made"), std::string::npos);
 }
 
 // All ranks hear of it, and the run that has the folder goes on.
@@ -142,13 +144,13 @@ TEST(Resume, RefusesAFolderThatIsInUse) {
   const TestFolder folder;
   FileSystem files;
   const FolderLock lock(files, folder.path);
-  EXPECT_NE(refusal(plan_of(2, 2), folder.path, true).find("is in use by process"), std::string::npos);
+  EXPECT_NE(resume_refusal(resumed_plan(2, 2), folder.path, true).find("is in use by process"), std::string::npos);
 }
 
 // The same text again, one with another byte in the middle, and a checkpoint that does not say what it was trained on.
 TEST(Resume, WarnsOfAnotherCorpus) {
   const TestFolder folder;
-  const Plan plan = plan_of(2, 2);
+  const Plan plan = resumed_plan(2, 2);
   std::vector<uint8_t> bytes = testing::corpus_bytes();
   bytes[bytes.size() / 2] ^= 1;
   std::vector<std::string> warnings;
@@ -181,12 +183,12 @@ TEST(Corpus, IdentityIsItsSizeAndSampledBytes) {
 
 TEST(Resume, RefusesWhenNothingIsWhole) {
   const TestFolder folder;
-  const Plan plan = plan_of(1, 1);
+  const Plan plan = resumed_plan(1, 1);
   run(plan, folder.path, 2, false);
   std::filesystem::resize_file(folder.path + "/" + shard_name(2, 0), 100);
-  EXPECT_NE(refusal(plan, folder.path, true).find("holds no checkpoint that is whole: step-000000002.shard-0"),
+  EXPECT_NE(resume_refusal(plan, folder.path, true).find("holds no checkpoint that is whole: step-000000002.shard-0"),
             std::string::npos);
-  EXPECT_NE(refusal(plan, folder.path, false).find("another run"), std::string::npos);
+  EXPECT_NE(resume_refusal(plan, folder.path, false).find("another run"), std::string::npos);
 }
 
 }  // namespace

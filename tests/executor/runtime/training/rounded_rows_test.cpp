@@ -10,7 +10,7 @@ namespace {
 
 using testing::Tensors;
 
-Plan plan_of(int nodes, int per_node, int ep) {
+Plan rounded_plan(int nodes, int per_node, int ep) {
   Plan plan = testing::unchecked_plan_of(nodes, per_node, ep);
   plan.workload.compute_dtype = DType::bf16;
   return plan;
@@ -44,9 +44,9 @@ void expect_bits_of_f32_rows(const Plan& plan) {
 }
 
 TEST(RoundedRows, TrainWithTheBitsOfF32Rows) {
-  expect_bits_of_f32_rows(plan_of(1, 1, 1));
-  expect_bits_of_f32_rows(plan_of(1, 2, 2));
-  Plan plan = plan_of(2, 2, 4);
+  expect_bits_of_f32_rows(rounded_plan(1, 1, 1));
+  expect_bits_of_f32_rows(rounded_plan(1, 2, 2));
+  Plan plan = rounded_plan(2, 2, 4);
   plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
   plan.dispatch.chunks = 3;
   expect_bits_of_f32_rows(plan);
@@ -55,12 +55,12 @@ TEST(RoundedRows, TrainWithTheBitsOfF32Rows) {
 }
 
 TEST(RoundedRows, TrainWithTheBitsOfF32RowsWhereTensorsAreCutOrPadded) {
-  Plan plan = plan_of(1, 4, 2);
+  Plan plan = rounded_plan(1, 4, 2);
   plan.layout.tp = 2;
   plan.layout.expert_slices = 2;
   plan.layout.recompute = Recompute::full;
   expect_bits_of_f32_rows(plan);
-  plan = plan_of(1, 2, 2);
+  plan = rounded_plan(1, 2, 2);
   plan.dispatch.kind = DispatchKind::padded;
   plan.dispatch.capacity_factor = 1.0;
   expect_bits_of_f32_rows(plan);
@@ -70,19 +70,19 @@ TEST(RoundedRows, TrainWithTheBitsOfF32RowsWhereTensorsAreCutOrPadded) {
 
 // Ranks see the same tokens; experts see the same rows in the same order.
 TEST(RoundedRows, TrainWithTheSameBitsHoweverTheyAreSent) {
-  const Tensors expected = trained(plan_of(2, 2, 4));
-  Plan plan = plan_of(2, 2, 4);
+  const Tensors expected = trained(rounded_plan(2, 2, 4));
+  Plan plan = rounded_plan(2, 2, 4);
   plan.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
   EXPECT_TRUE(trained(plan) == expected);
   plan.dispatch.chunks = 2;
   EXPECT_TRUE(trained(plan) == expected);
-  EXPECT_TRUE(trained(plan_of(1, 4, 4)) == expected);
+  EXPECT_TRUE(trained(rounded_plan(1, 4, 4)) == expected);
 }
 
 // 32 elements a row: 64 bytes to the experts, forward and backward, 128 back from them. Nothing but routed rows is
 // bf16.
 TEST(RoundedRows, HalveWhatIsSentToTheExpertsAndNothingElse) {
-  const TaskGraph graph = lower(plan_of(1, 2, 2));
+  const TaskGraph graph = lower(rounded_plan(1, 2, 2));
   for (const Task& task : graph.tasks) {
     if (!is_routed(task.leg)) continue;
     EXPECT_EQ(task.bytes_per_row, task.leg == Leg::dispatch ? 64 : 128) << task.label;

@@ -94,16 +94,17 @@ class PoisonedBackend final : public cpu::CpuBackend {
 };
 
 /// What every rank saw; also of a job that ended with an error.
-struct Outcome {
+struct SkippingOutcome {
   std::vector<TrainResult> results;                        // [ranks]
   std::vector<std::unique_ptr<PoisonedBackend>> backends;  // [ranks]
   std::vector<std::pair<int64_t, std::string>> reasons;    // of rank 0: step from 0, what it was told
   std::string error;
 };
 
-Outcome trained(const Plan& plan, const Schedule& schedule, int64_t steps, const CheckpointPolicy& checkpoint = {}) {
+SkippingOutcome trained(const Plan& plan, const Schedule& schedule, int64_t steps,
+                        const CheckpointPolicy& checkpoint = {}) {
   check_plan(plan, "test");
-  Outcome outcome;
+  SkippingOutcome outcome;
   outcome.results.resize(static_cast<size_t>(plan.layout.ranks));
   for (int rank = 0; rank < plan.layout.ranks; ++rank)
     outcome.backends.push_back(std::make_unique<PoisonedBackend>(schedule));
@@ -158,7 +159,7 @@ Schedule every_second_step(const Plan& plan, int64_t steps, uint64_t seed) {
   return schedule;
 }
 
-struct Shape {
+struct SkippingShape {
   const char* name;
   int nodes, per_node, ep, micro_batches, zero;
   Tier experts;
@@ -167,7 +168,7 @@ struct Shape {
   int pp = 1;
 };
 
-Plan plan_of(const Shape& shape, bool offloaded) {
+Plan skipping_plan(const SkippingShape& shape, bool offloaded) {
   Plan plan = testing::plan_of(shape.nodes, shape.per_node, shape.ep);
   plan.layout.micro_batches = shape.micro_batches;
   plan.layout.zero = shape.zero;
@@ -185,7 +186,7 @@ Plan plan_of(const Shape& shape, bool offloaded) {
 }
 
 /// Which steps were skipped: the same on all ranks, those that were poisoned where the poison decides.
-std::vector<int64_t> expect_skips(const Outcome& outcome, const Schedule& schedule, int64_t steps) {
+std::vector<int64_t> expect_skips(const SkippingOutcome& outcome, const Schedule& schedule, int64_t steps) {
   const std::vector<int64_t> skipped = outcome.results[0].skipped_steps;
   for (const TrainResult& result : outcome.results) EXPECT_EQ(result.skipped_steps, skipped);
   std::vector<bool> poisoned(static_cast<size_t>(steps), false);
@@ -206,7 +207,7 @@ std::vector<int64_t> expect_skips(const Outcome& outcome, const Schedule& schedu
 }
 
 /// On every rank a skipped step changed no weight or moment and cleared all gradients, every other step changed all.
-void expect_all_or_nothing(const Outcome& outcome, const std::vector<int64_t>& skipped) {
+void expect_all_or_nothing(const SkippingOutcome& outcome, const std::vector<int64_t>& skipped) {
   for (const auto& backend : outcome.backends) {
     EXPECT_TRUE(backend->only_updates_change);
     for (const auto& [step, updates] : backend->updates) {
@@ -218,7 +219,7 @@ void expect_all_or_nothing(const Outcome& outcome, const std::vector<int64_t>& s
   }
 }
 
-class Skips : public ::testing::TestWithParam<Shape> {};
+class Skips : public ::testing::TestWithParam<SkippingShape> {};
 
 constexpr int64_t kCasesPerShape = 30;
 
@@ -226,11 +227,11 @@ constexpr int64_t kCasesPerShape = 30;
 // the losses of the run on the device, whose updates it saw, to the bit.
 TEST_P(Skips, AllRanksOrNone) {
   const int64_t steps = 2 * kCasesPerShape;
-  const Plan plan = plan_of(GetParam(), false);
+  const Plan plan = skipping_plan(GetParam(), false);
   const Schedule schedule =
       every_second_step(plan, steps, static_cast<uint64_t>(GetParam().per_node + GetParam().zero));
   ASSERT_EQ(schedule.size(), static_cast<size_t>(kCasesPerShape));
-  const Outcome outcome = trained(plan, schedule, steps);
+  const SkippingOutcome outcome = trained(plan, schedule, steps);
   ASSERT_EQ(outcome.error, "");
   const std::vector<int64_t> skipped = expect_skips(outcome, schedule, steps);
   EXPECT_GE(skipped.size(), 20u);  // that the poison is one
@@ -241,37 +242,37 @@ TEST_P(Skips, AllRanksOrNone) {
               std::find(skipped.begin(), skipped.end(), step) == skipped.end());
   EXPECT_LT(loss[static_cast<size_t>(steps) - 2], loss[0]);
   if (GetParam().experts == Tier::device) return;
-  const Outcome offloaded = trained(plan_of(GetParam(), true), schedule, steps);
+  const SkippingOutcome offloaded = trained(skipping_plan(GetParam(), true), schedule, steps);
   expect_all_or_nothing(offloaded, expect_skips(offloaded, schedule, steps));
   EXPECT_EQ(comparable(offloaded.results[0].loss), comparable(loss));
 }
 
 INSTANTIATE_TEST_SUITE_P(Plans, Skips,
-                         ::testing::Values(Shape{"one_rank", 1, 1, 1, 2, 0, Tier::storage, 0, 1},
-                                           Shape{"two_ranks", 1, 2, 2, 2, 0, Tier::device, 0, 1},
-                                           Shape{"replicas", 1, 2, 1, 1, 0, Tier::host, 0, 1},
-                                           Shape{"buckets", 1, 4, 2, 2, 0, Tier::device, 30'000, 1},
-                                           Shape{"zero_1", 1, 4, 2, 2, 1, Tier::device, 30'000, 1},
-                                           Shape{"zero_2", 1, 4, 2, 2, 2, Tier::device, 30'000, 1},
-                                           Shape{"zero_3", 1, 4, 1, 1, 3, Tier::device, 30'000, 1},
-                                           Shape{"chunks", 2, 2, 4, 1, 0, Tier::device, 0, 2},
-                                           Shape{"stages", 1, 4, 2, 2, 1, Tier::device, 30'000, 1, 2},
-                                           Shape{"storage", 1, 2, 2, 2, 0, Tier::storage, 0, 1},
-                                           Shape{"storage_and_zero", 1, 4, 2, 1, 2, Tier::storage, 30'000, 1}),
+                         ::testing::Values(SkippingShape{"one_rank", 1, 1, 1, 2, 0, Tier::storage, 0, 1},
+                                           SkippingShape{"two_ranks", 1, 2, 2, 2, 0, Tier::device, 0, 1},
+                                           SkippingShape{"replicas", 1, 2, 1, 1, 0, Tier::host, 0, 1},
+                                           SkippingShape{"buckets", 1, 4, 2, 2, 0, Tier::device, 30'000, 1},
+                                           SkippingShape{"zero_1", 1, 4, 2, 2, 1, Tier::device, 30'000, 1},
+                                           SkippingShape{"zero_2", 1, 4, 2, 2, 2, Tier::device, 30'000, 1},
+                                           SkippingShape{"zero_3", 1, 4, 1, 1, 3, Tier::device, 30'000, 1},
+                                           SkippingShape{"chunks", 2, 2, 4, 1, 0, Tier::device, 0, 2},
+                                           SkippingShape{"stages", 1, 4, 2, 2, 1, Tier::device, 30'000, 1, 2},
+                                           SkippingShape{"storage", 1, 2, 2, 2, 0, Tier::storage, 0, 1},
+                                           SkippingShape{"storage_and_zero", 1, 4, 2, 1, 2, Tier::storage, 30'000, 1}),
                          [](const auto& instance) { return instance.param.name; });
 
 // One token per microbatch wakes 2 of 8 experts; the others catch up later, with the steps that counted only.
 TEST(Skips, SleepingExpertsDoNotCatchUpWithThem) {
   const int64_t steps = 40;
   const auto tiny = [](bool offloaded) {
-    Plan plan = plan_of({"", 1, 1, 1, 1, 0, Tier::storage, 0, 1}, offloaded);
+    Plan plan = skipping_plan({"", 1, 1, 1, 1, 0, Tier::storage, 0, 1}, offloaded);
     plan.workload.global_batch = 1;
     plan.workload.sequence_length = 3;
     plan.workload.optimizer.weight_decay = 0.5;
     return plan;
   };
   const Schedule schedule = every_second_step(tiny(false), steps, 5);
-  const Outcome expected = trained(tiny(false), schedule, steps), found = trained(tiny(true), schedule, steps);
+  const SkippingOutcome expected = trained(tiny(false), schedule, steps), found = trained(tiny(true), schedule, steps);
   EXPECT_GE(expected.results[0].skipped_steps.size(), 12u);
   expect_all_or_nothing(expected, expect_skips(expected, schedule, steps));
   EXPECT_EQ(found.results[0].skipped_steps, expected.results[0].skipped_steps);
@@ -286,10 +287,10 @@ Schedule in_a_row(int64_t first, int64_t count, float value = kNan) {
   return schedule;
 }
 
-Plan two_ranks() { return plan_of({"", 1, 2, 2, 1, 0, Tier::device, 0, 1}, false); }
+Plan two_ranks() { return skipping_plan({"", 1, 2, 2, 1, 0, Tier::device, 0, 1}, false); }
 
 TEST(Skips, NineInARowAndGoesOn) {
-  const Outcome outcome = trained(two_ranks(), in_a_row(2, 9), 13);
+  const SkippingOutcome outcome = trained(two_ranks(), in_a_row(2, 9), 13);
   EXPECT_EQ(outcome.error, "");
   EXPECT_EQ(outcome.results[0].skipped_steps, (std::vector<int64_t>{2, 3, 4, 5, 6, 7, 8, 9, 10}));
   ASSERT_EQ(outcome.reasons.size(), 9u);
@@ -299,7 +300,7 @@ TEST(Skips, NineInARowAndGoesOn) {
 }
 
 TEST(Skips, TenInARowEndTheRun) {
-  const Outcome outcome = trained(two_ranks(), in_a_row(2, 10), 20);
+  const SkippingOutcome outcome = trained(two_ranks(), in_a_row(2, 10), 20);
   EXPECT_EQ(
       outcome.error,
       "step 12 is the 10th in a row that changes nothing: the gradient of layers.1.out is not finite, or above "
@@ -320,11 +321,11 @@ TEST(Skips, AndResumesBitForBit) {
   Schedule schedule = in_a_row(1, 1);
   schedule.merge(in_a_row(4, 1));
   for (bool offloaded : {false, true}) {
-    const Plan plan = plan_of({"", 1, 2, 2, 1, 0, Tier::storage, 0, 1}, offloaded);
+    const Plan plan = skipping_plan({"", 1, 2, 2, 1, 0, Tier::storage, 0, 1}, offloaded);
     const TestFolder whole, parted;
-    const Outcome straight = trained(plan, schedule, 6, {whole.path, 3});
-    const Outcome first = trained(plan, schedule, 3, {parted.path, 3}),
-                  rest = trained(plan, schedule, 6, {parted.path, 3, true});
+    const SkippingOutcome straight = trained(plan, schedule, 6, {whole.path, 3});
+    const SkippingOutcome first = trained(plan, schedule, 3, {parted.path, 3}),
+                          rest = trained(plan, schedule, 6, {parted.path, 3, true});
     std::vector<double> losses = first.results[0].loss;
     losses.insert(losses.end(), rest.results[0].loss.begin(), rest.results[0].loss.end());
     EXPECT_EQ(comparable(losses), comparable(straight.results[0].loss));

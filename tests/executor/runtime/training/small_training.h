@@ -52,6 +52,13 @@ inline Plan plan_of(int nodes, int per_node, int ep) {
   return plan;
 }
 
+/// The same plan for devices with memory of their own.
+inline Plan on_gpu(Plan plan, DType dtype = DType::f32) {
+  plan.cluster.device.lanes_share_core = false;
+  plan.workload.compute_dtype = plan.model.weight_dtype = dtype;
+  return plan;
+}
+
 inline std::vector<double> losses(const Plan& plan) {
   check_plan(plan, "test");
   TrainOptions options;

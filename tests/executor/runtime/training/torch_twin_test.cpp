@@ -15,12 +15,12 @@
 namespace moesaic::executor {
 namespace {
 
-nlohmann::json twin() {
+nlohmann::json torch_twin() {
   std::ifstream file(MOESAIC_SOURCE_DIR "/tests/golden/torch_twin.json");
   return nlohmann::json::parse(file);
 }
 
-Plan plan_of(const nlohmann::json& config, int ranks, int ep) {
+Plan torch_plan(const nlohmann::json& config, int ranks, int ep) {
   Plan plan;
   Model& m = plan.model;
   m.family = "gpt_moe";
@@ -50,11 +50,12 @@ class TorchTwin : public ::testing::TestWithParam<int> {};
 // The twin's own f32 and f64 runs differ by 1.4e-7; leaving out any one rule of the model moves a loss by 1e-4 or more,
 // so 1e-5 tells them apart.
 TEST_P(TorchTwin, LossesOfTwentyStepsAgree) {
-  const nlohmann::json golden = twin();
+  const nlohmann::json golden = torch_twin();
   const nlohmann::json& expected = golden["cases"][static_cast<size_t>(GetParam())];
   TrainOptions options;
   options.steps = 20;
-  const TrainResult result = train_on_threads(plan_of(expected["config"], 1, 1), testing::twin_corpus(golden), options);
+  const TrainResult result =
+      train_on_threads(torch_plan(expected["config"], 1, 1), testing::twin_corpus(golden), options);
   for (size_t step = 0; step < 20; ++step) {
     EXPECT_NEAR(result.loss[step], expected["loss"][step].get<double>(), 1e-5 * result.loss[step]) << "step " << step;
     EXPECT_NEAR(result.cross_entropy[step], expected["cross_entropy"][step].get<double>(), 1e-5 * result.loss[step])
@@ -63,11 +64,12 @@ TEST_P(TorchTwin, LossesOfTwentyStepsAgree) {
 }
 
 TEST_P(TorchTwin, RoutesTheFirstStepAlike) {
-  const nlohmann::json golden = twin();
+  const nlohmann::json golden = torch_twin();
   const nlohmann::json& expected = golden["cases"][static_cast<size_t>(GetParam())];
   TrainOptions options;
   options.steps = 1;
-  const TrainResult result = train_on_threads(plan_of(expected["config"], 1, 1), testing::twin_corpus(golden), options);
+  const TrainResult result =
+      train_on_threads(torch_plan(expected["config"], 1, 1), testing::twin_corpus(golden), options);
   const auto experts = static_cast<size_t>(result.routing.num_experts),
              layers = static_cast<size_t>(result.routing.num_moe_layers);
   for (size_t layer = 0; layer < layers; ++layer)
@@ -83,14 +85,14 @@ TEST_P(TorchTwin, RoutesTheFirstStepAlike) {
 // The global norm is the root of the sum of squares of the parameters' norms, as torch has them: on one rank, on ranks
 // that share experts or hold each their own, in stages, with divided states.
 TEST_P(TorchTwin, GradientsHaveItsNorm) {
-  const nlohmann::json golden = twin();
+  const nlohmann::json golden = torch_twin();
   const nlohmann::json& expected = golden["cases"][static_cast<size_t>(GetParam())];
   double squares = 0;
   for (const auto& [parameter, norm] : expected["gradient_norms_step_0"].items())
     squares += norm.get<double>() * norm.get<double>();
   for (const auto& [ranks, ep, pp, zero] :
        std::vector<std::array<int, 4>>{{1, 1, 1, 0}, {2, 1, 1, 0}, {2, 2, 1, 0}, {2, 1, 2, 0}, {4, 2, 1, 3}}) {
-    Plan plan = plan_of(expected["config"], ranks, ep);
+    Plan plan = torch_plan(expected["config"], ranks, ep);
     plan.layout.pp = pp;
     plan.layout.zero = zero;
     plan.workload.optimizer.max_gradient_norm = 1e9;

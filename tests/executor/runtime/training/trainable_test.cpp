@@ -9,8 +9,8 @@
 namespace moesaic::executor {
 namespace {
 
-std::string refusal(const std::function<void(Model&)>& change) {
-  Plan plan = testing::tiny_plan(1, 1);
+std::string model_refusal(const std::function<void(Model&)>& change) {
+  Plan plan = moesaic::testing::tiny_plan(1, 1);
   change(plan.model);
   try {
     check_trainable(plan, "plan.json");
@@ -22,7 +22,7 @@ std::string refusal(const std::function<void(Model&)>& change) {
 
 // Whatever a model has that no kernel computes keeps it from training, by its name.
 TEST(Trainable, NamesWhatNoKernelComputes) {
-  EXPECT_EQ(refusal([](Model&) {}), "trained");
+  EXPECT_EQ(model_refusal([](Model&) {}), "trained");
   const std::vector<std::pair<const char*, std::function<void(Model&)>>> parts = {
       {"mamba",
        [](Model& m) {
@@ -37,9 +37,9 @@ TEST(Trainable, NamesWhatNoKernelComputes) {
       {"a bias of the head", [](Model& m) { m.head_bias = true; }},
       {"sigmoid scores of the router", [](Model& m) { m.uncomputed = {"sigmoid scores of the router"}; }}};
   for (const auto& [name, change] : parts)
-    EXPECT_NE(refusal(change).find(std::string("has ") + name + ", which this executor does not compute"),
+    EXPECT_NE(model_refusal(change).find(std::string("has ") + name + ", which this executor does not compute"),
               std::string::npos)
-        << refusal(change);
+        << model_refusal(change);
 }
 
 }  // namespace

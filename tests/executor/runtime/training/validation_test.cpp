@@ -12,7 +12,7 @@ namespace {
 
 using testing::newest;
 
-struct Shape {
+struct ValidatedShape {
   const char* name;
   int ranks, ep;
   void (*change)(Plan& plan) = [](Plan&) {};
@@ -25,7 +25,7 @@ void move_experts(Plan& plan, Tier home, int64_t cache_entries) {
   plan.prefetch.experts = 1;
 }
 
-const Shape kShapes[] = {
+const ValidatedShape kShapes[] = {
     {"one_rank", 1, 1},
     {"experts", 2, 2},
     {"tensors", 2, 1, [](Plan& plan) { plan.layout.tp = 2; }},
@@ -40,7 +40,7 @@ const Shape kShapes[] = {
     {"storage_alone", 1, 1, [](Plan& plan) { move_experts(plan, Tier::storage, 0); }},
 };
 
-Plan plan_of(const Shape& shape) {
+Plan validated_plan(const ValidatedShape& shape) {
   Plan plan = testing::plan_of(1, shape.ranks, shape.ep);
   plan.workload.optimizer.max_gradient_norm = 0.5;
   shape.change(plan);
@@ -54,8 +54,8 @@ Corpus held_out() {
   return Corpus(bytes);
 }
 
-TrainResult train(const Plan& plan, const Corpus& corpus, const ValidationPolicy& validation, int64_t steps,
-                  const CheckpointPolicy& checkpoint = {}) {
+TrainResult train_validated(const Plan& plan, const Corpus& corpus, const ValidationPolicy& validation, int64_t steps,
+                            const CheckpointPolicy& checkpoint = {}) {
   TrainOptions options;
   options.steps = steps;
   options.validation = validation;
@@ -63,25 +63,25 @@ TrainResult train(const Plan& plan, const Corpus& corpus, const ValidationPolicy
   return train_on_threads(plan, corpus, options);
 }
 
-class ValidationOf : public ::testing::TestWithParam<Shape> {};
+class ValidationOf : public ::testing::TestWithParam<ValidatedShape> {};
 
 // At a rate of 0 training changes nothing: the validation is the mean over training steps on the held-out text.
 TEST_P(ValidationOf, IsTheLossOfATrainingStep) {
-  Plan plan = plan_of(GetParam());
+  Plan plan = validated_plan(GetParam());
   plan.workload.optimizer.learning_rate = 0;
   const Corpus text = held_out();
-  const std::vector<double> losses = train(plan, text, {}, 3).cross_entropy;
+  const std::vector<double> losses = train_validated(plan, text, {}, 3).cross_entropy;
   const double mean = std::accumulate(losses.begin(), losses.end(), 0.0) / 3;
-  const TrainResult result = train(plan, testing::corpus(), {&text, 2, 3}, 3);
+  const TrainResult result = train_validated(plan, testing::corpus(), {&text, 2, 3}, 3);
   EXPECT_EQ(result.validation, (std::vector<ValidationLoss>{{2, mean}, {3, mean}}));
 }
 
 TEST_P(ValidationOf, LeavesNoTrace) {
-  const Plan plan = plan_of(GetParam());
+  const Plan plan = validated_plan(GetParam());
   const Corpus text = held_out();
   const TestFolder with, without, parted;
-  const TrainResult plain = train(plan, testing::corpus(), {}, 6, {without.path, 3});
-  const TrainResult validated = train(plan, testing::corpus(), {&text, 1, 2}, 6, {with.path, 3});
+  const TrainResult plain = train_validated(plan, testing::corpus(), {}, 6, {without.path, 3});
+  const TrainResult validated = train_validated(plan, testing::corpus(), {&text, 1, 2}, 6, {with.path, 3});
   EXPECT_EQ(validated.loss, plain.loss);
   EXPECT_EQ(validated.gradient_norm, plain.gradient_norm);
   EXPECT_EQ(validated.routing, plain.routing);
@@ -89,8 +89,10 @@ TEST_P(ValidationOf, LeavesNoTrace) {
   ASSERT_EQ(validated.validation.size(), 6u);
   EXPECT_LT(validated.validation.back().cross_entropy, validated.validation.front().cross_entropy);
   // Three steps and three more from a checkpoint: the same losses on the held-out text as well.
-  std::vector<ValidationLoss> both = train(plan, testing::corpus(), {&text, 1, 2}, 3, {parted.path, 3}).validation;
-  for (const ValidationLoss& loss : train(plan, testing::corpus(), {&text, 1, 2}, 6, {parted.path, 3, true}).validation)
+  std::vector<ValidationLoss> both =
+      train_validated(plan, testing::corpus(), {&text, 1, 2}, 3, {parted.path, 3}).validation;
+  for (const ValidationLoss& loss :
+       train_validated(plan, testing::corpus(), {&text, 1, 2}, 6, {parted.path, 3, true}).validation)
     both.push_back(loss);
   EXPECT_EQ(both, validated.validation);
   EXPECT_EQ(newest(parted.path), newest(without.path));

@@ -10,10 +10,10 @@ namespace {
 using testing::losses;
 using testing::plan_of;
 
-struct Case {
+struct ZeroCase {
   int nodes, per_node, ep;
 };
-class Zero : public ::testing::TestWithParam<Case> {};
+class Zero : public ::testing::TestWithParam<ZeroCase> {};
 
 Plan staged(const Plan& base, int stage, Bytes fused, int ahead) {
   Plan plan = base;
@@ -29,7 +29,7 @@ Plan staged(const Plan& base, int stage, Bytes fused, int ahead) {
 
 // A reduce-scatter adds in rank order, as the all-reduce does, and AdamW works element by element.
 TEST_P(Zero, ChangesNoBitOfOneMicrobatch) {
-  const Case c = GetParam();
+  const ZeroCase c = GetParam();
   Plan base = plan_of(c.nodes, c.per_node, c.ep);
   base.layout.micro_batches = 1;
   const std::vector<double> expected = losses(base);
@@ -44,7 +44,7 @@ TEST_P(Zero, ChangesNoBitOfOneMicrobatch) {
 
 // With two microbatches stages 2 and 3 add over ranks first and over microbatches then: f32 rounding (see Layouts).
 TEST_P(Zero, AddsMicrobatchesInAnotherOrder) {
-  const Case c = GetParam();
+  const ZeroCase c = GetParam();
   const Plan base = plan_of(c.nodes, c.per_node, c.ep);
   const std::vector<double> expected = losses(base);
   EXPECT_EQ(losses(staged(base, 1, 30'000, 0)), expected);
@@ -54,7 +54,7 @@ TEST_P(Zero, AddsMicrobatchesInAnotherOrder) {
   EXPECT_EQ(losses(staged(base, 3, 0, 0)), two);
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, Zero, ::testing::Values(Case{1, 2, 2}, Case{1, 4, 2}, Case{2, 2, 4}));
+INSTANTIATE_TEST_SUITE_P(Ranks, Zero, ::testing::Values(ZeroCase{1, 2, 2}, ZeroCase{1, 4, 2}, ZeroCase{2, 2, 4}));
 
 // 73,664 elements (dense 24,512, experts 49,152), all on 4 ranks: stages leave a quarter of the moments (8 bytes), of
 // the gradients and of the weights (4 bytes each). What ranks wait for each other with moves the peak of a run by less
