@@ -12,6 +12,14 @@ struct StepPrediction {
   std::string bound_by;    // the class of tasks that is most of the predicted step
   double bound_share = 0;  // its share
   bool fits = true;        // into the devices' memory
+
+  static void step_members(auto& self, auto visit) {
+    visit("predicted_s", self.predicted_s);
+    visit("null_s", self.null_s);
+    visit("bound_by", self.bound_by);
+    visit("bound_share", self.bound_share);
+    visit("fits", self.fits);
+  }
 };
 
 /// Predicted is the decode step.
@@ -29,11 +37,7 @@ struct ServedRow : StepPrediction {
   static void members(auto& self, auto visit) {
     visit("served", self.served);
     visit("prefill_s", self.prefill_s);
-    visit("predicted_s", self.predicted_s);
-    visit("null_s", self.null_s);
-    visit("bound_by", self.bound_by);
-    visit("bound_share", self.bound_share);
-    visit("fits", self.fits);
+    step_members(self, visit);
   }
 };
 
@@ -50,11 +54,7 @@ struct TrainedRow : StepPrediction {
   double null_error() const { return null_s / trained.step_s - 1; }
   static void members(auto& self, auto visit) {
     visit("trained", self.trained);
-    visit("predicted_s", self.predicted_s);
-    visit("null_s", self.null_s);
-    visit("bound_by", self.bound_by);
-    visit("bound_share", self.bound_share);
-    visit("fits", self.fits);
+    step_members(self, visit);
     visit("predicted_peak_bytes", self.predicted_peak_bytes);
   }
 };

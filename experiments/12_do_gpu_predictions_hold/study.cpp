@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <tuple>
+#include <type_traits>
 
 #include "core/schema/error.h"
+#include "experiments/figures/table.h"
 
 namespace moesaic::experiments {
 namespace {
@@ -33,9 +35,9 @@ StepPrediction predicted(const Evaluation& evaluation, Seconds null_s) {
 }
 
 /// Rows of the runs that a plan can say; what they share is evaluated once.
-class Rows {
+class PredictedRows {
  public:
-  explicit Rows(const Laboratory& laboratory) : laboratory_(laboratory) {}
+  explicit PredictedRows(const Laboratory& laboratory) : laboratory_(laboratory) {}
 
   ServedRow row_of(const ServedConfiguration& served) {
     std::vector<Plan> plans = {decode_plan(served, laboratory_)};
@@ -84,6 +86,32 @@ class Rows {
   std::map<PrefillKey, Seconds> prefills_;
 };
 
+/// Numbers of a run are above 0, but those that count from there.
+struct PositiveNumbers {
+  const std::string& file;
+  std::string pointer;
+
+  void operator()(const char*, const std::string&) const {}
+  template <typename T>
+  void operator()(const char* name, const std::optional<T>& value) const {
+    if (value) (*this)(name, *value);
+  }
+  template <typename T>
+  requires std::is_arithmetic_v<T>
+  void operator()(const char* name, T value) const {
+    const bool from_0 = std::string(name) == "zero" || std::string(name) == "dense_layers";
+    if (from_0 ? value < 0 : !(value > 0))
+      throw InputError(file, pointer + "/" + name, "is " + number("%g", static_cast<double>(value)),
+                       from_0 ? "a number of at least 0" : "a number above 0");
+  }
+};
+
+template <typename Run>
+void check_numbers(const std::vector<Run>& runs, const std::string& list, const std::string& file) {
+  for (size_t i = 0; i < runs.size(); ++i)
+    Run::members(runs[i], PositiveNumbers{file, "/" + list + "/" + std::to_string(i)});
+}
+
 void summarise(PredictionResult& result) {
   if (!result.rows.empty()) result.summary = served_errors(result.rows);
   if (!result.trained.empty()) result.trained_summary = trained_errors(result.trained);
@@ -98,13 +126,15 @@ PredictionAxes read_prediction_axes(const Json& json, const std::string& file) {
   take(reader["served"], axes.served);
   take(reader["trained"], axes.trained);
   reader.finish();
+  check_numbers(axes.served, "served", file);
+  check_numbers(axes.trained, "trained", file);
   return axes;
 }
 
 PredictionResult run_prediction_study(const PredictionAxes& axes, const Laboratory& laboratory) {
   PredictionResult result;
   result.experiment = axes.name;
-  Rows rows(laboratory);
+  PredictedRows rows(laboratory);
   rows.add(axes.trained, result.trained, result.left_out);
   rows.add(axes.served, result.rows, result.left_out);
   summarise(result);

@@ -123,7 +123,7 @@ Seconds busiest_network(const StepSample& sample, const Plan& plan, const std::v
   StepParts network;
   for (size_t i = 0; i < seconds.size(); ++i) {
     const SampleTask& task = sample.tasks()[i];
-    if (sample.graph().tasks[task.index].lane != Lane::network) continue;
+    if (task.lane != Lane::network) continue;
     const bool once = task.part == Part::update || (task.part == Part::reduction && plan.layout.zero < 2);
     network.add(sample, task, seconds[i] * (once ? 1 : plan.layout.micro_batches));
   }

@@ -8,11 +8,11 @@
 
 namespace moesaic::planner {
 
+/// Classes by what a layer is made of: experts or a dense FFN, attention with a window or without.
 constexpr size_t kMostLayerClasses = 4;
-/// A number of each class; 0 for classes that a model has not.
+/// A number of each class; 0 for classes that a model does not have.
 using OfLayerClasses = std::array<double, kMostLayerClasses>;
 
-/// Classes by what a layer is made of: experts or a dense FFN, attention with a window or without.
 struct LayerClasses {
   int count = 0;
   std::vector<int> of_layer;  // [num_layers]

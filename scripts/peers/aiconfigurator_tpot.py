@@ -38,7 +38,7 @@ MODELS = {  # our model and weights -> its path, and what the path does not say
     ("qwen3-235b-a22b-fp8", None): ("Qwen/Qwen3-235B-A22B-FP8", {}),
 }
 SYSTEMS = {"b200-180g-sxm": "b200_sxm", "h100-80g-sxm": "h100_sxm", "h200-141g-sxm": "h200_sxm"}
-PAIR_NOISE = 0.02  # pairs that differ by less are not ordered, as in the experiment
+NOISE = 0.01  # of each of a pair: those that differ by no more are not ordered, as in the experiment
 
 
 def estimate(served, database):
@@ -65,7 +65,7 @@ def in_order(rows, predicted):
         for i, a in enumerate(group):
             for b in group[:i]:
                 measured = a["served"]["token_s"] - b["served"]["token_s"]
-                if abs(measured) <= PAIR_NOISE * max(a["served"]["token_s"], b["served"]["token_s"]):
+                if abs(measured) <= NOISE * (a["served"]["token_s"] + b["served"]["token_s"]):
                     continue
                 pairs += 1
                 right += measured * (predicted(a) - predicted(b)) > 0

@@ -90,6 +90,28 @@ TEST(TrainingNullModel, ComputesAllProductsAtThePeak) {
   EXPECT_DOUBLE_EQ(training_flops_and_bytes(plan), 6 * active * 480 / 4 / 1e9);
 }
 
+std::string axes_refusal(const char* key, double value) {
+  Json experiment = {{"kind", "moesaic.experiment/1"}, {"study", "gpu_predictions"}, {"name", "12"},
+                     {"question", "Do they?"},         {"takes_seconds", 1},         {"served", Json::array()}};
+  experiment["trained"] = write_document(PredictionResult{"", {}, {}, {}, {}, {{{}, on_four_ranks()}}})["trained"];
+  experiment["trained"][0] = experiment["trained"][0]["trained"];
+  experiment["trained"][0][key] = value;
+  try {
+    read_prediction_axes(experiment, "e.json");
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "none";
+}
+
+TEST(PredictionStudy, RefusesNumbersThatNoRunHas) {
+  EXPECT_EQ(axes_refusal("zero", 0), "none");
+  EXPECT_EQ(axes_refusal("zero", -1), "e.json /trained/0/zero: is -1; expected a number of at least 0");
+  EXPECT_EQ(axes_refusal("pp", 0), "e.json /trained/0/pp: is 0; expected a number above 0");
+  EXPECT_EQ(axes_refusal("step_s", -0.5), "e.json /trained/0/step_s: is -0.5; expected a number above 0");
+  EXPECT_EQ(axes_refusal("capacity_factor", 0), "e.json /trained/0/capacity_factor: is 0; expected a number above 0");
+}
+
 // 30 sequences: 30 s, half more than measured; 1,000 bytes of 800.
 TEST(PredictionStudy, ComparesStepsAndMemoryOfTraining) {
   PredictionWorld world;
