@@ -114,10 +114,11 @@ class LaneRun {
   Seconds network_since_ = 0;                                 // the network lane has been busy from here to its end
 };
 
-/// Of ends in the order of a pass, [first, layers, last]: what a layer of each class adds once others of its kind have
-/// run and more follow; all that is beside this counts as before the layers.
+/// Of a pass that goes from the first layer to the last, or `reversed`: end(i) is that of its i-th layer, end(0) that
+/// of what comes before. What a layer of each class adds once others of its kind have run and more follow; all that is
+/// beside this, from `begin` on, counts as before the layers.
 template <typename End>
-StepParts steady_parts(const StepSample& sample, const End& end, bool reversed) {
+StepParts steady_parts(const StepSample& sample, const End& end, Seconds begin, bool reversed) {
   const size_t num_layers = sample.layers().size();
   StepParts parts;
   OfLayerClasses seen{};
@@ -126,15 +127,14 @@ StepParts steady_parts(const StepSample& sample, const End& end, bool reversed) 
     const auto own = static_cast<size_t>(sample.class_of(static_cast<int>(reversed ? num_layers - 1 - i : i)));
     if (seen[own]++ <= kSteady) parts.of_class[own] = end(i + 1) - end(i);
   }
-  parts.before = end(num_layers);
+  parts.before = end(num_layers) - begin;
   for (size_t c = 0; c < seen.size(); ++c) parts.before -= seen[c] * parts.of_class[c];
   return parts;
 }
 
 StepParts in_forward(const StepSample& sample, const std::vector<Seconds>& ends, Seconds begin) {
   StepParts parts = steady_parts(
-      sample, [&](size_t i) { return ends[i]; }, false);
-  parts.before -= begin;
+      sample, [&](size_t i) { return ends[i]; }, begin, false);
   parts.behind = ends.back() - ends[ends.size() - 2];
   return parts;
 }
@@ -142,8 +142,8 @@ StepParts in_forward(const StepSample& sample, const std::vector<Seconds>& ends,
 /// Head and loss come first.
 StepParts in_backward(const StepSample& sample, const std::vector<Seconds>& ends, Seconds begin) {
   StepParts parts = steady_parts(
-      sample, [&](size_t i) { return ends[ends.size() - 1 - i]; }, true);
-  parts.before += ends[0] - ends[1] - ends.back();
+      sample, [&](size_t i) { return ends[ends.size() - 1 - i]; }, ends.back(), true);
+  parts.before += ends[0] - ends[1];
   parts.behind = ends.back() - begin;
   return parts;
 }
