@@ -35,6 +35,16 @@ TensorId gradient_of(const Task& task) {
   return -1;
 }
 
+OfTensors<TensorId> originals_of(const TaskGraph& graph) {
+  using operands::FlattenGradients;
+  OfTensors<TensorId> originals;
+  for (size_t i = 0; i < graph.tensors.size(); ++i) originals.push_back(TensorId(i));
+  for (const Task& task : graph.tasks)
+    for (size_t i = 0; task.op == Op::flatten_gradients && i < task.reads.size(); ++i)
+      originals[task.writes[FlattenGradients::copy_of_parameter(i)]] = task.reads[FlattenGradients::of_parameter(i)];
+  return originals;
+}
+
 std::span<const TensorId> added_to_by(const Task& task) {
   const auto [first, count] = facts_of(task.op).adds_to;
   return std::span(task.writes).subspan(first, count);

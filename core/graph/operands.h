@@ -29,6 +29,9 @@ TensorId output_of(const Task& task);
 /// of any other task.
 TensorId gradient_of(const Task& task);
 
+/// For each tensor itself, but for a copy that flatten_gradients makes the gradient that it is a copy of.
+OfTensors<TensorId> originals_of(const TaskGraph& graph);
+
 /// What a task adds to, beside all else that it writes: gradients of parameters, the losses.
 std::span<const TensorId> added_to_by(const Task& task);
 

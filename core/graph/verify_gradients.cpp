@@ -12,7 +12,7 @@ namespace moesaic::rules {
 namespace {
 
 using operands::Add, operands::AdamW, operands::Clear, operands::DrainGradients, operands::GatherReplicas,
-    operands::SpreadReplicas;
+    operands::FlattenGradients, operands::SpreadReplicas;
 
 /// What a tensor in which gradients (or losses) add up holds as the program runs. Views count as their base.
 enum class Sum : uint8_t {
@@ -106,6 +106,9 @@ class Gradients {
         break;
       case Op::regroup:
         regroup(task);
+        break;
+      case Op::flatten_gradients:
+        flatten(task);
         break;
       case Op::adamw:
         update(task);
@@ -247,11 +250,27 @@ class Gradients {
                     subject_.at(task) + named(gradient) + " is not summed over its ranks once");
   }
 
+  /// Copies hold what the originals, which may share a bucket, hold no longer.
+  void flatten(const Task& task) {
+    MOESAIC_CHECK(task.writes.size() == FlattenGradients::copy_of_parameter(task.reads.size()),
+                  subject_.at(task) + "has not a copy of every gradient");
+    for (size_t i = 0; i < task.reads.size(); ++i) {
+      const TensorId from = task.reads[FlattenGradients::of_parameter(i)];
+      const TensorId to = task.writes[FlattenGradients::copy_of_parameter(i)];
+      check_replicas_agree(task, from);
+      MOESAIC_CHECK(sum(to) == Sum::none, subject_.at(task) + "copies into " + named(to) + " a second time");
+      sum(to) = sum(from);
+      over(to) = over(from);
+    }
+    for (TensorId from : task.reads) sum(from) = Sum::used;
+  }
+
   /// Of a bucket all parameters are used before the first one is cleared.
   void update(const Task& task) {
     for (size_t i = 0; i < task.reads.size(); ++i)
       use(task, task.reads[AdamW::of_parameter(i, AdamW::gradient)],
           replicas_[task.writes[AdamW::of_parameter(i, AdamW::weight)]]);
+    for (TensorId gradient : task.reads) sum(gradient) = Sum::used;
     for (size_t i = 0; i < task.reads.size(); ++i) clear(task.writes[AdamW::of_parameter(i, AdamW::cleared)]);
   }
 

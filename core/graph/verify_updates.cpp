@@ -29,7 +29,10 @@ OfTensors<Owner> owners_of(const TaskGraph& graph) {
 class Updates {
  public:
   explicit Updates(const Subject& subject)
-      : subject_(subject), owners_(owners_of(subject.graph)), updated_(subject.graph.parameters.size(), 0) {}
+      : subject_(subject),
+        owners_(owners_of(subject.graph)),
+        originals_(originals_of(subject.graph)),
+        updated_(subject.graph.parameters.size(), 0) {}
 
   void run() {
     for (const Task& task : subject_.graph.tasks) {
@@ -48,9 +51,10 @@ class Updates {
                   subject_.at(task) + "has parts of a parameter's operands");
     int64_t elements = 0;
     for (size_t i = 0; i < count; ++i)
-      elements += update_one(
-          task, task.reads[AdamW::of_parameter(i, AdamW::gradient)], task.writes[AdamW::of_parameter(i, AdamW::weight)],
-          task.writes[AdamW::of_parameter(i, AdamW::moments)], task.writes[AdamW::of_parameter(i, AdamW::cleared)]);
+      elements += update_one(task, originals_[task.reads[AdamW::of_parameter(i, AdamW::gradient)]],
+                             task.writes[AdamW::of_parameter(i, AdamW::weight)],
+                             task.writes[AdamW::of_parameter(i, AdamW::moments)],
+                             task.writes[AdamW::of_parameter(i, AdamW::cleared)]);
     MOESAIC_CHECK(task.fixed_rows == elements, subject_.at(task) + "updates other elements than it has");
   }
 
@@ -96,6 +100,7 @@ class Updates {
 
   const Subject& subject_;
   const OfTensors<Owner> owners_;
+  const OfTensors<TensorId> originals_;
   std::vector<int> updated_;  // [parameters]
 };
 

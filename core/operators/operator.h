@@ -48,6 +48,7 @@ enum class Op : uint8_t {
   unpermute_backward,
   // update
   adamw,
+  flatten_gradients,
   clear,
   gather_replicas,
   spread_replicas,

@@ -45,6 +45,7 @@ const FieldTable<PlanChoices>& choice_fields() {
     append<Layout>(all, "layout");
     append<Dispatch>(all, "dispatch");
     append<Buckets>(all, "");
+    append<OptimizerStep>(all, "");
     append<Prefetch>(all, "prefetch");
     append<ExpertStorage>(all, "expert_storage");
     append<EmbeddingTable>(all, "");

@@ -12,6 +12,7 @@
 #include "core/plan/embedding.h"
 #include "core/plan/expert_storage.h"
 #include "core/plan/layout.h"
+#include "core/plan/optimizer_step.h"
 #include "core/plan/outcome.h"
 #include "core/plan/placement.h"
 #include "core/plan/prefetch.h"
@@ -25,7 +26,7 @@ namespace moesaic {
 
 /// All that is decided, one decision per file. A decision with an object of its own in the document is a member, one
 /// whose keys stand in the document itself is a base. choice_fields.h lists the fields of all.
-struct PlanChoices : Buckets, EmbeddingTable, Placement, ElasticShares {
+struct PlanChoices : Buckets, OptimizerStep, EmbeddingTable, Placement, ElasticShares {
   Layout layout;
   Dispatch dispatch;
   Prefetch prefetch;

@@ -19,8 +19,8 @@ struct Pass {
 // Order matters: what runs again is cut and gathers its weights like all else; chunks multiply the all-to-alls that the
 // hierarchy then rewrites, before the embedding adds its own; ZeRO takes the gradient reductions that several ranks
 // share and leaves no bucket to fill where it is on. Replicas exchange gradients where these have come to stand: per
-// microbatch where they leave for elsewhere per microbatch. Last of all, what updates there are wait for one another's
-// gradients.
+// microbatch where they leave for elsewhere per microbatch. What updates there are then wait for one another's
+// gradients, which are copied last of all: ranks agree on what was summed.
 constexpr Pass kPasses[] = {
     {"recompute", recompute, {.repeats_forward = true}},
     {"chunk_moe_layers", chunk_moe_layers},
@@ -31,7 +31,9 @@ constexpr Pass kPasses[] = {
     {"zero", zero},
     {"gradient_buckets", gradient_buckets},
     {"replica_gradients", replica_gradients},
+    {"reduce_after_backward", reduce_after_backward},
     {"agree_on_update", agree_on_update},
+    {"separate_optimizer_passes", separate_optimizer_passes},
 };
 
 }  // namespace

@@ -63,8 +63,16 @@ void gradient_buckets(TaskGraph& graph, const Plan& plan);
 /// exchange of Prophet's T_Agg and FasterMoE's shadowing, with states that stay where they are.)
 void replica_gradients(TaskGraph& graph, const Plan& plan);
 
+/// Moves the sums of gradients behind backward (plan.gradient_reduction): no rank sends one before it has computed the
+/// last of its backward. In ZeRO-1 reduce-scatters alike.
+void reduce_after_backward(TaskGraph& graph, const Plan& plan);
+
 /// Always on: no update begins before all ranks have all gradients and have agreed that they are finite (verdict_task()
 /// in agree_on_update.h), so that a step is taken by all ranks or by none.
 void agree_on_update(TaskGraph& graph, const Plan& plan);
+
+/// Copies the gradients of all updates to f32 before the first of these (plan.optimizer_passes), as DeepSpeed's
+/// FP16_Optimizer does: 36 bytes per bf16 parameter more, and 4 more in memory until the update.
+void separate_optimizer_passes(TaskGraph& graph, const Plan& plan);
 
 }  // namespace moesaic

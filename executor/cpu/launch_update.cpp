@@ -7,6 +7,7 @@
 #include "core/operators/optimizer.h"
 #include "executor/cpu/adamw.h"
 #include "executor/cpu/add.h"
+#include "executor/cpu/flatten.h"
 #include "executor/cpu/kernels.h"
 #include "executor/launch/dense_operands.h"
 #include "executor/launch/expert_operands.h"
@@ -35,6 +36,17 @@ void adamw(const Launch& l, RoundedWeights& rounded) {
     if (!l.context.update.skip)
       for (const UpdateRange& range : u.ranges) update(u, range, l, rounded);
     set_to_zero(u.cleared);
+  }
+}
+
+void flatten_gradients(const Launch& l, RoundedWeights&) {
+  using Flatten = operands::FlattenGradients;
+  const Operand& statistics = l.writes[Flatten::statistics];
+  set_to_zero(statistics);
+  for (size_t i = 0; i < l.reads.size(); ++i) {
+    const Operand& gradient = l.reads[Flatten::of_parameter(i)];
+    flatten_gradient(gradient.f32(), l.writes[Flatten::widened].f32(), l.writes[Flatten::copy_of_parameter(i)].f32(),
+                     statistics.f32(), gradient.elements(), kLossScale);
   }
 }
 
@@ -68,6 +80,7 @@ void spread_replicas(const Launch& l, RoundedWeights&) {
 }
 
 constexpr CpuKernel kUpdateKernels[] = {{Op::adamw, adamw},
+                                        {Op::flatten_gradients, flatten_gradients},
                                         {Op::clear, clear},
                                         {Op::gather_replicas, gather_replicas},
                                         {Op::spread_replicas, spread_replicas}};

@@ -17,9 +17,9 @@ struct Factors {
   float b1, new_b1, b2, new_b2, m_scale, v_scale, eps, lr, decay, gradient_scale;
 };
 
-template <typename Element>
-using Table = ArrayTable<AdamWParameter<Element>, 512, kChunk>;
-static_assert(sizeof(Table<float>) + sizeof(Factors) <= 32764);
+template <typename Element, typename Gradient>
+using Table = ArrayTable<AdamWParameter<Element, Gradient>, 512, kChunk>;
+static_assert(sizeof(Table<float, float>) + sizeof(Factors) <= 32764);
 
 __device__ void update(float& w, float gradient, float& m, float& v, const Factors& f, float decay) {
   const float g = f.gradient_scale * gradient;
@@ -35,25 +35,26 @@ struct alignas(kCount * sizeof(T)) Pack {
 };
 
 /// Elements [begin, end) in packs of kCount.
-template <int kCount, typename Element>
-__device__ void update_packs(const AdamWParameter<Element>& p, int64_t begin, int64_t end, const Factors& f) {
+template <int kCount, typename Element, typename Gradient>
+__device__ void update_packs(const AdamWParameter<Element, Gradient>& p, int64_t begin, int64_t end, const Factors& f) {
   using Values = Pack<float, kCount>;
   using Stored = Pack<Element, kCount>;
+  using Gradients = Pack<Gradient, kCount>;
   const float decay = p.decay ? f.decay : 0.0f;
   for (int64_t i = begin / kCount + threadIdx.x; i < end / kCount; i += kThreads) {
     Values w = reinterpret_cast<Values*>(p.master)[i], m = reinterpret_cast<Values*>(p.m)[i],
            v = reinterpret_cast<Values*>(p.v)[i];
-    Stored g = reinterpret_cast<Stored*>(p.g)[i];
+    Gradients g = reinterpret_cast<Gradients*>(p.g)[i];
     Stored rounded;
     for (int e = 0; e < kCount; ++e) {
       update(w.element[e], load(g.element[e]), m.element[e], v.element[e], f, decay);
       rounded.element[e] = store<Element>(w.element[e]);
-      g.element[e] = store<Element>(0.0f);
+      g.element[e] = store<Gradient>(0.0f);
     }
     reinterpret_cast<Values*>(p.master)[i] = w;
     reinterpret_cast<Values*>(p.m)[i] = m;
     reinterpret_cast<Values*>(p.v)[i] = v;
-    reinterpret_cast<Stored*>(p.g)[i] = g;
+    reinterpret_cast<Gradients*>(p.g)[i] = g;
     if constexpr (!std::is_same_v<Element, float>) reinterpret_cast<Stored*>(p.w)[i] = rounded;
   }
 }
@@ -63,10 +64,10 @@ __device__ bool fits(const T* data) {
   return reinterpret_cast<uintptr_t>(data) % sizeof(Pack<T, kWidth>) == 0;
 }
 
-template <typename Element>
-__global__ void update_parameters(const __grid_constant__ Table<Element> table, const Factors f) {
+template <typename Element, typename Gradient>
+__global__ void update_parameters(const __grid_constant__ Table<Element, Gradient> table, const Factors f) {
   const auto [entry, begin, end] = table.share_of(blockIdx.x);
-  const AdamWParameter<Element>& p = table.entries[entry];
+  const AdamWParameter<Element, Gradient>& p = table.entries[entry];
   const bool packs = fits(p.w) && fits(p.g) && fits(p.m) && fits(p.v) && fits(p.master);
   const int64_t behind = packs ? end / kWidth * kWidth : begin;
   update_packs<kWidth>(p, begin, behind, f);
@@ -90,15 +91,18 @@ Factors factors(const AdamW& s, int64_t step) {
 
 }  // namespace
 
-template <typename Element>
-void adamw_update(std::span<const AdamWParameter<Element>> parameters, const AdamW& settings, int64_t step,
-                  Stream stream) {
-  for_each_table<Table<Element>>(parameters, [&](const Table<Element>& table, unsigned blocks, size_t) {
-    launch_kernel(update_parameters<Element>, blocks, kThreads, stream, table, factors(settings, step));
+template <typename Element, typename Gradient>
+void adamw_update(std::type_identity_t<std::span<const AdamWParameter<Element, Gradient>>> parameters,
+                  const AdamW& settings, int64_t step, Stream stream) {
+  using Parameters = Table<Element, Gradient>;
+  for_each_table<Parameters>(parameters, [&](const Parameters& table, unsigned blocks, size_t) {
+    launch_kernel(update_parameters<Element, Gradient>, blocks, kThreads, stream, table, factors(settings, step));
   });
 }
 
-template void adamw_update(std::span<const AdamWParameter<float>>, const AdamW&, int64_t, Stream);
-template void adamw_update(std::span<const AdamWParameter<BFloat16>>, const AdamW&, int64_t, Stream);
+template void adamw_update<float>(std::span<const AdamWParameter<float>>, const AdamW&, int64_t, Stream);
+template void adamw_update<BFloat16>(std::span<const AdamWParameter<BFloat16>>, const AdamW&, int64_t, Stream);
+template void adamw_update<BFloat16, float>(std::span<const AdamWParameter<BFloat16, float>>, const AdamW&, int64_t,
+                                            Stream);
 
 }  // namespace moesaic::executor::cuda

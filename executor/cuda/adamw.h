@@ -1,9 +1,11 @@
 #pragma once
 // The AdamW update of many flat arrays in one launch; it clears the gradients in the same pass.
-// It does not decide which parameters decay, and it does not average gradients. Element: float, BFloat16.
+// It does not decide which parameters decay, and it does not average gradients. Element: float, BFloat16; Gradient:
+// Element, or float.
 
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "executor/cuda/stream.h"
 
@@ -20,9 +22,10 @@ struct AdamW {
 
 // All arrays [count] on the device. The master weight is what is updated; w is its rounded copy, or the same array
 // where Element is float.
-template <typename Element>
+template <typename Element, typename Gradient = Element>
 struct AdamWParameter {
-  Element *w, *g;
+  Element* w;
+  Gradient* g;
   float *m, *v, *master;
   int64_t count;
   bool decay;
@@ -31,8 +34,8 @@ struct AdamWParameter {
 // g = gradient_scale g; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w = w - lr ((m / (1-b1^t)) / (sqrt(v / (1-b2^t)) +
 // eps) + decay w); g = 0. Step t counts from 1; without `decay` the last term is left out (norm gains and biases). One
 // launch per 512 parameters.
-template <typename Element>
-void adamw_update(std::span<const AdamWParameter<Element>> parameters, const AdamW& settings, int64_t step,
-                  Stream stream);
+template <typename Element, typename Gradient = Element>
+void adamw_update(std::type_identity_t<std::span<const AdamWParameter<Element, Gradient>>> parameters,
+                  const AdamW& settings, int64_t step, Stream stream);
 
 }  // namespace moesaic::executor::cuda

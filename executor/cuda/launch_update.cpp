@@ -5,6 +5,7 @@
 #include "executor/cuda/adamw.h"
 #include "executor/cuda/add.h"
 #include "executor/cuda/cuda_check.h"
+#include "executor/cuda/flatten.h"
 #include "executor/cuda/kernels.h"
 #include "executor/cuda/storage_format.h"
 #include "executor/launch/dense_operands.h"
@@ -14,12 +15,13 @@ namespace moesaic::executor::cuda {
 namespace {
 
 /// The ranges of one weight.
-template <typename Element>
-void append_ranges(const Update& u, std::vector<AdamWParameter<Element>>& parameters) {
+template <typename Element, typename Gradient>
+void append_ranges(const Update& u, std::vector<AdamWParameter<Element, Gradient>>& parameters) {
   const int64_t elements = u.weight.elements();
   float *m = u.moments.f32(), *v = m + elements, *master = v + elements;
   if constexpr (std::is_same_v<Element, float>) master = u.weight.f32();
-  auto *weight = u.weight.as<Element>(), *gradient = u.gradient.as<Element>();
+  auto* weight = u.weight.as<Element>();
+  auto* gradient = u.gradient.as<Gradient>();
   for (const UpdateRange& range : u.ranges)
     parameters.push_back({weight + range.begin, gradient + range.begin, m + range.begin, v + range.begin,
                           master + range.begin, range.end - range.begin, range.decay});
@@ -31,16 +33,16 @@ bool has_more(const Update& u) {
          u.ranges[0].begin != 0 || u.ranges[0].end != u.gradient.elements();
 }
 
-template <typename Element>
+template <typename Element, typename Gradient>
 void update(const Launch& l, const std::vector<Update>& updates, Stream stream) {
   const Optimizer& o = l.context.plan->workload.optimizer;
-  std::vector<AdamWParameter<Element>> parameters;
+  std::vector<AdamWParameter<Element, Gradient>> parameters;
   if (!l.context.update.skip)
     for (const Update& u : updates) append_ranges(u, parameters);
-  adamw_update<Element>(parameters,
-                        {o.learning_rate_at(l.context.step), o.beta1, o.beta2, o.epsilon, o.weight_decay,
-                         l.context.update.gradient_scale},
-                        l.context.step + 1, stream);
+  adamw_update<Element, Gradient>(parameters,
+                                  {o.learning_rate_at(l.context.step), o.beta1, o.beta2, o.epsilon, o.weight_decay,
+                                   l.context.update.gradient_scale},
+                                  l.context.step + 1, stream);
   for (const Update& u : updates)
     if (l.context.update.skip || has_more(u)) set_to_zero(u.cleared, stream);
 }
@@ -48,8 +50,24 @@ void update(const Launch& l, const std::vector<Update>& updates, Stream stream) 
 void adamw(const Launch& l, CudaKernels& device) {
   const std::vector<Update> updates = updates_of(l);
   if (updates.empty()) return;
-  with_element(updates.front().weight.dtype,
-               [&]<typename Element>(Element) { update<Element>(l, updates, device.stream); });
+  const Update& first = updates.front();
+  if (first.weight.dtype == DType::bf16 && first.gradient.dtype == DType::f32)
+    return update<BFloat16, float>(l, updates, device.stream);
+  with_element(first.weight.dtype,
+               [&]<typename Element>(Element) { update<Element, Element>(l, updates, device.stream); });
+}
+
+void flatten_gradients(const Launch& l, CudaKernels& device) {
+  using Flatten = operands::FlattenGradients;
+  set_to_zero(l.writes[Flatten::statistics], device.stream);
+  for (size_t i = 0; i < l.reads.size(); ++i) {
+    const Operand& gradient = l.reads[Flatten::of_parameter(i)];
+    with_element(gradient.dtype, [&]<typename Element>(Element) {
+      flatten_gradient(gradient.as<Element>(), l.writes[Flatten::widened].f32(),
+                       l.writes[Flatten::copy_of_parameter(i)].f32(), l.writes[Flatten::statistics].f32(),
+                       gradient.elements(), kLossScale, device.linear.scratch(), device.stream);
+    });
+  }
 }
 
 void clear(const Launch& l, CudaKernels& device) { set_to_zero(l.writes[operands::Clear::x], device.stream); }
@@ -94,6 +112,7 @@ void spread_replicas(const Launch& l, CudaKernels& device) {
 }
 
 constexpr CudaKernel kKernels[] = {{Op::adamw, adamw},
+                                   {Op::flatten_gradients, flatten_gradients},
                                    {Op::clear, clear},
                                    {Op::gather_replicas, gather_replicas},
                                    {Op::spread_replicas, spread_replicas}};

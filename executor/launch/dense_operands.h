@@ -27,6 +27,9 @@ inline double loss_share(const Launch& l) {
   return 1.0 / (static_cast<double>(c.step_tokens()) * c.plan->layout.micro_batches);
 }
 
+/// Gradients are those of the loss itself, in every compute dtype: bf16 has f32's range.
+inline constexpr float kLossScale = 1;
+
 /// One weight of an AdamW task, with what it needs. moments: [m | v], and [| f32 master] of bf16 weights.
 struct Update {
   const Operand &gradient, &weight, &moments, &cleared;

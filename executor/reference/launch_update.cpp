@@ -6,6 +6,7 @@
 #include "executor/launch/expert_operands.h"
 #include "executor/reference/adamw.h"
 #include "executor/reference/add.h"
+#include "executor/reference/flatten.h"
 #include "executor/reference/kernels.h"
 #include "executor/reference/values.h"
 
@@ -32,6 +33,18 @@ void adamw(const Launch& l, Stateless&) {
     if (!l.context.update.skip)
       for (const UpdateRange& range : u.ranges) update(u, range, l);
     set_to_zero(u.cleared);
+  }
+}
+
+void flatten_gradients(const Launch& l, Stateless&) {
+  using Flatten = operands::FlattenGradients;
+  set_to_zero(l.writes[Flatten::statistics]);
+  Output statistics(l.writes[Flatten::statistics]);
+  for (size_t i = 0; i < l.reads.size(); ++i) {
+    const Operand& gradient = l.reads[Flatten::of_parameter(i)];
+    flatten_gradient(Input(gradient), Output(l.writes[Flatten::copy_of_parameter(i)]), statistics, gradient.elements());
+    if (gradient.elements() > 0)
+      write_values(read_values(gradient, 0, gradient.elements()), l.writes[Flatten::widened], 0);
   }
 }
 
@@ -64,6 +77,7 @@ void spread_replicas(const Launch& l, Stateless&) {
 }
 
 constexpr ReferenceKernel kUpdateKernels[] = {{Op::adamw, adamw},
+                                              {Op::flatten_gradients, flatten_gradients},
                                               {Op::clear, clear},
                                               {Op::gather_replicas, gather_replicas},
                                               {Op::spread_replicas, spread_replicas}};

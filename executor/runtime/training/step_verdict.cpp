@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/graph/holdings.h"
+#include "core/graph/operands.h"
 #include "core/operators/optimizer.h"
 #include "core/schema/error.h"
 #include "core/technique/agree_on_update.h"
@@ -33,9 +34,10 @@ StepVerdict::StepVerdict(const TaskGraph& graph, const Optimizer& optimizer, int
       task_(verdict_task(graph)),
       found_(kNothing) {
   const std::vector<Holding> holdings = holdings_of(graph, rank, State::first_moment);
+  const OfTensors<TensorId> originals = originals_of(graph);
   for (const Task& task : graph.tasks)
     for (size_t i = 0; task.op == Op::adamw && i < task.reads.size() / AdamW::kReads; ++i) {
-      gradients_.push_back(described(task.reads[AdamW::of_parameter(i, AdamW::gradient)],
+      gradients_.push_back(described(originals[task.reads[AdamW::of_parameter(i, AdamW::gradient)]],
                                      task.writes[AdamW::of_parameter(i, AdamW::weight)]));
       count(gradients_.back(), task.writes[AdamW::of_parameter(i, AdamW::moments)], holdings);
     }

@@ -37,6 +37,8 @@ std::vector<FieldCase> field_cases() {
       {"/dispatch/chunks", {1, kMost}, {0, 0.5}},
       {"/gradient_bucket_bytes", {0, int64_t{1} << 62}, {-1, "3 s"}},
       {"/fused_parameter_bytes", {0, int64_t{1} << 62}, {-1, "3 s"}},
+      {"/gradient_reduction", {"as_ready", "after_backward"}, {"late", 1}},
+      {"/optimizer_passes", {"fused", "separate"}, {"two", 1}},
       {"/prefetch/dense", {0, 65536}, {-1, 65537}},
       {"/prefetch/experts", {0, 65536}, {-1, 65537}},
       {"/expert_storage/home", {"device", "host", "storage"}, {"disk", 2}},

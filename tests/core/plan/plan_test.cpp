@@ -82,6 +82,7 @@ TEST(Plan, ColumnsOfTheEmbeddingAreCutEvenlyInTrainingAndNotFromTheHead) {
   plan.layout.recompute = Recompute::none;
   plan.layout.zero = 0;
   plan.fused_parameter_bytes = 0;
+  plan.optimizer_passes = OptimizerPasses::fused;
   plan.prefetch = {};
   plan.expert_storage = {};
   EXPECT_NO_THROW(check_plan(plan, "plan.json"));

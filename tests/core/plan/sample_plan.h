@@ -18,6 +18,7 @@ inline Plan sample_plan() {
   plan.embedding = Embedding::column_partition;
   plan.dispatch = {DispatchKind::padded, 1.25, AllToAllKind::hierarchical_2d, 4};
   plan.gradient_bucket_bytes = 1 << 20;
+  plan.optimizer_passes = OptimizerPasses::separate;
   plan.placement = {{2, {0, 1, 2, 3, 7, 6, 5, 4}}};
   plan.model = sample_model();
   // What no block lowers: simulators take this plan too.

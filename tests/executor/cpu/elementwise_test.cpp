@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "executor/cpu/adamw.h"
 #include "executor/cpu/add.h"
 #include "executor/cpu/cross_entropy.h"
 #include "executor/cpu/embedding.h"
+#include "executor/cpu/flatten.h"
 #include "executor/cpu/gelu.h"
 #include "executor/cpu/lanes.h"
 #include "executor/cpu/layer_norm.h"
@@ -208,6 +211,23 @@ TEST(AdamW, FollowsTheReferenceOverSteps) {
     expect_close(w, w64, 1e-6, "w");
     expect_close(m, m64, 1e-6, "m");
     expect_close(v, v64, 1e-6, "v");
+  }
+}
+
+// Whole numbers below 8: sums and squares are exact in f32. A loss scale of 2 halves the copy, after its squares have
+// been summed.
+TEST(Flatten, CopiesScalesAndSums) {
+  for (const int64_t n : {0, 1, 17, 1027}) {
+    Floats g, half, statistics = {1, 2};
+    for (int64_t i = 0; i < n; ++i) g.push_back(static_cast<float>(i % 11) - 3), half.push_back(g.back() / 2);
+    float sum = 1;
+    for (const float x : g) sum += std::abs(x);
+    const float squares = std::inner_product(g.begin(), g.end(), g.begin(), 2.0f);
+    Floats widened(g.size(), -1.0f), copy(g.size(), -1.0f);
+    flatten_gradient(g.data(), widened.data(), copy.data(), statistics.data(), n, 2.0f);
+    EXPECT_EQ(widened, g);
+    EXPECT_EQ(copy, half);
+    EXPECT_EQ(statistics, (Floats{sum, squares}));
   }
 }
 

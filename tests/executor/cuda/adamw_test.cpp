@@ -105,6 +105,26 @@ TYPED_TEST(AdamWOnCuda, AgreesWithTheReferenceOverABucket) {
 
 TYPED_TEST(AdamWOnCuda, TakesMoreParametersThanOneLaunchHolds) { this->compare(std::vector<int64_t>(1100, 2)); }
 
+// Gradients in f32 that bf16 holds exactly: every bit is that of the update which reads bf16.
+class WideGradients : public CudaTestOf<BFloat16> {};
+TEST_F(WideGradients, GiveTheSameBits) {
+  constexpr int64_t kCount = 4099;
+  const auto g = random_elements<BFloat16>(kCount, 1, 0.1);
+  Trained<BFloat16> narrow(*backend, kCount, 3), wide(*backend, kCount, 3);
+  narrow.g.assign(g);
+  Floats widened;
+  for (const BFloat16 value : g) widened.push_back(to_float(value));
+  const DeviceFloats wide_g(*backend, widened);
+  const AdamWParameter<BFloat16> p = wide.parameter(true);
+  const AdamWParameter<BFloat16, float> with_wide{p.w, wide_g.data(), p.m, p.v, p.master, p.count, p.decay};
+  const AdamWParameter<BFloat16> with_narrow = narrow.parameter(true);
+  adamw_update<BFloat16>({&with_narrow, 1}, {}, 1, stream);
+  adamw_update<BFloat16, float>({&with_wide, 1}, {}, 1, stream);
+  EXPECT_EQ(wide.w.values(), narrow.w.values());
+  EXPECT_EQ(wide.state.values(), narrow.state.values());
+  EXPECT_EQ(wide_g.values(), Floats(static_cast<size_t>(kCount), 0.0f));
+}
+
 TYPED_TEST(AdamWOnCuda, PassesOverEmptyParameters) { this->compare({0, 5, 0, 0, 8, 0}); }
 
 }  // namespace

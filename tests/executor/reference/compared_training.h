@@ -90,6 +90,7 @@ inline std::vector<NamedPlan> compared_plans() {
       {"rounded operands", with(two, round_operands)},
       {"hierarchical", with(plan_of(2, 2, 4), [](Plan& p) { p.dispatch.all_to_all = AllToAllKind::hierarchical_2d; })},
       {"once per node", with(plan_of(2, 2, 4), send_once)},
+      {"copied gradients", with(two, [](Plan& p) { p.optimizer_passes = OptimizerPasses::separate; })},
       {"columns of the embedding", with(two, [](Plan& p) { p.embedding = Embedding::column_partition; })},
       {"shares of states", with(two, share_states)},
       {"shares of weights, tensor parallel", with(unchecked_plan_of(1, 4, 2), share_weights)},

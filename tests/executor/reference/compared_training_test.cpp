@@ -67,6 +67,7 @@ TEST(ComparedTraining, FindsOneWrongElementOfAnyOperator) {
   Comparison comparison(kTolerances);
   Plan plan = testing::with(testing::todays_blocks(plan_of(1, 2, 2), true), testing::share_states);
   testing::replicate(plan);
+  plan.optimizer_passes = OptimizerPasses::separate;
   const Plan gathering = testing::with(plan_of(1, 2, 2), [](Plan& p) {
     p.dispatch.exchange = ExpertExchange::all_gather;  // beside the operators of an all-to-all
   });

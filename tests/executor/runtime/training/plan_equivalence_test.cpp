@@ -47,6 +47,11 @@ TEST_P(BitNeutral, FieldsChangeNoBit) {
   both.gradient_bucket_bytes = 1'000'000;
   if (shape.ep > shape.per_node) both.dispatch.all_to_all = AllToAllKind::hierarchical_2d;
   check_plan(both, "test");
+  Plan late = buckets, separate = base;
+  late.gradient_reduction = GradientReduction::after_backward;
+  separate.optimizer_passes = OptimizerPasses::separate;
+  EXPECT_EQ(losses(late), expected);
+  EXPECT_EQ(losses(separate), expected);
   EXPECT_EQ(losses(chunks), expected);
   EXPECT_EQ(losses(buckets), expected);
   EXPECT_EQ(losses(both), expected);
