@@ -4,13 +4,11 @@
 #include "core/blocks/tensor_parallel.h"
 #include "core/operators/activations.h"
 #include "core/operators/router.h"
-#include "core/operators/row_movers.h"
 
 namespace moesaic {
 namespace {
 
-using operands::OwnChoices, operands::Permute, operands::PermuteBackward, operands::Router, operands::RouterBackward,
-    operands::Unpermute, operands::UnpermuteBackward;
+using operands::OwnChoices, operands::Router, operands::RouterBackward;
 
 OpShape router_shape(const StepBuilder& b) {
   OpShape shape = linear_shape(b.model().num_experts, b.model().hidden);
@@ -18,21 +16,7 @@ OpShape router_shape(const StepBuilder& b) {
   return shape;
 }
 
-/// A choice sends a row to every slice of its expert; their results add up.
-OpShape choice_shape(const StepBuilder& b) {
-  OpShape shape = width_shape(b.model().hidden);
-  shape.top_k = b.model().top_k * b.plan().layout.expert_slices;
-  return shape;
-}
-
 bool gathers(const StepBuilder& b) { return b.plan().dispatch.gathers_tokens(); }
-
-/// Per choice: expert (i32), weight (f32), and for every slice of the expert the row in the send buffer (i32), and
-/// where tokens go to a node once, which of those rows it repeats (i32).
-int64_t route_elements(const StepBuilder& b) {
-  const int64_t of_slice = nodes_reached_once(b.plan()) > 0 ? 2 : 1;
-  return (2 + of_slice * b.plan().layout.expert_slices) * b.model().top_k;
-}
 
 }  // namespace
 
@@ -56,7 +40,7 @@ void MoeBlock::route(StepBuilder& b) {
   if (b.plan().layout.ep == 1 || gathers(b)) router.announces = Announces::group_counts;
   counts_ = exchange_counts(b, own);
   router_counts_ = {own, counts_};
-  choices_ = gathers(b) ? own_choices(b) : route_;
+  rows_.begin(b, gathers(b) ? own_choices(b) : route_, counts_);
 }
 
 TensorId MoeBlock::own_choices(StepBuilder& b) const {
@@ -80,18 +64,10 @@ TensorId MoeBlock::forward(StepBuilder& b, TensorId x) {
 }
 
 TensorId MoeBlock::through_experts(StepBuilder& b, TensorId residual) {
-  const int64_t hidden = b.model().hidden;
-  const TensorId send = b.activation(in_layer(b, "send"), b.routed_rows(), hidden, b.operand_dtype());
-  b.task(Op::permute, "permute", choice_shape(b), b.routed_rows(),
-         {{Permute::z, normed_}, {Permute::route, choices_}, {Permute::counts, counts_}}, {{Permute::send, send}});
-  const TensorId received = to_experts(b, "dispatch", send, counts_);
+  const TensorId received = to_experts(b, "dispatch", rows_.to_experts(b, normed_), counts_);
   const TensorId out = experts_.forward(b, received, counts_, Rows::received, b.operand_dtype());
   returned_ = from_experts(b, "combine", out, counts_);
-  const TensorId sum = b.activation(in_layer(b, "moe_sum"), b.routed_tokens(), hidden);
-  NamedOperands reads = {{Unpermute::returned, returned_}, {Unpermute::route, choices_}};
-  if (residual != kNoTensor) reads.push_back({Unpermute::residual, residual});
-  b.task(Op::unpermute, "unpermute", choice_shape(b), b.routed_rows(), reads, {{Unpermute::sum, sum}});
-  return sum;
+  return rows_.to_tokens(b, returned_, residual);
 }
 
 TensorId MoeBlock::add_parts(StepBuilder& b, TensorId x, TensorId routed, TensorId shared) const {
@@ -101,15 +77,8 @@ TensorId MoeBlock::add_parts(StepBuilder& b, TensorId x, TensorId routed, Tensor
 }
 
 TensorId MoeBlock::backward(StepBuilder& b, TensorId dy) {
-  const Model& m = b.model();
   const TensorId d_sum = gathers(b) ? whole_gradient(b, "d_moe", dy) : dy;
-  const TensorId d_returned = b.activation(in_layer(b, "d_returned"), b.routed_rows(), m.hidden, b.operand_dtype());
-  const TensorId d_weights = b.activation(in_layer(b, "d_weights"), b.routed_tokens(), m.top_k, DType::f32);
-  b.task(Op::unpermute_backward, "unpermute", choice_shape(b), b.routed_rows(),
-         {{UnpermuteBackward::d_sum, gather_tokens(b, "d_moe", d_sum)},
-          {UnpermuteBackward::returned, returned_},
-          {UnpermuteBackward::route, choices_}},
-         {{UnpermuteBackward::d_returned, d_returned}, {UnpermuteBackward::d_weights, d_weights}});
+  const auto [d_returned, d_weights] = rows_.to_tokens_gradient(b, gather_tokens(b, "d_moe", d_sum), returned_);
   const TensorId d_out = to_experts(b, "combine gradient", d_returned, counts_);
   const TensorId d_shared = shared_.backward(b, d_sum);  // while the rows travel
   const ExpertFfn::Gradients gradients = experts_.input_gradient(b, d_out, "d_received");
@@ -117,9 +86,7 @@ TensorId MoeBlock::backward(StepBuilder& b, TensorId dy) {
   // After the send has been issued, so that it hides behind the weight gradients.
   experts_.weight_gradient(b, d_out, gradients.hidden);
   const TensorId d_normed = router_gradient(b, d_weights);
-  b.task(Op::permute_backward, "permute", choice_shape(b), b.routed_rows(),
-         {{PermuteBackward::d_send, d_send}, {PermuteBackward::route, choices_}, {PermuteBackward::dz, d_normed}},
-         {{PermuteBackward::sum, d_normed}});
+  rows_.to_experts_gradient(b, d_send, d_normed);
   return norm_.backward(b, with_shared(b, scatter_sum(b, "d_norm2", d_normed), d_shared), dy);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/blocks/block.h"
+#include "core/blocks/choice_rows.h"
 #include "core/blocks/expert_ffn.h"
 #include "core/blocks/norm_layer.h"
 #include "core/blocks/shared_experts.h"
@@ -39,8 +40,8 @@ class MoeBlock : public Block {
   SharedExperts shared_;
   TensorId normed_ = -1;  // of the tokens that the router sees
   TensorId probabilities_ = -1, route_ = -1, returned_ = -1;
-  TensorId choices_ = -1;  // of those in route_, what this rank sends, or computes
-  TensorId counts_ = -1;   // [sources, announced_counts()]
+  ChoiceRows rows_;       // of those in route_, what this rank sends, or computes
+  TensorId counts_ = -1;  // [sources, announced_counts()]
   RouterCounts router_counts_;
 };
 

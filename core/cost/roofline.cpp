@@ -5,7 +5,9 @@
 namespace moesaic {
 namespace {
 
-bool is_product(Op op) { return is_matrix_product(op) || family_of(op) == Family::router; }
+bool multiplies(Op op) {
+  return is_matrix_product(op) || family_of(op) == Family::router || family_of(op) == Family::einsum_rows;
+}
 
 }  // namespace
 
@@ -24,7 +26,7 @@ DType operands_of(Op op, DType activations, DType kernel) {
 Seconds Roofline::seconds(Op op, StoredAs stored, const OpShape& shape, int64_t rows) const {
   if (op == Op::expanded_attention_backward)
     return kExpandedBackwardOverForward * seconds(Op::expanded_attention, stored, shape, rows);
-  const FlopsPerSecond peak = is_product(op) ? product_peak(device, operands_of(op, stored.activations, stored.weights))
+  const FlopsPerSecond peak = multiplies(op) ? product_peak(device, operands_of(op, stored.activations, stored.weights))
                                              : device.peak_f32_flops_per_s;
   return std::max(
       flops_of(op, shape, rows) / (peak * flops_efficiency),

@@ -17,9 +17,15 @@ OpShape in_tiles_of_keys(Op op, OpShape shape) {
 
 }  // namespace
 
+bool is_product(Op op) {
+  return family_of(op) == Family::products || (family_of(op) == Family::einsum_rows && op != Op::route_masks);
+}
+
+bool rows_are_inner(Op op) { return op == Op::linear_wgrad || op == Op::einsum_dispatch; }
+
 Product as_product(Op op, const OpShape& s, int64_t rows) {
-  if (op == Op::linear_dgrad) return {rows, s.k, s.n};
-  if (op == Op::linear_wgrad) return {s.n, s.k, rows};
+  if (rows_are_inner(op)) return {s.n, s.k, rows};
+  if (op == Op::linear_dgrad || op == Op::einsum_combine) return {rows, s.k, s.n};
   return {rows, s.n, s.k};
 }
 

@@ -15,8 +15,13 @@ namespace moesaic {
 /// aiconfigurator-core 0.12.0).
 inline constexpr double kTableFlopsShare = 0.75, kTableBandwidthShare = 0.85;
 
-/// A product of a family as y [m, n] = x [m, k] w: dgrad is dx [m, k] = dy [m, n] w, and wgrad dw [n, k] = dy^T x with
-/// the rows as inner dimension.
+/// Dense products and those with masks.
+bool is_product(Op op);
+/// wgrad, and what goes from tokens to rows of experts: the rows of the task are summed over.
+bool rows_are_inner(Op op);
+
+/// A product as y [m, n] = x [m, k] w: dgrad is dx [m, k] = dy [m, n] w, and wgrad dw [n, k] = dy^T x with the rows as
+/// inner dimension.
 struct Product {
   int64_t m, n, k;
 };

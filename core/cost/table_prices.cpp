@@ -41,16 +41,16 @@ double distance(const KernelGrid& grid, const OpShape& shape) {
 Op measured_op(Op op) {
   if (op == Op::attention_backward) return Op::attention;
   if (op == Op::expanded_attention_backward) return Op::expanded_attention;
-  return family_of(op) == Family::products ? Op::linear : op;
+  return is_product(op) ? Op::linear : op;
 }
 
 KernelGrid::Point point_of(const KernelGrid& grid, Op op, const OpShape& shape, int64_t rows) {
   const Product product = as_product(op, shape, rows);
-  const bool is_product = family_of(op) == Family::products;
+  const bool of_product = is_product(op);
   KernelGrid::Point at{1, 1, 1};
   for (size_t axis = 0; axis < grid.table().axes.size(); ++axis) {
     const std::string& name = grid.table().axes[axis].name;
-    if (name == "rows") at[axis] = is_product ? product.m : rows;
+    if (name == "rows") at[axis] = of_product ? product.m : rows;
     if (name == "n") at[axis] = product.n;
     if (name == "k") at[axis] = product.k;
     if (name == "sequence") at[axis] = shape.sequence;
@@ -62,7 +62,7 @@ KernelGrid::Point point_of(const KernelGrid& grid, Op op, const OpShape& shape, 
 /// Rows at which a curve has points: where the grid has lines, and between them, since the reading bends there.
 std::vector<int64_t> rows_of_curve(const KernelGrid& grid, Op op, const OpShape& shape) {
   const bool by_sequences = !grid.values("sequences").empty();
-  const auto lines = op == Op::linear_wgrad ? grid.values("k") : grid.values(by_sequences ? "sequences" : "rows");
+  const auto lines = rows_are_inner(op) ? grid.values("k") : grid.values(by_sequences ? "sequences" : "rows");
   const int64_t unit = by_sequences ? shape.sequence : 1;
   constexpr int kBetween = 4;  // pieces of a line's way to the next
   std::vector<int64_t> rows;
@@ -134,7 +134,7 @@ std::shared_ptr<const TableCurve> TablePrices::read_curve_of(Op op, StoredAs sto
   TableCurve result;
   const KernelTable& table = grid->table();
   const bool same = likeness_ == Likeness::same && table.weights == stored.weights && distance(*grid, shape) == 0 &&
-                    (measured_op(op) == op || family_of(op) == Family::products);
+                    (measured_op(op) == op || is_product(op));
   const bool by_ratio = op == Op::expanded_attention_backward;
   const double over_forward = by_ratio ? kExpandedBackwardOverForward : 1;
   bool inside = false;

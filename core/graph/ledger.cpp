@@ -22,6 +22,7 @@ bool is_conserved(Op op) {
     case Family::attention:
     case Family::latent_attention:
     case Family::router:
+    case Family::einsum_rows:
     case Family::experts:
     case Family::loss:
       return true;

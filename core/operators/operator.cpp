@@ -5,6 +5,7 @@
 #include "core/operators/activations.h"
 #include "core/operators/attention.h"
 #include "core/operators/collectives.h"
+#include "core/operators/einsum_rows.h"
 #include "core/operators/embedding.h"
 #include "core/operators/experts.h"
 #include "core/operators/latent_attention.h"
@@ -43,7 +44,7 @@ consteval Table table_of(const OperatorFacts (&... families)[Sizes]) {
 }
 
 constexpr Table kTable = table_of(kEmbedding, kNorms, kProducts, kAttention, kLatentAttention, kActivations, kRouter,
-                                  kRowMovers, kExperts, kLoss, kOptimizer, kTransfers, kCollectives);
+                                  kRowMovers, kEinsumRows, kExperts, kLoss, kOptimizer, kTransfers, kCollectives);
 
 }  // namespace
 

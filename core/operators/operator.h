@@ -31,6 +31,9 @@ enum class Op : uint8_t {
   regroup,
   experts,
   unpermute,
+  route_masks,
+  einsum_dispatch,
+  einsum_combine,
   cross_entropy,
   // backward
   embed_backward,
@@ -46,6 +49,7 @@ enum class Op : uint8_t {
   experts_dgrad,
   experts_wgrad,
   unpermute_backward,
+  einsum_weights_gradient,
   // update
   adamw,
   flatten_gradients,
@@ -76,6 +80,7 @@ enum class Family : uint8_t {
   activations,
   router,
   row_movers,
+  einsum_rows,
   experts,
   loss,
   optimizer,

@@ -14,6 +14,12 @@ constexpr const char* kDispatchNames[] = {"ragged", "padded"};
 constexpr const char* kAllToAllNames[] = {"flat", "hierarchical_2d", "node_limited"};
 constexpr const char* kExchangeNames[] = {"all_to_all", "all_gather"};
 
+constexpr const char* kKernelNames[] = {"permute", "einsum"};
+
+constexpr Condition kFixedRows = {
+    [](const PlanChoices& choices) { return choices.dispatch.kind == DispatchKind::padded; },
+    "makes masks of as many columns as rows are sent, which must be a fixed number", "dispatch.kind", "padded"};
+
 constexpr Condition kRowsTravel = {[](const PlanChoices& choices) { return !choices.dispatch.gathers_tokens(); },
                                    "says how rows travel to their experts", "dispatch.exchange", "all_to_all"};
 
@@ -33,6 +39,15 @@ void check_gathering(const Plan& plan, const PlanChecker& check) {
        "set expert_storage.home to \"device\"");
 }
 
+void check_einsum(const Plan& plan, const PlanChecker& check) {
+  if (plan.dispatch.kernel == RowKernel::permute) return;
+  check.require(plan.dispatch.chunks == 1, "/dispatch/kernel", "einsum makes masks of all tokens at once",
+                "set chunks to 1, or kernel to \"permute\"");
+  check.require(!plan.elastic.present(), "/dispatch/kernel",
+                "einsum makes masks of equally many rows on every rank, and elastic shares may differ",
+                "leave elastic out, or set kernel to \"permute\"");
+}
+
 std::string summary_of(const Dispatch& of) {
   if (of.gathers_tokens()) return "";
   if (of.all_to_all == AllToAllKind::node_limited) return "node-limited all-to-all";
@@ -43,6 +58,7 @@ std::string summary_of(const Dispatch& of) {
 
 const char* name_of(DispatchKind kind) { return kDispatchNames[static_cast<size_t>(kind)]; }
 const char* name_of(AllToAllKind kind) { return kAllToAllNames[static_cast<size_t>(kind)]; }
+const char* name_of(RowKernel kernel) { return kKernelNames[static_cast<size_t>(kernel)]; }
 const char* name_of(ExpertExchange exchange) { return kExchangeNames[static_cast<size_t>(exchange)]; }
 
 template <>
@@ -71,6 +87,11 @@ const FieldTable<Dispatch>& fields_of<Dispatch>() {
           .where(kRowsTravel)
           .always_in_words("% chunk|% chunks")
           .in_summary("dispatch"),
+      choice("kernel", &Dispatch::kernel, kKernelNames,
+             "whether rows are moved to the order of experts by their index, or multiplied with one-hot masks")
+          .where(kFixedRows)
+          .in_words("rows by %")
+          .in_summary("dispatch"),
   };
   return fields;
 }
@@ -88,6 +109,7 @@ void check_dispatch(const Plan& plan, const PlanChecker& check) {
   const Dispatch& dispatch = plan.dispatch;
   check_capacity(dispatch, check);
   check_gathering(plan, check);
+  check_einsum(plan, check);
   const std::vector<int64_t> sequences = local_sequences(plan);
   const int64_t tokens = *std::min_element(sequences.begin(), sequences.end()) * plan.workload.tokens_per_sequence();
   check.require(

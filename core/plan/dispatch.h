@@ -12,9 +12,12 @@ enum class AllToAllKind { flat, hierarchical_2d, node_limited };
 /// Rows travel to the ranks of their experts; or the ranks of an expert-parallel group gather one another's tokens,
 /// each computes what its own experts add, and the sums are scattered: no counts, no rows of chosen experts travel.
 enum class ExpertExchange { all_to_all, all_gather };
+/// Rows of choices are moved by their index; or multiplied with one-hot masks, as GShard and DeepSpeed-MoE do.
+enum class RowKernel { permute, einsum };
 const char* name_of(DispatchKind kind);
 const char* name_of(AllToAllKind kind);
 const char* name_of(ExpertExchange exchange);
+const char* name_of(RowKernel kernel);
 
 struct Dispatch {
   DispatchKind kind = DispatchKind::ragged;
@@ -23,6 +26,7 @@ struct Dispatch {
   AllToAllKind all_to_all = AllToAllKind::flat;
   int chunks = 1;  // dispatch, experts and combine of a layer are cut into this many pieces of tokens
   ExpertExchange exchange = ExpertExchange::all_to_all;
+  RowKernel kernel = RowKernel::permute;
   bool gathers_tokens() const { return exchange == ExpertExchange::all_gather; }
   bool operator==(const Dispatch&) const = default;
 };

@@ -239,8 +239,8 @@ class Zero {
     for (Task& task : graph_.tasks) {
       if (task.op == Op::reduce_scatter && sums_.contains(task.writes[Collective::received]))
         reduced[task.stage] = reduced[task.other_stage] = task.writes[Collective::received];
-      if (task.op != Op::permute || task.phase != Phase::forward || !begun.emplace(task.stage, task.microbatch).second)
-        continue;
+      const bool sends = task.op == Op::permute || task.op == Op::einsum_dispatch;
+      if (!sends || task.phase != Phase::forward || !begun.emplace(task.stage, task.microbatch).second) continue;
       if (const auto last = reduced.find(task.stage); last != reduced.end()) task.after.push_back(last->second);
     }
   }

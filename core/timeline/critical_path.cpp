@@ -22,6 +22,7 @@ constexpr Resource kFamilies[] = {{"embedding", "embedding"},  // in the order o
                                   {"activations", "activations"},
                                   {"router", "router"},
                                   {"row_movers", "permutation of rows"},
+                                  {"einsum_rows", "products with masks"},
                                   {"experts", "expert compute"},
                                   {"loss", "loss"},
                                   {"optimizer", "optimizer"},

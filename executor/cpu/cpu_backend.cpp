@@ -71,8 +71,8 @@ NonFinite CpuBackend::find_non_finite(std::span<const Operand> operands, ExactSq
 }
 
 const KernelTable<RoundedWeights>& CpuBackend::kernels() {
-  static const KernelTable<RoundedWeights> table(
-      "cpu", {dense_kernels(), router_kernels(), row_mover_kernels(), expert_kernels(), update_kernels()});
+  static const KernelTable<RoundedWeights> table("cpu", {dense_kernels(), router_kernels(), row_mover_kernels(),
+                                                         einsum_kernels(), expert_kernels(), update_kernels()});
   return table;
 }
 

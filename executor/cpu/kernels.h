@@ -14,6 +14,7 @@ using CpuKernel = Kernel<RoundedWeights>;
 std::span<const CpuKernel> dense_kernels();  // outside the MoE layer
 std::span<const CpuKernel> router_kernels();
 std::span<const CpuKernel> row_mover_kernels();
+std::span<const CpuKernel> einsum_kernels();
 std::span<const CpuKernel> expert_kernels();
 std::span<const CpuKernel> update_kernels();  // adamw, clear
 

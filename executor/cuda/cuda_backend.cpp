@@ -171,8 +171,9 @@ void* CudaBackend::allocate_host(Bytes bytes) {
 void CudaBackend::release_host(void* data) { staging_.release(data); }
 
 const KernelTable<CudaKernels>& CudaBackend::kernels() {
-  static const KernelTable<CudaKernels> table("cuda", {dense_kernels(), attention_kernels(), router_kernels(),
-                                                       row_mover_kernels(), expert_kernels(), update_kernels()});
+  static const KernelTable<CudaKernels> table(
+      "cuda", {dense_kernels(), attention_kernels(), router_kernels(), row_mover_kernels(), einsum_kernels(),
+               expert_kernels(), update_kernels()});
   return table;
 }
 

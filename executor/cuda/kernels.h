@@ -22,6 +22,7 @@ std::span<const CudaKernel> dense_kernels();  // outside the MoE layer
 std::span<const CudaKernel> attention_kernels();
 std::span<const CudaKernel> router_kernels();
 std::span<const CudaKernel> row_mover_kernels();
+std::span<const CudaKernel> einsum_kernels();
 std::span<const CudaKernel> expert_kernels();
 std::span<const CudaKernel> update_kernels();  // adamw, clear
 

@@ -16,6 +16,7 @@ using ReferenceKernel = Kernel<Stateless>;
 std::span<const ReferenceKernel> dense_kernels();  // outside the MoE layer
 std::span<const ReferenceKernel> router_kernels();
 std::span<const ReferenceKernel> row_mover_kernels();
+std::span<const ReferenceKernel> einsum_kernels();
 std::span<const ReferenceKernel> expert_kernels();
 std::span<const ReferenceKernel> update_kernels();  // adamw, clear, replicas
 

@@ -61,6 +61,7 @@ TaskClass class_of(const TaskRow& row) {
       return TaskClass::experts;
     case Family::router:
     case Family::row_movers:
+    case Family::einsum_rows:
       return TaskClass::routing;
     case Family::embedding:
     case Family::loss:

@@ -14,7 +14,7 @@ TEST(Operator, NamesGoThereAndBack) {
     EXPECT_EQ(op_named(name_of(op)), op);
     names.insert(name_of(op));
   }
-  EXPECT_EQ(names.size(), 45u);
+  EXPECT_EQ(names.size(), 49u);
   EXPECT_EQ(op_named("gemm"), std::nullopt);
   EXPECT_EQ(op_named(""), std::nullopt);
 }
@@ -50,7 +50,7 @@ TEST(Operator, IsFreeOnlyWhereTheDeviceDoesNothing) {
   EXPECT_EQ(names_where([&](Op op) { return traffic_of(op, shape, 4, 1, DType::f32) == 0; }),
             names_where([](Op op) { return is_transfer(op) || is_collective(op); }));
   EXPECT_EQ(names_where([&](Op op) { return flops_of(op, shape, 4) == 0 && !is_transfer(op) && !is_collective(op); }),
-            (Names{"embed", "own_choices", "permute", "regroup", "clear", "gather_replicas", "spread_replicas"}));
+            (Names{"embed", "own_choices", "permute", "regroup", "route_masks", "clear", "gather_replicas", "spread_replicas"}));
 }
 
 OpShape shape_of_width(int64_t n, int64_t k) {

@@ -35,6 +35,7 @@ std::vector<FieldCase> field_cases() {
       {"/dispatch/exchange", {"all_to_all", "all_gather"}, {"gather", 1}},
       {"/dispatch/all_to_all", {"flat", "hierarchical_2d", "node_limited"}, {"hierarchical", false}},
       {"/dispatch/chunks", {1, kMost}, {0, 0.5}},
+      {"/dispatch/kernel", {"permute", "einsum"}, {"sort", 1}},
       {"/gradient_bucket_bytes", {0, int64_t{1} << 62}, {-1, "3 s"}},
       {"/fused_parameter_bytes", {0, int64_t{1} << 62}, {-1, "3 s"}},
       {"/gradient_reduction", {"as_ready", "after_backward"}, {"late", 1}},

@@ -90,6 +90,12 @@ inline std::vector<NamedPlan> compared_plans() {
       {"rounded operands", with(two, round_operands)},
       {"hierarchical", with(plan_of(2, 2, 4), [](Plan& p) { p.dispatch.all_to_all = AllToAllKind::hierarchical_2d; })},
       {"once per node", with(plan_of(2, 2, 4), send_once)},
+      {"rows by masks", with(two,
+                             [](Plan& p) {
+                               pad(p);
+                               p.dispatch.kernel = RowKernel::einsum, p.dispatch.chunks = 1;
+                               p.layout.expert_slices = 2;
+                             })},
       {"copied gradients", with(two, [](Plan& p) { p.optimizer_passes = OptimizerPasses::separate; })},
       {"columns of the embedding", with(two, [](Plan& p) { p.embedding = Embedding::column_partition; })},
       {"shares of states", with(two, share_states)},

@@ -71,7 +71,11 @@ TEST(ComparedTraining, FindsOneWrongElementOfAnyOperator) {
   const Plan gathering = testing::with(plan_of(1, 2, 2), [](Plan& p) {
     p.dispatch.exchange = ExpertExchange::all_gather;  // beside the operators of an all-to-all
   });
-  for (const Plan& of : {plan, gathering})
+  const Plan by_masks = testing::with(plan_of(1, 2, 2), [](Plan& p) {
+    p.dispatch = {DispatchKind::padded, 1.0};
+    p.dispatch.kernel = RowKernel::einsum;
+  });
+  for (const Plan& of : {plan, gathering, by_masks})
     train_compared(of, comparison, [](int) {
       // Once each, so that training goes on with numbers.
       return std::make_unique<WrongCpu>([wrong = std::set<Op>{}](const Launch& l) mutable {
