@@ -1,6 +1,6 @@
 #pragma once
-// Constants that the paper does not give, from the one cell that is spent on them: its memory gives the sequence
-// length, its throughput a curve of rates, of which the point nearest to stated priors is taken. No other cell is seen.
+// What the paper does not say, from the one cell that is spent on it: of all combinations that are tried the one whose
+// throughput and memory come nearest. No other cell is seen, and no rate or efficiency is fitted.
 
 #include <vector>
 
@@ -9,43 +9,39 @@
 
 namespace moesaic::experiments {
 
-/// Values that are tried, and where the constants are expected.
+/// Values that are tried, each with each.
 struct FitAxes {
-  std::vector<int64_t> sequence_lengths, kept_bytes_per_score;
-  std::vector<double> link_efficiencies, spine_oversubscriptions;
-  double gemm_prior = 0.5, link_prior = 1;
-  double memory_tolerance = 0.1;  // pairs with an error up to this fit as well
+  std::vector<int64_t> sequence_lengths, top_ks;
+  std::vector<double> capacity_factors;
+  std::vector<BytesPerSecond> card_rates;
+  std::vector<int64_t> keeps_scores;  // 0, 1
 };
 
-struct MemoryFit {
-  int64_t sequence_length = 0, kept_bytes_per_score = 0;
-  Bytes bytes = 0;
-  double error = 0;  // of the paper's figure
-
-  static void members(auto& self, auto visit) {
-    visit("sequence_length", self.sequence_length);
-    visit("kept_bytes_per_score", self.kept_bytes_per_score);
-    visit("memory_bytes", self.bytes);
-    visit("memory_error", self.error);
-  }
-};
-
-struct Fit {
-  Constants chosen;
-  std::vector<MemoryFit> memory;    // every pair that was tried, best first
-  std::vector<Constants> as_good;   // every combination of rates that gives the cell's throughput, the chosen included
-  std::vector<Constants> too_slow;  // links that are too slow for the throughput even with GEMM at its peak
-};
-
-/// The cell: its row, its system, its figures.
+/// The cell: its row, both systems, the baseline's figures.
 struct FittedCell {
   planner::Problem row;
-  planner::Fixed preset;
+  planner::Fixed baseline, system;
   double tokens_per_second = 0;
   Bytes memory_bytes = 0;
 };
 
-/// Deterministic. The throughput of every element of as_good is within 0.1 % of the cell's.
-Fit fit_constants(const FittedCell& cell, const FitAxes& axes, Evaluator& evaluator);
+struct TriedUnknowns {
+  Unknowns unknowns;
+  double throughput_error = 0, memory_error = 0;  // fractions of the cell's figures
+  double ratio = 0;                               // of the row, system to baseline
+
+  /// sqrt(ln^2(1 + throughput_error) + ln^2(1 + memory_error)): factors count alike up and down.
+  double distance() const;
+
+  static void members(auto& self, auto visit) {
+    Unknowns::members(self.unknowns, visit);
+    visit("throughput_error", self.throughput_error);
+    visit("memory_error", self.memory_error);
+    visit("ratio", self.ratio);
+  }
+};
+
+/// Every combination with which both systems fit into their devices, the nearest first. Deterministic.
+std::vector<TriedUnknowns> try_unknowns(const FittedCell& cell, const FitAxes& axes, Evaluator& evaluator);
 
 }  // namespace moesaic::experiments

@@ -10,6 +10,7 @@ namespace moesaic::experiments {
 /// One system on one row. Errors are fractions of the paper's figure.
 struct TableCell {
   double tokens_per_second = 0, paper_tokens_per_second = 0, error = 0;
+  double null_error = 0;  // of as many tokens per GPU as the paper's fitted cell has
   Bytes memory_bytes = 0, paper_memory_bytes = 0;
   double memory_error = 0;
   std::string provenance;      // of the paper's figures
@@ -21,6 +22,7 @@ struct TableCell {
     visit("tokens_per_second", self.tokens_per_second);
     visit("paper_tokens_per_second", self.paper_tokens_per_second);
     visit("error", self.error);
+    visit("null_error", self.null_error);
     visit("memory_bytes", self.memory_bytes);
     visit("paper_memory_bytes", self.paper_memory_bytes);
     visit("memory_error", self.memory_error);
@@ -70,71 +72,85 @@ struct TableRow {
   }
 };
 
-/// Largest deviations over the predicted cells: all of the table but the fitted one.
+/// Deviations over the predicted cells: all of the table but the fitted one.
 struct TableSummary {
-  Constants constants;
+  Unknowns unknowns;
   double ratio_of_fitted_row = 0, paper_ratio_of_fitted_row = 0;
+  int64_t fit_as_well = 0;                    // unknowns within 5 % of the fitted cell's throughput and memory
+  double least_ratio = 0, largest_ratio = 0;  // of the fitted row, with any of those
   double largest_ratio_deviation = 0, largest_throughput_error = 0, largest_memory_error = 0;
-  double fitted_memory_error = 0;
+  double median_throughput_error = 0, null_median_throughput_error = 0;
+  double fitted_throughput_error = 0, fitted_memory_error = 0;
 
   static void members(auto& self, auto visit) {
-    visit("constants", self.constants);
+    visit("unknowns", self.unknowns);
     visit("ratio_of_fitted_row", self.ratio_of_fitted_row);
     visit("paper_ratio_of_fitted_row", self.paper_ratio_of_fitted_row);
+    visit("fit_as_well", self.fit_as_well);
+    visit("least_ratio", self.least_ratio);
+    visit("largest_ratio", self.largest_ratio);
     visit("largest_ratio_deviation", self.largest_ratio_deviation);
     visit("largest_throughput_error", self.largest_throughput_error);
     visit("largest_memory_error", self.largest_memory_error);
+    visit("median_throughput_error", self.median_throughput_error);
+    visit("null_median_throughput_error", self.null_median_throughput_error);
+    visit("fitted_throughput_error", self.fitted_throughput_error);
     visit("fitted_memory_error", self.fitted_memory_error);
   }
 };
 
-struct Priors {
-  double gemm_efficiency = 0, link_efficiency = 0;
+/// A figure of the baseline's own paper, which was not looked at for any choice.
+struct TableCheck {
+  std::string model, provenance;
+  int gpus = 0;
+  double samples_per_second = 0, published_samples_per_second = 0, error = 0;
+  Bytes memory_bytes = 0;
+  ClassSeconds class_seconds;
 
   static void members(auto& self, auto visit) {
-    visit("gemm_efficiency", self.gemm_efficiency);
-    visit("link_efficiency", self.link_efficiency);
+    visit("model", self.model);
+    visit("provenance", self.provenance);
+    visit("gpus", self.gpus);
+    visit("samples_per_second", self.samples_per_second);
+    visit("published_samples_per_second", self.published_samples_per_second);
+    visit("error", self.error);
+    visit("memory_bytes", self.memory_bytes);
+    visit("class_seconds", self.class_seconds);
   }
 };
 
-/// Rates that give the fitted cell's throughput as well as those chosen, and the ratio of its row under them.
-struct RatesThatFit {
-  Constants constants;
-  double ratio_of_fitted_row = 0;
+/// The system on the fitted row, its dense states and its optimizer otherwise than in its preset: the paper does not
+/// name them.
+struct StatesAlternative {
+  int zero = 0;
+  std::string optimizer_passes;
+  double tokens_per_second = 0, error = 0, ratio = 0;
+  Bytes memory_bytes = 0;
+  double memory_error = 0;
 
   static void members(auto& self, auto visit) {
-    Constants::members(self.constants, visit);
-    visit("ratio_of_fitted_row", self.ratio_of_fitted_row);
-  }
-};
-
-struct LinksTooSlow {
-  double link_efficiency = 0, spine_oversubscription = 0;
-
-  static void members(auto& self, auto visit) {
-    visit("link_efficiency", self.link_efficiency);
-    visit("spine_oversubscription", self.spine_oversubscription);
+    visit("zero", self.zero);
+    visit("optimizer_passes", self.optimizer_passes);
+    visit("tokens_per_second", self.tokens_per_second);
+    visit("error", self.error);
+    visit("ratio", self.ratio);
+    visit("memory_bytes", self.memory_bytes);
+    visit("memory_error", self.memory_error);
   }
 };
 
 struct FittedConstants {
   std::string kind = "moesaic.fitted_constants/1";
   std::string fitted_on, provenance;
-  Priors priors;
-  Constants constants;
-  std::vector<MemoryFit> memory_fits_as_well;
-  std::vector<RatesThatFit> rates_fit_as_well;
-  std::vector<LinksTooSlow> links_too_slow;
+  Unknowns unknowns;
+  std::vector<TriedUnknowns> tried;  // the nearest first
 
   static void members(auto& self, auto visit) {
     visit("kind", self.kind);
     visit("fitted_on", self.fitted_on);
     visit("provenance", self.provenance);
-    visit("priors", self.priors);
-    visit("constants", self.constants);
-    visit("memory_fits_as_well", self.memory_fits_as_well);
-    visit("rates_fit_as_well", self.rates_fit_as_well);
-    visit("links_too_slow", self.links_too_slow);
+    visit("unknowns", self.unknowns);
+    visit("tried", self.tried);
   }
 };
 
@@ -143,6 +159,11 @@ struct TableResult {
   std::string experiment, baseline, system;
   TableSummary summary;
   std::vector<TableRow> rows;
+  std::vector<StatesAlternative> states;
+  std::vector<TableCheck> checks;
+  int64_t num_tried = 0;
+  std::vector<TriedUnknowns> nearest;               // of those that were tried
+  std::vector<TriedUnknowns> one_changed;           // those that differ from the nearest in one unknown, and itself
   std::optional<FittedConstants> fitted_constants;  // absent where it stands in a file of its own
 
   static void members(auto& self, auto visit) {
@@ -154,6 +175,11 @@ struct TableResult {
     row.baseline_name = self.baseline;
     row.system_name = self.system;
     visit("rows", self.rows, row);
+    visit("states", self.states);
+    visit("checks", self.checks);
+    visit("num_tried", self.num_tried);
+    visit("nearest", self.nearest);
+    visit("one_changed", self.one_changed);
     visit("fitted_constants", self.fitted_constants);
   }
 };

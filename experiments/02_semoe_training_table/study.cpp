@@ -4,11 +4,13 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "core/cost/plain_cost_model.h"
 #include "core/schema/error.h"
+#include "experiments/figures/statistics.h"
 
 namespace moesaic::experiments {
 namespace {
+
+constexpr double kFitsAsWell = 0.05;  // of throughput and memory of the fitted cell
 
 /// A published system as the suite makes it.
 struct System {
@@ -22,14 +24,14 @@ System load_system(const std::string& name, const Laboratory& laboratory) {
   return system;
 }
 
-/// Nothing was measured on the paper's devices: prices are peak rates times an efficiency.
+/// Kernels as they were measured on the paper's device, collectives inside a node too.
 planner::Problem load_row(const DocumentNames& row, const std::string& routing, const Laboratory& laboratory) {
   planner::Problem problem;
   problem.model = laboratory.model(row.model);
   problem.cluster = laboratory.cluster(row.cluster);
   problem.workload = laboratory.workload(row.workload);
   problem.routing = laboratory.routing(routing);
-  problem.profile = plain_profile(problem.cluster);
+  problem.profile = laboratory.profile(problem.cluster);
   return problem;
 }
 
@@ -39,6 +41,11 @@ std::string differs_most(const ClassSeconds& a, const ClassSeconds& b) {
   for (size_t i = 0; i < a.of.size(); ++i)
     if (std::abs(a.of[i] - b.of[i]) > std::abs(a.of[most] - b.of[most])) most = i;
   return a == b ? "" : name_of(static_cast<TaskClass>(most));
+}
+
+int num_differences(const Unknowns& a, const Unknowns& b) {
+  return (a.sequence_length != b.sequence_length) + (a.top_k != b.top_k) + (a.capacity_factor != b.capacity_factor) +
+         (a.card_bytes_per_s != b.card_bytes_per_s) + (a.keeps_scores != b.keeps_scores);
 }
 
 TableSaving saving_of(const TableCell& baseline, const TableCell& system) {
@@ -52,21 +59,34 @@ TableSaving saving_of(const TableCell& baseline, const TableCell& system) {
   return saving;
 }
 
-TableSummary summary_of(const std::vector<TableRow>& rows, const Constants& constants) {
+TableSummary summary_of(const std::vector<TableRow>& rows, const std::vector<TriedUnknowns>& tried) {
   TableSummary summary;
-  summary.constants = constants;
+  summary.unknowns = tried.front().unknowns;
+  summary.least_ratio = summary.largest_ratio = tried.front().ratio;
+  for (const TriedUnknowns& of : tried) {
+    if (std::abs(of.throughput_error) > kFitsAsWell || std::abs(of.memory_error) > kFitsAsWell) continue;
+    ++summary.fit_as_well;
+    summary.least_ratio = std::min(summary.least_ratio, of.ratio);
+    summary.largest_ratio = std::max(summary.largest_ratio, of.ratio);
+  }
+  std::vector<double> errors, null_errors;
   for (const TableRow& row : rows) {
     summary.largest_ratio_deviation = std::max(summary.largest_ratio_deviation, std::abs(row.ratio - row.paper_ratio));
     for (const TableCell* cell : {&row.baseline, &row.system}) {
       if (row.fitted && cell == &row.baseline) continue;
-      summary.largest_throughput_error = std::max(summary.largest_throughput_error, std::abs(cell->error));
+      errors.push_back(std::abs(cell->error));
+      null_errors.push_back(std::abs(cell->null_error));
       summary.largest_memory_error = std::max(summary.largest_memory_error, std::abs(cell->memory_error));
     }
     if (!row.fitted) continue;
     summary.ratio_of_fitted_row = row.ratio;
     summary.paper_ratio_of_fitted_row = row.paper_ratio;
+    summary.fitted_throughput_error = row.baseline.error;
     summary.fitted_memory_error = row.baseline.memory_error;
   }
+  summary.largest_throughput_error = *std::max_element(errors.begin(), errors.end());
+  summary.median_throughput_error = median(errors);
+  summary.null_median_throughput_error = median(null_errors);
   return summary;
 }
 
@@ -91,9 +111,12 @@ class TableRun {
 
   TableResult result() {
     const PublishedTraining& spent = baseline_.published.training_of(axes_.fitted_row);
-    fit_ = fit_constants({problems_[fitted_], baseline_.preset, spent.tokens_per_second, spent.memory_bytes}, axes_.fit,
-                         *laboratory_.evaluator);
-    TableResult result{axes_.name, axes_.baseline, axes_.system, {}, {}, {}};
+    tried_ = try_unknowns(
+        {problems_[fitted_], baseline_.preset, system_.preset, spent.tokens_per_second, spent.memory_bytes}, axes_.fit,
+        *laboratory_.evaluator);
+    null_tokens_per_gpu_ = spent.tokens_per_second / problems_[fitted_].cluster.num_devices();
+    TableResult result;
+    result.experiment = axes_.name, result.baseline = axes_.baseline, result.system = axes_.system;
     for (size_t i = 0; i < problems_.size(); ++i) {
       result.rows.push_back(row(i));
       laboratory_.progress(static_cast<int>(i) + 1, static_cast<int>(problems_.size()), "rows");
@@ -101,21 +124,31 @@ class TableRun {
     const ClassSeconds fitted = result.rows[fitted_].baseline.class_seconds;
     for (TableRow& row : result.rows)
       row.differs_most_from_the_fitted_cell = differs_most(row.baseline.class_seconds, fitted);
-    result.summary = summary_of(result.rows, fit_.chosen);
-    result.fitted_constants = constants(spent.provenance);
+    for (const StatesAxes& of : axes_.states) result.states.push_back(alternative(of, result.rows[fitted_].baseline));
+    for (const CheckAxes& of : axes_.checks) result.checks.push_back(check(of));
+    constexpr std::ptrdiff_t kShown = 10;
+    result.num_tried = std::ssize(tried_);
+    result.nearest.assign(tried_.begin(), tried_.begin() + std::min(kShown, std::ssize(tried_)));
+    for (const TriedUnknowns& of : tried_)
+      if (num_differences(of.unknowns, tried_.front().unknowns) <= 1) result.one_changed.push_back(of);
+    result.summary = summary_of(result.rows, tried_);
+    result.fitted_constants = FittedConstants{"moesaic.fitted_constants/1", axes_.baseline + " on " + axes_.fitted_row,
+                                              spent.provenance, tried_.front().unknowns, tried_};
     return result;
   }
 
  private:
   TableCell cell(size_t row, const System& system) const {
     const PublishedTraining& paper = system.published.training_of(axes_.rows[row].model);
-    const Plan plan = cell_plan(problems_[row], system.preset, fit_.chosen);
+    const Unknowns& unknowns = tried_.front().unknowns;
+    const Plan plan = cell_plan(problems_[row], system.preset, unknowns);
     const Timeline timeline = laboratory_.simulate(plan);
     TableCell cell;
     cell.tokens_per_second = static_cast<double>(plan.workload.tokens_per_step()) / timeline.step_seconds;
     cell.paper_tokens_per_second = paper.tokens_per_second;
     cell.error = cell.tokens_per_second / paper.tokens_per_second - 1;
-    cell.memory_bytes = peak_memory(timeline) + kept_score_bytes(plan, fit_.chosen);
+    cell.null_error = null_tokens_per_gpu_ * plan.layout.ranks / paper.tokens_per_second - 1;
+    cell.memory_bytes = peak_memory(timeline) + kept_score_bytes(plan, unknowns);
     cell.paper_memory_bytes = paper.memory_bytes;
     cell.memory_error = static_cast<double>(cell.memory_bytes) / static_cast<double>(paper.memory_bytes) - 1;
     cell.provenance = paper.provenance;
@@ -142,33 +175,40 @@ class TableRun {
     return row;
   }
 
-  /// The ratio of the fitted row under every combination of constants that fits the cell: how much of it is free.
-  std::vector<RatesThatFit> rates_that_fit() const {
-    std::vector<Plan> plans;
-    for (const Constants& constants : fit_.as_good) {
-      plans.push_back(cell_plan(problems_[fitted_], baseline_.preset, constants));
-      plans.push_back(cell_plan(problems_[fitted_], system_.preset, constants));
+  StatesAlternative alternative(const StatesAxes& of, const TableCell& baseline) const {
+    System system = system_;
+    system.preset.set(&Layout::zero, of.zero);
+    system.preset.set(&OptimizerStep::optimizer_passes, of.optimizer_passes);
+    if (of.zero < 3) {
+      system.preset.set(&Buckets::fused_parameter_bytes, 0);
+      system.preset.set(&Prefetch::dense, 0);
     }
-    const std::vector<Evaluation> evaluations = laboratory_.evaluator->evaluate(plans);
-    std::vector<RatesThatFit> rates;
-    for (size_t i = 0; i < fit_.as_good.size(); ++i)
-      rates.push_back({fit_.as_good[i],
-                       evaluations[2 * i].prediction.step_seconds / evaluations[2 * i + 1].prediction.step_seconds});
-    return rates;
+    const TableCell made = cell(fitted_, system);
+    return {of.zero,
+            name_of(of.optimizer_passes),
+            made.tokens_per_second,
+            made.error,
+            made.tokens_per_second / baseline.tokens_per_second,
+            made.memory_bytes,
+            made.memory_error};
   }
 
-  FittedConstants constants(const std::string& provenance) const {
-    FittedConstants made;
-    made.fitted_on = axes_.baseline + " on " + axes_.fitted_row;
-    made.provenance = provenance;
-    made.priors = {axes_.fit.gemm_prior, axes_.fit.link_prior};
-    made.constants = fit_.chosen;
-    for (const MemoryFit& fit : fit_.memory)
-      if (std::abs(fit.error) <= axes_.fit.memory_tolerance || &fit == &fit_.memory.front())
-        made.memory_fits_as_well.push_back(fit);
-    made.rates_fit_as_well = rates_that_fit();
-    for (const Constants& slow : fit_.too_slow)
-      made.links_too_slow.push_back({slow.link_efficiency, slow.spine_oversubscription});
+  /// With the workload's own sequence length and the model's own top_k, all else as chosen.
+  TableCheck check(const CheckAxes& of) const {
+    const planner::Problem problem = load_row(of.documents, axes_.routing, laboratory_);
+    Unknowns unknowns = tried_.front().unknowns;
+    unknowns.sequence_length = problem.workload.sequence_length;
+    unknowns.top_k = problem.model.top_k;
+    const Plan plan = cell_plan(problem, baseline_.preset, unknowns);
+    const Timeline timeline = laboratory_.simulate(plan);
+    TableCheck made;
+    made.model = of.documents.model, made.provenance = of.provenance;
+    made.gpus = problem.cluster.num_devices();
+    made.samples_per_second = static_cast<double>(problem.workload.global_batch) / timeline.step_seconds;
+    made.published_samples_per_second = of.samples_per_second;
+    made.error = made.samples_per_second / of.samples_per_second - 1;
+    made.memory_bytes = peak_memory(timeline) + kept_score_bytes(plan, unknowns);
+    made.class_seconds = class_seconds(timeline);
     return made;
   }
 
@@ -177,7 +217,8 @@ class TableRun {
   const System baseline_, system_;
   std::vector<planner::Problem> problems_;  // [rows]
   size_t fitted_ = 0;
-  Fit fit_;
+  std::vector<TriedUnknowns> tried_;
+  double null_tokens_per_gpu_ = 0;
 };
 
 }  // namespace

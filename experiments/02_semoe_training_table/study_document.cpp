@@ -17,12 +17,10 @@ Field not_empty(Field field) {
 FitAxes read_axes(ObjectReader reader) {
   FitAxes axes;
   axes.sequence_lengths = not_empty(reader["sequence_lengths"]).integers({1, 1 << 20});
-  axes.kept_bytes_per_score = not_empty(reader["kept_bytes_per_score"]).integers({0, 64});
-  axes.link_efficiencies = not_empty(reader["link_efficiencies"]).numbers({0, 1, true});
-  axes.spine_oversubscriptions = not_empty(reader["spine_oversubscriptions"]).numbers({1, 64});
-  axes.gemm_prior = reader["gemm_prior"].number({0, 1, true});
-  axes.link_prior = reader["link_prior"].number({0, 1, true});
-  axes.memory_tolerance = reader["memory_tolerance"].number({0, 1});
+  axes.top_ks = not_empty(reader["top_k"]).integers({1, 64});
+  axes.capacity_factors = not_empty(reader["capacity_factors"]).numbers({0, 64, true});
+  axes.card_rates = not_empty(reader["card_bytes_per_s"]).numbers({0, 1e15, true});
+  axes.keeps_scores = not_empty(reader["keeps_scores"]).integers({0, 1});
   reader.finish();
   return axes;
 }
@@ -34,6 +32,26 @@ DocumentNames read_row_names(ObjectReader reader) {
   row.workload = reader["workload"].text();
   reader.finish();
   return row;
+}
+
+StatesAxes read_states(ObjectReader reader) {
+  static constexpr const char* kPasses[] = {"fused", "separate"};
+  StatesAxes states;
+  states.zero = static_cast<int>(reader["zero"].integer({0, 3}));
+  states.optimizer_passes = static_cast<OptimizerPasses>(reader["optimizer_passes"].choice(kPasses));
+  reader.finish();
+  return states;
+}
+
+CheckAxes read_check(ObjectReader reader) {
+  CheckAxes check;
+  check.documents.model = reader["model"].text();
+  check.documents.cluster = reader["cluster"].text();
+  check.documents.workload = reader["workload"].text();
+  check.samples_per_second = reader["samples_per_second"].number(kPositive);
+  check.provenance = reader["provenance"].text();
+  reader.finish();
+  return check;
 }
 
 }  // namespace
@@ -49,6 +67,8 @@ TableAxes read_table_axes(const Json& json, const std::string& file) {
   const Field rows = reader["rows"], fitted = reader["fitted_row"];
   axes.rows = rows.objects(read_row_names);
   axes.fitted_row = fitted.text();
+  axes.states = reader["states"].objects(read_states);
+  axes.checks = reader["checks"].objects(read_check);
   if (std::none_of(axes.rows.begin(), axes.rows.end(),
                    [&](const DocumentNames& row) { return row.model == axes.fitted_row; }))
     fitted.refuse("is the model of no row", "the model of one of the rows");

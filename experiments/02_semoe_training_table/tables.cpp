@@ -16,8 +16,8 @@ std::string sourced(const std::string& figure, const std::string& provenance) {
 std::string cell_row(const TableRow& row, const TableCell& cell, const std::string& name) {
   return table_row({row.model, std::to_string(row.gpus), name, number("%.0f", cell.tokens_per_second),
                     sourced(number("%.0f", cell.paper_tokens_per_second), cell.provenance), signed_percent(cell.error),
-                    gigabytes(cell.memory_bytes), sourced(gigabytes(cell.paper_memory_bytes), cell.provenance),
-                    signed_percent(cell.memory_error)});
+                    signed_percent(cell.null_error), gigabytes(cell.memory_bytes),
+                    sourced(gigabytes(cell.paper_memory_bytes), cell.provenance), signed_percent(cell.memory_error)});
 }
 
 /// What is derived from both systems' figures is recalled when one of them is.
@@ -50,17 +50,77 @@ std::string class_table(const TableResult& result) {
   return text;
 }
 
+std::string in_words(const Unknowns& unknowns) {
+  return "sequence length " + std::to_string(unknowns.sequence_length) + ", top_k " + std::to_string(unknowns.top_k) +
+         ", capacity factor " + number("%.2g", unknowns.capacity_factor) + ", cards of " +
+         number("%.3g", unknowns.card_bytes_per_s / 1e9) + " GB/s, attention " +
+         (unknowns.keeps_scores ? "of separate kernels, which keep scores" : "fused");
+}
+
+/// What differs, "nothing" where all is the same.
+std::string difference(const Unknowns& from, const Unknowns& to) {
+  std::string changed;
+  const auto compare = [&](bool same, const std::string& value) {
+    if (!same) changed += (changed.empty() ? "" : ", ") + value;
+  };
+  compare(from.sequence_length == to.sequence_length, "sequence length " + std::to_string(from.sequence_length));
+  compare(from.top_k == to.top_k, "top_k " + std::to_string(from.top_k));
+  compare(from.capacity_factor == to.capacity_factor, "capacity factor " + number("%.2g", from.capacity_factor));
+  compare(from.card_bytes_per_s == to.card_bytes_per_s,
+          "cards of " + number("%.3g", from.card_bytes_per_s / 1e9) + " GB/s");
+  compare(from.keeps_scores == to.keeps_scores, from.keeps_scores ? "attention keeps scores" : "attention fused");
+  return changed.empty() ? "nothing" : changed;
+}
+
+std::string check_table(const TableResult& result) {
+  if (result.checks.empty()) return "";
+  std::string text =
+      "\nThe baseline's own paper, which chose nothing here:\n\n" +
+      table_head({"model", "GPUs", "samples/s simulated", "published", "provenance", "error", "GB simulated"});
+  for (const TableCheck& check : result.checks)
+    text += table_row({check.model, std::to_string(check.gpus), number("%.0f", check.samples_per_second),
+                       number("%.0f", check.published_samples_per_second), check.provenance,
+                       signed_percent(check.error), gigabytes(check.memory_bytes)});
+  return text;
+}
+
+std::string states_table(const TableResult& result) {
+  if (result.states.empty()) return "";
+  std::string text =
+      "\nThe fitted row with other states of " + result.system + ":\n\n" +
+      table_head({"ZeRO", "optimizer passes", "tokens/s simulated", "error", "ratio", "GB simulated", "error"});
+  for (const StatesAlternative& states : result.states)
+    text += table_row({std::to_string(states.zero), states.optimizer_passes, number("%.0f", states.tokens_per_second),
+                       signed_percent(states.error), number("%.3f", states.ratio), gigabytes(states.memory_bytes),
+                       signed_percent(states.memory_error)});
+  return text;
+}
+
+std::string tried_row(const std::string& name, const TriedUnknowns& tried) {
+  return table_row(
+      {name, signed_percent(tried.throughput_error), signed_percent(tried.memory_error), number("%.3f", tried.ratio)});
+}
+
+/// What comes nearest, and every other value of one unknown at a time.
+std::string unknowns_table(const TableResult& result) {
+  const auto head = [&](const char* first) {
+    return table_head({first, "throughput, " + result.baseline, "memory, " + result.baseline, "ratio"});
+  };
+  std::string text = "\nThe fitted row under the unknowns that fit it best, of " + std::to_string(result.num_tried) +
+                     ":\n\n" + head("unknowns");
+  for (const TriedUnknowns& tried : result.nearest) text += tried_row(in_words(tried.unknowns), tried);
+  text += "\nThe fitted row under other unknowns, one changed at a time:\n\n" + head("changed");
+  for (const TriedUnknowns& tried : result.one_changed)
+    text += tried_row(difference(tried.unknowns, result.summary.unknowns), tried);
+  return text;
+}
+
 }  // namespace
 
 std::string training_tables(const TableResult& result) {
-  const Constants& fitted = result.summary.constants;
-  std::string text = "Constants: sequence length " + std::to_string(fitted.sequence_length) + ", " +
-                     std::to_string(fitted.kept_bytes_per_score) + " bytes kept per attention score, GEMM " +
-                     number("%.1f %%", 100 * fitted.gemm_efficiency) + " of the peak, links " +
-                     number("%.0f %%", 100 * fitted.link_efficiency) + ", spine oversubscribed " +
-                     number("%.0f : 1", fitted.spine_oversubscription) + ".\n\n";
+  std::string text = "Unknowns as chosen: " + in_words(result.summary.unknowns) + ".\n\n";
   text += table_head({"model", "GPUs", "system", "tokens/s simulated", "paper [secondary]", "paper [recalled]", "error",
-                      "GB simulated", "paper [secondary]", "paper [recalled]", "error"});
+                      "null model", "GB simulated", "paper [secondary]", "paper [recalled]", "error"});
   for (const TableRow& row : result.rows)
     text += cell_row(row, row.baseline, result.baseline + (row.fitted ? ", fitted" : "")) +
             cell_row(row, row.system, result.system);
@@ -72,7 +132,7 @@ std::string training_tables(const TableResult& result) {
   for (const TableRow& row : result.rows) text += ratio_row(row);
   return text +
          "\nWhere a step goes (milliseconds, mean over ranks; communication where nothing is computed meanwhile):\n\n" +
-         class_table(result);
+         class_table(result) + states_table(result) + check_table(result) + unknowns_table(result);
 }
 
 }  // namespace moesaic::experiments

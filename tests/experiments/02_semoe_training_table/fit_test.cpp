@@ -2,69 +2,57 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "core/schema/error.h"
 #include "tests/experiments/02_semoe_training_table/table_row.h"
 
 namespace moesaic::experiments {
 namespace {
 
-/// A step of compute / GEMM efficiency + network / link efficiency seconds.
-class KnownStep : public Evaluator {
+/// A step takes as many milliseconds as a sequence has tokens, half of that in the system that divides dense states;
+/// memory is one byte a token, and with top-4 nothing fits.
+class KnownCells : public Evaluator {
  public:
-  KnownStep(double compute, double network) : compute_(compute), network_(network) {}
   std::vector<Evaluation> evaluate(std::span<const Plan> plans) override {
     std::vector<Evaluation> evaluations(plans.size());
-    for (size_t i = 0; i < plans.size(); ++i)
-      evaluations[i].prediction.step_seconds = compute_ / plans[i].profile.assumed_flops_efficiency +
-                                               network_ * 300e9 / plans[i].cluster.intra_node.bandwidth_bytes_per_s;
+    for (size_t i = 0; i < plans.size(); ++i) {
+      const auto tokens = static_cast<double>(plans[i].workload.sequence_length);
+      Prediction& prediction = evaluations[i].prediction;
+      prediction.step_seconds = tokens / 1e3 * (plans[i].layout.zero == 3 ? 0.5 : 1);
+      prediction.peak_bytes["device"] = plans[i].workload.sequence_length * plans[i].model.top_k;
+      evaluations[i].feasible = plans[i].model.top_k < 4;
+    }
     return evaluations;
   }
-
- private:
-  double compute_, network_;
 };
 
 FittedCell cell(double tokens_per_second, Bytes memory_bytes) {
-  return {testing::paper_row("13.9b", "1x8", "8"), testing::preset("deepspeed_moe"), tokens_per_second, memory_bytes};
+  return {testing::paper_row("13.9b", "1x8", "8"), testing::preset("deepspeed_moe"), testing::preset("semoe"),
+          tokens_per_second, memory_bytes};
 }
 
-FitAxes axes() {
-  FitAxes axes;
-  axes.sequence_lengths = {512, 1024};
-  axes.kept_bytes_per_score = {0};
-  axes.link_efficiencies = {0.25, 0.5, 1};
-  axes.spine_oversubscriptions = {1};
-  return axes;
+// Always 8 * n tokens in n ms: 8000 tokens/s, the cell's; so memory decides: of 1024 * {1, 2} and 2048 * {1, 2} bytes
+// 2048 are wanted, which two combinations have, in the order in which they are tried.
+TEST(TryUnknowns, TheNearestComesFirst) {
+  KnownCells evaluator;
+  const FitAxes axes{{1024, 2048}, {1, 2, 4}, {1.0}, {12.5e9}, {0}};
+  const std::vector<TriedUnknowns> tried = try_unknowns(cell(8000, 2048), axes, evaluator);
+  ASSERT_EQ(tried.size(), 4u) << "top-4 fits nowhere";
+  EXPECT_EQ(tried[0].unknowns, (Unknowns{1024, 2, 1, 12.5e9, false}));
+  EXPECT_EQ(tried[1].unknowns, (Unknowns{2048, 1, 1, 12.5e9, false}));
+  EXPECT_NEAR(tried[0].throughput_error, 0, 1e-12);
+  EXPECT_EQ(tried[0].memory_error, 0);
+  EXPECT_EQ(tried[0].ratio, 2);
+  EXPECT_EQ(tried[2].memory_error, -0.5);
+  EXPECT_EQ(tried[3].memory_error, 1);
+  EXPECT_DOUBLE_EQ(tried[2].distance(), tried[3].distance()) << "half as much and twice as much are as far";
+  EXPECT_DOUBLE_EQ(tried[3].distance(), std::log(2));
 }
 
-// 8 sequences of 1024 tokens at 8192 tokens/s: a step of 1 s = 0.1 / gemm + 0.3 / links. Links at 1 leave 0.7 s, gemm
-// 1/7; links at a half leave 0.4 s, gemm 1/4; links at a quarter take 1.2 s. Priors of 1/4 and a half are met by the
-// second.
-TEST(Fit, TakesTheRatesNearestToThePriors) {
-  FitAxes tried = axes();
-  tried.gemm_prior = 0.25, tried.link_prior = 0.5;
-  tried.sequence_lengths = {1024};
-  KnownStep evaluator(0.1, 0.3);
-  const Fit fit = fit_constants(cell(8192, 1), tried, evaluator);
-  ASSERT_EQ(fit.as_good.size(), 2u);
-  EXPECT_NEAR(fit.as_good[0].gemm_efficiency, 1.0 / 4, 1e-3);
-  EXPECT_NEAR(fit.as_good[1].gemm_efficiency, 1.0 / 7, 1e-3);
-  EXPECT_EQ(fit.chosen, fit.as_good[0]);
-  ASSERT_EQ(fit.too_slow.size(), 1u);
-  EXPECT_EQ(fit.too_slow[0].link_efficiency, 0.25);
-}
-
-TEST(Fit, TakesTheSequenceLengthWhoseMemoryIsNearest) {
-  Constants longer;
-  longer.sequence_length = 1024;
-  const Bytes wanted =
-      program_order_peak(cell_plan(cell(1, 1).row, testing::preset("deepspeed_moe"), longer), longer) + 1'000'000;
-  KnownStep evaluator(0.1, 0.1);
-  const Fit fit = fit_constants(cell(8192, wanted), axes(), evaluator);
-  EXPECT_EQ(fit.chosen.sequence_length, 1024);
-  ASSERT_EQ(fit.memory.size(), 2u);
-  EXPECT_EQ(fit.memory[0].sequence_length, 1024);
-  EXPECT_EQ(fit.memory[0].bytes, wanted - 1'000'000);
-  EXPECT_EQ(fit.memory[1].sequence_length, 512);
+TEST(TryUnknowns, SaysWhenNothingFits) {
+  KnownCells evaluator;
+  EXPECT_THROW(try_unknowns(cell(8000, 2048), {{1024}, {4}, {1.0}, {12.5e9}, {0}}, evaluator), InvariantError);
 }
 
 }  // namespace

@@ -45,8 +45,11 @@ TEST(Preset, Semoe) {
 
 TEST(Preset, DeepspeedMoe) {
   const Plan plan = plan_of("deepspeed_moe");
-  EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::padded, 1.0, AllToAllKind::flat, 1}));
-  EXPECT_EQ(plan.gradient_bucket_bytes, 0);
+  EXPECT_EQ(plan.dispatch, (Dispatch{DispatchKind::padded, 1.0, AllToAllKind::flat, 1, ExpertExchange::all_to_all,
+                                     RowKernel::einsum}));
+  EXPECT_EQ(plan.gradient_bucket_bytes, 1'000'000'000);  // 5e8 elements of bf16
+  EXPECT_EQ(plan.gradient_reduction, GradientReduction::after_backward);
+  EXPECT_EQ(plan.optimizer_passes, OptimizerPasses::separate);
   EXPECT_EQ(plan.layout.zero, 0);
   EXPECT_EQ(plan.fused_parameter_bytes, 0);
   EXPECT_EQ(plan.prefetch, Prefetch{});
