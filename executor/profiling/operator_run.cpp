@@ -80,6 +80,11 @@ Operand OperatorRun::sized(TensorId id) const {
   if (task_.op == Op::adamw)  // the moments are as long as several weights
     return {id, nullptr, 1,
             rows_ * (tensor.row_elements / graph_.tensors[task_.writes[operands::AdamW::weight]].row_elements)};
+  if (task_.op == Op::flatten_gradients)  // of one gradient
+    return {id, nullptr, 1, id == task_.writes[operands::FlattenGradients::statistics] ? tensor.row_elements : rows_,
+            tensor.dtype};
+  if (family_of(task_.op) == Family::einsum_rows && tensor.rows == Rows::sent)
+    return {id, nullptr, task_.shape.n, tensor.row_elements, tensor.dtype};
   static constexpr int kFirstSlot[] = {0};
   if (is_window(tensor.rows) && is_experts(task_.op))
     return {id, nullptr, 1, tensor.row_elements, tensor.dtype, kFirstSlot};

@@ -62,7 +62,9 @@ void add_task(const Task& task, const Plan& plan, const TaskGraph& graph, Demand
 
 void choose_rows(Demand& demand) {
   std::set<int64_t> range, further;
-  if (demand.most == 0) {
+  if (family_of(demand.shape.op) == Family::einsum_rows) {
+    // Masks have as many columns as their tokens send rows: other tokens have another shape.
+  } else if (demand.most == 0) {
     further = {whole_units(*demand.exact.begin() / 2, demand.unit),
                whole_units(2 * *demand.exact.rbegin(), demand.unit)};
   } else {
@@ -86,6 +88,11 @@ int64_t balanced_rows(const Plan& plan, const TaskGraph& graph) { return graph.t
 Plan measured_form(const Plan& plan) {
   Plan simple = plan;
   simple.dispatch = {};
+  if (plan.dispatch.kernel == RowKernel::einsum) {  // which is a kernel of padded rows
+    simple.dispatch.kind = DispatchKind::padded;
+    simple.dispatch.capacity_factor = plan.dispatch.capacity_factor;
+    simple.dispatch.kernel = RowKernel::einsum;
+  }
   simple.gradient_bucket_bytes = 0;
   simple.layout.recompute = Recompute::none;
   simple.layout.ranks /= std::exchange(simple.layout.pp, 1);  // one stage with all layers

@@ -53,6 +53,32 @@ TEST(OperatorRun, GivesRowsInBf16WhereThePlanHasThem) {
   EXPECT_LT(backend.largest, 10.0f);
 }
 
+// Masks are of all tokens of the step, 8 a rank, and of all padded rows: 4 experts of 8 * 2 / 4 rows. Copies of
+// gradients are as long as what is measured, half and twice a parameter too.
+TEST(OperatorRun, MeasuresProductsWithMasksAndCopiesOfGradients) {
+  Plan plan = tiny_plan(2);
+  plan.dispatch = {DispatchKind::padded, 1.0};
+  plan.dispatch.kernel = RowKernel::einsum;
+  plan.optimizer_passes = OptimizerPasses::separate;
+  check_plan(plan, "test");
+  const MeasuredPlan measured(plan);
+  cpu::CpuBackend backend;
+  std::set<Op> run;
+  for (const OperatorShape& shape : collect_shapes({plan})) {
+    if (family_of(shape.op) == Family::einsum_rows) {
+      EXPECT_EQ(shape.own_rows, std::vector<int64_t>{8});
+      EXPECT_TRUE(shape.further_rows.empty() && shape.range_rows.empty());
+      EXPECT_EQ(shape.shape.n, 16);
+    }
+    for (const auto& list : {shape.own_rows, shape.range_rows, shape.further_rows})
+      for (const int64_t rows : list) OperatorRun(measured, shape, rows, backend, 7).launch();
+    run.insert(shape.op);
+  }
+  for (const Op op : {Op::route_masks, Op::einsum_dispatch, Op::einsum_combine, Op::einsum_weights_gradient,
+                      Op::flatten_gradients, Op::adamw})
+    EXPECT_TRUE(run.contains(op)) << name_of(op);
+}
+
 /// Looks at one operand that is read.
 class OperandRead final : public cpu::CpuBackend {
  public:
