@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/schema/object_reader.h"
-#include "experiments/04_when_does_hierarchical_all_to_all_win/exchange_plan.h"
+#include "experiments/laboratory/exchange_plan.h"
 #include "experiments/figures/statistics.h"
 
 namespace moesaic::experiments {

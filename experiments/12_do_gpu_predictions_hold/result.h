@@ -1,6 +1,7 @@
 #pragma once
 // The result document of this question.
 
+#include "experiments/12_do_gpu_predictions_hold/exchanged.h"
 #include "experiments/12_do_gpu_predictions_hold/served.h"
 #include "experiments/12_do_gpu_predictions_hold/trained.h"
 
@@ -59,6 +60,18 @@ struct TrainedRow : StepPrediction {
   }
 };
 
+struct ExchangedRow {
+  ExchangedConfiguration exchanged;
+  Seconds predicted_s = 0, null_s = 0;
+  double error() const { return predicted_s / exchanged.seconds - 1; }
+  double null_error() const { return null_s / exchanged.seconds - 1; }
+  static void members(auto& self, auto visit) {
+    ExchangedConfiguration::members(self.exchanged, visit);
+    visit("predicted_s", self.predicted_s);
+    visit("null_s", self.null_s);
+  }
+};
+
 struct LeftOut {
   std::string model, device, why;
   int64_t rows = 0;
@@ -112,26 +125,45 @@ struct TrainedErrors {
   }
 };
 
+/// Of |predicted / measured - 1|.
+struct ExchangedErrors {
+  int64_t rows = 0;
+  double median = 0, worst = 0, median_of_signed = 0, null_median = 0, null_worst = 0;
+  static void members(auto& self, auto visit) {
+    visit("rows", self.rows);
+    visit("median", self.median);
+    visit("worst", self.worst);
+    visit("median_of_signed", self.median_of_signed);
+    visit("null_median", self.null_median);
+    visit("null_worst", self.null_worst);
+  }
+};
+
 struct PredictionResult {
   static constexpr const char* kKind = "result";
   std::string experiment;
   std::vector<ServedErrors> summary;
   TrainedErrors trained_summary;
+  ExchangedErrors exchanged_summary;
   std::vector<LeftOut> left_out;
   std::vector<ServedRow> rows;
   std::vector<TrainedRow> trained;
+  std::vector<ExchangedRow> exchanged;
   static void members(auto& self, auto visit) {
     visit("experiment", self.experiment);
     visit("summary", self.summary);
     visit("trained_summary", self.trained_summary);
+    visit("exchanged_summary", self.exchanged_summary);
     visit("left_out", self.left_out);
     visit("rows", self.rows);
     visit("trained", self.trained);
+    visit("exchanged", self.exchanged);
   }
 };
 
 /// All rows, then those of each device and weights, of each model and of each engine.
 std::vector<ServedErrors> served_errors(const std::vector<ServedRow>& rows);
 TrainedErrors trained_errors(const std::vector<TrainedRow>& rows);
+ExchangedErrors exchanged_errors(const std::vector<ExchangedRow>& rows);
 
 }  // namespace moesaic::experiments

@@ -18,4 +18,15 @@ TrainedErrors trained_errors(const std::vector<TrainedRow>& rows) {
           median(of_null),  median(signed_errors), of_memory.empty() ? 0 : median(of_memory)};
 }
 
+ExchangedErrors exchanged_errors(const std::vector<ExchangedRow>& rows) {
+  std::vector<double> errors, signed_errors, of_null;
+  for (const ExchangedRow& row : rows) {
+    signed_errors.push_back(row.error());
+    errors.push_back(std::abs(row.error()));
+    of_null.push_back(std::abs(row.null_error()));
+  }
+  return {std::ssize(rows),      median(errors),  *std::max_element(errors.begin(), errors.end()),
+          median(signed_errors), median(of_null), *std::max_element(of_null.begin(), of_null.end())};
+}
+
 }  // namespace moesaic::experiments

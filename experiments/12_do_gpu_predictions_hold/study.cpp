@@ -10,6 +10,7 @@
 
 #include "core/schema/error.h"
 #include "experiments/figures/table.h"
+#include "experiments/laboratory/exchange_plan.h"
 
 namespace moesaic::experiments {
 namespace {
@@ -57,6 +58,11 @@ class PredictedRows {
     const auto device = peaks.find("device");
     return {predicted(evaluation, training_flops_and_bytes(plan[0])), trained,
             device == peaks.end() ? 0 : device->second};
+  }
+
+  ExchangedRow row_of(const ExchangedConfiguration& exchanged) {
+    const Plan plan = exchanged_plan(exchanged, laboratory_);
+    return {exchanged, dispatch_seconds(laboratory_.simulate(plan)), exchange_bytes_over_rate(plan, exchanged)};
   }
 
   /// Those that no plan says are counted with their reasons.
@@ -115,6 +121,7 @@ void check_numbers(const std::vector<Run>& runs, const std::string& list, const 
 void summarise(PredictionResult& result) {
   if (!result.rows.empty()) result.summary = served_errors(result.rows);
   if (!result.trained.empty()) result.trained_summary = trained_errors(result.trained);
+  if (!result.exchanged.empty()) result.exchanged_summary = exchanged_errors(result.exchanged);
 }
 
 }  // namespace
@@ -125,9 +132,11 @@ PredictionAxes read_prediction_axes(const Json& json, const std::string& file) {
   axes.name = reader["name"].text();
   take(reader["served"], axes.served);
   take(reader["trained"], axes.trained);
+  take(reader["exchanged"], axes.exchanged);
   reader.finish();
   check_numbers(axes.served, "served", file);
   check_numbers(axes.trained, "trained", file);
+  check_numbers(axes.exchanged, "exchanged", file);
   return axes;
 }
 
@@ -135,6 +144,7 @@ PredictionResult run_prediction_study(const PredictionAxes& axes, const Laborato
   PredictionResult result;
   result.experiment = axes.name;
   PredictedRows rows(laboratory);
+  for (const ExchangedConfiguration& exchanged : axes.exchanged) result.exchanged.push_back(rows.row_of(exchanged));
   rows.add(axes.trained, result.trained, result.left_out);
   rows.add(axes.served, result.rows, result.left_out);
   summarise(result);

@@ -11,6 +11,7 @@ struct PredictionAxes {
   std::string name;
   std::vector<ServedConfiguration> served;
   std::vector<TrainedConfiguration> trained;
+  std::vector<ExchangedConfiguration> exchanged;
 };
 PredictionAxes read_prediction_axes(const Json& json, const std::string& file);
 PredictionResult run_prediction_study(const PredictionAxes& axes, const Laboratory& laboratory);

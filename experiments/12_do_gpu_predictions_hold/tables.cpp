@@ -42,6 +42,21 @@ std::string trained_table(const std::vector<TrainedRow>& rows) {
   return table;
 }
 
+std::string exchanged_table(const std::vector<ExchangedRow>& rows) {
+  if (rows.empty()) return "";
+  std::string table =
+      "\n**All-to-all** (errors in %)\n\n" + table_head({"what", "device", "ranks", "bytes of a rank", "measured, us",
+                                                         "predicted, us", "error", "null model"});
+  for (const ExchangedRow& row : rows) {
+    const ExchangedConfiguration& e = row.exchanged;
+    table +=
+        table_row({e.what, e.device, std::to_string(e.nodes) + " x " + std::to_string(e.devices_per_node),
+                   std::to_string(e.rank_bytes), number("%.0f", 1e6 * e.seconds), number("%.0f", 1e6 * row.predicted_s),
+                   signed_figure(row.error()), signed_figure(row.null_error())});
+  }
+  return table;
+}
+
 std::string left_out_table(const std::vector<LeftOut>& left_out) {
   std::string table = "\n**Left out**\n\n" + table_head({"model", "device", "rows", "why"});
   for (const LeftOut& row : left_out) table += table_row({row.model, row.device, std::to_string(row.rows), row.why});
@@ -51,7 +66,8 @@ std::string left_out_table(const std::vector<LeftOut>& left_out) {
 }  // namespace
 
 std::string prediction_tables(const PredictionResult& result) {
-  return errors_table(result.summary) + trained_table(result.trained) + left_out_table(result.left_out);
+  return errors_table(result.summary) + trained_table(result.trained) + exchanged_table(result.exchanged) +
+         left_out_table(result.left_out);
 }
 
 }  // namespace moesaic::experiments

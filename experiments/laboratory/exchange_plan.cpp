@@ -1,4 +1,4 @@
-#include "experiments/04_when_does_hierarchical_all_to_all_win/exchange_plan.h"
+#include "experiments/laboratory/exchange_plan.h"
 
 #include <algorithm>
 

@@ -132,7 +132,7 @@ TEST(ServedErrors, CountPairsOfOneQuestion) {
 // ones: 5/8 s more per token; of 3 s that were measured that is 120.8 % too much.
 TEST(PredictionStudy, KeepsWhatItLeavesOutApart) {
   PredictionWorld world;
-  PredictionAxes axes{"12", {on_two_ranks(), on_two_ranks(), on_two_ranks()}, {}};
+  PredictionAxes axes{"12", {on_two_ranks(), on_two_ranks(), on_two_ranks()}, {}, {}};
   axes.served[1].expert_ep = axes.served[2].expert_ep = 2;
   const PredictionResult result = run_prediction_study(axes, world.laboratory);
   ASSERT_EQ(result.rows.size(), 1U);

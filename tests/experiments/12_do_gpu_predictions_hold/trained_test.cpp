@@ -93,7 +93,10 @@ TEST(TrainingNullModel, ComputesAllProductsAtThePeak) {
 std::string axes_refusal(const char* key, double value) {
   Json experiment = {{"kind", "moesaic.experiment/1"}, {"study", "gpu_predictions"}, {"name", "12"},
                      {"question", "Do they?"},         {"takes_seconds", 1},         {"served", Json::array()}};
-  experiment["trained"] = write_document(PredictionResult{"", {}, {}, {}, {}, {{{}, on_four_ranks()}}})["trained"];
+  PredictionResult result;
+  result.trained = {{{}, on_four_ranks()}};
+  experiment["trained"] = write_document(result)["trained"];
+  experiment["exchanged"] = Json::array();
   experiment["trained"][0] = experiment["trained"][0]["trained"];
   experiment["trained"][0][key] = value;
   try {
@@ -115,7 +118,7 @@ TEST(PredictionStudy, RefusesNumbersThatNoRunHas) {
 // 30 sequences: 30 s, half more than measured; 1,000 bytes of 800.
 TEST(PredictionStudy, ComparesStepsAndMemoryOfTraining) {
   PredictionWorld world;
-  PredictionAxes axes{"12", {}, {on_four_ranks(), on_four_ranks()}};
+  PredictionAxes axes{"12", {}, {on_four_ranks(), on_four_ranks()}, {}};
   axes.trained[0].peak_bytes = 800;
   axes.trained[1].unclear = "is told twice";
   const PredictionResult result = run_prediction_study(axes, world.laboratory);
