@@ -12,7 +12,7 @@ struct RouteMasks {
   // weights: of the choice whose row it is, else 0; mask: 1 there. combine: the weights in f32, of which both are made.
   enum Writes : size_t { weights, mask, combine };
 };
-struct EinsumDispatch {  // rows [n, k] = mask^T x: the dispatch, and the gradient of the combine
+struct EinsumDispatch {                     // rows [n, k] = mask^T x: the dispatch, and the gradient of the combine
   enum Reads : size_t { x, mask, counts };  // counts: of the layer, where rows are sent; the gradient has none
   enum Writes : size_t { rows };
 };

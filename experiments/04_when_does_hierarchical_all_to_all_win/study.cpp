@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/schema/object_reader.h"
-#include "experiments/laboratory/exchange_plan.h"
 #include "experiments/figures/statistics.h"
+#include "experiments/laboratory/exchange_plan.h"
 
 namespace moesaic::experiments {
 namespace {

@@ -50,7 +50,8 @@ TEST(Operator, IsFreeOnlyWhereTheDeviceDoesNothing) {
   EXPECT_EQ(names_where([&](Op op) { return traffic_of(op, shape, 4, 1, DType::f32) == 0; }),
             names_where([](Op op) { return is_transfer(op) || is_collective(op); }));
   EXPECT_EQ(names_where([&](Op op) { return flops_of(op, shape, 4) == 0 && !is_transfer(op) && !is_collective(op); }),
-            (Names{"embed", "own_choices", "permute", "regroup", "route_masks", "clear", "gather_replicas", "spread_replicas"}));
+            (Names{"embed", "own_choices", "permute", "regroup", "route_masks", "clear", "gather_replicas",
+                   "spread_replicas"}));
 }
 
 OpShape shape_of_width(int64_t n, int64_t k) {
