@@ -42,12 +42,23 @@ struct PairsOfRanks {
   }
 };
 
+struct BiasOfRanks {
+  int ranks = 1;
+  double bias = 0;  // median of predicted / measured - 1
+
+  static void members(auto& self, auto visit) {
+    visit("ranks", self.ranks);
+    visit("bias", self.bias);
+  }
+};
+
 struct FidelitySummary {
   ModelFigures ours, plain_model;
   NullFigures null_model;
   int pairs_above_noise = 0;
   std::vector<PairsOfRanks> pairs_above_noise_within_rank_counts;
   std::vector<double> bias_of_rounds;  // [rounds] median of predicted / measured - 1
+  std::vector<BiasOfRanks> bias_of_ranks;
   double tau_of_measurement_with_itself = 0, tau_of_measurement_with_itself_within_rank_counts = 0;
   double median_repeat_noise = 0;
 
@@ -58,6 +69,7 @@ struct FidelitySummary {
     visit("pairs_above_noise", self.pairs_above_noise);
     visit("pairs_above_noise_within_rank_counts", self.pairs_above_noise_within_rank_counts);
     visit("bias_of_rounds", self.bias_of_rounds);
+    visit("bias_of_ranks", self.bias_of_ranks);
     visit("tau_of_measurement_with_itself", self.tau_of_measurement_with_itself);
     visit("tau_of_measurement_with_itself_within_rank_counts", self.tau_of_measurement_with_itself_within_rank_counts);
     visit("median_repeat_noise", self.median_repeat_noise);

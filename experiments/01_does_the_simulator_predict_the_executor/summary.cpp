@@ -91,6 +91,15 @@ std::vector<PairsOfRanks> pairs_by_ranks(const Measurement& m) {
   return pairs;
 }
 
+std::vector<BiasOfRanks> bias_by_ranks(const std::vector<double>& predicted, const Measurement& m) {
+  const std::vector<double> errors = errors_of(predicted, m.seconds);
+  std::map<int, std::vector<double>> of_ranks;
+  for (size_t i = 0; i < errors.size(); ++i) of_ranks[m.ranks[i]].push_back(errors[i]);
+  std::vector<BiasOfRanks> biases;
+  for (const auto& [ranks, of_plans] : of_ranks) biases.push_back({ranks, median(of_plans)});
+  return biases;
+}
+
 FidelityRow read_row(const Field& field, size_t rounds) {
   FidelityRow row;
   take(field, row);
@@ -121,6 +130,7 @@ FidelitySummary fidelity_summary(const std::vector<FidelityRow>& rows) {
   summary.pairs_above_noise = static_cast<int>(m.distinct.size());
   summary.pairs_above_noise_within_rank_counts = pairs_by_ranks(m);
   for (const std::vector<double>& round : m.rounds) summary.bias_of_rounds.push_back(median(errors_of(ours, round)));
+  summary.bias_of_ranks = bias_by_ranks(ours, m);
   summary.tau_of_measurement_with_itself = ceiling(m, m.distinct);
   summary.tau_of_measurement_with_itself_within_rank_counts = ceiling(m, m.distinct_of_equal_ranks);
   summary.median_repeat_noise = median(m.noise);

@@ -35,6 +35,14 @@ std::string bias_text(const std::vector<double>& rounds) {
   return text + " %";
 }
 
+std::string bias_text(const std::vector<BiasOfRanks>& biases) {
+  std::string text;
+  for (const BiasOfRanks& of : biases)
+    text += (text.empty() ? "" : ", ") + number("%+.1f", 100 * of.bias) + " % on " + std::to_string(of.ranks) +
+            (of.ranks == 1 ? " rank" : " ranks");
+  return text;
+}
+
 std::string row_of(const FidelityRow& row) {
   return formatted("| %s | %.2f | %.1f %% | %.2f | %+.1f %% | %.2f |\n", row.plan.c_str(), 1e3 * row.measured_s,
                    100 * row.repeat_noise, 1e3 * row.predicted_s, 100 * (row.predicted_s / row.measured_s - 1),
@@ -56,7 +64,8 @@ std::string fidelity_tables(const FidelityResult& result) {
       summary.tau_of_measurement_with_itself, pairs_text(summary.pairs_above_noise_within_rank_counts).c_str(),
       summary.tau_of_measurement_with_itself_within_rank_counts);
   tables += "\nMedian of predicted / measured - 1 against each round alone: " + bias_text(summary.bias_of_rounds) +
-            ".\n\nProfile measured on " + result.machine + " (" + result.profile_date + ").\n";
+            "; against all: " + bias_text(summary.bias_of_ranks) + ".\n\nProfile measured on " + result.machine + " (" +
+            result.profile_date + ").\n";
   tables += "\n" + table_head({"plan", "measured ms", "noise", "predicted ms", "error", "plain model ms"});
   for (const FidelityRow& row : result.rows) tables += row_of(row);
   return tables;

@@ -82,6 +82,16 @@ TEST(FidelitySummary, BiasOfEachRoundHasItsSign) {
   expect_near(bias[2], 1 / 1.02 - 1);
 }
 
+// +10 and -10 % on one rank, +20, -50 and 0 % on two.
+TEST(FidelitySummary, BiasOfEachNumberOfRanks) {
+  const std::vector<BiasOfRanks> bias = fidelity_summary(five_plans()).bias_of_ranks;
+  ASSERT_EQ(bias.size(), 2u);
+  EXPECT_EQ(bias[0].ranks, 1);
+  expect_near(bias[0].bias, 0);
+  EXPECT_EQ(bias[1].ranks, 2);
+  expect_near(bias[1].bias, 0);
+}
+
 Json fidelity_result() {
   const auto row = [](int ranks, double first, double second, double predicted) {
     return Json{{"plan", "p"},
