@@ -3,13 +3,12 @@
 #include "core/graph/edit.h"
 #include "core/graph/operands.h"
 #include "core/operators/optimizer.h"
-#include "core/technique/agree_on_update.h"
 #include "core/technique/technique.h"
 
 namespace moesaic {
 namespace {
 
-using operands::AdamW, operands::FlattenGradients;
+using operands::FlattenGradients;
 
 TensorId add_f32(TaskGraph& graph, const std::string& name, int64_t elements) {
   return graph.add({name, TensorKind::activation, DType::f32, Rows::fixed, 1, elements});

@@ -33,8 +33,8 @@ void reduce_after_backward(TaskGraph& graph, const Plan& plan) {
   for (size_t i = 0; i < graph.tasks.size(); ++i) {
     if (!sums_gradients(graph, graph.tasks[i])) continue;
     Task moved = graph.tasks[i];
-    for (int stage : {moved.stage, moved.other_stage})
-      if (stage >= 0 || moved.stage < 0) moved.after.push_back(end_of_backward(graph, stage));
+    moved.after.push_back(end_of_backward(graph, moved.stage));
+    if (moved.other_stage >= 0) moved.after.push_back(end_of_backward(graph, moved.other_stage));
     edit.remove(TaskIndex(i));
     edit.behind(end, std::move(moved));
   }

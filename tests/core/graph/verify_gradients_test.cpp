@@ -75,6 +75,19 @@ TEST(Verify, RefusesGradientsThatAreNotSummedOnce) {
         }}});
 }
 
+TEST(Verify, RefusesCopiesOfGradientsThatAreLostOrDoubled) {
+  const std::string copy = "update / gradients of adamw final_norm";
+  Plan plan = plain();
+  plan.optimizer_passes = OptimizerPasses::separate;
+  expect_complaints(plan,
+                    {{"task 'update / adamw final_norm': reads 'final_norm.gradient copy' before it is written",
+                      [=](TaskGraph& g) { erase(g, copy); }},
+                     {"task 'update / gradients of adamw final_norm': has not a copy of every gradient",
+                      [=](TaskGraph& g) { named(g, copy).reads.push_back(named(g, copy).reads[0]); }},
+                     {"task 'update / adamw final_norm': 'final_norm.gradient copy' is not summed over its ranks once",
+                      [=](TaskGraph& g) { erase(g, "backward / reduce final_norm"); }}});
+}
+
 // Of a table in columns that the head is tied to.
 TEST(Verify, RefusesAGradientOfTheHeadThatIsLostOrDoubled) {
   const std::string wgrad = "backward / head wgrad", add = "backward / embed / add head";
