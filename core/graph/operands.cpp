@@ -39,9 +39,11 @@ OfTensors<TensorId> originals_of(const TaskGraph& graph) {
   using operands::FlattenGradients;
   OfTensors<TensorId> originals;
   for (size_t i = 0; i < graph.tensors.size(); ++i) originals.push_back(TensorId(i));
-  for (const Task& task : graph.tasks)
-    for (size_t i = 0; task.op == Op::flatten_gradients && i < task.reads.size(); ++i)
-      originals[task.writes[FlattenGradients::copy_of_parameter(i)]] = task.reads[FlattenGradients::of_parameter(i)];
+  for (const Task& task : graph.tasks) {
+    if (task.op != Op::flatten_gradients) continue;
+    for (size_t i = 0; FlattenGradients::copy_of_parameter(i) < task.writes.size(); ++i)
+      originals[task.writes[FlattenGradients::copy_of_parameter(i)]] = task.reads.at(FlattenGradients::of_parameter(i));
+  }
   return originals;
 }
 
