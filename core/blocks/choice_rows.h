@@ -2,7 +2,7 @@
 // A row for every choice of a token, from the order of tokens to that of experts and back, with gradients: by index, or
 // as products with one-hot masks (plan.dispatch.kernel).
 
-#include "core/blocks/step_builder.h"
+#include "core/blocks/block.h"
 
 namespace moesaic {
 

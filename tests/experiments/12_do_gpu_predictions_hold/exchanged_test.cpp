@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "experiments/12_do_gpu_predictions_hold/study.h"
 #include "tests/experiments/12_do_gpu_predictions_hold/world.h"
 
