@@ -5,12 +5,14 @@
 #include "core/graph/memory.h"
 #include "core/operators/attention.h"
 #include "core/technique/lower.h"
+#include "experiments/figures/table.h"
 #include "planner/layout/enumerate.h"
 #include "planner/search/candidates.h"
 
 namespace moesaic::experiments {
 namespace {
 
+// Passes and origin: cells.h.
 constexpr Bytes kKeptBytesPerScore = 5;
 constexpr double kForwardBytesPerScore = 13, kBackwardBytesPerScore = 19;
 
@@ -44,6 +46,13 @@ Bytes peak_of(const Plan& plan, int64_t kept_bytes_per_score) {
 }
 
 }  // namespace
+
+std::array<std::string, 5> in_words(const Unknowns& unknowns) {
+  return {"sequence length " + std::to_string(unknowns.sequence_length), "top_k " + std::to_string(unknowns.top_k),
+          "capacity factor " + number("%.2g", unknowns.capacity_factor),
+          "cards of " + number("%.3g", unknowns.card_bytes_per_s / 1e9) + " GB/s",
+          unknowns.keeps_scores ? "attention keeps scores" : "attention fused"};
+}
 
 Plan preset_plan(planner::Problem problem, const planner::Fixed& preset) {
   problem.fixed = preset;

@@ -2,6 +2,9 @@
 // One cell of SE-MoE's training table: a system's plan on a number of devices under what the paper does not say, and
 // the memory that the graph does not know of. It fits nothing and simulates nothing.
 
+#include <array>
+#include <string>
+
 #include "planner/problem/problem.h"
 
 namespace moesaic::experiments {
@@ -23,6 +26,9 @@ struct Unknowns {
     visit("keeps_scores", self.keeps_scores);
   }
 };
+
+/// One phrase for each.
+std::array<std::string, 5> in_words(const Unknowns& unknowns);
 
 /// The plan of a preset: one expert-parallel group over all ranks, one microbatch, the preset's other decisions.
 Plan preset_plan(planner::Problem problem, const planner::Fixed& preset);

@@ -18,6 +18,16 @@ std::vector<Unknowns> combinations(const FitAxes& axes) {
   return all;
 }
 
+/// With the scores that the graph does not know of.
+Bytes bytes_of_device(const Plan& plan, const Evaluation& evaluation, const Unknowns& unknowns) {
+  const auto peak = evaluation.prediction.peak_bytes.find(name_of(Tier::device));
+  return (peak == evaluation.prediction.peak_bytes.end() ? 0 : peak->second) + kept_score_bytes(plan, unknowns);
+}
+
+bool fits(const Plan& plan, const Evaluation& evaluation, Bytes bytes) {
+  return evaluation.feasible && bytes <= plan.cluster.device.memory_bytes;
+}
+
 }  // namespace
 
 double TriedUnknowns::distance() const { return std::hypot(std::log1p(throughput_error), std::log1p(memory_error)); }
@@ -32,13 +42,16 @@ std::vector<TriedUnknowns> try_unknowns(const FittedCell& cell, const FitAxes& a
   const std::vector<Evaluation> evaluations = evaluator.evaluate(plans);
   std::vector<TriedUnknowns> tried;
   for (size_t i = 0; i < all.size(); ++i) {
-    if (!evaluations[2 * i].feasible || !evaluations[2 * i + 1].feasible) continue;  // the paper's have run
-    const Prediction &baseline = evaluations[2 * i].prediction, &system = evaluations[2 * i + 1].prediction;
-    const double tokens = static_cast<double>(plans[2 * i].workload.tokens_per_step()) / baseline.step_seconds;
-    const Bytes bytes = baseline.peak_bytes.at(name_of(Tier::device)) + kept_score_bytes(plans[2 * i], all[i]);
+    const Evaluation &baseline = evaluations[2 * i], &system = evaluations[2 * i + 1];
+    const Bytes bytes = bytes_of_device(plans[2 * i], baseline, all[i]);
+    if (!fits(plans[2 * i], baseline, bytes) ||
+        !fits(plans[2 * i + 1], system, bytes_of_device(plans[2 * i + 1], system, all[i])))
+      continue;  // the paper's have run
+    const Seconds step = baseline.prediction.step_seconds;
+    const double tokens = static_cast<double>(plans[2 * i].workload.tokens_per_step()) / step;
     tried.push_back({all[i], tokens / cell.tokens_per_second - 1,
                      static_cast<double>(bytes) / static_cast<double>(cell.memory_bytes) - 1,
-                     baseline.step_seconds / system.step_seconds});
+                     step / system.prediction.step_seconds});
   }
   MOESAIC_CHECK(!tried.empty(), "no combination of unknowns fits into the devices");
   std::stable_sort(tried.begin(), tried.end(),

@@ -33,8 +33,8 @@ struct TableCell {
   }
 };
 
-/// What the paper's system saves of its baseline's step, what the prediction does, and the classes of the predicted
-/// step that are long enough to hold the difference.
+/// What the paper's system saves of its baseline's step, what the prediction does, and where the paper's saves more,
+/// the classes of the predicted step that are long enough to hold the difference.
 struct TableSaving {
   Seconds paper_seconds = 0, predicted_seconds = 0;
   std::vector<std::string> classes_that_could_hold_the_rest;
@@ -163,7 +163,7 @@ struct TableResult {
   std::vector<TableCheck> checks;
   int64_t num_tried = 0;
   std::vector<TriedUnknowns> nearest;               // of those that were tried
-  std::vector<TriedUnknowns> one_changed;           // those that differ from the nearest in one unknown, and itself
+  std::vector<TriedUnknowns> one_changed;           // those that differ from the nearest in one unknown
   std::optional<FittedConstants> fitted_constants;  // absent where it stands in a file of its own
 
   static void members(auto& self, auto visit) {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "core/schema/error.h"
 #include "experiments/figures/statistics.h"
@@ -43,9 +45,9 @@ std::string differs_most(const ClassSeconds& a, const ClassSeconds& b) {
   return a == b ? "" : name_of(static_cast<TaskClass>(most));
 }
 
-int num_differences(const Unknowns& a, const Unknowns& b) {
-  return (a.sequence_length != b.sequence_length) + (a.top_k != b.top_k) + (a.capacity_factor != b.capacity_factor) +
-         (a.card_bytes_per_s != b.card_bytes_per_s) + (a.keeps_scores != b.keeps_scores);
+bool differ_in_one(const Unknowns& a, const Unknowns& b) {
+  const auto of_a = in_words(a), of_b = in_words(b);
+  return std::inner_product(of_a.begin(), of_a.end(), of_b.begin(), 0, std::plus<>(), std::not_equal_to<>()) == 1;
 }
 
 TableSaving saving_of(const TableCell& baseline, const TableCell& system) {
@@ -53,8 +55,9 @@ TableSaving saving_of(const TableCell& baseline, const TableCell& system) {
   saving.paper_seconds =
       baseline.step_seconds - baseline.excess_seconds - (system.step_seconds - system.excess_seconds);
   saving.predicted_seconds = baseline.step_seconds - system.step_seconds;
-  for (size_t i = 0; i < system.class_seconds.of.size(); ++i)
-    if (system.class_seconds.of[i] >= saving.paper_seconds - saving.predicted_seconds)
+  const Seconds rest = saving.paper_seconds - saving.predicted_seconds;
+  for (size_t i = 0; i < system.class_seconds.of.size() && rest > 0; ++i)
+    if (system.class_seconds.of[i] >= rest)
       saving.classes_that_could_hold_the_rest.emplace_back(name_of(static_cast<TaskClass>(i)));
   return saving;
 }
@@ -130,7 +133,7 @@ class TableRun {
     result.num_tried = std::ssize(tried_);
     result.nearest.assign(tried_.begin(), tried_.begin() + std::min(kShown, std::ssize(tried_)));
     for (const TriedUnknowns& of : tried_)
-      if (num_differences(of.unknowns, tried_.front().unknowns) <= 1) result.one_changed.push_back(of);
+      if (differ_in_one(of.unknowns, tried_.front().unknowns)) result.one_changed.push_back(of);
     result.summary = summary_of(result.rows, tried_);
     result.fitted_constants = FittedConstants{"moesaic.fitted_constants/1", axes_.baseline + " on " + axes_.fitted_row,
                                               spent.provenance, tried_.front().unknowns, tried_};

@@ -35,7 +35,7 @@ DocumentNames read_row_names(ObjectReader reader) {
 }
 
 StatesAxes read_states(ObjectReader reader) {
-  static constexpr const char* kPasses[] = {"fused", "separate"};
+  static const char* const kPasses[] = {name_of(OptimizerPasses::fused), name_of(OptimizerPasses::separate)};
   StatesAxes states;
   states.zero = static_cast<int>(reader["zero"].integer({0, 3}));
   states.optimizer_passes = static_cast<OptimizerPasses>(reader["optimizer_passes"].choice(kPasses));

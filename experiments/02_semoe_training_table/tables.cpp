@@ -1,4 +1,6 @@
 // The result of a table study as Markdown.
+#include <algorithm>
+
 #include "experiments/02_semoe_training_table/study.h"
 #include "experiments/figures/table.h"
 
@@ -50,26 +52,17 @@ std::string class_table(const TableResult& result) {
   return text;
 }
 
-std::string in_words(const Unknowns& unknowns) {
-  return "sequence length " + std::to_string(unknowns.sequence_length) + ", top_k " + std::to_string(unknowns.top_k) +
-         ", capacity factor " + number("%.2g", unknowns.capacity_factor) + ", cards of " +
-         number("%.3g", unknowns.card_bytes_per_s / 1e9) + " GB/s, attention " +
-         (unknowns.keeps_scores ? "of separate kernels, which keep scores" : "fused");
+std::string joined(const Unknowns& unknowns) {
+  std::string text;
+  for (const std::string& phrase : in_words(unknowns)) text += (text.empty() ? "" : ", ") + phrase;
+  return text;
 }
 
-/// What differs, "nothing" where all is the same.
-std::string difference(const Unknowns& from, const Unknowns& to) {
-  std::string changed;
-  const auto compare = [&](bool same, const std::string& value) {
-    if (!same) changed += (changed.empty() ? "" : ", ") + value;
-  };
-  compare(from.sequence_length == to.sequence_length, "sequence length " + std::to_string(from.sequence_length));
-  compare(from.top_k == to.top_k, "top_k " + std::to_string(from.top_k));
-  compare(from.capacity_factor == to.capacity_factor, "capacity factor " + number("%.2g", from.capacity_factor));
-  compare(from.card_bytes_per_s == to.card_bytes_per_s,
-          "cards of " + number("%.3g", from.card_bytes_per_s / 1e9) + " GB/s");
-  compare(from.keeps_scores == to.keeps_scores, from.keeps_scores ? "attention keeps scores" : "attention fused");
-  return changed.empty() ? "nothing" : changed;
+/// The first phrase that differs.
+std::string change(const Unknowns& from, const Unknowns& to) {
+  const auto phrases = in_words(from), others = in_words(to);
+  const auto changed = std::mismatch(phrases.begin(), phrases.end(), others.begin()).first;
+  return changed == phrases.end() ? "nothing" : *changed;
 }
 
 std::string check_table(const TableResult& result) {
@@ -108,17 +101,17 @@ std::string unknowns_table(const TableResult& result) {
   };
   std::string text = "\nThe fitted row under the unknowns that fit it best, of " + std::to_string(result.num_tried) +
                      ":\n\n" + head("unknowns");
-  for (const TriedUnknowns& tried : result.nearest) text += tried_row(in_words(tried.unknowns), tried);
+  for (const TriedUnknowns& tried : result.nearest) text += tried_row(joined(tried.unknowns), tried);
   text += "\nThe fitted row under other unknowns, one changed at a time:\n\n" + head("changed");
   for (const TriedUnknowns& tried : result.one_changed)
-    text += tried_row(difference(tried.unknowns, result.summary.unknowns), tried);
+    text += tried_row(change(tried.unknowns, result.summary.unknowns), tried);
   return text;
 }
 
 }  // namespace
 
 std::string training_tables(const TableResult& result) {
-  std::string text = "Unknowns as chosen: " + in_words(result.summary.unknowns) + ".\n\n";
+  std::string text = "Unknowns as chosen: " + joined(result.summary.unknowns) + ".\n\n";
   text += table_head({"model", "GPUs", "system", "tokens/s simulated", "paper [secondary]", "paper [recalled]", "error",
                       "null model", "GB simulated", "paper [secondary]", "paper [recalled]", "error"});
   for (const TableRow& row : result.rows)

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/schema/error.h"
@@ -48,6 +49,17 @@ TEST(TryUnknowns, TheNearestComesFirst) {
   EXPECT_EQ(tried[3].memory_error, 1);
   EXPECT_DOUBLE_EQ(tried[2].distance(), tried[3].distance()) << "half as much and twice as much are as far";
   EXPECT_DOUBLE_EQ(tried[3].distance(), std::log(2));
+}
+
+// 12 layers of 64 heads keep 5 bytes a score: 4.03e9 bytes at 1,024 tokens, 103.1e9 at 5,120, more than 80e9.
+TEST(TryUnknowns, CountsKeptScoresIntoWhatFits) {
+  KnownCells evaluator;
+  const FitAxes axes{{1024, 5120}, {1}, {1.0}, {12.5e9}, {0, 1}};
+  std::vector<std::pair<int64_t, bool>> tried;
+  for (const TriedUnknowns& of : try_unknowns(cell(8000, 2048), axes, evaluator))
+    tried.emplace_back(of.unknowns.sequence_length, of.unknowns.keeps_scores);
+  std::sort(tried.begin(), tried.end());
+  EXPECT_EQ(tried, (std::vector<std::pair<int64_t, bool>>{{1024, false}, {1024, true}, {5120, false}}));
 }
 
 TEST(TryUnknowns, SaysWhenNothingFits) {
