@@ -66,7 +66,7 @@ struct Task {
   int64_t fixed_rows = 0;
   OpShape shape;
   DType dtype = DType::f32;
-  std::optional<DType> stored_dtype;  // of weights, or of cached keys and values; none: they are in dtype
+  std::optional<DType> stored_dtype;  // of weights, cached keys and values, or an update's gradients; none: in dtype
   Leg leg = Leg::none;
   Regroup regroup = Regroup::none;
   Demand demand = Demand::none;

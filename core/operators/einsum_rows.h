@@ -9,7 +9,8 @@ namespace moesaic {
 namespace operands {
 struct RouteMasks {
   enum Reads : size_t { route };
-  // weights: of the choice whose row it is, else 0; mask: 1 there. combine: the weights in f32, of which both are made.
+  // weights: of the choice whose row it is, else 0; mask: 1 where it is not 0. combine: the weights in
+  // f32, of which both are made.
   enum Writes : size_t { weights, mask, combine };
 };
 struct EinsumDispatch {                     // rows [n, k] = mask^T x: the dispatch, and the gradient of the combine

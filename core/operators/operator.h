@@ -188,7 +188,7 @@ double flops_of(Op op, const OpShape& shape, int64_t rows);
 struct StoredAs {
   StoredAs(DType all) : activations(all), weights(all) {}  // NOLINT: mostly they are stored alike
   StoredAs(DType of_activations, DType of_weights) : activations(of_activations), weights(of_weights) {}
-  DType activations, weights;  // weights: and cached keys and values
+  DType activations, weights;  // weights: and cached keys and values; of an update its gradients
 };
 
 /// Bytes read and written in device memory, each operand once. For experts, `active_experts` weights are read.

@@ -14,11 +14,8 @@ struct AdamW {  // for each parameter; with ZeRO for this rank's share of one gr
   static constexpr size_t of_parameter(size_t parameter, Writes operand) { return parameter * kWrites + operand; }
 };
 struct FlattenGradients {  // of an AdamW task, which reads the copies
-  enum Writes : size_t {
-    statistics,
-    widened,
-    kBefore
-  };  // statistics: sums of magnitudes and squares; widened: the longest one
+  // statistics: sums of magnitudes and of squares; widened: one gradient after the other
+  enum Writes : size_t { statistics, widened, kBefore };
   static constexpr size_t of_parameter(size_t parameter) { return parameter; }
   static constexpr size_t copy_of_parameter(size_t parameter) { return kBefore + parameter; }
 };

@@ -13,7 +13,6 @@ namespace {
 constexpr const char* kDispatchNames[] = {"ragged", "padded"};
 constexpr const char* kAllToAllNames[] = {"flat", "hierarchical_2d", "node_limited"};
 constexpr const char* kExchangeNames[] = {"all_to_all", "all_gather"};
-
 constexpr const char* kKernelNames[] = {"permute", "einsum"};
 
 constexpr Condition kFixedRows = {
@@ -58,7 +57,6 @@ std::string summary_of(const Dispatch& of) {
 
 const char* name_of(DispatchKind kind) { return kDispatchNames[static_cast<size_t>(kind)]; }
 const char* name_of(AllToAllKind kind) { return kAllToAllNames[static_cast<size_t>(kind)]; }
-const char* name_of(RowKernel kernel) { return kKernelNames[static_cast<size_t>(kernel)]; }
 const char* name_of(ExpertExchange exchange) { return kExchangeNames[static_cast<size_t>(exchange)]; }
 
 template <>

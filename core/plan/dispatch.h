@@ -17,7 +17,6 @@ enum class RowKernel { permute, einsum };
 const char* name_of(DispatchKind kind);
 const char* name_of(AllToAllKind kind);
 const char* name_of(ExpertExchange exchange);
-const char* name_of(RowKernel kernel);
 
 struct Dispatch {
   DispatchKind kind = DispatchKind::ragged;

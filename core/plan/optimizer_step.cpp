@@ -16,7 +16,6 @@ constexpr Condition kKeepsGradients = {[](const PlanChoices& choices) { return c
 
 }  // namespace
 
-const char* name_of(GradientReduction reduction) { return kReductionNames[static_cast<size_t>(reduction)]; }
 const char* name_of(OptimizerPasses passes) { return kPassesNames[static_cast<size_t>(passes)]; }
 
 template <>

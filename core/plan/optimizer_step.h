@@ -11,7 +11,6 @@ enum class GradientReduction { as_ready, after_backward };
 /// One kernel that reads gradients as they are; or gradients are first widened and copied in passes of their own, as
 /// DeepSpeed's FP16_Optimizer does (runtime/fp16/fused_optimizer.py).
 enum class OptimizerPasses { fused, separate };
-const char* name_of(GradientReduction reduction);
 const char* name_of(OptimizerPasses passes);
 
 /// A base of the plan's choices: its keys stand in the plan document itself.

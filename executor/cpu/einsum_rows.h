@@ -4,16 +4,12 @@
 #include <cstdint>
 
 #include "executor/cpu/bfloat16.h"
+#include "executor/launch/mask_shape.h"
 
 namespace moesaic::executor::cpu {
 
-// Tokens m, rows n of all experts, hidden k.
-struct MaskShape {
-  std::int64_t m = 0, n = 0, k = 0;
-};
-
-// combine [m, n] = the weight of the choice whose row it is (weights and row_of_choice: [m, top_k, slices] and [m,
-// top_k]; -1: dropped), else 0; weights_mask the same, mask 1 there.
+// combine [m, n] = the weight of the choice whose row it is (weights [m, top_k], row_of_choice [m, top_k, slices]; -1:
+// dropped), else 0; weights_mask the same, mask 1 where it is not 0.
 void make_masks(const std::int32_t* row_of_choice, const float* weights, float* combine, float* weights_mask,
                 float* mask, std::int64_t top_k, std::int64_t slices, const MaskShape& shape);
 

@@ -2,12 +2,11 @@
 #include "core/operators/einsum_rows.h"
 #include "executor/cpu/einsum_rows.h"
 #include "executor/cpu/kernels.h"
+#include "executor/launch/chunk_route.h"
 #include "executor/launch/mask_operands.h"
 
 namespace moesaic::executor::cpu {
 namespace {
-
-MaskShape mask_shape(const Launch& l, const Operand& mask) { return {mask.rows, mask.row_elements, l.task.shape.k}; }
 
 void route_masks(const Launch& l, RoundedWeights&) {
   using Masks = operands::RouteMasks;

@@ -50,8 +50,7 @@ void make_masks(const int32_t* row_of_choice, const float* weights, float* combi
 template <typename Element>
 void einsum_dispatch(Linear& products, const Element* x, const Element* mask, Element* rows, const MaskShape& shape,
                      Stream stream) {
-  CUDA_CHECK(cudaMemsetAsync(rows, 0, bytes_of_elements(shape.n * shape.k, sizeof(Element)), stream));
-  products.wgrad(mask, x, rows, shape.m, shape.n, shape.k, stream);
+  products.wgrad(mask, x, rows, shape.m, shape.n, shape.k, stream, false);
 }
 
 template <typename Element>

@@ -6,16 +6,12 @@
 
 #include "executor/cuda/linear.h"
 #include "executor/cuda/stream.h"
+#include "executor/launch/mask_shape.h"
 
 namespace moesaic::executor::cuda {
 
-// Tokens m, rows n of all experts, hidden k.
-struct MaskShape {
-  int64_t m = 0, n = 0, k = 0;
-};
-
 // combine [m, n] = the weight of the choice whose row it is (weights [m, top_k], row_of_choice [m, top_k, slices]; -1:
-// dropped), else 0; weights_mask the same, rounded; mask 1 there.
+// dropped), else 0; weights_mask the same, rounded; mask 1 where it is not 0.
 template <typename Element>
 void make_masks(const int32_t* row_of_choice, const float* weights, float* combine, Element* weights_mask,
                 Element* mask, int64_t top_k, int64_t slices, const MaskShape& shape, Stream stream);

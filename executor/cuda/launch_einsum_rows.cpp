@@ -3,12 +3,11 @@
 #include "executor/cuda/einsum_rows.h"
 #include "executor/cuda/kernels.h"
 #include "executor/cuda/storage_format.h"
+#include "executor/launch/chunk_route.h"
 #include "executor/launch/mask_operands.h"
 
 namespace moesaic::executor::cuda {
 namespace {
-
-MaskShape mask_shape(const Launch& l, const Operand& mask) { return {mask.rows, mask.row_elements, l.task.shape.k}; }
 
 void route_masks(const Launch& l, CudaKernels& d) {
   using Masks = operands::RouteMasks;

@@ -19,9 +19,10 @@ class Linear {
   template <typename Element>
   void dgrad(const Element* dy, const Element* w, Element* dx, int64_t m, int64_t n, int64_t k, Stream stream,
              bool accumulate = false);
-  // dw [n, k] += dy^T x
+  // dw [n, k] (+)= dy^T x
   template <typename Element>
-  void wgrad(const Element* dy, const Element* x, Element* dw, int64_t m, int64_t n, int64_t k, Stream stream);
+  void wgrad(const Element* dy, const Element* x, Element* dw, int64_t m, int64_t n, int64_t k, Stream stream,
+             bool accumulate = true);
 
   StreamScratch& scratch() { return scratch_; }
   size_t cached_algorithms() const { return matmul_.cached_algorithms(); }

@@ -62,12 +62,12 @@ void add_task(const Task& task, const Plan& plan, const TaskGraph& graph, Demand
 
 void choose_rows(Demand& demand) {
   std::set<int64_t> range, further;
-  if (family_of(demand.shape.op) == Family::einsum_rows) {
-    // Masks have as many columns as their tokens send rows: other tokens have another shape.
-  } else if (demand.most == 0) {
+  // Masks have as many columns as their tokens send rows: other tokens have another shape.
+  const bool one_size = family_of(demand.shape.op) == Family::einsum_rows;
+  if (demand.most == 0 && !one_size) {
     further = {whole_units(*demand.exact.begin() / 2, demand.unit),
                whole_units(2 * *demand.exact.rbegin(), demand.unit)};
-  } else {
+  } else if (demand.most > 0) {
     range = {demand.unit, demand.most};
     for (int i = 1; i + 1 < kRoutedPoints; ++i) {
       const int64_t rows = std::llround(std::pow(demand.most, static_cast<double>(i) / (kRoutedPoints - 1)));

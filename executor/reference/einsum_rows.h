@@ -4,16 +4,15 @@
 
 #include <cstdint>
 
+#include "executor/launch/mask_shape.h"
+
 namespace moesaic::executor::reference {
 
-struct MaskShape {
-  std::int64_t m = 0, n = 0, k = 0;
-};
-
-void make_masks(const std::int32_t* row_of_choice, const double* weights, double* combine, double* weights_mask,
-                double* mask, std::int64_t choices, const MaskShape& shape);
+void make_masks(const std::int32_t* row_of_choice, const float* weights, double* combine, double* weights_mask,
+                double* mask, std::int64_t top_k, std::int64_t slices, const MaskShape& shape);
 void einsum_dispatch(const double* x, const double* mask, double* rows, const MaskShape& shape);
 void einsum_combine(const double* rows, const double* mask, const double* base, double* sum, const MaskShape& shape);
-void einsum_weights_gradient(const double* dsum, const double* rows, double* dmasks, const MaskShape& shape);
+void einsum_weights_gradient(const double* dsum, const double* rows, const std::int32_t* row_of_choice, double* dmasks,
+                             double* dweights, std::int64_t top_k, std::int64_t slices, const MaskShape& shape);
 
 }  // namespace moesaic::executor::reference
