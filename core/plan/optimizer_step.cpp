@@ -25,11 +25,13 @@ const FieldTable<OptimizerStep>& fields_of<OptimizerStep>() {
              "whether gradients are summed as soon as backward has completed them, or once it has ended")
           .in_training("sums gradients")
           .where(kKeepsGradients)
-          .in_words("summed %"),
+          .in_words("summed %")
+          .in_summary("gradient buckets"),
       choice("optimizer_passes", &OptimizerStep::optimizer_passes, kPassesNames,
              "whether AdamW is one kernel, or gradients are checked, widened to f32, copied and scaled before it")
           .in_training("updates weights")
-          .in_words("% passes"),
+          .in_words("% passes")
+          .in_summary("optimizer"),
   };
   return fields;
 }

@@ -184,11 +184,14 @@ TEST(ChoiceFields, RowsForPeople) {
   choices.expert_storage.home = Tier::storage, choices.expert_storage.cache_entries = 5000;
   choices.expert_storage.decay = 0.5;
   choices.embedding = Embedding::column_partition;
+  choices.gradient_reduction = GradientReduction::after_backward;
+  choices.optimizer_passes = OptimizerPasses::separate;
   const Rows brief = {{"layout", "1 rank, ep 1, 1 microbatch, 2 pipeline stages, layers recomputed"},
                       {"dispatch", "padded, hierarchical all-to-all, 2 chunks"},
-                      {"gradient buckets", "none: one collective per gradient"},
+                      {"gradient buckets", "none: one collective per gradient, summed after_backward"},
                       {"dense states", "ZeRO-1"},
-                      {"expert states", "on storage, 5,000 expert slots cached per rank, 1 MoE layer ahead"}};
+                      {"expert states", "on storage, 5,000 expert slots cached per rank, 1 MoE layer ahead"},
+                      {"optimizer", "separate passes"}};
   EXPECT_EQ(choices_in_words(choices, WorkloadPhase::training, Summary::short_one), brief);
   Rows all = brief;
   all[1].second = "padded, capacity 1.25, hierarchical all-to-all, 2 chunks";
