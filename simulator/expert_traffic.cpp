@@ -77,6 +77,9 @@ TransferWork ExpertTraffic::move(const Task& task, int rank, int64_t step) {
     case Op::drain_gradients:
       work.moved.from_device = static_cast<Bytes>(active_slots(task, rank, step).size()) * weight_bytes_;
       break;
+    case Op::check_experts:
+      work.checked_elements = static_cast<int64_t>(active_slots(task, rank, step).size()) * slot_weights_;
+      break;
     case Op::update_experts: {
       const std::vector<int> active = active_slots(task, rank, step);
       work.updated_elements = static_cast<int64_t>(active.size()) * slot_weights_;

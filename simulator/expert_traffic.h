@@ -13,7 +13,7 @@ namespace moesaic::simulator {
 /// Of one transfer task of one rank.
 struct TransferWork {
   MovedBytes moved;
-  int64_t updated_elements = 0;
+  int64_t updated_elements = 0, checked_elements = 0;
 };
 
 class ExpertTraffic {

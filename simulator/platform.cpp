@@ -106,7 +106,9 @@ void Platform::append_flows(const TransferWork& work, int rank, bool on_core, st
   append(PortKind::storage, rank, 0, work.moved.storage_read, flows);
   if (on_core) return;
   append(PortKind::pcie, rank, work.moved.from_device, work.moved.to_device, flows);
-  append(PortKind::host_memory, rank, 0, bytes_of(DType::f32, kHostUpdateWords * work.updated_elements), flows);
+  append(PortKind::host_memory, rank, 0,
+         bytes_of(DType::f32, kHostUpdateWords * work.updated_elements + kHostCheckWords * work.checked_elements),
+         flows);
 }
 
 Seconds Platform::port_seconds(const CollectiveDemand& demand) const {

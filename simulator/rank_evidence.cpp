@@ -56,7 +56,8 @@ class Reader {
     for (const int32_t kind : asked.collectives) read_collective(rank, kind, own);
     for (const TaskIndex task : asked.transfers) {
       const TransferTable::Work& work = transfers_.work(task, rank);
-      own.add(work.moved.moved.from_device), own.add(work.moved.moved.to_device), own.add(work.moved.updated_elements);
+      own.add(work.moved.moved.from_device), own.add(work.moved.moved.to_device);
+      own.add(work.moved.updated_elements), own.add(work.moved.checked_elements);
       read_flows(rank, work.flows, graph_.tasks[task].lane, own);
     }
   }

@@ -91,6 +91,7 @@ Seconds TaskPrices::on_core(const TransferWork& work) {
   };
   add(Op::regroup, plan_.model.hidden, work.moved.to_device / row_bytes);
   add(Op::add, plan_.model.hidden, work.moved.from_device / row_bytes);
+  add(Op::check_gradients, 0, work.checked_elements);
   add(Op::adamw, 0, work.updated_elements);
   return seconds;
 }

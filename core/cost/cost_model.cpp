@@ -128,7 +128,10 @@ CostModel::Method CostModel::method_for(const Task& task) const {
     if (method.table != nullptr || method.has_experts) return method;
   }
   const DType dtype = curve_dtype(task.op, task.dtype);
+  method.curve_op = task.op;
   method.curve = nearest_curve(task.op, dtype, task.shape);
+  if (const std::optional<Op> like = facts_of(task.op).priced_like; method.curve < 0 && like)
+    method.curve_op = *like, method.curve = nearest_curve(*like, dtype, task.shape);
   if (method.curve < 0) return method;
   method.scaled = true;
   method.dtype = dtype;  // both rooflines of the ratio in the curve's dtype
@@ -170,7 +173,7 @@ Price CostModel::price(const Method& method, int64_t rows) const {
   const CurveReading reading = read_curve(curve.rows, curve.seconds, rows);
   if (!method.scaled) return {reading.seconds * slowdown, basis_of(reading.inside, curve.provenance)};
   const double ratio = roofline_.seconds(method.op, {method.dtype, method.weights}, method.shape, rows) /
-                       roofline_.seconds(method.op, method.dtype, method.curve_shape, rows);
+                       roofline_.seconds(method.curve_op, method.dtype, method.curve_shape, rows);
   return {reading.seconds * ratio * slowdown, Basis::scaled};
 }
 

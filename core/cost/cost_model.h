@@ -82,7 +82,8 @@ class CostModel {
     DType dtype = DType::f32, weights = DType::f32;
     OpShape shape;
     int curve = -1;       // index into profile_.operators; -1: roofline
-    bool scaled = false;  // the curve has `curve_shape`, not `shape`
+    bool scaled = false;  // the curve has `curve_shape`, not `shape`, and is that of `curve_op`
+    Op curve_op = Op::add;
     OpShape curve_shape;
     std::shared_ptr<const TableCurve> table;         // in place of a curve of the profile; null: none
     bool has_experts = false;                        // tables price the rows of all slots together

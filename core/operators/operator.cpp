@@ -62,6 +62,7 @@ Family family_of(Op op) { return facts_of(op).family; }
 bool is_collective(Op op) { return family_of(op) == Family::collectives; }
 bool is_transfer(Op op) { return family_of(op) == Family::transfers; }
 bool is_experts(Op op) { return family_of(op) == Family::experts; }
+bool checks_gradients(Op op) { return op == Op::check_gradients || op == Op::sum_squares || op == Op::check_experts; }
 bool is_matrix_product(Op op) { return facts_of(op).is_matrix_product; }
 bool moves_rows(Op op) { return facts_of(op).moves_rows; }
 

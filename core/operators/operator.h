@@ -51,6 +51,8 @@ enum class Op : uint8_t {
   unpermute_backward,
   einsum_weights_gradient,
   // update
+  check_gradients,
+  sum_squares,
   adamw,
   flatten_gradients,
   clear,
@@ -60,6 +62,7 @@ enum class Op : uint8_t {
   load_experts,
   fetch_experts,
   drain_gradients,
+  check_experts,
   update_experts,
   store_experts,
   // collectives
@@ -162,7 +165,8 @@ struct OperatorFacts {
   Formula flops;
   Formula bytes;  // read and written in device memory
   RepeatedReads repeated_reads = {};
-  WriteRange adds_to = {};  // gradients of parameters, losses: what stands there is added to, not replaced
+  WriteRange adds_to = {};             // gradients of parameters, losses: what stands there is added to, not replaced
+  std::optional<Op> priced_like = {};  // bound by the same; whose curve is scaled where a profile has none of its own
 };
 
 /// Of what moves data only, and of what touches no device memory of its own.
@@ -176,7 +180,8 @@ std::optional<Op> op_named(const std::string& name);
 Family family_of(Op op);
 bool is_collective(Op op);
 bool is_transfer(Op op);
-bool is_experts(Op op);  // experts and their gradients: products of as many rows per slot as routing says
+bool is_experts(Op op);        // experts and their gradients: products of as many rows per slot as routing says
+bool checks_gradients(Op op);  // of its rank before an update, those of experts outside the device included
 bool is_matrix_product(Op op);
 bool moves_rows(Op op);
 

@@ -1,12 +1,16 @@
 #pragma once
-// AdamW of m elements; what is set to zero: m rows of k; and the gradients of experts that hold several slots, on their
-// way to an exchange among these and back: m experts of this rank, k elements of a slot.
+// The look at m elements of gradients before an update and AdamW of m elements; what is set to zero: m rows of k; and
+// the gradients of experts that hold several slots, on their way to an exchange among these and back: m experts of this
+// rank, k elements of a slot.
 
 #include "core/operators/operator.h"
 
 namespace moesaic {
 
 namespace operands {
+struct CheckGradients {  // check_gradients, sum_squares; reads gradients alone
+  enum Writes : size_t { signal };
+};
 struct AdamW {  // for each parameter; with ZeRO for this rank's share of one group
   enum Reads : size_t { gradient, kReads };
   enum Writes : size_t { weight, moments, cleared, kWrites };  // cleared: the gradient, for the next step
@@ -57,7 +61,27 @@ constexpr double flatten_bytes(const OperatorWork& w) {
 /// root 8, division 8, addition of epsilon 8, addcdiv 16, clearing the gradient 4: 84 against 32.
 inline constexpr double kUnfusedAdamWTraffic = 84.0 / 32;
 
+constexpr double read_once(const OperatorWork& w) { return w.element_bytes * w.m; }
+
 inline constexpr OperatorFacts kOptimizer[] = {
+    {.op = Op::check_gradients,  // that their squares are finite
+     .name = "check_gradients",
+     .family = Family::optimizer,
+     .is_matrix_product = false,
+     .moves_rows = false,
+     .flops = [](const OperatorWork& w) { return w.m; },
+     .bytes = read_once,
+     .repeated_reads = {0, 1},
+     .priced_like = Op::adamw},
+    {.op = Op::sum_squares,  // that, and the sum of the squares
+     .name = "sum_squares",
+     .family = Family::optimizer,
+     .is_matrix_product = false,
+     .moves_rows = false,
+     .flops = [](const OperatorWork& w) { return 2 * w.m; },
+     .bytes = read_once,
+     .repeated_reads = {0, 1},
+     .priced_like = Op::adamw},
     {.op = Op::adamw,
      .name = "adamw",
      .family = Family::optimizer,

@@ -20,6 +20,9 @@ struct DrainGradients {
   enum Reads : size_t { d_up, d_down, counts };  // windows first
   enum Writes : size_t { signal };
 };
+struct CheckExperts {  // reads the signals of the drains of one layer
+  enum Writes : size_t { signal };
+};
 struct UpdateExperts {  // reads the signals of its drains, one per microbatch, and last of all that of the load, if any
   enum Writes : size_t { signal };
 };
@@ -31,7 +34,8 @@ struct StoreExperts {
 
 /// Words of f32 per element. The states of an expert outside the device: weight and both moments. What AdamW on the
 /// host reads and writes: it reads the gradient, reads and writes the weight and both moments, and clears the gradient.
-inline constexpr int64_t kStateWords = 3, kHostUpdateWords = 8;
+/// The check of gradients reads them.
+inline constexpr int64_t kStateWords = 3, kHostUpdateWords = 8, kHostCheckWords = 1;
 
 inline constexpr OperatorFacts kTransfers[] = {
     {.op = Op::load_experts,
@@ -50,6 +54,13 @@ inline constexpr OperatorFacts kTransfers[] = {
      .bytes = no_bytes},
     {.op = Op::drain_gradients,
      .name = "drain_gradients",
+     .family = Family::transfers,
+     .is_matrix_product = false,
+     .moves_rows = false,
+     .flops = no_flops,
+     .bytes = no_bytes},
+    {.op = Op::check_experts,
+     .name = "check_experts",
      .family = Family::transfers,
      .is_matrix_product = false,
      .moves_rows = false,

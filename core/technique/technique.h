@@ -67,8 +67,9 @@ void replica_gradients(TaskGraph& graph, const Plan& plan);
 /// last of its backward. In ZeRO-1 reduce-scatters alike.
 void reduce_after_backward(TaskGraph& graph, const Plan& plan);
 
-/// Always on: no update begins before all ranks have all gradients and have agreed that they are finite (verdict_task()
-/// in agree_on_update.h), so that a step is taken by all ranks or by none.
+/// Always on: no update begins before all ranks have all gradients, have looked at them (one task for each layer) and
+/// have agreed that they are finite (verdict_task() in agree_on_update.h), so that a step is taken by all ranks or by
+/// none.
 void agree_on_update(TaskGraph& graph, const Plan& plan);
 
 /// Copies the gradients of all updates to f32 before the first of these (plan.optimizer_passes), as DeepSpeed's

@@ -7,6 +7,7 @@
 #include "core/operators/collectives.h"
 #include "core/operators/optimizer.h"
 #include "core/schema/error.h"
+#include "core/schema/exact_squares.h"
 #include "core/schema/hash.h"
 #include "core/technique/lower.h"
 #include "executor/cpu/bfloat16.h"
@@ -22,6 +23,8 @@ bool moves_choices(Op op) {
 /// Elements that are drawn for an operand; they repeat behind. Drawn on the host, a step of 10^9 weights would take
 /// longer than what is measured; 16 MiB of f32 are more than any cache but the last holds of it.
 constexpr int64_t kStretch = int64_t{1} << 22;
+
+int64_t elements_of(const Tensor& tensor) { return tensor.fixed_rows * tensor.row_elements; }
 
 /// Uniform in [0, 1).
 float unit_uniform(uint64_t seed) { return static_cast<float>(splitmix64(seed) >> 40) * 0x1p-24f; }
@@ -57,6 +60,8 @@ void OperatorRun::find_task(const OperatorShape& shape) {
   MOESAIC_CHECK(found != graph_.tasks.end(), "no task has the signature " + signature);
   task_ = *found;
   if (task_.rows == Rows::fixed) task_.fixed_rows = rows_;
+  if (!checks_gradients(task_.op)) return;
+  for (TensorId gradient : task_.reads) checked_ += elements_of(graph_.tensors[gradient]);
 }
 
 /// One slot with all rows for experts; for regroupings the rows spread evenly over sources and slots.
@@ -83,6 +88,8 @@ Operand OperatorRun::sized(TensorId id) const {
   if (task_.op == Op::flatten_gradients)  // of one gradient
     return {id, nullptr, 1, id == task_.writes[operands::FlattenGradients::statistics] ? tensor.row_elements : rows_,
             tensor.dtype};
+  if (checks_gradients(task_.op) && elements_of(tensor) > 0)  // of all gradients together as many as there are rows
+    return {id, nullptr, 1, rows_ * elements_of(tensor) / checked_, tensor.dtype};
   if (family_of(task_.op) == Family::einsum_rows && tensor.rows == Rows::sent)
     return {id, nullptr, task_.shape.n, tensor.row_elements, tensor.dtype};
   static constexpr int kFirstSlot[] = {0};
@@ -195,7 +202,13 @@ void OperatorRun::fill_from_router(const Operand& operand, TensorId source) {
 }
 
 Sample OperatorRun::run(std::span<const Operand> reads, std::span<const Operand> writes) {
-  return timed(task_.lane, backend_, [&] { backend_.launch({task_, reads, writes, counts_, context_}); });
+  return timed(task_.lane, backend_, [&] {
+    ExactSquares squares;
+    if (checks_gradients(task_.op))
+      backend_.find_non_finite(reads, task_.op == Op::sum_squares ? &squares : nullptr);
+    else
+      backend_.launch({task_, reads, writes, counts_, context_});
+  });
 }
 
 Sample OperatorRun::launch() { return run(reads_, writes_); }

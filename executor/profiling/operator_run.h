@@ -84,6 +84,7 @@ class OperatorRun {
   const uint64_t seed_;
   TaskGraph graph_;  // with the tokens of these rows
   Task task_;
+  int64_t checked_ = 0;  // elements of the gradients at which the step's task looks
   StepContext context_;
   std::vector<SlotCounts> counts_;
   std::vector<Memory> memory_;                     // distinct operands

@@ -74,7 +74,8 @@ TaskClass class_of(const TaskRow& row) {
     case Family::activations:  // sums in a layer are residuals, others are of a microbatch's gradients
       return row.op == Op::add && row.layer >= 0 ? TaskClass::attention : TaskClass::other;
     case Family::optimizer:
-      return row.op == Op::adamw || row.op == Op::flatten_gradients ? TaskClass::optimizer : TaskClass::other;
+      return row.op == Op::adamw || row.op == Op::flatten_gradients || checks_gradients(row.op) ? TaskClass::optimizer
+                                                                                                : TaskClass::other;
     case Family::collectives:
       return class_of_collective(row);
     case Family::transfers:

@@ -197,6 +197,8 @@ Seconds TaskTimes::transfer(const Task& task, const Plan& plan, const LayoutRout
       return over(ranks_of_node * missing, states, c.storage_read_bytes_per_s);
     case Op::store_experts:
       return over(ranks_of_node * missing, states, c.storage_write_bytes_per_s);
+    case Op::check_experts:
+      return over(ranks_of_node, bytes_of(DType::f32, kHostCheckWords * elements), c.host_memory_bandwidth_bytes_per_s);
     case Op::update_experts:
       return over(ranks_of_node, bytes_of(DType::f32, kHostUpdateWords * elements),
                   c.host_memory_bandwidth_bytes_per_s);

@@ -7,7 +7,7 @@ bool DeviceLanes::append_next() {
   if (index < 0) return false;
   state_.busy.works();
   const bool at_gate = index == state_.gate_task;
-  if (at_gate && state_.capture.running()) state_.capture.finish(state_.tensors.live_bytes());
+  if (index == state_.capture_end && state_.capture.running()) state_.capture.finish(state_.tensors.live_bytes());
   const Task& task = state_.task(index);
   transfers_.open_windows(task);
   const Launch launch = state_.launch_of(task, operands_);
@@ -15,7 +15,9 @@ bool DeviceLanes::append_next() {
   state_.backend.mark(task.lane, state_.recorder.start_of(index));
   if (at_gate) pass_gate();
   state_.order.taken(index);
-  if (!is_transfer(task.op)) {
+  if (checks_gradients(task.op)) {
+    if (state_.gate != nullptr) state_.gate->check(index);
+  } else if (!is_transfer(task.op)) {
     state_.backend.launch(launch);
   } else if (!transfers_.move(index, operands_)) {
     return true;  // a drain ends later
@@ -38,7 +40,7 @@ TaskIndex DeviceLanes::next() const {
 
 /// Whether the host itself has to see what the task depends on.
 bool DeviceLanes::acts_on_host(TaskIndex index) const {
-  return state_.task(index).lane == Lane::host || index == state_.gate_task;
+  return state_.task(index).lane == Lane::host || index == state_.gate_task || checks_gradients(state_.task(index).op);
 }
 
 /// Of a rank alone the gate is its first update, and nothing has to come from others.

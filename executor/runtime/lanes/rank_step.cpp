@@ -43,7 +43,7 @@ void RankStep::start(int64_t step, Watch& watch) {
 /// The step before has left all memory that captured tasks need with the backend, and shapes are what they were.
 void RankStep::replay_captured() {
   if (!state_.capture.start_step(state_.tensors.live_bytes())) return;
-  for (TaskIndex index = 0; index < state_.gate_task; ++index) {
+  for (TaskIndex index = 0; index < state_.capture_end; ++index) {
     state_.order.taken(index);
     state_.order.ended(index);
   }

@@ -1,6 +1,15 @@
 #include "executor/runtime/lanes/step_state.h"
 
 namespace moesaic::executor {
+namespace {
+
+TaskIndex first_check(const TaskGraph& graph, TaskIndex gate_task) {
+  for (TaskIndex index = 0; index < gate_task; ++index)
+    if (checks_gradients(graph.tasks[index].op)) return index;
+  return gate_task;
+}
+
+}  // namespace
 
 StepState::StepState(const TaskGraph& step, const Plan& plan, int rank, Backend& device, TensorStore& memory,
                      const RankStepOptions& options)
@@ -10,6 +19,7 @@ StepState::StepState(const TaskGraph& step, const Plan& plan, int rank, Backend&
       experts(options.experts),
       gate(options.gate),
       gate_task(gate != nullptr ? gate->task() : -1),
+      capture_end(first_check(graph, gate_task)),
       context(make_step_context(graph, plan, rank)),
       order(graph, backend),
       routing(graph, plan, rank, experts != nullptr),
@@ -28,6 +38,7 @@ Launch StepState::launch_of(const Task& task, TaskOperands& operands) {
 void StepState::start_step(int64_t step) {
   context.step = step;
   context.update = {};
+  if (gate != nullptr) gate->start_step();
   recorder.start_step();
   routing.start_step();
   order.start_step();

@@ -49,7 +49,8 @@ struct StepState {
   TensorStore& tensors;
   ExpertStates* const experts;
   UpdateGate* const gate;
-  const TaskIndex gate_task;  // -1: none
+  const TaskIndex gate_task;    // -1: none
+  const TaskIndex capture_end;  // the first task in which the gate has a part
   StepContext context;
   TaskOrder order;
   TaskRouting routing;

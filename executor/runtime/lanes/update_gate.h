@@ -11,6 +11,11 @@ class UpdateGate {
  public:
   virtual ~UpdateGate() = default;
 
+  /// Nothing of a step has run yet.
+  virtual void start_step() = 0;
+  /// The work of a task that checks gradients (core/technique/agree_on_update.h): what it reads is complete. The device
+  /// has done it when this returns.
+  virtual void check(TaskIndex task) = 0;
   /// The task that carries the decision; all updates run behind it. -1: there is none.
   virtual TaskIndex task() const = 0;
   /// Everything that the task depends on is complete, and it has not begun: what it reads may be looked at and changed.

@@ -158,9 +158,9 @@ void ExpertStates::update(const Task& task, std::span<const int> active, int64_t
   forget_load_of(task);
 }
 
-int ExpertStates::find_non_finite(ExactSquares* squares) const {
-  const std::optional<GradientSums::Place> found = gradients_.find_non_finite(squares, counted_);
-  return found ? parameters_[static_cast<size_t>(found->moe_layer)][found->parameter] : -1;
+int ExpertStates::find_non_finite(int moe_layer, ExactSquares* squares) const {
+  const std::optional<size_t> parameter = gradients_.find_non_finite(moe_layer, squares, counted_);
+  return parameter ? parameters_[static_cast<size_t>(moe_layer)][*parameter] : -1;
 }
 
 void ExpertStates::for_each(int64_t steps, bool changes, const Visit& visit) {

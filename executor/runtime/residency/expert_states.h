@@ -43,10 +43,10 @@ class ExpertStates {
   /// Done at once. active: as above. `gradient_scale`: of the drained gradients.
   void update(const Task& task, std::span<const int> active, int64_t step, float gradient_scale);
 
-  /// A parameter of which a gradient drained in this step has no finite square, as index into TaskGraph::parameters;
-  /// -1: none. `squares`, where given, gains those of drained gradients, each expert's once over all ranks, unless
-  /// there is such a one.
-  int find_non_finite(ExactSquares* squares) const;
+  /// A parameter of the layer of which a gradient drained in this step has no finite square, as index into
+  /// TaskGraph::parameters; -1: none. `squares`, where given, gains those of drained gradients, each expert's once over
+  /// all ranks, unless there is such a one.
+  int find_non_finite(int moe_layer, ExactSquares* squares) const;
   /// From now on that step counts as not taken: nobody catches it up.
   void skip(int64_t step) { adamw_.skip(step); }
 

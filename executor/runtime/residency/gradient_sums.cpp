@@ -33,14 +33,15 @@ void GradientSums::clear(int moe_layer) {
   sums_[moe_layer].clear();
 }
 
-std::optional<GradientSums::Place> GradientSums::find_non_finite(ExactSquares* squares,
-                                                                 const std::set<MoeSlot>& counted) const {
-  for (const auto& [layer, slots] : sums_)
-    for (const auto& [slot, sums] : slots) {
-      const int64_t at = cpu::find_non_finite_square(sums.data(), static_cast<int64_t>(sums.size()),
-                                                     counted.contains({layer, slot}) ? squares : nullptr);
-      if (at >= 0) return Place{layer, at < layout_.elements[0] ? size_t{0} : size_t{1}};
-    }
+std::optional<size_t> GradientSums::find_non_finite(int moe_layer, ExactSquares* squares,
+                                                    const std::set<MoeSlot>& counted) const {
+  const auto slots = sums_.find(moe_layer);
+  if (slots == sums_.end()) return std::nullopt;
+  for (const auto& [slot, sums] : slots->second) {
+    const int64_t at = cpu::find_non_finite_square(sums.data(), static_cast<int64_t>(sums.size()),
+                                                   counted.contains({moe_layer, slot}) ? squares : nullptr);
+    if (at >= 0) return at < layout_.elements[0] ? size_t{0} : size_t{1};
+  }
   return std::nullopt;
 }
 

@@ -26,14 +26,9 @@ class GradientSums {
   void clear(int moe_layer);
 
   using MoeSlot = std::pair<int, int>;  // MoE layer, slot
-  struct Place {
-    int moe_layer;
-    size_t parameter;
-    bool operator==(const Place&) const = default;
-  };
-  /// The first, by layer, slot and parameter, that has no finite square. `squares`, where given, gains those of the
-  /// slots that count, unless there is such a one.
-  std::optional<Place> find_non_finite(ExactSquares* squares, const std::set<MoeSlot>& counted) const;
+  /// The first parameter of the layer, by slot and parameter, that has no finite square. `squares`, where given, gains
+  /// those of the slots that count, unless there is such a one.
+  std::optional<size_t> find_non_finite(int moe_layer, ExactSquares* squares, const std::set<MoeSlot>& counted) const;
 
  private:
   float* sum_of(int moe_layer, int slot, size_t parameter);

@@ -35,17 +35,23 @@ StepVerdict::StepVerdict(const TaskGraph& graph, const Optimizer& optimizer, int
       found_(kNothing) {
   const std::vector<Holding> holdings = holdings_of(graph, rank, State::first_moment);
   const OfTensors<TensorId> originals = originals_of(graph);
+  OfTensors<TaskIndex> check_of(graph.tensors.size(), -1);
+  for (TaskIndex i = 0; i < graph.tasks.next(); ++i)
+    if (checks_gradients(graph.tasks[i].op))
+      for (TensorId gradient : graph.tasks[i].reads) check_of[gradient] = i;
   for (const Task& task : graph.tasks)
     for (size_t i = 0; task.op == Op::adamw && i < task.reads.size() / AdamW::kReads; ++i) {
-      gradients_.push_back(described(originals[task.reads[AdamW::of_parameter(i, AdamW::gradient)]],
-                                     task.writes[AdamW::of_parameter(i, AdamW::weight)]));
-      count(gradients_.back(), task.writes[AdamW::of_parameter(i, AdamW::moments)], holdings);
+      const TensorId gradient = originals[task.reads[AdamW::of_parameter(i, AdamW::gradient)]];
+      add(described(gradient, task.writes[AdamW::of_parameter(i, AdamW::weight)]),
+          task.writes[AdamW::of_parameter(i, AdamW::moments)], holdings, checks_[check_of[gradient]]);
     }
 }
 
 /// A gradient stands as its first moments do. Of the ranks that hold the same elements the first counts them, and of
 /// the slots of an expert the first.
-void StepVerdict::count(const Gradient& gradient, TensorId moments, const std::vector<Holding>& holdings) {
+void StepVerdict::add(const Gradient& gradient, TensorId moments, const std::vector<Holding>& holdings,
+                      Check& to) const {
+  to.all.push_back(gradient);
   const auto holding = std::ranges::find(holdings, moments, &Holding::tensor);
   MOESAIC_CHECK(holding != holdings.end(), "an update of moments that nobody holds");
   std::vector<Gradient> stretches;
@@ -60,8 +66,8 @@ void StepVerdict::count(const Gradient& gradient, TensorId moments, const std::v
       }
       stretches.back().end = begin + piece.run;
     }
-  if (elements < gradient.end) partial_.push_back(gradient);
-  counted_.insert(counted_.end(), stretches.begin(), stretches.end());
+  if (elements < gradient.end) to.partial.push_back(gradient);
+  to.counted.insert(to.counted.end(), stretches.begin(), stretches.end());
 }
 
 StepVerdict::Gradient StepVerdict::described(TensorId gradient, TensorId weight) const {
@@ -100,21 +106,32 @@ int StepVerdict::find_non_finite(std::span<const Gradient> gradients, ExactSquar
 }
 
 /// `squares`: null where nobody wants them.
-int StepVerdict::look(ExactSquares* squares) {
-  int found = squares != nullptr ? find_non_finite(counted_, squares) : find_non_finite(gradients_, nullptr);
-  if (found == kNothing && squares != nullptr) found = find_non_finite(partial_, nullptr);
-  if (found == kNothing && experts_ != nullptr) found = experts_->find_non_finite(squares);
-  return found;
+int StepVerdict::look(const Check& check, ExactSquares* squares) {
+  if (squares == nullptr) return find_non_finite(check.all, nullptr);
+  const int found = find_non_finite(check.counted, squares);
+  return found == kNothing ? find_non_finite(check.partial, nullptr) : found;
+}
+
+void StepVerdict::start_step() {
+  found_ = kNothing;
+  squares_ = {};
+}
+
+void StepVerdict::check(TaskIndex index) {
+  if (found_ != kNothing) return;
+  const Task& task = graph_.tasks[index];
+  ExactSquares* const squares = optimizer_.clips() ? &squares_ : nullptr;
+  found_ = task.op == Op::check_experts ? experts_->find_non_finite(task.moe_layer, squares)
+                                        : look(checks_.at(index), squares);
 }
 
 void StepVerdict::before_task() {
   Sums own{};
   tensors_.read(graph_.inputs.loss, own.data(), kLossBytes);
-  ExactSquares squares;
-  found_ = std::isfinite(own[0]) && std::isfinite(own[1]) ? look(optimizer_.clips() ? &squares : nullptr) : kLoss;
+  if (!std::isfinite(own[0]) || !std::isfinite(own[1])) found_ = kLoss;
   if (found_ != kNothing) own[0] = std::numeric_limits<double>::quiet_NaN();
   if (found_ != kNothing || optimizer_.clips()) {
-    std::ranges::copy(squares.words(), own.begin() + kLosses);
+    std::ranges::copy(squares_.words(), own.begin() + kLosses);
     tensors_.write(graph_.inputs.loss, own.data(), optimizer_.clips() ? sizeof own : kLossBytes);
     tensors_.wait();  // the network lane, which sums it next, waits for tasks alone
   }

@@ -4,6 +4,7 @@
 // everywhere. It does not know what happens to a step that does not count.
 
 #include <limits>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,11 +24,13 @@ class StepVerdict final : public UpdateGate {
   StepVerdict(const TaskGraph& graph, const Optimizer& optimizer, int rank, TensorStore& tensors,
               ExpertStates* experts);
 
+  void start_step() override;
+  /// Looks for gradients without a finite square: what ranks share of them has been summed; under ZeRO each rank looks
+  /// at its share. Where gradients are clipped it sums the squares of those that this rank counts.
+  void check(TaskIndex task) override;
   /// The sum of the losses, or the first update of a rank alone (core/technique/agree_on_update.h).
   TaskIndex task() const override { return task_; }
-  /// Adds NaN to this rank's loss unless that and all gradients are finite: what ranks share of them has been summed;
-  /// under ZeRO each rank looks at its share. Where gradients are clipped, the squares of those that this rank counts
-  /// go with it.
+  /// Adds NaN to this rank's loss unless that and all gradients are finite; the sum of squares goes with it.
   void before_task() override;
   /// After the sum: the same on all ranks. Expert states outside the device learn of a step that does not count.
   UpdateDecision decide(int64_t step) override;
@@ -41,15 +44,21 @@ class StepVerdict final : public UpdateGate {
   std::string reason(Communicator& control, int64_t sequence, Watch& watch) const;
 
  private:
-  struct Gradient {  // what one update reads
+  struct Gradient {  // what an update reads
     TensorId tensor;
     int parameter, group;        // one of the two is -1
     int64_t begin = 0, end = 0;  // elements of it
   };
 
+  struct Check {
+    std::vector<Gradient> all;      // at which it looks
+    std::vector<Gradient> counted;  // stretches of them whose elements no other rank or slot counts
+    std::vector<Gradient> partial;  // those of which some are not counted
+  };
+
   Gradient described(TensorId gradient, TensorId weight) const;
-  void count(const Gradient& gradient, TensorId moments, const std::vector<Holding>& holdings);
-  int look(ExactSquares* squares);
+  void add(const Gradient& gradient, TensorId moments, const std::vector<Holding>& holdings, Check& to) const;
+  int look(const Check& check, ExactSquares* squares);
   int find_non_finite(std::span<const Gradient> gradients, ExactSquares* squares);
   int parameter_at(const Gradient& gradient, int64_t element) const;
 
@@ -59,10 +68,9 @@ class StepVerdict final : public UpdateGate {
   TensorStore& tensors_;
   ExpertStates* const experts_;
   TaskIndex task_ = -1;
-  std::vector<Gradient> gradients_;  // all that this rank updates from
-  std::vector<Gradient> counted_;    // stretches of them whose elements no other rank or slot counts
-  std::vector<Gradient> partial_;    // those of which some are not counted
-  int found_;                        // by this rank in this step: a parameter, or one of the kinds in the .cpp
+  std::map<TaskIndex, Check> checks_;  // of gradients on the device
+  int found_;                          // by this rank in this step: a parameter, or one of the kinds in the .cpp
+  ExactSquares squares_;               // of this step
   bool skipped_ = false;
   double gradient_norm_ = std::numeric_limits<double>::quiet_NaN();
 };

@@ -72,6 +72,13 @@ TEST(CostModel, ScalesTheNearestCurve) {
                Basis::scaled);
 }
 
+// No curve of a check: AdamW's 20 us of 20 rows, at 4 bytes per element for 32.
+TEST(CostModel, ScalesAnotherOperatorThatMemoryLimitsAlike) {
+  const CostModel model(profile_with({curve("adamw", DType::f32, {})}), cluster());
+  expect_price(model.compute(task(Op::check_gradients, DType::f32, {}), 20), 2.5e-6, Basis::scaled);
+  expect_price(model.compute(task(Op::clear, DType::f32, {}), 20), 4 * 20 / 50e9, Basis::roofline);
+}
+
 // A causal square of 1024 queries with 2 heads of 64: 4 * 1024 * 512 * 128 FLOP, with a window of 256 of the 1024 keys
 // 256 * 128 + 768 * 256 = 229,376 pairs instead of 524,288. Both are bound by arithmetic: 20 us * 0.4375 = 8.75 us. The
 // curve without a window is nearer than one whose sequence is shorter than the window.

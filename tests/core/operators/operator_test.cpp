@@ -14,7 +14,7 @@ TEST(Operator, NamesGoThereAndBack) {
     EXPECT_EQ(op_named(name_of(op)), op);
     names.insert(name_of(op));
   }
-  EXPECT_EQ(names.size(), 49u);
+  EXPECT_EQ(names.size(), 52u);
   EXPECT_EQ(op_named("gemm"), std::nullopt);
   EXPECT_EQ(op_named(""), std::nullopt);
 }
@@ -31,8 +31,9 @@ Names names_where(const Predicate& holds) {
 
 TEST(Operator, BelongsToKinds) {
   EXPECT_EQ(names_where(is_collective), (Names{"all_to_all", "all_reduce", "all_gather", "reduce_scatter"}));
-  EXPECT_EQ(names_where(is_transfer),
-            (Names{"load_experts", "fetch_experts", "drain_gradients", "update_experts", "store_experts"}));
+  EXPECT_EQ(names_where(is_transfer), (Names{"load_experts", "fetch_experts", "drain_gradients", "check_experts",
+                                             "update_experts", "store_experts"}));
+  EXPECT_EQ(names_where(checks_gradients), (Names{"check_gradients", "sum_squares", "check_experts"}));
   EXPECT_EQ(names_where(is_experts), (Names{"experts", "experts_dgrad", "experts_wgrad"}));
   EXPECT_EQ(
       names_where(is_matrix_product),

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "core/graph/operands.h"
 #include "core/technique/lower.h"
 #include "tests/core/graph/tiny_plan.h"
 
@@ -39,6 +40,39 @@ std::vector<TaskIndex> writers_of_gradients(const TaskGraph& graph) {
   return writers;
 }
 
+using Reads = std::multiset<TensorId>;
+
+/// Gradients that updates read on the device, and signals of those that have left it.
+Reads updated_from(const TaskGraph& graph, bool loads) {
+  const OfTensors<TensorId> originals = originals_of(graph);
+  Reads reads;
+  for (const Task& task : graph.tasks) {
+    if (!is_update(task)) continue;
+    for (TensorId read : task.reads) reads.insert(originals[read]);
+    if (task.op == Op::update_experts && loads) reads.erase(task.reads.back());
+  }
+  return reads;
+}
+
+/// Each gradient is looked at once, with as many rows as it has elements, and the verdict waits for all looks.
+void expect_checks(const TaskGraph& graph, const Plan& plan, TaskIndex verdict) {
+  Reads reads;
+  std::set<TensorId> signals;
+  for (const Task& task : graph.tasks) {
+    if (!checks_gradients(task.op)) continue;
+    signals.insert(output_of(task));
+    reads.insert(task.reads.begin(), task.reads.end());
+    if (task.op == Op::check_experts) continue;
+    EXPECT_EQ(task.op, plan.workload.optimizer.clips() ? Op::sum_squares : Op::check_gradients);
+    int64_t elements = 0;
+    for (TensorId read : task.reads) elements += graph.tensors[read].fixed_rows * graph.tensors[read].row_elements;
+    EXPECT_EQ(task.fixed_rows, elements) << task.label;
+  }
+  EXPECT_EQ(reads, updated_from(graph, plan.expert_storage.home == Tier::storage));
+  const std::vector<TensorId>& awaited = graph.tasks[verdict].after;
+  EXPECT_EQ(std::set<TensorId>(awaited.begin(), awaited.end()), signals);
+}
+
 /// Every update waits for every gradient; with several ranks through the sum of the losses, where all of them meet.
 void expect_agreement(const Plan& plan) {
   const TaskGraph graph = lower(plan);
@@ -49,6 +83,7 @@ void expect_agreement(const Plan& plan) {
   ASSERT_GE(writers.size(), 2u);
   const std::set<TaskIndex> before = ancestors(graph, verdict);
   for (TaskIndex writer : writers) EXPECT_TRUE(before.contains(writer)) << graph.tasks[writer].label;
+  expect_checks(graph, plan, verdict);
   int updates = 0;
   for (size_t i = 0; i < graph.tasks.size(); ++i) {
     if (!is_update(graph.tasks[i]) || TaskIndex(i) == verdict) continue;
@@ -90,6 +125,16 @@ TEST(AgreeOnUpdate, HoldsForEveryDivisionOfTheStates) {
                          " microbatches, " + std::to_string(fused) + " bytes");
             expect_agreement(plan);
           }
+}
+
+// Embedding, final norm and head stand outside the one layer.
+TEST(AgreeOnUpdate, LooksOncePerLayer) {
+  const TaskGraph graph = lower(testing::tiny_plan(2, 2));
+  std::vector<std::string> labels;
+  for (const Task& task : graph.tasks)
+    if (checks_gradients(task.op)) labels.push_back(task.label);
+  EXPECT_EQ(labels, (std::vector<std::string>{"update / check gradients from embedding",
+                                              "update / check gradients from layers.0.norm1"}));
 }
 
 TEST(AgreeOnUpdate, IsNothingWhereNothingIsUpdated) {

@@ -34,7 +34,8 @@ TEST(EmbeddingPartition, TakesThreeExchangesAndNoReduction) {
   EXPECT_EQ(labels, (std::vector<std::string>{"forward / embed / gather tokens", "forward / embed",
                                               "forward / embed / exchange columns", "forward / embed / join columns",
                                               "backward / embed / split columns", "backward / embed / exchange columns",
-                                              "backward / embed", "update / adamw embedding"}));
+                                              "backward / embed", "update / check gradients from embedding",
+                                              "update / adamw embedding"}));
 }
 
 // 4 sequences of 4 tokens on 2 ranks: 8 tokens each, 16 together; 4 of 8 columns of f32. A rank tells its 8 ids of 4

@@ -61,7 +61,8 @@ TEST(ExpertOffload, BringsWeightsForEachPassAndTakesGradientsAway) {
             (Labels{"layer 0 / forward / exchange counts", "layer 0 / forward / fetch experts, missing",
                     "layer 0 / forward / experts", "layer 0 / backward / fetch experts, active",
                     "layer 0 / backward / experts dgrad", "layer 0 / backward / experts wgrad",
-                    "layer 0 / backward / drain expert gradients", "layer 0 / update / update experts"}));
+                    "layer 0 / backward / drain expert gradients", "layer 0 / update / check gradients of experts",
+                    "layer 0 / update / update experts"}));
 }
 
 // The prediction of layer 1 is fetched before layer 0 begins, that of layer 0 with it, for there is no layer before it;
@@ -74,6 +75,7 @@ TEST(ExpertOffload, FetchesOneLayerAhead) {
                     "layer 1 / backward / fetch experts, active", "layer 0 / backward / fetch experts, active",
                     "layer 1 / backward / drain expert gradients", "layer 1 / backward / attention",
                     "layer 0 / backward / drain expert gradients", "layer 0 / backward / attention",
+                    "layer 1 / update / check gradients of experts", "layer 0 / update / check gradients of experts",
                     "layer 1 / update / update experts", "layer 0 / update / update experts"}));
 }
 

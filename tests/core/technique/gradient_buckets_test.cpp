@@ -96,7 +96,7 @@ TEST(GradientBuckets, AnUpdateWaitsForItsOwnReductionAndForTheAgreement) {
   const TaskGraph graph = bucketed(2, 2, 256);
   EXPECT_EQ(testing::waits_for(graph, "update / adamw world bucket 1"),
             (Labels{"layer 0 / forward / out", "layer 0 / backward / out dgrad", "backward / reduce world bucket 1",
-                    "update / sum losses"}));
+                    "update / check gradients from layers.0.experts.up", "update / sum losses"}));
 }
 
 TEST(GradientBuckets, OneRankHasNothingToReduce) {

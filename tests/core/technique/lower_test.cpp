@@ -14,9 +14,12 @@
 namespace moesaic {
 namespace {
 
+// But for what every plan looks at before it updates.
 TEST(Lower, APlanWithoutTechniquesIsTheBaseline) {
   const Plan plan = testing::tiny_plan(4, 2);
-  EXPECT_EQ(testing::labels_of(lower(plan)), testing::labels_of(baseline_step(plan)));
+  std::vector<std::string> labels = testing::labels_of(lower(plan));
+  std::erase_if(labels, [](const std::string& label) { return label.starts_with("update / check gradients from"); });
+  EXPECT_EQ(labels, testing::labels_of(baseline_step(plan)));
 }
 
 /// 16 ranks in groups of 8 over nodes of 4, everything switched on.

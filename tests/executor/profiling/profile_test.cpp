@@ -133,12 +133,13 @@ TEST(MeasureProfile, LeavesOutWhatABudgetDoesNotReach) {
 }
 
 // Of 0.4 s, 0.4 * 3/60 + 0.3 = 0.32 are the disk's. By the faster clock, 2 ms a look, the schedule begins at 2 ms and a
-// visit of 2 looks takes 4: the 19th ends at 2 + 19 * 4 = 78 ms, and another would at 82. 55: one or more own rows of
-// 36 operators, of adamw six; eight ends of collectives, one and many messages, a task's overhead, three peaks.
+// visit of 2 looks takes 4: the 19th ends at 2 + 19 * 4 = 78 ms, and another would at 82. 58: one or more own rows of
+// 37 operators, of adamw six, of check_gradients three; eight ends of collectives, one and many messages, a task's
+// overhead, three peaks.
 TEST(MeasureProfile, SaysWhenABudgetIsTooShort) {
   const Measured measured = measure(0.4, 1e-3);
   const std::string expected =
-      "nothing found within --budget 400 ms: 19 of the 55 points that a profile needs at least "
+      "nothing found within --budget 400 ms: 19 of the 58 points that a profile needs at least "
       "were measured; at this pace they take ";
   EXPECT_EQ(measured.of_rank[0].too_short.substr(0, expected.size()), expected);
   EXPECT_EQ(measured.of_rank[1].too_short, measured.of_rank[0].too_short);

@@ -32,6 +32,8 @@ std::vector<std::string> lines_of(const std::vector<Plan>& plans) {
 //    multiple of 8: 12, and 12, 20, 36 for 10.8, 19.5, 35.3
 //  - adamw: norm 2*32, router 4*32, attention out 32*32, dense FFN 64*32, qkv 96*32, embedding 256*32; the experts of
 //    two slots 2*48*32 = 3072 as well
+//  - check_gradients: in both layers 2 norms, qkv, out: 4224; with 2 matrices of the FFN 8320; with the router and 2 of
+//    experts 10496; outside layers the tied embedding and a norm: 8256
 TEST(CollectShapes, ListsEveryOperatorOfAStepWithItsRows) {
   const std::vector<std::string> expected = {
       "embed|f32|n=256,k=32: 8 | 4 16",
@@ -69,6 +71,7 @@ TEST(CollectShapes, ListsEveryOperatorOfAStepWithItsRows) {
       "linear_dgrad|f32|n=64,k=32: 8 | 4 16",
       "linear_wgrad|f32|n=64,k=32: 8 | 4 16",
       "embed_backward|f32|n=256,k=32: 8 | 4 16",
+      "check_gradients|f32: 8256 8320 10496 | 4128 20992",
       "adamw|f32: 64 128 1024 2048 3072 8192 | 32 16384",
   };
   EXPECT_EQ(lines_of({tiny_plan(2)}), expected);
@@ -78,7 +81,7 @@ TEST(CollectShapes, ListsEveryOperatorOfAStepWithItsRows) {
 // rows are those of both, 8 and 16; balanced permutations move 16 or 32 rows.
 TEST(CollectShapes, UnitesPlansOfDifferentSizes) {
   const std::vector<std::string> lines = lines_of({tiny_plan(2), tiny_plan(1)});
-  ASSERT_EQ(lines.size(), 36u);
+  ASSERT_EQ(lines.size(), 37u);
   EXPECT_EQ(lines[1], "norm|f32|k=32: 8 16 | 4 32");
   EXPECT_EQ(lines[10], "permute|f32|k=32,top_k=2: 16 32 | 2 64 | 4 6 12 20 36");
 }
@@ -88,7 +91,7 @@ TEST(CollectShapes, TellsRowsInBf16FromRowsInF32) {
   Plan plan = tiny_plan(2);
   plan.workload.compute_dtype = DType::bf16;
   const std::vector<std::string> lines = lines_of({plan});
-  ASSERT_EQ(lines.size(), 37u);  // one more than above
+  ASSERT_EQ(lines.size(), 38u);  // one more than above
   EXPECT_EQ(lines[10], "permute|bf16|k=32,top_k=2: 16 | 2 64 | 4 6 12 20 36");
   EXPECT_EQ(lines[11], "regroup|bf16|k=32: 16 | 1 64 | 2 3 6 11 20 35");
   EXPECT_EQ(lines[13], "regroup|f32|k=32: 16 | 1 64 | 2 3 6 11 20 35");

@@ -50,11 +50,12 @@ TEST(GradientSums, NamesTheFirstThatIsNotFinite) {
   GradientSums sums(kSumsLayout, host);
   const Floats fine = {1, 2, 3}, poisoned = {1, std::numeric_limits<float>::quiet_NaN(), 0};
   sums.add(2, 0, 1, fine.data(), DType::f32);
-  EXPECT_EQ(sums.find_non_finite(nullptr, {}), std::nullopt);
+  EXPECT_EQ(sums.find_non_finite(2, nullptr, {}), std::nullopt);
   sums.add(2, 5, 1, poisoned.data(), DType::f32);
-  EXPECT_EQ(sums.find_non_finite(nullptr, {}), (GradientSums::Place{2, 1}));
+  EXPECT_EQ(sums.find_non_finite(2, nullptr, {}), 1u);
   sums.add(2, 1, 0, poisoned.data(), DType::f32);
-  EXPECT_EQ(sums.find_non_finite(nullptr, {}), (GradientSums::Place{2, 0}));  // of slot 1
+  EXPECT_EQ(sums.find_non_finite(2, nullptr, {}), 0u);            // of slot 1
+  EXPECT_EQ(sums.find_non_finite(0, nullptr, {}), std::nullopt);  // another layer, of which there are none
 }
 
 }  // namespace

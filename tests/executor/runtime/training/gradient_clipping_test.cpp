@@ -32,25 +32,35 @@ TrainResult train_clipped(const Plan& plan, const CheckpointPolicy& checkpoint =
 }
 
 /// Clips as torch.nn.utils.clip_grad_norm_ does: a loop over all gradients for the norm, another one that multiplies.
-/// It keeps the sum for itself, so that nobody else clips.
+/// It does so before the first update and keeps the sum for itself, so that nobody else clips.
 class ClippingBackend final : public cpu::CpuBackend {
  public:
   explicit ClippingBackend(std::vector<double>& norms) : norms_(norms) {}
 
   NonFinite find_non_finite(std::span<const Operand> operands, ExactSquares* squares) override {
     if (squares == nullptr) return cpu::CpuBackend::find_non_finite(operands, nullptr);
-    double sum = 0;
-    for (const Operand& operand : operands)
-      for (int64_t i = 0; i < operand.elements(); ++i) sum += std::pow(static_cast<double>(operand.f32()[i]), 2);
-    norms_.push_back(std::sqrt(sum));
-    const auto factor = static_cast<float>(std::min(1.0, kMaxNorm / (norms_.back() + 1e-6)));
-    for (const Operand& operand : operands)
-      for (int64_t i = 0; i < operand.elements(); ++i) operand.f32()[i] *= factor;
+    gradients_.insert(gradients_.end(), operands.begin(), operands.end());
     return {};
+  }
+  void launch(const Launch& launch) override {
+    if (launch.task.op == Op::adamw && !gradients_.empty()) clip();
+    cpu::CpuBackend::launch(launch);
   }
 
  private:
+  void clip() {
+    double sum = 0;
+    for (const Operand& operand : gradients_)
+      for (int64_t i = 0; i < operand.elements(); ++i) sum += std::pow(static_cast<double>(operand.f32()[i]), 2);
+    norms_.push_back(std::sqrt(sum));
+    const auto factor = static_cast<float>(std::min(1.0, kMaxNorm / (norms_.back() + 1e-6)));
+    for (const Operand& operand : gradients_)
+      for (int64_t i = 0; i < operand.elements(); ++i) operand.f32()[i] *= factor;
+    gradients_.clear();
+  }
+
   std::vector<double>& norms_;
+  std::vector<Operand> gradients_;  // of the step
 };
 
 TEST(GradientClipping, IsThatOfPlainLoops) {
