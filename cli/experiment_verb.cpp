@@ -5,6 +5,7 @@
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "cli/laboratory.h"
 #include "cli/questions.h"
@@ -29,22 +30,26 @@ Question answerable(const std::string& asked) {
   return question;
 }
 
-/// Replaces what stands between the README's markers.
-void regenerate_readme(const std::string& file, const std::string& tables) {
-  constexpr const char *kBegin = "<!-- result: begin -->\n", *kEnd = "<!-- result: end -->";
+/// A README around what stands between its markers.
+struct Readme {
+  std::string before, behind;
+};
+
+Readme open_readme(const std::string& file) {
+  constexpr std::string_view kBegin = "<!-- result: begin -->\n", kEnd = "<!-- result: end -->";
   std::ifstream in(file);
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   const size_t begin = text.find(kBegin), end = text.find(kEnd);
   if (begin == std::string::npos || end == std::string::npos)
-    throw InputError(file, "", "has no result markers", kBegin);
-  text.replace(begin + std::char_traits<char>::length(kBegin), end - begin - std::char_traits<char>::length(kBegin),
-               tables);
-  write_file(file, text);
+    throw InputError(file, "", "has no result markers", "<!-- result: begin --> and <!-- result: end -->",
+                     "add these two lines where the tables belong");
+  return {text.substr(0, begin + kBegin.size()), text.substr(end)};
 }
 
 /// Writes the result and what is made of it beside the question.
 void publish(const Question& question, Json result, Session& session) {
   const Study& study = *question.study;
+  const Readme readme = open_readme(question.file("README.md"));
   const std::string tables = study.tables(result, question.file("result.json"));
   if (study.own_document && result.contains(study.own_document)) {
     write_file(question.file(std::string(study.own_document) + ".json"), result[study.own_document].dump(1) + "\n");
@@ -52,7 +57,7 @@ void publish(const Question& question, Json result, Session& session) {
   }
   write_file(question.file("result.json"), result.dump(1) + "\n");
   if (has_picture(result)) write_file(question.file("picture.svg"), draw_picture(result, "result.json").svg);
-  regenerate_readme(question.file("README.md"), tables);
+  write_file(question.file("README.md"), readme.before + tables + readme.behind);
   session.print(result["summary"], tables);
 }
 
@@ -65,6 +70,7 @@ Json result_of(const Question& question, const Session& session) {
 
 void run_question(const std::string& name, Session& session) {
   const Question question = answerable(name);
+  open_readme(question.file("README.md"));  // before minutes of measuring
   publish(question, result_of(question, session), session);
 }
 
@@ -125,7 +131,7 @@ void add_experiment(CLI::App& app, Session& session) {
   run_verb->callback([name, &session] { run_question(*name, session); });
   CLI::App* summarize_verb =
       verb->add_subcommand("summarize", "compute the summary of the committed result again from its rows");
-  summarize_verb->add_option("name", *name, "name, or its number: 01, 09 or 15")->required();
+  summarize_verb->add_option("name", *name, "name, or its number: 01, 09, 15, 16 or 17")->required();
   add_json_option(*summarize_verb, session);
   refuse_seed(*summarize_verb, "a summary is computed from the committed rows");
   summarize_verb->footer("Example:\n  moesaic experiment summarize 01");
