@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "core/cost/signature.h"
+#include "core/operators/operator.h"
 
 namespace moesaic::planner {
 
@@ -51,11 +53,12 @@ Seconds BestPrices::least_per_row(const Task& task, int64_t most) {
   const auto at = [&](int64_t rows) {
     if (rows <= most) least = std::min(least, whole(task, rows) / static_cast<double>(rows));
   };
+  const std::optional<Op> like = facts_of(task.op).priced_like;
   at(most);
   for (int64_t rows = 1; rows <= most; rows *= 2) at(rows);
   for (const int64_t rows : cost_.table_rows(task)) at(rows);
   for (const OperatorCurve& curve : profile_.operators) {
-    if (curve.op != name_of(task.op)) continue;
+    if (curve.op != name_of(task.op) && !(like && curve.op == name_of(*like))) continue;
     for (int64_t rows = 1; rows < std::min(curve.rows.front(), most); ++rows) at(rows);
     for (const int64_t rows : curve.rows) at(std::max<int64_t>(1, rows));
   }

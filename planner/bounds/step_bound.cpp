@@ -1,6 +1,8 @@
 #include "planner/bounds/step_bound.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "core/graph/routing_binding.h"
 #include "core/graph/stages.h"
@@ -55,19 +57,43 @@ double mean_speed(const Plan& plan, int stage) {
   return sum / ranks;
 }
 
+/// Elements that updates and what looks at gradients before them run on: buckets fuse their tasks, of several layers
+/// too.
+class Updates {
+ public:
+  void add(const Task& task) {
+    const auto is_like = [&](const auto& known) {
+      return known.first.op == task.op && known.first.dtype == task.dtype &&
+             known.first.stored_dtype == task.stored_dtype;
+    };
+    const auto known = std::find_if(elements_.begin(), elements_.end(), is_like);
+    if (known == elements_.end())
+      elements_.emplace_back(task, task.fixed_rows);
+    else
+      known->second += task.fixed_rows;
+  }
+  Seconds least(BestPrices& prices) const {
+    Seconds seconds = 0;
+    for (const auto& [task, elements] : elements_) seconds += prices.cut(task, static_cast<double>(elements));
+    return seconds;
+  }
+
+ private:
+  std::vector<std::pair<Task, int64_t>> elements_;  // by kind
+};
+
 StepBound bound_of_stage(const Plan& plan, const TaskGraph& graph, const RoutingBinding& binding, BestPrices& prices,
                          int stage) {
   const int rank = stage * plan.layout.stage_ranks();
   const Cluster ports = without_latency(plan.cluster);
   StepBound bound;
-  Task update;
-  int64_t updated = 0;  // elements: buckets fuse AdamW tasks
+  Updates updates;
   for (const Task& task : graph.tasks) {
     if (!runs_on(task, stage)) continue;
     if (is_experts(task.op) || (task.rows == Rows::received && moves_choices(task.op))) {
       bound.compute += prices.cut(task, rows_of_group(binding, task)) / plan.layout.ep;
-    } else if (task.op == Op::adamw) {
-      update = task, updated += task.fixed_rows;
+    } else if (task.op == Op::adamw || checks_gradients(task.op)) {
+      updates.add(task);
     } else if (task.op == Op::all_reduce) {
       const CollectiveDemand demand = demand_of(graph, task, rank, nullptr, ports, binding.rows(task, 0, 0));
       if (!prices.measured(task, demand)) bound.network += alpha_beta_seconds(demand, ports);
@@ -79,7 +105,7 @@ StepBound bound_of_stage(const Plan& plan, const TaskGraph& graph, const Routing
                            : prices.cut(task, least_routed_rows(plan, graph, binding, task));
     }
   }
-  bound.compute += prices.cut(update, updated);
+  bound.compute += updates.least(prices);
   bound.compute /= mean_speed(plan, stage);
   if (plan.cluster.device.lanes_share_core) bound.network = 0;
   return bound;

@@ -49,6 +49,7 @@ TEST(ExpertTraffic, NothingStaysWithoutACache) {
   EXPECT_EQ(work["layer 0 / backward / load experts, active"].moved.storage_read, 4 * 3072);
   EXPECT_EQ(work["layer 0 / backward / drain expert gradients"].moved.from_device, 4 * 1024);
   EXPECT_EQ(work["layer 0 / update / load experts"].moved.storage_read, 4 * 3072);
+  EXPECT_EQ(work["layer 0 / update / check gradients of experts"].checked_elements, 4 * 256);
   EXPECT_EQ(work["layer 0 / update / update experts"].updated_elements, 4 * 256);
   EXPECT_EQ(work["layer 0 / update / store experts"].moved.storage_written, 4 * 3072);
 }

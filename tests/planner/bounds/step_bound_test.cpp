@@ -82,6 +82,8 @@ Profile awkward_profile(const Cluster& cluster, uint64_t seed) {
     profile.operators.push_back(curve(op, {{"k", 8}, {"top_k", 2}}, {3, 5, 11, 29}, ascending()));
   for (const char* op : {"experts", "experts_dgrad", "experts_wgrad"})
     profile.operators.push_back(curve(op, {{"n", 16}, {"k", 8}}, {6, 7, 23, 51}, ascending()));
+  if (seed % 2 == 0)  // else it is read from AdamW's
+    profile.operators.push_back(curve("check_gradients", {}, {5, 77, 600, 2500}, ascending()));
   return profile;
 }
 
@@ -155,6 +157,21 @@ TEST(StepBound, GradientsMustCrossThePort) {
   EXPECT_EQ(step_bound(plan).binding(), "network");
   plan.cluster.device.lanes_share_core = true;
   EXPECT_EQ(step_bound(plan).network, 0);
+}
+
+// A look at gradients takes a second, whatever its size. Without buckets there are three, of two layers and of what
+// stands outside; with one bucket of all experts and one of all else, as many updates and looks.
+TEST(StepBound, BucketsMayFuseLooksAtGradients) {
+  Problem problem = tiny_problem();
+  problem.ranks = 2;
+  problem.model.num_layers = 2;
+  problem.model.moe_layers = {true, true};
+  problem.profile.operators = {curve("check_gradients", {}, {1, 1'000'000}, {1, 1})};
+  Plan plan = baseline_plan(problem, {2, 1, 1});
+  EXPECT_EQ(static_cast<int>(busiest_rank(plan).compute), 3);
+  plan.gradient_bucket_bytes = 1'000'000;
+  EXPECT_EQ(static_cast<int>(busiest_rank(plan).compute), 2);
+  EXPECT_LE(step_bound(plan).compute, busiest_rank(plan).compute);
 }
 
 TEST(StepBound, AMeasuredCollectiveMayBeatAlphaBeta) {
